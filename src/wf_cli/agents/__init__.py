@@ -1,0 +1,1 @@
+"""Who acts: the session file, the models, the sub-agents."""

@@ -1,0 +1,1 @@
+"""Templates for the editors: what init, sync and skill sync copy."""

@@ -1,0 +1,1 @@
+"""What everybody agrees on: records, names, statuses. Does no I/O; time arrives as an argument."""

@@ -1,0 +1,91 @@
+"""Every error that reaches a user, by condition.
+
+A message says what is wrong and names the path or id; ``hint`` says what to do about it. The command
+line maps the family to an exit code (``cli/failures.py``). Expected outcomes, a lost race for instance,
+are return values and never exceptions.
+"""
+
+from __future__ import annotations
+
+
+class WfError(Exception):
+    """Base of all errors that end a command with one clear message.
+
+    ``code`` is the stable name used in JSON; ``facts`` are its machine-readable details.
+    """
+
+    code = "ERROR"
+
+    def __init__(self, message: str, *, hint: str | None = None, code: str | None = None, **facts: object):
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        if code is not None:
+            self.code = code
+        self.facts = facts
+
+
+class UsageError(WfError):
+    """The command line itself is wrong."""
+
+    code = "USAGE"
+
+
+class NotFound(WfError):
+    """The thing named does not exist, or the name fits several."""
+
+    code = "NOT_FOUND"
+
+
+class Refused(WfError):
+    """The thing exists and is in the wrong state for this, or is no longer ours."""
+
+    code = "REFUSED"
+
+
+class StaleAttempt(Refused):
+    """A superseded attempt tried to change a plan or a job (invariant 2)."""
+
+    code = "STALE_ATTEMPT"
+
+
+class Unhealthy(WfError):
+    """A check found something."""
+
+    code = "UNHEALTHY"
+
+
+class Temporary(WfError):
+    """Trying again later can help: paused, disk full, a lock that stays busy."""
+
+    code = "TEMPORARY"
+
+
+class ContractError(WfError):
+    """A record, key or file name does not follow the contract."""
+
+    code = "INVALID_RECORD"
+
+
+class ConfigError(WfError):
+    """wf.config or one of the legacy files is wrong; the message names file and key path."""
+
+    code = "CONFIG_INVALID"
+
+
+class SpoolError(WfError):
+    """The spool folder cannot be used as it is."""
+
+    code = "SPOOL_ERROR"
+
+
+class SpoolMissing(SpoolError):
+    """There is no spool here (yet), or it vanished while it was used."""
+
+    code = "SPOOL_MISSING"
+
+
+class StateError(WfError):
+    """A state file of a plan, epic or session is missing, torn or malformed."""
+
+    code = "STATE_INVALID"

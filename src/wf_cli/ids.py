@@ -1,0 +1,31 @@
+"""Random names: nonces of published files, owner ids of sessions."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import socket
+
+#: Bytes; file names of the spool hold an owner id, see contract/token.py.
+OWNER_LIMIT = 48
+
+
+def nonce() -> str:
+    """16 hex digits, new each time: tells two publications of one name apart."""
+    return secrets.token_hex(8)
+
+
+def component(text: str, *, limit: int) -> str:
+    """``text`` reduced to ``[a-z0-9-]`` and at most ``limit`` bytes; ``x`` when nothing is left."""
+    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:limit].strip("-")
+    return plain or "x"
+
+
+def host_label() -> str:
+    """This host's name as part of a file name; for people, never for proof of identity."""
+    return component(socket.gethostname().split(".")[0], limit=16)
+
+
+def owner_id(prefix: str) -> str:
+    """A session's name, never used again: ``<prefix>-<host>-<8 hex>``."""
+    return f"{component(prefix, limit=OWNER_LIMIT - 26)}-{host_label()}-{secrets.token_hex(4)}"

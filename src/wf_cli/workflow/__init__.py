@@ -1,0 +1,1 @@
+"""Plans, epics, todo, evidence, review: the command-driven flow (files under ``plans/`` and ``epics/``)."""
