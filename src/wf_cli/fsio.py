@@ -118,7 +118,9 @@ def read_json_object(path: Path) -> dict[str, Any] | None:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise StateError(
-            f"{path} is not valid JSON: {error}", hint="repair the file or restore it from version control", path=str(path)
+            f"{path} is not valid JSON: {error}",
+            hint="repair the file or restore it from version control",
+            path=str(path),
         ) from error
     if not isinstance(value, dict):
         raise StateError(f"{path} holds no JSON object", hint="repair the file", path=str(path))

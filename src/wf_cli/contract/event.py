@@ -1,0 +1,59 @@
+"""One line of the log: what happened, when, to what (``schemas/event.schema.json``).
+
+A record, never the truth: state is where a token lies. Order across hosts follows the lifecycle, not `ts`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+SCHEMA = 1
+
+#: Every kind of event (CLI.md, "Events").
+KINDS = frozenset(
+    """job.enqueued job.deduped job.claimed job.started job.succeeded job.failed job.retried job.dead
+    job.cancelled job.held job.released job.stalled job.reaped job.rerouted job.quarantined
+    attempt.session attempt.usage attempt.late lease.acquired lease.lost worker.started worker.draining
+    worker.stopped pool.paused pool.cooldown pool.resumed plan.phase epic.started epic.completed
+    epic.blocked""".split()
+)
+
+#: Keys of a line besides schema, ts and event; absent when they do not apply.
+FIELDS = (
+    "job_id", "attempt", "from", "to", "owner", "runtime", "role", "epic_id", "plan_id", "host", "pid", "reason",
+    "error_class", "error_code", "exit_code", "duration_s", "tokens_in", "tokens_out", "cost_usd", "session_id",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """``ts`` is RFC 3339 UTC; ``facts`` holds some of `FIELDS`."""
+
+    ts: str
+    event: str
+    facts: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        ordered = {key: self.facts[key] for key in FIELDS if self.facts.get(key) is not None}
+        return {"schema": SCHEMA, "ts": self.ts, "event": self.event, **ordered}
+
+    def line(self) -> str:
+        """One line of JSON, without its newline."""
+        return json.dumps(self.to_json(), ensure_ascii=False)
+
+
+class EventSink(Protocol):
+    """Where transitions are reported. Must not raise: a full disk may not stop a transition."""
+
+    def emit(self, event: str, **facts: Any) -> None:
+        """Record ``event`` with the facts given (names of `FIELDS`; ``from_`` stands for ``from``)."""
+        ...
+
+
+class NoEvents:
+    """Forgets them."""
+
+    def emit(self, event: str, **facts: Any) -> None:
+        pass

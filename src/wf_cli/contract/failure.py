@@ -1,0 +1,82 @@
+"""How an attempt can fail, and what each kind costs (DESIGN section 7): one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class ErrorClass(StrEnum):
+    """What a failure says about trying again."""
+
+    #: Trying again may help. Burns an attempt; back-off.
+    TRANSIENT = "transient"
+    #: The work is not good enough. Burns an attempt; the errors go into the next prompt.
+    QUALITY = "quality"
+    #: The provider wants us to wait. Burns nothing; the pool cools down.
+    PARKED = "parked"
+    #: This machine cannot do it just now. Burns nothing; released with a delay, the session pauses.
+    HOST = "host"
+    #: Trying again cannot help. Dead letter at once.
+    PERMANENT = "permanent"
+
+
+#: Every error code, by class. Scripts may rely on the codes.
+CODES: dict[str, ErrorClass] = {
+    "crashed": ErrorClass.TRANSIENT,
+    "timeout": ErrorClass.TRANSIENT,
+    "stall": ErrorClass.TRANSIENT,
+    "network": ErrorClass.TRANSIENT,
+    "lost": ErrorClass.TRANSIENT,
+    "never_started": ErrorClass.TRANSIENT,
+    "gate_failed": ErrorClass.QUALITY,
+    "no_change": ErrorClass.QUALITY,
+    "checks_unmet": ErrorClass.QUALITY,
+    "rate_limited": ErrorClass.PARKED,
+    "usage_limit": ErrorClass.PARKED,
+    "auth": ErrorClass.PARKED,
+    "disk_full": ErrorClass.HOST,
+    "spawn_failed": ErrorClass.HOST,
+    "runtime_missing": ErrorClass.HOST,
+    "invalid_spec": ErrorClass.PERMANENT,
+    "policy_denied": ErrorClass.PERMANENT,
+    "model_not_found": ErrorClass.PERMANENT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed. ``details`` is JSON; ``errors`` of a quality failure are shown to the next agent."""
+
+    code: str
+    message: str
+    errors: tuple[str, ...] = ()
+    #: Parked only: seconds until the provider says it will take requests again, where it said so.
+    retry_after_s: float | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def error_class(self) -> ErrorClass:
+        """The class of the code; unknown codes count as transient."""
+        return CODES.get(self.code, ErrorClass.TRANSIENT)
+
+    def to_json(self) -> dict[str, Any]:
+        out: dict[str, Any] = {"class": str(self.error_class), "code": self.code, "message": self.message}
+        if self.errors:
+            out["errors"] = list(self.errors)
+        if self.retry_after_s is not None:
+            out["retry_after_s"] = self.retry_after_s
+        if self.details:
+            out["details"] = self.details
+        return out
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Failure:
+        return cls(
+            code=str(value.get("code", "crashed")),
+            message=str(value.get("message", "")),
+            errors=tuple(str(e) for e in value.get("errors", ())),
+            retry_after_s=value.get("retry_after_s"),
+            details=dict(value.get("details", {})),
+        )

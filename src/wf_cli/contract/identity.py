@@ -1,0 +1,166 @@
+"""Idempotency: the key of a job, and the job id made from it (DESIGN section 5).
+
+A plan step's key is ``epic:01|plan:03|it:0|cmd:code|role:plan-coder`` (``repo:`` first if set, ``epic:``
+only if the plan has one, this order always); its id is ``e01-p03-i0-code-plan-coder``. A job of one's
+own has the key ``key:<text>``; its id is the text itself where that is a plain word, else ``k--`` and an
+escaped form. Both ways are reversible, so equal ids mean equal keys. The runtime is not part of
+identity: re-routing a role must not run a step twice.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from wf_cli.contract.token import JOB_ID_LIMIT, is_word
+from wf_cli.errors import ContractError
+
+#: Workflow commands a job may carry out.
+COMMANDS = ("plan", "code", "finish-code", "review", "fix", "done", "verify")
+
+_PLAN_KEY = re.compile(
+    r"(?:repo:(?P<repo>[a-z0-9]+)\|)?(?:epic:(?P<epic>[0-9]+)\|)?plan:(?P<plan>[0-9]+)\|it:(?P<it>0|[1-9][0-9]{0,8})"
+    rf"\|cmd:(?P<cmd>{'|'.join(COMMANDS)})\|role:(?P<role>[a-z0-9-]+)",
+    re.ASCII,
+)
+_PLAN_ID = re.compile(
+    r"(?:r(?P<repo>[a-z0-9]+)-)?(?:e(?P<epic>[0-9]+)-)?p(?P<plan>[0-9]+)-i(?P<it>0|[1-9][0-9]{0,8})"
+    rf"-(?P<cmd>{'|'.join(COMMANDS)})-(?P<role>[a-z0-9-]+)",
+    re.ASCII,
+)
+_PLAIN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The plan step a job stands for."""
+
+    plan_id: str
+    iteration: int
+    command: str
+    role: str
+    epic_id: str | None = None
+    repo_id: str | None = None
+
+    @property
+    def dedupe_key(self) -> str:
+        """The idempotency key; ContractError when a part does not fit the grammar."""
+        parts = [f"repo:{self.repo_id}"] if self.repo_id else []
+        parts += [f"epic:{self.epic_id}"] if self.epic_id else []
+        parts += [f"plan:{self.plan_id}", f"it:{self.iteration}", f"cmd:{self.command}", f"role:{self.role}"]
+        key = "|".join(parts)
+        if parse_plan_key(key) != self or not is_word(self.role):
+            raise ContractError(f"{key!r} is not the key of a plan step")
+        return key
+
+
+def parse_plan_key(key: str) -> Target | None:
+    """The plan step of a key; None when it is not one."""
+    return _target(_PLAN_KEY.fullmatch(key))
+
+
+def _target(match: re.Match[str] | None) -> Target | None:
+    if match is None:
+        return None
+    return Target(
+        plan_id=match["plan"],
+        iteration=int(match["it"]),
+        command=match["cmd"],
+        role=match["role"],
+        epic_id=match["epic"],
+        repo_id=match["repo"],
+    )
+
+
+def own_key(text: str) -> str:
+    """The idempotency key of a job outside any plan."""
+    if not text:
+        raise ContractError("the key of a job is empty", hint="give --key some text that names the work")
+    return f"key:{text}"
+
+
+def job_id_for(dedupe_key: str) -> str:
+    """The file-safe id of a key; ContractError when it gets longer than a name may be."""
+    target = parse_plan_key(dedupe_key)
+    if target is not None:
+        job_id = "-".join(
+            [f"r{target.repo_id}"] * bool(target.repo_id)
+            + [f"e{target.epic_id}"] * bool(target.epic_id)
+            + [f"p{target.plan_id}", f"i{target.iteration}", target.command, target.role]
+        )
+    elif dedupe_key.startswith("key:"):
+        text = dedupe_key[4:]
+        plain = _PLAIN.fullmatch(text) and _PLAN_ID.fullmatch(text) is None
+        job_id = text if plain else "k--" + _escape(text)
+    else:
+        raise ContractError(f"{dedupe_key!r} is neither a plan step's key nor starts with 'key:'")
+    if len(job_id) > JOB_ID_LIMIT:
+        raise ContractError(
+            f"the key makes a job id of {len(job_id)} characters; {JOB_ID_LIMIT} are allowed",
+            hint="use a shorter key, of lower-case letters, digits and single dashes",
+            code="KEY_TOO_LONG",
+        )
+    if not is_word(job_id) or key_of(job_id) != dedupe_key:
+        raise ContractError(f"{dedupe_key!r} has no job id", code="INVALID_KEY")
+    return job_id
+
+
+def key_of(job_id: str) -> str | None:
+    """The key a job id was made from; None when it was made from none."""
+    target = _target(_PLAN_ID.fullmatch(job_id))
+    if target is not None:
+        try:
+            return target.dedupe_key
+        except ContractError:
+            return None
+    if job_id.startswith("k--"):
+        text = _unescape(job_id[3:])
+        return None if text is None else f"key:{text}"
+    return f"key:{job_id}" if _PLAIN.fullmatch(job_id) else None
+
+
+def target_of(job_id: str) -> Target | None:
+    """The plan step of a job id; None for a job of one's own."""
+    key = key_of(job_id)
+    return parse_plan_key(key) if key is not None else None
+
+
+def _escape(text: str) -> str:
+    """``[a-z0-9]`` and dashes between two of them stay; every other byte becomes ``--hh``.
+
+    The result never starts or ends with a lone dash, and ``--`` stands for nothing but an escape.
+    """
+    data = text.encode("utf-8", "surrogatepass")
+    out = []
+    for i, byte in enumerate(data):
+        char = chr(byte)
+        inner = 0 < i < len(data) - 1 and all(chr(data[j]) in _ALNUM for j in (i - 1, i + 1))
+        out.append(char if char in _ALNUM or (char == "-" and inner) else f"--{byte:02x}")
+    return "".join(out)
+
+
+_ALNUM = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+
+
+def _unescape(text: str) -> str | None:
+    out = bytearray()
+    i = 0
+    while i < len(text):
+        if text.startswith("--", i):
+            pair = text[i + 2 : i + 4]
+            if re.fullmatch(r"[0-9a-f]{2}", pair) is None:
+                return None
+            out.append(int(pair, 16))
+            i += 4
+        else:
+            out.append(ord(text[i]))
+            i += 1
+    try:
+        return out.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return None
+
+
+def matches_prefix(job_id: str, prefix: str) -> bool:
+    """Whether ``prefix`` names ``job_id``: whole, or by its leading components (``i1`` is none of ``i10``)."""
+    return job_id == prefix or job_id.startswith(prefix.rstrip("-") + "-")

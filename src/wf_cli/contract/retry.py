@@ -1,0 +1,132 @@
+"""What an attempt's end costs and when the job is ready again: pure functions of token, end and time."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from wf_cli.contract.failure import ErrorClass, Failure
+from wf_cli.contract.job import Disposition, End, Outcome
+from wf_cli.contract.token import Token
+
+#: Seconds a job given back by a draining worker waits: never 0, so that nothing ping-pongs.
+RELEASE_DELAY = 1.0
+#: Seconds a job waits after its host could not run it.
+HOST_DELAY = 30.0
+#: Seconds a parked job waits when the provider named no time.
+PARKED_DELAY = 60.0
+#: Parked or released for host faults this many times its budget, a job goes to the dead letter.
+PARKED_LIMIT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Back-off: ``base * factor**(n-1)`` seconds at most ``cap``; full jitter draws from 0 to that."""
+
+    base_s: float = 10.0
+    factor: float = 2.0
+    cap_s: float = 300.0
+    jitter: bool = True
+
+    def delay(self, burned: int, rng: random.Random) -> float:
+        """Seconds to wait after the ``burned``-th failure (1 is the first)."""
+        ceiling = min(self.cap_s, self.base_s * self.factor ** min(max(0, burned - 1), 64))
+        return rng.uniform(0, ceiling) if self.jitter else ceiling
+
+
+def _queued(now_ms: int, delay_s: float) -> Disposition:
+    if delay_s <= 0:
+        return Disposition("queued", now_ms, 0)
+    return Disposition("queued", now_ms + math.ceil(delay_s * 1000), math.ceil(delay_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ended, as its owner, a reaper or an operator sees it."""
+
+    end: End
+    failure: Failure | None = None
+    reason: str | None = None
+    result: dict[str, Any] | None = None
+    started_ms: int | None = None
+    session_id: str | None = None
+    usage: dict[str, Any] | None = None
+    #: Released: seconds until it may be claimed again; None is `RELEASE_DELAY`.
+    delay_s: float | None = None
+
+
+def decide(
+    token: Token,
+    ending: Ending,
+    *,
+    by: str,
+    nonce: str,
+    now_ms: int,
+    policy: RetryPolicy,
+    previous: Outcome | None,
+    rng: random.Random,
+) -> Outcome:
+    """The outcome of the attempt that ``token`` (claimed or running) stands for.
+
+    ``previous`` is the outcome of the attempt before, for the counts of losses and parkings.
+    """
+    continues = previous is not None and previous.disposition.to == "queued"
+    losses = previous.losses if continues and previous is not None else 0
+    parked = previous.parked if continues and previous is not None else 0
+    burned = token.burned
+    failure = ending.failure
+    match ending.end:
+        case End.SUCCEEDED | End.CANCELLED:
+            where = Disposition("done", now_ms)
+            losses = 0
+        case End.LOST:
+            losses, burned = losses + 1, burned + 1
+            delay = 0.0 if losses == 1 else policy.delay(losses - 1, rng)
+            where = Disposition("dead", now_ms) if burned >= token.budget else _queued(now_ms, delay)
+        case End.RELEASED:
+            losses = 0
+            delay = RELEASE_DELAY if ending.delay_s is None else max(ending.delay_s, RELEASE_DELAY)
+            if failure is not None:
+                parked += 1
+            spent = parked >= PARKED_LIMIT * token.budget
+            where = Disposition("dead", now_ms) if spent else _queued(now_ms, delay)
+        case End.FAILED:
+            losses, burned = 0, burned + 1
+            permanent = failure is not None and failure.error_class is ErrorClass.PERMANENT
+            if permanent or burned >= token.budget:
+                where = Disposition("dead", now_ms)
+            else:
+                where = _queued(now_ms, policy.delay(burned, rng))
+    return Outcome(
+        job_id=token.job_id,
+        attempt=token.attempt,
+        owner=token.owner or by,
+        by=by,
+        nonce=nonce,
+        end=ending.end,
+        burned=burned,
+        disposition=where,
+        at_ms=now_ms,
+        losses=losses,
+        parked=parked,
+        failure=failure,
+        reason=ending.reason,
+        result=ending.result or {},
+        started_ms=ending.started_ms,
+        session_id=ending.session_id,
+        usage=ending.usage,
+    )
+
+
+def ending_of(failure: Failure, **facts: Any) -> Ending:
+    """The ending a failure asks for by its class: parked and host faults burn nothing."""
+    match failure.error_class:
+        case ErrorClass.PARKED:
+            delay = PARKED_DELAY if failure.retry_after_s is None else failure.retry_after_s
+            return Ending(End.RELEASED, failure=failure, delay_s=delay, **facts)
+        case ErrorClass.HOST:
+            return Ending(End.RELEASED, failure=failure, delay_s=HOST_DELAY, **facts)
+        case _:
+            return Ending(End.FAILED, failure=failure, **facts)
