@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from wf_cli.contract.lifecycle import DIRECTORIES, FINISHED_STATUSES, LIVE_DIRECTORIES
+from wf_cli.contract.lifecycle import DIRECTORIES, FINISHED_STATUSES, LIVE_DIRECTORIES, Status
 from wf_cli.errors import ContractError
 
 JOB_ID_LIMIT = 96
@@ -25,15 +25,15 @@ POOL_LIMIT = 48
 OWNER_LIMIT = 48
 #: Digits of the time component: equal width keeps "sort the names" and "sort by time" the same.
 TIME_DIGITS = 13
-#: Attempts, burned and budget stay below this; delays too (seconds: 31 years).
-NUMBER_LIMIT = 10**9
+#: Attempts, burned and budget stay below this, so that the longest name fits the 255 bytes of a file name.
+NUMBER_LIMIT = 10**6
 
 _WORD = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
-_NUMBER = r"(?:0|[1-9][0-9]{0,8})"
+_NUMBER = r"(?:0|[1-9][0-9]{0,5})"
 _HEAD = re.compile(
     rf"(?P<priority>[0-9])\.(?P<time>[0-9]{{{TIME_DIGITS}}})(?:d(?P<delay>[1-9][0-9]{{0,8}}))?"
     rf"\.(?P<job>{_WORD})\.(?P<role>{_WORD})@(?P<runtime>{_WORD})"
-    rf"\.a(?P<attempt>{_NUMBER})b(?P<burned>{_NUMBER})of(?P<budget>[1-9][0-9]{{0,8}})"
+    rf"\.a(?P<attempt>{_NUMBER})b(?P<burned>{_NUMBER})of(?P<budget>[1-9][0-9]{{0,5}})"
     rf"(?:\.(?P<last>{_WORD}))?\.json",
     re.ASCII,
 )
@@ -108,6 +108,19 @@ class Token:
         return replace(self, burned=burned, delay_s=0, owner=None, status=status)
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A token and the directory it was listed in."""
+
+    folder: str
+    token: Token
+
+    @property
+    def status(self) -> Status:
+        """The stored status (never stalled)."""
+        return Status(self.token.status or self.folder)
+
+
 def validate(token: Token) -> Token:
     """``token`` if its name can be parsed back; ContractError otherwise (a component too long, say)."""
     directory = "claimed" if token.owner else "done" if token.status else "queued"
@@ -171,7 +184,7 @@ def parse_staged(name: str) -> tuple[Token, str] | None:
 
 
 _OUTCOME = re.compile(
-    rf"(?P<job>{_WORD})\.a(?P<attempt>[1-9][0-9]{{0,8}})(?:\.(?P<owner>{_WORD})\.late)?\.json", re.ASCII
+    rf"(?P<job>{_WORD})\.a(?P<attempt>[1-9][0-9]{{0,5}})(?:\.(?P<owner>{_WORD})\.late)?\.json", re.ASCII
 )
 
 
@@ -198,7 +211,7 @@ def mark(token: Token) -> str:
     return f"{token.job_id}.a{token.attempt}.{token.owner}"
 
 
-_MARK = re.compile(rf"(?P<job>{_WORD})\.a(?P<attempt>[1-9][0-9]{{0,8}})\.(?P<owner>{_WORD})", re.ASCII)
+_MARK = re.compile(rf"(?P<job>{_WORD})\.a(?P<attempt>[1-9][0-9]{{0,5}})\.(?P<owner>{_WORD})", re.ASCII)
 
 
 def parse_mark(text: str) -> tuple[str, int, str] | None:

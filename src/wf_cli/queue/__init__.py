@@ -1,0 +1,1 @@
+"""The queue: one Protocol, two implementations that pass one conformance suite (spool and memory)."""

@@ -1,0 +1,308 @@
+"""The queue on a spool: steps of the spool, with the retry policy, the clock and the log."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+from collections.abc import Callable, Container, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from wf_cli import ids
+from wf_cli.clock import Clock
+from wf_cli.contract import identity
+from wf_cli.contract.event import EventSink
+from wf_cli.contract.failure import Failure
+from wf_cli.contract.job import End, Outcome, Spec
+from wf_cli.contract.lifecycle import Status
+from wf_cli.contract.retry import Ending, RetryPolicy, decide
+from wf_cli.contract.token import Placed, Pool, Token
+from wf_cli.errors import Temporary
+from wf_cli.queue.base import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
+from wf_cli.spool import attempt, enqueue, operate, records, scan
+from wf_cli.spool.layout import Spool
+
+#: Looks again this often when a job keeps moving while an operator reaches for it.
+CHASE = 50
+
+
+class SpoolQueue:
+    """Implements `Queue`. One per process; its methods may be called from any thread."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        *,
+        clock: Clock,
+        events: EventSink,
+        policy: Callable[[Token], RetryPolicy] | None = None,
+        rng: random.Random | None = None,
+    ):
+        self.spool = spool
+        self._clock = clock
+        self._events = events
+        self._policy = policy or (lambda _token: RetryPolicy())
+        self._rng = rng or random.Random()
+        self._index = scan.ReadyIndex(clock)
+        self._index_lock = threading.Lock()
+        #: Whether each claim lists queued/ first. A worker with a watcher does that at its own pace (`rescan`).
+        self.rescan_on_claim = True
+
+    # -- making jobs
+
+    def enqueue(self, request: JobRequest) -> Enqueued:
+        return self.enqueue_many([request])[0]
+
+    def enqueue_many(self, requests: Sequence[JobRequest]) -> list[Enqueued]:
+        now = self._clock.now_ms()
+        entries: dict[str, enqueue.Entry] = {}
+        job_ids = []
+        for i, request in enumerate(requests):
+            spec = request.spec(ids.nonce(), now)
+            job_ids.append(spec.job_id)
+            if spec.job_id in entries:
+                continue
+            # One more millisecond each keeps the order of a batch.
+            time_ms = now + i + math.ceil(request.delay_s * 1000)
+            entries[spec.job_id] = enqueue.Entry(spec, spec.token(time_ms, math.ceil(request.delay_s)))
+        new = dict(zip(entries, enqueue.admit(self.spool, list(entries.values())), strict=True))
+        out = []
+        for job_id in job_ids:
+            fresh = new.get(job_id, False)
+            new[job_id] = False  # a second mention in one batch is a duplicate
+            out.append(Enqueued(job_id, deduped=not fresh))
+            entry = entries[job_id]
+            self._emit("job.enqueued" if fresh else "job.deduped", entry.token, reason=entry.spec.source)
+        return out
+
+    # -- an attempt
+
+    def rescan(self) -> None:
+        """List queued/ now; forgets what is gone."""
+        with self._index_lock:
+            self._index.rescan(self.spool)
+
+    def note(self, name: str) -> bool:
+        """An event told of a name in queued/."""
+        with self._index_lock:
+            return self._index.add(name)
+
+    def ready(self, pools: Container[Pool]) -> list[Token]:
+        """What could be claimed now, best first, as far as known."""
+        with self._index_lock:
+            return self._index.ready(pools)
+
+    def next_ready_s(self, pools: Container[Pool]) -> float | None:
+        """Seconds until a delayed job of these pools is ready; None when there is none."""
+        with self._index_lock:
+            return self._index.next_ready_s(pools)
+
+    def claim(
+        self, owner: str, pools: Container[Pool], may: Callable[[Token], bool] = lambda _token: True
+    ) -> Token | None:
+        if self.rescan_on_claim:
+            self.rescan()
+        for token in self.ready(pools):
+            if not may(token):
+                continue
+            claimed = attempt.take(self.spool, token, owner)
+            with self._index_lock:
+                self._index.discard(token)
+            if claimed is not None:
+                self._emit("job.claimed", claimed, from_="queued", to="claimed")
+                return claimed
+            # RACE: another session's claim, or an operator's rename, was faster. Not ours; the next one.
+        return None
+
+    def fence(self, job_id: str) -> AbstractContextManager[None]:
+        return self.spool.fence(job_id)
+
+    def start(self, token: Token) -> Started:
+        # An outcome can be older than the claim only after a power cut took the rename back (invariant 5).
+        outcome = attempt.standing_outcome(self.spool, token.job_id, token.attempt)
+        if outcome is not None:
+            attempt.roll_forward(self.spool, token, outcome)
+            return Started.ENDED
+        if not attempt.begin(self.spool, token):
+            return Started.GONE
+        self._emit("job.started", token, from_="claimed", to="running")
+        return Started.GO
+
+    def holds(self, token: Token) -> bool:
+        return any(scan.holds(self.spool, folder, token) for folder in ("running", "claimed"))
+
+    def end(self, token: Token, ending: Ending, *, by: str) -> Ended:
+        previous = None
+        if token.attempt > 1:
+            previous = attempt.standing_outcome(self.spool, token.job_id, token.attempt - 1)
+        offered = decide(
+            token,
+            ending,
+            by=by,
+            nonce=ids.nonce(),
+            now_ms=self._clock.now_ms(),
+            policy=self._policy(token),
+            previous=previous,
+            rng=self._rng,
+        )
+        try:
+            with self.fence(token.job_id):
+                published = attempt.publish_outcome(self.spool, offered)
+                attempt.roll_forward(self.spool, token, published.outcome)
+        except Temporary:
+            # The fence stays busy: the outcome decides all the same, and any reaper moves the token later.
+            published = attempt.publish_outcome(self.spool, offered)
+        if published.accepted:
+            self._report_end(token, offered)
+        elif by == token.owner and ending.end in (End.SUCCEEDED, End.FAILED):
+            attempt.keep_late(self.spool, offered, by)
+            self._emit("attempt.late", token, reason=f"superseded: {published.outcome.end}")
+        return Ended(published.outcome, published.accepted)
+
+    def reap(self, gone: Callable[[str], bool], *, by: str) -> list[Reaped]:
+        reaped = []
+        # In this order: a token that is started meanwhile is seen in one of the two.
+        for folder in ("claimed", "running"):
+            for token in scan.listing(self.spool, folder):
+                standing = attempt.standing_outcome(self.spool, token.job_id, token.attempt)
+                if standing is not None:
+                    self._finish(token, standing)
+                elif token.owner is not None and token.owner != by and gone(token.owner):
+                    ended = self._end_lost(folder, token, by)
+                    if ended is not None and ended.accepted:
+                        reaped.append(Reaped(token, ended.outcome))
+        return reaped
+
+    def _finish(self, token: Token, outcome: Outcome) -> None:
+        try:
+            with self.fence(token.job_id):
+                attempt.roll_forward(self.spool, token, outcome)
+        except Temporary:
+            pass  # skipped, never forced: the next round tries again
+
+    def _end_lost(self, folder: str, token: Token, by: str) -> Ended | None:
+        code = "lost" if folder == "running" else "never_started"
+        failure = Failure(code, f"the session {token.owner} is gone")
+        try:
+            with self.fence(token.job_id):
+                return self.end(token, Ending(End.LOST, failure=failure), by=by)
+        except Temporary:
+            return None
+
+    # -- operators
+
+    def cancel(self, job_id: str, *, by: str, reason: str | None = None) -> Cancelled:
+        for _ in range(CHASE):
+            placed = self.find(job_id)
+            if placed is None:
+                return Cancelled.MISSING
+            if placed.status in (Status.QUEUED, Status.HELD):
+                if operate.cancel_waiting(self.spool, placed, self._clock.now_ms()):
+                    self._emit("job.cancelled", placed.token, from_=placed.folder, to="done", reason=reason)
+                    return Cancelled.WAITING
+            elif placed.status in (Status.CLAIMED, Status.RUNNING):
+                if self.end(placed.token, Ending(End.CANCELLED, reason=reason), by=by).accepted:
+                    return Cancelled.ATTEMPT
+            else:
+                return Cancelled.FINISHED
+        raise Temporary(f"{job_id} keeps moving", hint="try again")
+
+    def hold(self, job_id: str, *, reason: str | None = None) -> bool:
+        placed = self.find(job_id)
+        if placed is None or placed.status is not Status.QUEUED or not operate.hold(self.spool, placed.token):
+            return False
+        self._emit("job.held", placed.token, from_="queued", to="held", reason=reason)
+        return True
+
+    def unhold(self, job_id: str, *, reason: str | None = None) -> bool:
+        placed = self.find(job_id)
+        if placed is None or placed.status is not Status.HELD or not operate.unhold(self.spool, placed.token):
+            return False
+        self._emit("job.released", placed.token, from_="held", to="queued", reason=reason)
+        return True
+
+    def retry(self, job_id: str, *, force: bool = False, delay_s: float = 0.0, reason: str | None = None) -> bool:
+        placed = scan.find(self.spool, job_id, archive=False)
+        allowed = {Status.FAILED, Status.CANCELLED} | ({Status.SUCCEEDED} if force else set())
+        if placed is None or placed.status not in allowed:
+            return False
+        if not operate.requeue(self.spool, placed, self._clock.now_ms(), math.ceil(delay_s)):
+            return False
+        self._emit("job.retried", placed.token, from_=placed.folder, to="queued", reason=reason)
+        return True
+
+    def reroute(self, token: Token, pool: Pool, *, reason: str | None = None) -> bool:
+        """Give a queued token to another pool; False when it is not queued any more."""
+        if not operate.reroute(self.spool, token, pool):
+            return False
+        self._emit("job.rerouted", token, reason=reason or f"{token.pool} to {pool}")
+        return True
+
+    def quarantine(self, token: Token, failure: Failure, *, by: str) -> Ended:
+        """End a claimed attempt whose content cannot be run: the job goes to dead/ with the reason."""
+        ended = self.end(token, Ending(End.FAILED, failure=failure), by=by)
+        self._emit("job.quarantined", token, reason=failure.message, error_code=failure.code)
+        return ended
+
+    def gc(self, *, older_s: float, keep_failed: bool = False) -> list[Token]:
+        before = self._clock.now_ms() - math.floor(older_s * 1000)
+        return operate.archive(self.spool, before_ms=before, keep_failed=keep_failed)
+
+    # -- looking
+
+    def find(self, job_id: str) -> Placed | None:
+        placed = scan.find(self.spool, job_id)
+        if placed is None:
+            enqueue.sweep(self.spool)  # reserved, and its token staged still: carry it on
+            placed = scan.find(self.spool, job_id)
+        return placed
+
+    def placed(self, statuses: Container[Status] | None = None) -> list[Placed]:
+        return scan.everything(self.spool, statuses)
+
+    def spec(self, job_id: str) -> Spec | None:
+        return records.read_spec(self.spool, job_id)
+
+    def outcome(self, job_id: str, attempt_number: int) -> Outcome | None:
+        return records.read_outcome(self.spool, job_id, attempt_number)
+
+    # -- the log
+
+    def _report_end(self, token: Token, outcome: Outcome) -> None:
+        to = outcome.disposition.to
+        kind = {
+            End.SUCCEEDED: "job.succeeded",
+            End.FAILED: "job.failed",
+            End.RELEASED: "job.released",
+            End.LOST: "job.reaped",
+            End.CANCELLED: "job.cancelled",
+        }[outcome.end]
+        facts: dict[str, Any] = {"from_": "running", "to": to, "reason": outcome.reason}
+        if outcome.failure is not None:
+            facts |= {
+                "error_class": str(outcome.failure.error_class),
+                "error_code": outcome.failure.code,
+                "reason": outcome.reason or outcome.failure.message,
+            }
+        if outcome.started_ms is not None:
+            facts["duration_s"] = round((outcome.at_ms - outcome.started_ms) / 1000, 3)
+        if outcome.usage:
+            facts |= {k: outcome.usage.get(k) for k in ("tokens_in", "tokens_out", "cost_usd")}
+        self._emit(kind, token, **facts)
+        if to == "dead":
+            self._emit("job.dead", token, **facts)
+
+    def _emit(self, kind: str, token: Token, **facts: Any) -> None:
+        target = identity.target_of(token.job_id)
+        if target is not None:
+            facts |= {"plan_id": target.plan_id, "epic_id": target.epic_id}
+        self._events.emit(
+            kind,
+            job_id=token.job_id,
+            attempt=token.attempt or None,
+            role=token.pool.role,
+            runtime=token.pool.runtime,
+            owner=token.owner,
+            **facts,
+        )

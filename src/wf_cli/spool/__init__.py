@@ -1,0 +1,30 @@
+"""The spool: a queue that is a folder (DESIGN section 4; docs/spool-protocol.md).
+
+Overview. A job's spec lies in ``jobs/`` for good and reserves its key. Its token, one file whose name
+carries everything that changes, lies in the directory of its status. A transition is one rename of a
+uniquely named source. An attempt begins with one rename (claim) and ends with one link (the outcome);
+these two exclusive operations carry the whole safety argument. Where a token goes after an outcome is a
+pure function of both, so anyone can finish the step: worker, reaper, operator, in any number and order.
+
+What each module is for::
+
+    layout      the folder: directories, VERSION, creation, syncing
+    enqueue     stage, reserve, admit; sweeping of what a dead enqueuer left
+    attempt     claim, start, outcome, roll forward
+    operate     cancel, hold, retry, re-route, gc
+    scan        listing tokens, finding one, which are ready
+    lease       a session's lockfile and heartbeat
+    session     what a session is and runs, in one file with one writer
+    liveness    is a session alive? by proof, or by watching its lease
+    control     pause, drain, cool-down
+    verify      every state a crash can leave, and its repair
+    watch       wake-ups
+
+Assumptions: one file system holds the whole folder; rename and link in it are atomic and have one
+winner; hard links exist. Not assumed: that clocks agree, that return codes tell the truth, that a
+lookup is fresh, that files are what wf wrote, that anything is flushed before it was synced.
+
+Guarantees and their limits: at most one session starts an agent for one attempt, and at most one
+outcome of it is accepted, whatever dies or pauses when. Exclusive *execution* after a lease expired on
+another host is not promised (no file system can): the superseded one cannot commit or change a plan.
+"""

@@ -1,0 +1,105 @@
+"""An attempt: it begins with one rename (`take`) and ends with one link (`publish_outcome`).
+
+Between them the token lies in ``claimed/`` and, once an agent may exist, in ``running/``. Nobody moves
+it out of these without an outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wf_cli import fsio
+from wf_cli.contract.job import Outcome, destination
+from wf_cli.contract.token import Token, late_name
+from wf_cli.errors import ContractError
+from wf_cli.seams import step
+from wf_cli.spool import records
+from wf_cli.spool.layout import Spool
+
+
+def take(spool: Spool, token: Token, owner: str) -> Token | None:
+    """Claim a queued token; the claimed one, or None when another session (or an operator) was faster.
+
+    The target name is nobody else's, so the listing of ``claimed/`` tells the truth even where the
+    answer of rename lies. Raises OSError when neither is known: then nothing may be started.
+    """
+    claimed = token.claimed_by(owner)
+    if not fsio.move(spool.path("queued", token.name), spool.path("claimed", claimed.name)):
+        return None
+    step("claim.renamed")
+    spool.sync("claimed", "queued")
+    step("claim.synced")
+    return claimed
+
+
+def begin(spool: Spool, token: Token) -> bool:
+    """Move a claimed token to ``running/``, durably; False when it is not ours any more.
+
+    The caller holds the fence, has found no outcome of this attempt, and spawns an agent only after this.
+    """
+    if not fsio.move(spool.path("claimed", token.name), spool.path("running", token.name)):
+        return False
+    step("start.renamed")
+    spool.sync("running", "claimed")
+    step("start.synced")
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What stands as the outcome of an attempt, and whether it is the one just offered."""
+
+    outcome: Outcome
+    accepted: bool
+
+
+def publish_outcome(spool: Spool, outcome: Outcome) -> Published:
+    """Offer ``outcome``; exactly one is ever accepted for an attempt. A refused one is kept nowhere (`keep_late`)."""
+    path = spool.outcome_path(outcome.job_id, outcome.attempt)
+    with spool.part(outcome.encode()) as part:
+        step("end.part")
+        accepted = fsio.publish(part, path)
+    step("end.published")
+    spool.sync("outcomes")
+    step("end.synced")
+    if accepted:
+        return Published(outcome, True)
+    standing = standing_outcome(spool, outcome.job_id, outcome.attempt)
+    if standing is None:  # it was damaged and has been put away: ours can stand now
+        return publish_outcome(spool, outcome)
+    return Published(standing, False)
+
+
+def standing_outcome(spool: Spool, job_id: str, attempt: int) -> Outcome | None:
+    """The outcome of an attempt. A damaged file (only foreign hands make one) is quarantined, then there is none."""
+    try:
+        return records.read_outcome(spool, job_id, attempt)
+    except ContractError:
+        path = spool.outcome_path(job_id, attempt)
+        quarantine = spool.path("archive", "quarantine")
+        quarantine.mkdir(exist_ok=True)
+        fsio.move(path, quarantine / path.name)
+        return None
+
+
+def keep_late(spool: Spool, outcome: Outcome, owner: str) -> None:
+    """Keep what a superseded attempt produced, for `wf late` (invariant 5)."""
+    path = spool.path("outcomes", late_name(outcome.job_id, outcome.attempt, owner))
+    with spool.part(outcome.encode()) as part:
+        fsio.publish(part, path)
+    spool.sync("outcomes")
+
+
+def roll_forward(spool: Spool, token: Token, outcome: Outcome) -> bool:
+    """Put ``token`` where its outcome says; False when somebody did it before. The caller holds the fence.
+
+    Both directories are tried: the token may have been started since it was listed.
+    """
+    folder, target = destination(token, outcome)
+    for source in ("running", "claimed"):
+        if fsio.move(spool.path(source, token.name), spool.path(folder, target.name)):
+            step("end.renamed")
+            spool.sync(folder, source)
+            step("end.moved")
+            return True
+    return False

@@ -1,0 +1,99 @@
+"""Level-triggered requests to workers, as files in ``control/``: they hold as long as the file is there.
+
+``pause.json`` and ``pause.<runtime>.json`` stop claims; ``cooldown.<runtime>.json`` too, until a time;
+``drain.<owner>.json`` ends one session after its jobs; ``fresh.<job>.a<n>.json`` tells attempt n to start
+without its agent's earlier session.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from wf_cli import clock as clocks
+from wf_cli import fsio
+from wf_cli.clock import Clock
+from wf_cli.spool.layout import Spool
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why nothing is claimed just now."""
+
+    kind: str  # pause, cooldown
+    runtime: str | None
+    reason: str
+    until_ms: int | None
+
+    def text(self) -> str:
+        """For people."""
+        scope = f"runtime {self.runtime}" if self.runtime else "the spool"
+        until = f" until {clocks.iso(self.until_ms)}" if self.until_ms else ""
+        what = "paused" if self.kind == "pause" else "cooling down"
+        return f"{scope} is {what}{until}{f': {self.reason}' if self.reason else ''}"
+
+
+def request(spool: Spool, name: str, clock: Clock, *, reason: str = "", seconds: float | None = None) -> None:
+    """Write the request ``name`` (``pause``, ``cooldown.opencode``, ...), for ``seconds`` or until withdrawn."""
+    value: dict[str, Any] = {"at": clocks.iso(clock.now_ms()), "reason": reason}
+    if seconds is not None:
+        value |= {"seconds": seconds, "until_ms": clock.now_ms() + math.ceil(seconds * 1000)}
+    fsio.write_atomic(spool.path("control", f"{name}.json"), json.dumps(value), durable=spool.durable)
+
+
+def withdraw(spool: Spool, name: str) -> bool:
+    """Take the request back; False when there was none."""
+    if not fsio.listed(spool.folder("control"), f"{name}.json"):
+        return False
+    fsio.unlink_quietly(spool.path("control", f"{name}.json"))
+    return True
+
+
+def has(spool: Spool, name: str) -> bool:
+    """Whether the request stands (its content does not matter)."""
+    return fsio.listed(spool.folder("control"), f"{name}.json")
+
+
+class Requests:
+    """What an observer knows of timed requests: past their time by the wall clock, or by its own watching."""
+
+    def __init__(self, spool: Spool, clock: Clock):
+        self._spool = spool
+        self._clock = clock
+        self._first: dict[tuple[str, str], float] = {}
+
+    def stops(self) -> list[Stop]:
+        """Every pause and cool-down that holds now."""
+        found = []
+        for name in sorted(fsio.names(self._spool.folder("control"))):
+            kind, _, rest = name.removesuffix(".json").partition(".")
+            if kind not in ("pause", "cooldown") or not name.endswith(".json"):
+                continue
+            stop = self._read(name, kind, rest or None)
+            if stop is not None:
+                found.append(stop)
+        return found
+
+    def stop_for(self, runtime: str) -> Stop | None:
+        """Why ``runtime`` claims nothing now, or None."""
+        return next((s for s in self.stops() if s.runtime in (None, runtime)), None)
+
+    def _read(self, name: str, kind: str, runtime: str | None) -> Stop | None:
+        try:
+            value = json.loads(fsio.read_regular(self._spool.path("control", name), 65536))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError):
+            value = {}  # a damaged request still asks to stop: the safe reading
+        value = value if isinstance(value, dict) else {}
+        until, seconds = value.get("until_ms"), value.get("seconds")
+        if isinstance(until, int) and isinstance(seconds, int | float):
+            key = (name, str(until))
+            first = self._first.setdefault(key, self._clock.monotonic())
+            if self._clock.now_ms() >= until or self._clock.monotonic() - first >= seconds:
+                return None
+        else:
+            until = None
+        return Stop(kind, runtime, str(value.get("reason", ""))[:500], until)

@@ -1,0 +1,155 @@
+"""Enqueue: stage in ``tmp/``, reserve the key in ``jobs/``, admit to ``queued/``; and the sweeper.
+
+A staged file is complete, and its name says where it goes. Once staged, whoever finds it carries it
+forward, the sweeper as well as its enqueuer: there is no grace period and nobody has to be alive. It is
+unlinked only when ``jobs/`` holds the nonce of another enqueue: then it was a duplicate.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wf_cli import fsio
+from wf_cli.contract.job import Spec
+from wf_cli.contract.token import Token, parse_staged, staged_name
+from wf_cli.errors import ContractError, Refused
+from wf_cli.seams import step
+from wf_cli.spool import records
+from wf_cli.spool.layout import Spool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One job to enqueue: its spec, and the token it starts with."""
+
+    spec: Spec
+    token: Token
+
+    @property
+    def staged(self) -> str:
+        return staged_name(self.token, self.spec.nonce)
+
+
+def admit(spool: Spool, entries: Sequence[Entry]) -> list[bool]:
+    """Enqueue all entries with one sync per directory; for each whether it is new (False: a duplicate).
+
+    When this returns every new job is durable in ``queued/``, or further. When it raises, jobs that were
+    staged already still appear: enqueuing again with the same keys is safe and the way to go on.
+    Raises Refused when a key's job id is reserved by another key.
+    """
+    fresh = [entry for entry in entries if not _reserved(spool, entry.spec)]
+    for entry in fresh:
+        _stage(spool, entry)
+    if fresh:
+        spool.sync("tmp")
+    new: set[str] = set()
+    for entry in fresh:
+        if _reserve(spool, entry):
+            new.add(entry.spec.nonce)
+        step("enqueue.reserved")
+    # Also for duplicates: the one who enqueued them may not have synced yet, and we vouch for it too.
+    spool.sync("tmp", "jobs")
+    for entry in fresh:
+        if entry.spec.nonce in new:
+            _to_queued(spool, entry.staged, entry.token)
+            step("enqueue.admitted")
+        else:
+            fsio.unlink_quietly(spool.path("tmp", entry.staged))
+            step("enqueue.discarded")
+    spool.sync("queued", "tmp")
+    return [entry.spec.nonce in new for entry in entries]
+
+
+def _stage(spool: Spool, entry: Entry) -> None:
+    with spool.part(entry.spec.encode()) as part:
+        step("enqueue.part")
+        # A link would leave two names; the part must not remain if we die: rename. `discarding` then
+        # finds nothing to remove.
+        os.rename(part, spool.path("tmp", entry.staged))
+    step("enqueue.staged")
+
+
+def _reserved(spool: Spool, spec: Spec) -> bool:
+    """Whether the key is taken already; Refused when its id belongs to another key."""
+    try:
+        found = records.read_spec(spool, spec.job_id)
+    except ContractError as error:
+        raise Refused(
+            f"{spool.spec_path(spec.job_id)} is damaged and keeps the id {spec.job_id} reserved: {error.message}",
+            hint="run `wf spool verify --fix`",
+            code="DAMAGED_SPEC",
+        ) from error
+    if found is None:
+        return False
+    if found.dedupe_key != spec.dedupe_key:
+        raise Refused(
+            f"job id {spec.job_id} is reserved by the key {found.dedupe_key!r}, not {spec.dedupe_key!r}",
+            hint="choose another key",
+            code="KEY_COLLISION",
+        )
+    return True
+
+
+def _reserve(spool: Spool, entry: Entry) -> bool:
+    """Publish the spec from the staged file; True when the reservation is ours (a sweeper may have made it)."""
+    staged = spool.path("tmp", entry.staged)
+    target = spool.spec_path(entry.spec.job_id)
+    try:
+        if fsio.publish(staged, target):
+            return True
+    except FileNotFoundError:
+        # A sweeper carried our staged file on, or found it a duplicate: the nonce in jobs/ says which.
+        pass
+    found = records.read_spec(spool, entry.spec.job_id)
+    if found is None:
+        raise OSError(errno.EIO, "neither staged nor reserved; the spool folder changed underneath", str(target))
+    if found.dedupe_key != entry.spec.dedupe_key:
+        _reserved(spool, entry.spec)  # raises
+    return found.nonce == entry.spec.nonce
+
+
+def _to_queued(spool: Spool, staged: str, token: Token) -> None:
+    """The last step. A source that is gone was carried on by somebody, maybe claimed since: success too."""
+    fsio.move(spool.path("tmp", staged), spool.path("queued", token.name))
+
+
+def sweep(spool: Spool) -> list[Token]:
+    """Carry every staged enqueue forward; the tokens admitted. Safe beside their enqueuers and other sweepers.
+
+    What does not parse or does not belong to its name is left for `wf spool verify`.
+    """
+    swept = []
+    for name in fsio.names(spool.folder("tmp")):
+        parsed = parse_staged(name)
+        if parsed is None:
+            continue
+        token, nonce = parsed
+        path = spool.path("tmp", name)
+        try:
+            spec = records.parse_spec(fsio.read_regular(path, records.RECORD_LIMIT), path)
+        except FileNotFoundError:
+            continue  # RACE: its enqueuer, or another sweeper, was faster
+        except (ContractError, ValueError):
+            continue
+        if spec.job_id != token.job_id or spec.nonce != nonce:
+            continue
+        step("sweep.read")
+        entry = Entry(spec, token)
+        try:
+            if _reserve(spool, entry):
+                spool.sync("tmp", "jobs")
+                step("sweep.reserved")
+                _to_queued(spool, name, token)
+                spool.sync("queued", "tmp")
+                swept.append(token)
+            else:
+                fsio.unlink_quietly(path)
+        except (ContractError, Refused):
+            continue
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+    return swept

@@ -1,0 +1,201 @@
+"""The spool's folder: its directories, its VERSION, how it is created and opened."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from wf_cli import fsio, ids, locks
+from wf_cli.contract.token import outcome_name
+from wf_cli.errors import SpoolError, SpoolMissing
+from wf_cli.seams import step
+
+FORMAT = 1
+
+#: Every directory of a spool, in the order the module docstring of DESIGN lists them.
+FOLDERS = (
+    "tmp", "jobs", "queued", "claimed", "running", "held", "done", "dead", "outcomes", "leases", "sessions",
+    "locks", "control", "log", "transcripts", "archive",
+)  # fmt: skip
+
+#: Seconds: past it a fence that stays busy is skipped, never forced.
+FENCE_TIMEOUT = 10.0
+
+#: Marks of folders that a sync service replicates: every rename there succeeds on both sides.
+_SYNC_MARKS = (".stfolder", ".stversions", ".dropbox", ".dropbox.cache", ".owncloudsync.log", ".sync_journal.db")
+_SYNC_NAMES = ("dropbox", "onedrive", "google drive", "icloud drive", "mobile documents")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Content of ``VERSION``: pins what the spool is, so that no two hosts disagree."""
+
+    id: str
+    topology: str = "local"
+    durability: str = "fsync"
+
+
+class Spool:
+    """An open spool. Holds no descriptor and no lock; any number of processes have one."""
+
+    def __init__(self, root: Path, version: Version):
+        self.root = root
+        self.version = version
+        self.durable = version.durability == "fsync"
+
+    def __repr__(self) -> str:
+        return f"Spool({self.root})"
+
+    def folder(self, name: str) -> Path:
+        """The directory ``name``."""
+        return self.root / name
+
+    def path(self, folder: str, name: str) -> Path:
+        """The file ``name`` in ``folder``."""
+        return self.root / folder / name
+
+    def spec_path(self, job_id: str) -> Path:
+        return self.path("jobs", f"{job_id}.json")
+
+    def outcome_path(self, job_id: str, attempt: int) -> Path:
+        return self.path("outcomes", outcome_name(job_id, attempt))
+
+    def transcript_path(self, job_id: str, attempt: int) -> Path:
+        return self.path("transcripts", f"{job_id}.a{attempt}.log")
+
+    def sync(self, *folders: str) -> None:
+        """The names in these directories are durable when this returns (nothing with durability none)."""
+        if self.durable:
+            for name in folders:
+                fsio.sync_dir(self.folder(name))
+
+    def fence(self, job_id: str, *, timeout: float = FENCE_TIMEOUT) -> AbstractContextManager[None]:
+        """The job's fence: whoever takes its token away, or changes its plan by its token, holds it.
+
+        Per host only where flock does not reach other hosts (sshfs). Raises Temporary past ``timeout``.
+        """
+        return locks.hold(self.path("locks", f"{job_id}.lock"), timeout=timeout)
+
+    def slot(self, group: str, k: int) -> locks.Slot | None:
+        """Concurrency slot ``k`` of ``group``, or None when it is taken."""
+        return locks.try_slot(self.path("locks", f"{group}.{k}.slot"))
+
+    @contextlib.contextmanager
+    def part(self, data: bytes) -> Iterator[Path]:
+        """A complete, synced file in ``tmp/`` under a name that no sweeper reads; removed at the end."""
+        path = self.path("tmp", f"{ids.nonce()}.part")
+        fsio.write_new(path, data, durable=self.durable, mode=self.file_mode)
+        with fsio.discarding(path):
+            yield path
+
+    @property
+    def file_mode(self) -> int:
+        """0660 where several users share the spool: one user's sweeper finishes another's step."""
+        return 0o660 if self.version.topology == "shared" else 0o666
+
+    def assert_same(self) -> None:
+        """Raises SpoolMissing when the folder vanished or is another spool now: it is never recreated in place."""
+        if _read_version(self.root) != self.version:
+            raise SpoolMissing(
+                f"{self.root} is not the spool that this process opened (id {self.version.id})",
+                hint="somebody removed or replaced it; start the worker again",
+            )
+
+
+def exists(root: Path) -> bool:
+    """Whether a spool is at ``root``; cheap, and creates nothing (invariant 8)."""
+    return (root / "VERSION").is_file()
+
+
+def open_spool(root: Path) -> Spool:
+    """The spool at ``root``; SpoolMissing when there is none, SpoolError for another version."""
+    return Spool(root, _read_version(root))
+
+
+def create(root: Path, *, topology: str = "local", durability: str = "fsync") -> Spool:
+    """The spool at ``root``, made if it is not there. Any number of processes may do this at once.
+
+    Raises SpoolError when the folder cannot carry the protocol, with the reason.
+    """
+    if exists(root):
+        return open_spool(root)
+    _refuse_synced(root)
+    shared = topology == "shared"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for name in FOLDERS:
+            folder = root / name
+            folder.mkdir(exist_ok=True)
+            if shared:
+                folder.chmod(0o2770)  # mkdir's mode is cut by the umask
+        ignore = root / ".gitignore"
+        if not ignore.exists():
+            fsio.write_atomic(ignore, "*\n", durable=False)
+    except OSError as error:
+        raise SpoolError(
+            f"cannot create the spool at {root}: {error}", hint="check the path and its permissions"
+        ) from error
+    step("create.folders")
+    version = Version(id=ids.nonce(), topology=topology, durability=durability)
+    content = {"format": FORMAT, "id": version.id, "topology": topology, "durability": durability}
+    spool = Spool(root, version)
+    try:
+        with spool.part(json.dumps(content).encode() + b"\n") as part:
+            ours = fsio.publish(part, root / "VERSION")
+    except OSError as error:
+        if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise SpoolError(
+                f"the file system of {root} has no hard links ({error.strerror}), which the spool needs",
+                hint="FAT and exFAT have none; put the spool elsewhere with spool.dir in wf.config",
+                code="NO_HARD_LINKS",
+            ) from error
+        raise
+    if not ours:
+        return open_spool(root)
+    if spool.durable:
+        fsio.sync_dir(root)
+        fsio.sync_dir(root.parent)
+    return spool
+
+
+def _read_version(root: Path) -> Version:
+    path = root / "VERSION"
+    try:
+        value = json.loads(fsio.read_regular(path, 65536))
+        found = value["format"]
+        version = Version(id=str(value["id"]), topology=str(value["topology"]), durability=str(value["durability"]))
+    except FileNotFoundError:
+        raise SpoolMissing(
+            f"there is no spool at {root}", hint="`wf epic run`, `wf dispatch` and `wf enqueue` create it"
+        ) from None
+    except NotADirectoryError as error:
+        raise SpoolError(f"{root} is not a directory", hint="set spool.dir in wf.config") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SpoolError(f"cannot read {path}: {error}", hint="is this a spool of wf? see `wf spool path`") from error
+    if found != FORMAT:
+        raise SpoolError(
+            f"{root} has spool format {found!r}; this wf knows format {FORMAT}",
+            hint="use the wf version that made it, or another spool.dir",
+            code="SPOOL_VERSION",
+        )
+    return version
+
+
+def _refuse_synced(root: Path) -> None:
+    for folder in (root, *root.absolute().parents):
+        mark = next((m for m in _SYNC_MARKS if os.path.lexists(folder / m)), None)
+        if mark is None and folder.name.lower() in _SYNC_NAMES:
+            mark = folder.name
+        if mark is not None:
+            raise SpoolError(
+                f"{root} lies in a synced folder ({folder}, because of {mark}): every rename there succeeds on both "
+                "sides, so a job would run twice",
+                hint="set spool.dir in wf.config to a folder that is not synced",
+                code="SYNCED_FOLDER",
+            )

@@ -1,0 +1,83 @@
+"""A session's lease: one lockfile per session, whose mtime is its heartbeat.
+
+filelock's `SoftFileLease` makes the marker and beats; reapers never acquire it, they observe it
+(`liveness`). One claim stays one rename, and a hundred jobs cost one heartbeat.
+
+A lease is a hint for others about when to give a session up. It protects nothing: what protects a job is
+that an attempt has one outcome, and what protects a plan is the fence.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import LeaseCompromise, SoftFileLease
+
+from wf_cli.clock import Clock
+from wf_cli.spool.layout import Spool
+
+#: Seconds, by topology: attribute caches of network file systems live up to a minute.
+DEFAULT_SECONDS = {"local": 30.0, "shared": 180.0}
+#: The worker gives its lease up when its main loop has not ticked for this share of the duration.
+TICK_SHARE = 0.5
+
+
+def path_of(spool: Spool, owner: str) -> Path:
+    return spool.path("leases", f"{owner}.lease")
+
+
+class Lease:
+    """The owner's side. `tick` it from the main loop; a loop that hangs loses it, so others can go on.
+
+    ``lost`` becomes true, and ``on_lost`` is called from a helper thread, when the marker vanished, was
+    replaced, could not be refreshed in time, or the main loop did not tick.
+    """
+
+    def __init__(self, spool: Spool, owner: str, seconds: float, clock: Clock, on_lost: Callable[[str], None]):
+        self._clock = clock
+        self._seconds = seconds
+        self._on_lost = on_lost
+        self._last_tick = clock.monotonic()
+        self._stop = threading.Event()
+        self._once = threading.Lock()
+        self.lost: str | None = None
+        self._marker = SoftFileLease(
+            path_of(spool, owner),
+            lease_duration=seconds,
+            timeout=0,
+            thread_local=False,
+            on_compromise=self._compromised,
+        )
+        self._marker.acquire()
+        self._monitor = threading.Thread(target=self._watch_ticks, name="wf-lease-ticks", daemon=True)
+        self._monitor.start()
+
+    def tick(self) -> None:
+        """The main loop is alive."""
+        self._last_tick = self._clock.monotonic()
+
+    def release(self) -> None:
+        """End the session's claim to be alive; its jobs are to be ended before."""
+        self._stop.set()
+        self._monitor.join(timeout=5)
+        self._marker.release(force=True)
+
+    def _compromised(self, what: LeaseCompromise) -> None:
+        self._lose(what.reason)
+
+    def _lose(self, reason: str) -> None:
+        with self._once:
+            if self.lost is not None:
+                return
+            self.lost = reason
+        self._on_lost(reason)
+
+    def _watch_ticks(self) -> None:
+        while not self._stop.wait(min(1.0, self._seconds / 6)):
+            if self._clock.monotonic() - self._last_tick > self._seconds * TICK_SHARE:
+                # Also the way a session that was suspended finds out: others may have given it up meanwhile.
+                self._marker.release(force=True)
+                self._lose("main-loop-stopped")
+                return

@@ -1,0 +1,107 @@
+"""Is a session alive? Proven on the same host, or observed on one's own monotonic clock (invariant 6).
+
+An observer compares a lease only with what itself saw before. Nothing here computes ``now - mtime``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+
+from wf_cli import fsio
+from wf_cli.clock import Clock
+from wf_cli.spool import lease, session
+from wf_cli.spool.layout import Spool
+
+
+class Verdict(StrEnum):
+    """What is known about a session."""
+
+    ALIVE = "alive"
+    #: Its process is gone: same host, same boot, and the pid is free or another's.
+    DEAD = "dead"
+    #: Its lease was seen unchanged for its whole duration.
+    EXPIRED = "expired"
+    #: It has no lease file (on a network file system: for a whole duration).
+    ABSENT = "absent"
+    #: Nothing is proven. A one-shot command cannot see a remote expiry.
+    UNKNOWN = "unknown"
+
+
+#: Verdicts under which a reaper may end a session's attempts.
+GONE = frozenset({Verdict.DEAD, Verdict.EXPIRED, Verdict.ABSENT})
+
+
+@dataclass(slots=True)
+class _Watch:
+    seen: tuple[object, ...]
+    since: float
+
+
+class Observer:
+    """Watches leases over time. A fresh one knows only what can be proven. Not thread-safe."""
+
+    def __init__(self, spool: Spool, clock: Clock, default_seconds: float | None = None):
+        self._spool = spool
+        self._clock = clock
+        self._default = default_seconds or lease.DEFAULT_SECONDS.get(spool.version.topology, 180.0)
+        self._shared = spool.version.topology != "local"
+        self._watches: dict[str, _Watch] = {}
+        self._last_look = clock.monotonic()
+        self._gap = 2 * self._default / 3
+
+    def look(self) -> None:
+        """Call before a round of `verdict`. After a gap in looking (suspended, stopped) all watching restarts."""
+        now = self._clock.monotonic()
+        if now - self._last_look > self._gap:
+            self._watches.clear()
+        self._last_look = now
+
+    def verdict(self, owner: str) -> Verdict:
+        """What is known of ``owner`` now."""
+        record = session.read(self._spool, owner)
+        if record is not None and record.proven_dead:
+            return Verdict.DEAD
+        seconds = max(record.lease_seconds, 0.1) if record is not None else self._default
+        seen = self._read(owner)
+        if seen is None:
+            self._watches.pop(owner, None)  # could not read: the watch starts again
+            return Verdict.UNKNOWN
+        watch = self._watches.get(owner)
+        now = self._clock.monotonic()
+        if watch is None or watch.seen != seen:
+            first = watch is None
+            self._watches[owner] = _Watch(seen, now)
+            if seen == ():
+                return Verdict.UNKNOWN if self._shared else Verdict.ABSENT
+            on_host = record is not None and record.on_this_host
+            return Verdict.ALIVE if on_host or not first else Verdict.UNKNOWN
+        unchanged = now - watch.since
+        if seen == ():
+            return Verdict.ABSENT if not self._shared or unchanged >= seconds else Verdict.UNKNOWN
+        return Verdict.EXPIRED if unchanged >= seconds else Verdict.ALIVE
+
+    def forget(self, owner: str) -> None:
+        """It was reaped; its id is never used again."""
+        self._watches.pop(owner, None)
+
+    def unchanged_s(self, owner: str) -> float | None:
+        """Seconds this observer has seen the lease unchanged; None when it never looked."""
+        watch = self._watches.get(owner)
+        return None if watch is None else self._clock.monotonic() - watch.since
+
+    def _read(self, owner: str) -> tuple[object, ...] | None:
+        """(content, mtime, inode) of the lease; () when there is none; None when that cannot be told."""
+        path = lease.path_of(self._spool, owner)
+        try:
+            content = fsio.read_regular(path, 65536)
+            info = os.stat(path)
+        except FileNotFoundError:
+            try:
+                return () if not fsio.listed(path.parent, path.name) else None
+            except OSError:
+                return None
+        except (OSError, ValueError):
+            return None
+        return (content, info.st_mtime_ns, info.st_ino)

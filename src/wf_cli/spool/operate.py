@@ -1,0 +1,62 @@
+"""What operators do to jobs that no agent works on: single renames of the token."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from wf_cli import fsio
+from wf_cli.contract.token import Placed, Pool, Token
+from wf_cli.seams import step
+from wf_cli.spool.layout import Spool
+from wf_cli.spool.scan import listing
+
+
+def _rename(spool: Spool, source: str, token: Token, target: str, moved: Token, name: str) -> bool:
+    if not fsio.move(spool.path(source, token.name), spool.path(target, moved.name)):
+        return False
+    step(f"{name}.renamed")
+    spool.sync(target, source) if target != source else spool.sync(target)
+    return True
+
+
+def hold(spool: Spool, token: Token) -> bool:
+    """queued to held; False when it was claimed or moved meanwhile."""
+    return _rename(spool, "queued", token, "held", token, "hold")
+
+
+def unhold(spool: Spool, token: Token) -> bool:
+    """held to queued."""
+    return _rename(spool, "held", token, "queued", token, "unhold")
+
+
+def cancel_waiting(spool: Spool, placed: Placed, now_ms: int) -> bool:
+    """queued or held to done, as cancelled. No attempt exists, so no outcome is needed."""
+    moved = replace(placed.token.finished("cancelled"), time_ms=now_ms)
+    return _rename(spool, placed.folder, placed.token, "done", moved, "cancel")
+
+
+def requeue(spool: Spool, placed: Placed, now_ms: int, delay_s: int = 0) -> bool:
+    """dead or done to queued: burned 0 again, attempt numbers go on."""
+    moved = placed.token.queued_at(now_ms + delay_s * 1000, delay_s, burned=0)
+    return _rename(spool, placed.folder, placed.token, "queued", moved, "retry")
+
+
+def reroute(spool: Spool, token: Token, pool: Pool) -> bool:
+    """Give a queued token to another pool. Identity does not hold the runtime, so nothing can run twice."""
+    return _rename(spool, "queued", token, "queued", replace(token, pool=pool), "reroute")
+
+
+def bury(spool: Spool, placed: Placed, now_ms: int) -> bool:
+    """queued or held to dead: a token whose content cannot be run."""
+    moved = replace(placed.token.finished("failed"), time_ms=now_ms)
+    return _rename(spool, placed.folder, placed.token, "dead", moved, "bury")
+
+
+def archive(spool: Spool, *, before_ms: int, keep_failed: bool) -> list[Token]:
+    """Put finished tokens of before ``before_ms`` away; their keys stay taken, so they never run by themselves."""
+    return [
+        token
+        for folder in (("done",) if keep_failed else ("done", "dead"))
+        for token in listing(spool, folder)
+        if token.time_ms < before_ms and _rename(spool, folder, token, "archive", token, "gc")
+    ]

@@ -1,0 +1,76 @@
+"""Reading specs and outcomes from disk: validated, because a shared folder is the outside (invariant 7)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from wf_cli import fsio, schema
+from wf_cli.contract.job import RECORD_LIMIT, Outcome, Spec
+from wf_cli.errors import ContractError
+from wf_cli.spool.layout import Spool
+
+__all__ = ["RECORD_LIMIT", "parse_spec", "read_outcome", "read_spec"]
+
+
+def _load(kind: str, data: bytes, path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ContractError(f"{path} is not JSON: {error}", code="invalid_spec", path=str(path)) from error
+    try:
+        found = schema.problems(kind, value)
+    except RecursionError:
+        found = [("(top)", "nested too deeply")]
+    if found:
+        where, what = found[0]
+        raise ContractError(f"{path}: {where}: {what}", code="invalid_spec", path=str(path))
+    return value  # type: ignore[no-any-return]
+
+
+def parse_spec(data: bytes, path: Path) -> Spec:
+    """The spec in ``data``; ContractError naming ``path`` when it is none."""
+    return Spec.from_json(_load("spec", data, path))
+
+
+def _read(spool: Spool, path: Path) -> bytes | None:
+    try:
+        return fsio.read_regular(path, RECORD_LIMIT)
+    except FileNotFoundError:
+        # A cached lookup may say no for half a minute on a network file system; the listing decides there.
+        if spool.version.topology == "local" or not fsio.listed(path.parent, path.name):
+            return None
+        return fsio.read_regular(path, RECORD_LIMIT)
+
+
+def read_spec(spool: Spool, job_id: str) -> Spec | None:
+    """The spec that reserves ``job_id``; None when the id is free; ContractError when the file is damaged."""
+    path = spool.spec_path(job_id)
+    try:
+        data = _read(spool, path)
+    except (ValueError, IsADirectoryError) as error:
+        raise ContractError(f"{path}: {error}", code="invalid_spec", path=str(path)) from error
+    if data is None:
+        return None
+    spec = parse_spec(data, path)
+    if spec.job_id != job_id:
+        raise ContractError(f"{path} holds the spec of {spec.job_id}", code="invalid_spec", path=str(path))
+    return spec
+
+
+def read_outcome(spool: Spool, job_id: str, attempt: int) -> Outcome | None:
+    """The outcome of an attempt; None when it has none; ContractError when the file is damaged."""
+    path = spool.outcome_path(job_id, attempt)
+    try:
+        data = _read(spool, path)
+    except (ValueError, IsADirectoryError) as error:
+        raise ContractError(f"{path}: {error}", code="invalid_outcome", path=str(path)) from error
+    if data is None:
+        return None
+    outcome = Outcome.from_json(_load("outcome", data, path))
+    if (outcome.job_id, outcome.attempt) != (job_id, attempt):
+        raise ContractError(
+            f"{path} holds the outcome of {outcome.job_id} attempt {outcome.attempt}", code="invalid_outcome"
+        )
+    return outcome

@@ -1,0 +1,145 @@
+"""Looking at the spool: names only, no stat, and no lookup of a name that was absent before.
+
+A rescan is the truth; what events tell only makes it come sooner (`ReadyIndex`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Iterable, Iterator
+
+from wf_cli import fsio
+from wf_cli.clock import Clock
+from wf_cli.contract.identity import matches_prefix
+from wf_cli.contract.lifecycle import DIRECTORY, LIVE_DIRECTORIES, Status
+from wf_cli.contract.token import Placed, Pool, Token, parse
+from wf_cli.errors import SpoolMissing
+from wf_cli.spool.layout import Spool
+
+#: Looks at all directories this often when a job is reserved and its token was in none of them: it may
+#: have moved past us while we listed.
+FIND_TRIES = 4
+
+
+def listing(spool: Spool, folder: str) -> list[Token]:
+    """The tokens in ``folder``, sorted by name: by priority, then oldest first. Foreign names are left out."""
+    try:
+        found = fsio.names(spool.folder(folder))
+    except FileNotFoundError as error:
+        raise SpoolMissing(
+            f"{spool.folder(folder)} is gone", hint="somebody removed the spool while it was used"
+        ) from error
+    tokens = [token for name in found if (token := parse(folder, name)) is not None]
+    tokens.sort(key=lambda token: token.name)
+    return tokens
+
+
+def everything(spool: Spool, statuses: Container[Status] | None = None) -> list[Placed]:
+    """All tokens, or those of some stored statuses; the archive excluded. A job that moves may show once.
+
+    Directories are listed in the order jobs pass through them, so a job that moves on meanwhile is seen
+    twice rather than never; the later sight wins.
+    """
+    folders: tuple[str, ...] = (*LIVE_DIRECTORIES, "done", "dead")
+    if statuses is not None:
+        folders = tuple(f for f in folders if any(s in statuses for s, d in DIRECTORY.items() if d == f))
+    seen: dict[str, Placed] = {}
+    for folder in folders:
+        for token in listing(spool, folder):
+            placed = Placed(folder, token)
+            before = seen.get(token.job_id)
+            if before is None or before.token.attempt <= token.attempt:
+                seen[token.job_id] = placed
+    return [p for p in seen.values() if statuses is None or p.status in statuses]
+
+
+def find(spool: Spool, job_id: str, *, archive: bool = True) -> Placed | None:
+    """Where a job's token is now; None when the id has none (not enqueued, or staged still)."""
+    folders = (*LIVE_DIRECTORIES, "done", "dead", *(("archive",) if archive else ()))
+    for _ in range(FIND_TRIES):
+        for folder in folders:
+            for token in listing(spool, folder):
+                if token.job_id == job_id:
+                    return Placed(folder, token)
+        if not fsio.listed(spool.folder("jobs"), f"{job_id}.json"):
+            return None
+    return None
+
+
+def live_of(spool: Spool, matches: Container[str]) -> Iterator[Placed]:
+    """The live tokens of some job ids."""
+    for folder in LIVE_DIRECTORIES:
+        for token in listing(spool, folder):
+            if token.job_id in matches:
+                yield Placed(folder, token)
+
+
+class ReadyIndex:
+    """The queued tokens, kept in memory between rescans. Not shared between threads without a lock.
+
+    A token without delay is ready whatever the clock says. With one it is ready when the wall clock says
+    so, or when this process has seen its name for that long on its own monotonic clock (invariant 6).
+    """
+
+    def __init__(self, clock: Clock):
+        self._clock = clock
+        self._seen: dict[str, tuple[Token, float]] = {}
+
+    def rescan(self, spool: Spool) -> None:
+        """Replace everything by what ``queued/`` lists now; what was known keeps its first sight."""
+        now = self._clock.monotonic()
+        self._seen = {t.name: self._seen.get(t.name, (t, now)) for t in listing(spool, "queued")}
+
+    def add(self, name: str) -> bool:
+        """An event said that ``name`` appeared in queued/. False when it is no token."""
+        token = parse("queued", name)
+        if token is None:
+            return False
+        self._seen.setdefault(name, (token, self._clock.monotonic()))
+        return True
+
+    def discard(self, token: Token) -> None:
+        """Somebody else took it."""
+        self._seen.pop(token.name, None)
+
+    def is_ready(self, token: Token) -> bool:
+        """Whether it may be claimed now."""
+        if not token.delay_s or self._clock.now_ms() >= token.time_ms:
+            return True
+        first = self._seen.get(token.name, (token, self._clock.monotonic()))[1]
+        return self._clock.monotonic() - first >= token.delay_s
+
+    def ready(self, pools: Container[Pool]) -> list[Token]:
+        """What may be claimed now, best first."""
+        return [token for _, (token, _) in sorted(self._seen.items()) if token.pool in pools and self.is_ready(token)]
+
+    def waiting(self, pools: Container[Pool]) -> list[Token]:
+        """What is of these pools and not ready yet."""
+        return [t for t, _ in self._seen.values() if t.pool in pools and not self.is_ready(t)]
+
+    def next_ready_s(self, pools: Container[Pool]) -> float | None:
+        """Seconds until the first waiting token is ready at the latest; None when none waits."""
+        now_ms, now = self._clock.now_ms(), self._clock.monotonic()
+        waits = [
+            min((t.time_ms - now_ms) / 1000, t.delay_s - (now - first))
+            for t, first in self._seen.values()
+            if t.pool in pools and t.delay_s
+        ]
+        return max(0.0, min(waits)) if waits else None
+
+
+def match_jobs(spool: Spool, wanted: Iterable[str]) -> dict[str, list[Placed]]:
+    """For each id or prefix of whole components, what it fits; an exact id fits only itself."""
+    placed = everything(spool)
+    out: dict[str, list[Placed]] = {}
+    for text in wanted:
+        exact = [p for p in placed if p.token.job_id == text]
+        out[text] = exact or [p for p in placed if matches_prefix(p.token.job_id, text)]
+    return out
+
+
+def holds(spool: Spool, folder: str, token: Token) -> bool:
+    """Whether ``token`` lies in ``folder`` now. On a network file system the listing says so, not a lookup."""
+    if spool.version.topology == "local":
+        return os.path.lexists(spool.path(folder, token.name))
+    return fsio.listed(spool.folder(folder), token.name)

@@ -1,0 +1,146 @@
+"""A session's own file: what process it is and which agents it has, with one writer.
+
+Readers use it to prove a session dead, to find what it left running, and to show it. Format: one JSON
+object, replaced as a whole (fields of `SessionRecord`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from wf_cli import fsio, ids, proc
+from wf_cli.contract.token import is_word
+from wf_cli.spool.layout import Spool
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One agent's launcher: enough to find and end the whole attempt on this host."""
+
+    job_id: str
+    attempt: int
+    mark: str
+    pid: int
+    start: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A session as others see it."""
+
+    owner: str
+    runtime: str
+    host: str
+    pid: int
+    start: str | None
+    boot_id: str | None
+    pid_ns: str | None
+    lease_seconds: float
+    started_ms: int
+    roles: tuple[str, ...] = ()
+    concurrency: int = 1
+    state: str = "running"  # running, draining, stopped
+    agents: tuple[Agent, ...] = field(default=())
+
+    @property
+    def on_this_host(self) -> bool:
+        """Whether its pid means something here: same boot, same pid namespace."""
+        return self.boot_id is not None and self.boot_id == proc.boot_id() and self.pid_ns == proc.pid_namespace()
+
+    @property
+    def proven_dead(self) -> bool:
+        """The process is gone for certain. False proves nothing."""
+        return self.on_this_host and not proc.alive(self.pid, self.start)
+
+
+def this_process(owner: str, runtime: str, lease_seconds: float, now_ms: int, **facts: Any) -> SessionRecord:
+    """The record of the calling process."""
+    return SessionRecord(
+        owner=owner,
+        runtime=runtime,
+        host=ids.host_label(),
+        pid=os.getpid(),
+        start=proc.start_token(os.getpid()),
+        boot_id=proc.boot_id(),
+        pid_ns=proc.pid_namespace(),
+        lease_seconds=lease_seconds,
+        started_ms=now_ms,
+        **facts,
+    )
+
+
+class SessionFile:
+    """The writer of one session's file. Its methods may be called from any thread of the session."""
+
+    def __init__(self, spool: Spool, record: SessionRecord):
+        self._spool = spool
+        self._lock = threading.Lock()
+        self.record = record
+        self._write()
+
+    def add_agent(self, agent: Agent) -> None:
+        """Durable before it returns: a launcher may open its gate only after this."""
+        with self._lock:
+            self.record = replace(self.record, agents=(*self.record.agents, agent))
+            self._write()
+
+    def remove_agent(self, mark: str) -> None:
+        """Nothing of that attempt lives any more."""
+        with self._lock:
+            kept = tuple(agent for agent in self.record.agents if agent.mark != mark)
+            self.record = replace(self.record, agents=kept)
+            self._write()
+
+    def set_state(self, state: str) -> None:
+        with self._lock:
+            self.record = replace(self.record, state=state)
+            self._write()
+
+    def _write(self) -> None:
+        path = self._spool.path("sessions", f"{self.record.owner}.json")
+        fsio.write_atomic(path, json.dumps(asdict(self.record), indent=2), durable=self._spool.durable)
+
+
+def read(spool: Spool, owner: str) -> SessionRecord | None:
+    """A session's record; None when it has none or it cannot be trusted."""
+    if not is_word(owner):
+        return None
+    try:
+        value = json.loads(fsio.read_regular(spool.path("sessions", f"{owner}.json"), 1024 * 1024))
+        agents = tuple(
+            Agent(str(a["job_id"]), int(a["attempt"]), str(a["mark"]), int(a["pid"]), _text(a["start"]))
+            for a in value["agents"]
+        )
+        record = SessionRecord(
+            owner=str(value["owner"]),
+            runtime=str(value["runtime"]),
+            host=str(value["host"]),
+            pid=int(value["pid"]),
+            start=_text(value["start"]),
+            boot_id=_text(value["boot_id"]),
+            pid_ns=_text(value["pid_ns"]),
+            lease_seconds=float(value["lease_seconds"]),
+            started_ms=int(value["started_ms"]),
+            roles=tuple(str(r) for r in value["roles"]),
+            concurrency=int(value["concurrency"]),
+            state=str(value["state"]),
+            agents=agents,
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return record if record.owner == owner and record.pid > 0 else None
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def owners(spool: Spool) -> list[str]:
+    """Every owner id that has a session file or a lease."""
+    found = {n.removesuffix(".json") for n in fsio.names(spool.folder("sessions")) if n.endswith(".json")}
+    found |= {n.removesuffix(".lease") for n in fsio.names(spool.folder("leases")) if n.endswith(".lease")}
+    return sorted(owner for owner in found if is_word(owner))

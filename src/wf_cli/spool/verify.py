@@ -1,0 +1,294 @@
+"""Every state a crash, a power cut or foreign hands can leave, found and, where that is safe, repaired.
+
+Safe repairs run at the start of each session, before its sweeping (`repair`): a job in two directories
+(the higher attempt wins, then its outcome, then the later directory), a reserved key without a token
+(rebuilt from its outcomes), a token without a reservation. `wf spool verify --fix` does the same and puts
+foreign files away in ``archive/quarantine/``; nothing is ever deleted but parts nobody can use.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from wf_cli import fsio
+from wf_cli.clock import Clock
+from wf_cli.contract.job import End, Spec, destination
+from wf_cli.contract.lifecycle import DIRECTORIES
+from wf_cli.contract.token import Placed, Token, is_word, parse, parse_outcome, parse_staged
+from wf_cli.errors import ContractError, Temporary
+from wf_cli.spool import attempt, records
+from wf_cli.spool.layout import FOLDERS, Spool
+
+#: Milliseconds: a part file older than this belongs to no living writer. Housekeeping, not ownership.
+PART_AGE_MS = 24 * 3600 * 1000
+#: Directories from early to late, to choose between two tokens of one attempt.
+_ORDER = ("held", "queued", "claimed", "running", "dead", "done", "archive")
+_ROOT_FILES = frozenset({"VERSION", ".gitignore"})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be. ``severity``: error (an invariant), warning (untidy)."""
+
+    path: str
+    kind: str
+    severity: str
+    detail: str
+    fixed: bool = False
+
+
+def verify(spool: Spool, clock: Clock, *, fix: bool = False) -> list[Finding]:
+    """Look at everything; with ``fix`` repair what is safe and quarantine the rest."""
+    findings = list(_foreign(spool, clock, fix=fix))
+    findings += repair(spool, dry_run=not fix, contents=True)
+    return findings
+
+
+def repair(spool: Spool, *, dry_run: bool = False, contents: bool = False) -> list[Finding]:
+    """The safe repairs: tokens against reservations. Names only, unless ``contents`` asks for more."""
+    tokens = _tokens(spool)
+    reserved = {n.removesuffix(".json") for n in fsio.names(spool.folder("jobs")) if n.endswith(".json")}
+    staged = {p[0].job_id for n in fsio.names(spool.folder("tmp")) if (p := parse_staged(n)) is not None}
+    findings = []
+    for job_id, placed in sorted(tokens.items()):
+        if len(placed) > 1:
+            findings += _duplicates(spool, placed, dry_run=dry_run)
+        if job_id not in reserved:
+            findings.append(_unreserved(spool, placed[-1], dry_run=dry_run))
+    for job_id in sorted(reserved - set(tokens) - staged):
+        found = _orphan(spool, job_id, dry_run=dry_run)
+        if found is not None:
+            findings.append(found)
+    if contents:
+        for job_id in sorted(reserved):
+            found = _damaged_spec(spool, job_id, tokens.get(job_id, []), dry_run=dry_run)
+            if found is not None:
+                findings.append(found)
+    return findings
+
+
+def _tokens(spool: Spool) -> dict[str, list[Placed]]:
+    """Tokens by job, least advanced first. A job that moves while this lists shows twice; see `_still_there`."""
+    out: dict[str, list[Placed]] = defaultdict(list)
+    for folder in DIRECTORIES:
+        for name in fsio.names(spool.folder(folder)):
+            token = parse(folder, name)
+            if token is not None:
+                out[token.job_id].append(Placed(folder, token))
+    for placed in out.values():
+        placed.sort(key=lambda p: (p.token.attempt, _ORDER.index(p.folder)))
+    return out
+
+
+def _still_there(spool: Spool, placed: Placed) -> bool:
+    return fsio.listed(spool.folder(placed.folder), placed.token.name)
+
+
+def _duplicates(spool: Spool, placed: list[Placed], *, dry_run: bool) -> Iterator[Finding]:
+    """Only torn renames leave two tokens: the furthest stays. A job that just moved is no finding."""
+    present = [p for p in placed if _still_there(spool, p)]
+    if len(present) < 2:
+        return
+    job_id = present[0].token.job_id
+    try:
+        with spool.fence(job_id):
+            present = [p for p in present if _still_there(spool, p)]
+            if len(present) < 2:
+                return
+            keep = _furthest(spool, present)
+            for extra in present:
+                if extra is keep:
+                    continue
+                path = spool.path(extra.folder, extra.token.name)
+                if not dry_run:
+                    fsio.unlink_quietly(path)
+                    spool.sync(extra.folder)
+                yield Finding(
+                    _relative(spool, path), "duplicate_token", "error",
+                    f"{job_id} also lies in {keep.folder}/", fixed=not dry_run,
+                )  # fmt: skip
+    except Temporary:
+        return  # somebody works on this job right now
+
+
+def _furthest(spool: Spool, present: list[Placed]) -> Placed:
+    best = present[-1]
+    outcome = attempt.standing_outcome(spool, best.token.job_id, max(1, best.token.attempt))
+    if outcome is not None and best.token.attempt == outcome.attempt:
+        for placed in present:
+            if placed.token.attempt == outcome.attempt and placed.folder == outcome.disposition.to:
+                return placed
+    return best
+
+
+def _unreserved(spool: Spool, placed: Placed, *, dry_run: bool) -> Finding:
+    path = spool.path(placed.folder, placed.token.name)
+    fixed = False
+    if not dry_run:
+        try:
+            spec = records.parse_spec(fsio.read_regular(path, records.RECORD_LIMIT), path)
+            if spec.job_id == placed.token.job_id:
+                fsio.publish(path, spool.spec_path(spec.job_id))
+                spool.sync("jobs")
+                fixed = True
+        except (ContractError, ValueError, OSError):
+            fixed = _quarantine(spool, path)
+    return Finding(_relative(spool, path), "unreserved_token", "error", "its key is not in jobs/", fixed)
+
+
+def _orphan(spool: Spool, job_id: str, *, dry_run: bool) -> Finding | None:
+    """A reserved key without token: made again from its outcomes, then rolled forward by the last one."""
+    path = spool.spec_path(job_id)
+    try:
+        spec = records.read_spec(spool, job_id)
+    except ContractError:
+        return None  # reported as damaged
+    if spec is None:
+        return None
+    from wf_cli.spool import scan
+
+    if scan.find(spool, job_id) is not None:
+        return None  # RACE: it moved while we listed
+    if not dry_run:
+        try:
+            with spool.fence(job_id):
+                _rebuild(spool, spec)
+        except Temporary:
+            return None
+    return Finding(_relative(spool, path), "missing_token", "error", "reserved, but in no directory", not dry_run)
+
+
+def _rebuild(spool: Spool, spec: Spec) -> None:
+    last = _last_attempt(spool, spec.job_id)
+    token = spec.token(spec.created_ms)
+    folder = "queued"
+    if last:
+        outcome = attempt.standing_outcome(spool, spec.job_id, last)
+        if outcome is not None:
+            lost = outcome.end in (End.FAILED, End.LOST)
+            before = replace(token, attempt=last, burned=max(0, outcome.burned - lost), owner=outcome.owner)
+            folder, token = destination(before, outcome)
+    with spool.part(spec.encode()) as part:
+        fsio.publish(part, spool.path(folder, token.name))
+    spool.sync(folder)
+
+
+def _last_attempt(spool: Spool, job_id: str) -> int:
+    found = (parse_outcome(name) for name in fsio.names(spool.folder("outcomes")))
+    return max((p[1] for p in found if p is not None and p[0] == job_id and p[2] is None), default=0)
+
+
+def _damaged_spec(spool: Spool, job_id: str, placed: list[Placed], *, dry_run: bool) -> Finding | None:
+    path = spool.spec_path(job_id)
+    if not is_word(job_id):
+        return None  # foreign, reported there
+    try:
+        if records.read_spec(spool, job_id) is not None:
+            return None
+    except ContractError as error:
+        detail = error.message
+    else:
+        return None
+    fixed = False
+    if not dry_run:
+        fixed = _quarantine(spool, path)
+        for where in placed:  # the token's content is the spec: the reservation can come back from it
+            token_path = spool.path(where.folder, where.token.name)
+            try:
+                records.parse_spec(fsio.read_regular(token_path, records.RECORD_LIMIT), token_path)
+                fsio.publish(token_path, path)
+            except (ContractError, ValueError, OSError):
+                continue
+    return Finding(_relative(spool, path), "damaged_spec", "error", detail, fixed)
+
+
+def _foreign(spool: Spool, clock: Clock, *, fix: bool) -> Iterator[Finding]:
+    """Files that no wf wrote: outside the grammar, links, conflict copies, leftovers."""
+    for entry in sorted(os.scandir(spool.root), key=lambda e: e.name):
+        known = entry.name in FOLDERS and entry.is_dir(follow_symlinks=False)
+        if not known and entry.name not in _ROOT_FILES and not entry.name.endswith(".part"):
+            yield _put_away(spool, Path(entry.path), "foreign_file", fix=fix)
+    for folder in FOLDERS:
+        for entry in sorted(os.scandir(spool.folder(folder)), key=lambda e: e.name):
+            kind = _judge(folder, entry)
+            if kind == "stale_part":
+                if clock.now_ms() - entry.stat(follow_symlinks=False).st_mtime * 1000 > PART_AGE_MS:
+                    if fix:
+                        fsio.unlink_quietly(Path(entry.path))
+                    detail = "left by a process that died while writing"
+                    yield Finding(_relative(spool, Path(entry.path)), kind, "warning", detail, fix)
+            elif kind is not None:
+                yield _put_away(spool, Path(entry.path), kind, fix=fix)
+
+
+def _judge(folder: str, entry: os.DirEntry[str]) -> str | None:
+    """What is wrong with a directory entry, by its name and type."""
+    name = entry.name
+    if folder == "archive" and name == "quarantine":
+        return None
+    if name.endswith(".part"):
+        return "stale_part"
+    if _is_conflict_copy(name):
+        return "conflict_copy"
+    if not entry.is_file(follow_symlinks=False):
+        return "not_a_file"
+    if folder in DIRECTORIES:
+        known = parse(folder, name) is not None
+    elif folder == "tmp":
+        known = parse_staged(name) is not None
+    elif folder == "outcomes":
+        known = parse_outcome(name) is not None
+    else:
+        suffix = {
+            "jobs": ".json", "leases": ".lease", "sessions": ".json", "control": ".json",
+            "log": ".jsonl", "transcripts": ".log",
+        }.get(folder)  # fmt: skip
+        if suffix is None:  # locks: <job>.lock, <group>.<k>.slot
+            known = name.endswith((".lock", ".slot"))
+        else:
+            stem = name.removesuffix(suffix)
+            known = name.endswith(suffix) and all(is_word(part) for part in stem.split("."))
+    return None if known else "foreign_file"
+
+
+def _is_conflict_copy(name: str) -> bool:
+    lowered = name.lower()
+    return "sync-conflict" in lowered or "conflicted copy" in lowered or lowered.startswith(".syncthing.")
+
+
+def _put_away(spool: Spool, path: Path, kind: str, *, fix: bool) -> Finding:
+    fixed = _quarantine(spool, path) if fix else False
+    return Finding(_relative(spool, path), kind, "error", "not a file that wf wrote", fixed)
+
+
+def _quarantine(spool: Spool, path: Path) -> bool:
+    folder = spool.path("archive", "quarantine")
+    try:
+        folder.mkdir(exist_ok=True)
+        target = folder / f"{path.parent.name}.{path.name}"[-200:]
+        while os.path.lexists(target):
+            target = target.with_name(f"{target.name}.again"[-200:])
+        os.rename(path, target)
+    except OSError:
+        return False
+    return True
+
+
+def _relative(spool: Spool, path: Path) -> str:
+    return str(path.relative_to(spool.root))
+
+
+def token_is_valid(spool: Spool, token: Token, folder: str) -> Spec:
+    """The spec a token holds, checked against its name; ContractError with the reason otherwise."""
+    path = spool.path(folder, token.name)
+    try:
+        spec = records.parse_spec(fsio.read_regular(path, records.RECORD_LIMIT), path)
+    except (ValueError, OSError) as error:
+        raise ContractError(f"{path}: {error}", code="invalid_spec") from error
+    if spec.job_id != token.job_id or spec.role != token.pool.role:
+        raise ContractError(f"{path} holds the spec of {spec.job_id} for {spec.role}", code="invalid_spec")
+    return spec
