@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 import threading
 from collections.abc import Callable, Container, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 from wf_cli import ids
 from wf_cli.clock import Clock
-from wf_cli.contract import identity
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending, RetryPolicy, decide
-from wf_cli.contract.token import Placed, Pool, Token
+from wf_cli.contract.token import Placed, Pool, Token, mark
 from wf_cli.errors import Temporary
 from wf_cli.queue.base import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
-from wf_cli.spool import attempt, enqueue, operate, records, scan
+from wf_cli.queue.batch import prepare
+from wf_cli.queue.report import Report
+from wf_cli.seams import step
+from wf_cli.spool import attempt, enqueue, operate, records, scan, session
 from wf_cli.spool.layout import Spool
 
 #: Looks again this often when a job keeps moving while an operator reaches for it.
@@ -41,11 +43,14 @@ class SpoolQueue:
     ):
         self.spool = spool
         self._clock = clock
-        self._events = events
+        self._report = Report(events)
         self._policy = policy or (lambda _token: RetryPolicy())
         self._rng = rng or random.Random()
         self._index = scan.ReadyIndex(clock)
         self._index_lock = threading.Lock()
+        # Names whose rename a thread of this process has tried. Its target holds the same owner for all of
+        # them, so the second thread would take the first one's success for its own (invariant 1).
+        self._tried: set[str] = set()
         #: Whether each claim lists queued/ first. A worker with a watcher does that at its own pace (`rescan`).
         self.rescan_on_claim = True
 
@@ -55,26 +60,12 @@ class SpoolQueue:
         return self.enqueue_many([request])[0]
 
     def enqueue_many(self, requests: Sequence[JobRequest]) -> list[Enqueued]:
-        now = self._clock.now_ms()
-        entries: dict[str, enqueue.Entry] = {}
-        job_ids = []
-        for i, request in enumerate(requests):
-            spec = request.spec(ids.nonce(), now)
-            job_ids.append(spec.job_id)
-            if spec.job_id in entries:
-                continue
-            # One more millisecond each keeps the order of a batch.
-            time_ms = now + i + math.ceil(request.delay_s * 1000)
-            entries[spec.job_id] = enqueue.Entry(spec, spec.token(time_ms, math.ceil(request.delay_s)))
-        new = dict(zip(entries, enqueue.admit(self.spool, list(entries.values())), strict=True))
-        out = []
-        for job_id in job_ids:
-            fresh = new.get(job_id, False)
-            new[job_id] = False  # a second mention in one batch is a duplicate
-            out.append(Enqueued(job_id, deduped=not fresh))
-            entry = entries[job_id]
-            self._emit("job.enqueued" if fresh else "job.deduped", entry.token, reason=entry.spec.source)
-        return out
+        batch = prepare(requests, self._clock.now_ms())
+        entries = [enqueue.Entry(spec, token) for spec, token in batch.jobs.values()]
+        new = enqueue.admit(self.spool, entries)
+        answers = batch.answers(dict(zip(batch.jobs, new, strict=True)))
+        self._report.enqueued(batch, answers)
+        return answers
 
     # -- an attempt
 
@@ -106,11 +97,18 @@ class SpoolQueue:
         for token in self.ready(pools):
             if not may(token):
                 continue
-            claimed = attempt.take(self.spool, token, owner)
-            with self._index_lock:
-                self._index.discard(token)
+            if not self._first_try(f"queued/{token.name}"):
+                continue
+            claimed = None
+            try:
+                claimed = attempt.take(self.spool, token, owner)
+            finally:
+                with self._index_lock:
+                    self._index.discard(token)
+                    if claimed is None:
+                        self._tried.discard(f"queued/{token.name}")  # held and released, it comes back
             if claimed is not None:
-                self._emit("job.claimed", claimed, from_="queued", to="claimed")
+                self._report.emit("job.claimed", claimed, from_="queued", to="claimed")
                 return claimed
             # RACE: another session's claim, or an operator's rename, was faster. Not ours; the next one.
         return None
@@ -124,10 +122,17 @@ class SpoolQueue:
         if outcome is not None:
             attempt.roll_forward(self.spool, token, outcome)
             return Started.ENDED
-        if not attempt.begin(self.spool, token):
+        if not self._first_try(f"claimed/{token.name}") or not attempt.begin(self.spool, token):
             return Started.GONE
-        self._emit("job.started", token, from_="claimed", to="running")
+        self._report.emit("job.started", token, from_="claimed", to="running")
         return Started.GO
+
+    def _first_try(self, name: str) -> bool:
+        with self._index_lock:
+            if name in self._tried:
+                return False
+            self._tried.add(name)
+            return True
 
     def holds(self, token: Token) -> bool:
         return any(scan.holds(self.spool, folder, token) for folder in ("running", "claimed"))
@@ -135,7 +140,8 @@ class SpoolQueue:
     def end(self, token: Token, ending: Ending, *, by: str) -> Ended:
         previous = None
         if token.attempt > 1:
-            previous = attempt.standing_outcome(self.spool, token.job_id, token.attempt - 1)
+            with contextlib.suppress(Temporary):  # damaged, and the fence busy: only some counts are in it
+                previous = attempt.standing_outcome(self.spool, token.job_id, token.attempt - 1)
         offered = decide(
             token,
             ending,
@@ -154,10 +160,10 @@ class SpoolQueue:
             # The fence stays busy: the outcome decides all the same, and any reaper moves the token later.
             published = attempt.publish_outcome(self.spool, offered)
         if published.accepted:
-            self._report_end(token, offered)
+            self._report.ended(token, offered)
         elif by == token.owner and ending.end in (End.SUCCEEDED, End.FAILED):
             attempt.keep_late(self.spool, offered, by)
-            self._emit("attempt.late", token, reason=f"superseded: {published.outcome.end}")
+            self._report.emit("attempt.late", token, reason=f"superseded: {published.outcome.end}")
         return Ended(published.outcome, published.accepted)
 
     def reap(self, gone: Callable[[str], bool], *, by: str) -> list[Reaped]:
@@ -165,7 +171,11 @@ class SpoolQueue:
         # In this order: a token that is started meanwhile is seen in one of the two.
         for folder in ("claimed", "running"):
             for token in scan.listing(self.spool, folder):
-                standing = attempt.standing_outcome(self.spool, token.job_id, token.attempt)
+                step("reap.listed")
+                try:
+                    standing = attempt.standing_outcome(self.spool, token.job_id, token.attempt)
+                except Temporary:
+                    continue  # skipped, never forced: the next round tries again
                 if standing is not None:
                     self._finish(token, standing)
                 elif token.owner is not None and token.owner != by and gone(token.owner):
@@ -184,9 +194,13 @@ class SpoolQueue:
     def _end_lost(self, folder: str, token: Token, by: str) -> Ended | None:
         code = "lost" if folder == "running" else "never_started"
         failure = Failure(code, f"the session {token.owner} is gone")
+        # The agent's own session, if it had named one: the next attempt may go on with it.
+        record = session.read(self.spool, token.owner or "")
+        agents = record.agents if record is not None else ()
+        session_id = next((a.session_id for a in agents if a.mark == mark(token)), None)
         try:
             with self.fence(token.job_id):
-                return self.end(token, Ending(End.LOST, failure=failure), by=by)
+                return self.end(token, Ending(End.LOST, failure=failure, session_id=session_id), by=by)
         except Temporary:
             return None
 
@@ -199,7 +213,7 @@ class SpoolQueue:
                 return Cancelled.MISSING
             if placed.status in (Status.QUEUED, Status.HELD):
                 if operate.cancel_waiting(self.spool, placed, self._clock.now_ms()):
-                    self._emit("job.cancelled", placed.token, from_=placed.folder, to="done", reason=reason)
+                    self._report.emit("job.cancelled", placed.token, from_=placed.folder, to="done", reason=reason)
                     return Cancelled.WAITING
             elif placed.status in (Status.CLAIMED, Status.RUNNING):
                 if self.end(placed.token, Ending(End.CANCELLED, reason=reason), by=by).accepted:
@@ -212,14 +226,14 @@ class SpoolQueue:
         placed = self.find(job_id)
         if placed is None or placed.status is not Status.QUEUED or not operate.hold(self.spool, placed.token):
             return False
-        self._emit("job.held", placed.token, from_="queued", to="held", reason=reason)
+        self._report.emit("job.held", placed.token, from_="queued", to="held", reason=reason)
         return True
 
     def unhold(self, job_id: str, *, reason: str | None = None) -> bool:
         placed = self.find(job_id)
         if placed is None or placed.status is not Status.HELD or not operate.unhold(self.spool, placed.token):
             return False
-        self._emit("job.released", placed.token, from_="held", to="queued", reason=reason)
+        self._report.emit("job.released", placed.token, from_="held", to="queued", reason=reason)
         return True
 
     def retry(self, job_id: str, *, force: bool = False, delay_s: float = 0.0, reason: str | None = None) -> bool:
@@ -229,20 +243,20 @@ class SpoolQueue:
             return False
         if not operate.requeue(self.spool, placed, self._clock.now_ms(), math.ceil(delay_s)):
             return False
-        self._emit("job.retried", placed.token, from_=placed.folder, to="queued", reason=reason)
+        self._report.emit("job.retried", placed.token, from_=placed.folder, to="queued", reason=reason)
         return True
 
     def reroute(self, token: Token, pool: Pool, *, reason: str | None = None) -> bool:
         """Give a queued token to another pool; False when it is not queued any more."""
         if not operate.reroute(self.spool, token, pool):
             return False
-        self._emit("job.rerouted", token, reason=reason or f"{token.pool} to {pool}")
+        self._report.emit("job.rerouted", token, reason=reason or f"{token.pool} to {pool}")
         return True
 
     def quarantine(self, token: Token, failure: Failure, *, by: str) -> Ended:
         """End a claimed attempt whose content cannot be run: the job goes to dead/ with the reason."""
         ended = self.end(token, Ending(End.FAILED, failure=failure), by=by)
-        self._emit("job.quarantined", token, reason=failure.message, error_code=failure.code)
+        self._report.emit("job.quarantined", token, reason=failure.message, error_code=failure.code)
         return ended
 
     def gc(self, *, older_s: float, keep_failed: bool = False) -> list[Token]:
@@ -266,43 +280,3 @@ class SpoolQueue:
 
     def outcome(self, job_id: str, attempt_number: int) -> Outcome | None:
         return records.read_outcome(self.spool, job_id, attempt_number)
-
-    # -- the log
-
-    def _report_end(self, token: Token, outcome: Outcome) -> None:
-        to = outcome.disposition.to
-        kind = {
-            End.SUCCEEDED: "job.succeeded",
-            End.FAILED: "job.failed",
-            End.RELEASED: "job.released",
-            End.LOST: "job.reaped",
-            End.CANCELLED: "job.cancelled",
-        }[outcome.end]
-        facts: dict[str, Any] = {"from_": "running", "to": to, "reason": outcome.reason}
-        if outcome.failure is not None:
-            facts |= {
-                "error_class": str(outcome.failure.error_class),
-                "error_code": outcome.failure.code,
-                "reason": outcome.reason or outcome.failure.message,
-            }
-        if outcome.started_ms is not None:
-            facts["duration_s"] = round((outcome.at_ms - outcome.started_ms) / 1000, 3)
-        if outcome.usage:
-            facts |= {k: outcome.usage.get(k) for k in ("tokens_in", "tokens_out", "cost_usd")}
-        self._emit(kind, token, **facts)
-        if to == "dead":
-            self._emit("job.dead", token, **facts)
-
-    def _emit(self, kind: str, token: Token, **facts: Any) -> None:
-        target = identity.target_of(token.job_id)
-        if target is not None:
-            facts |= {"plan_id": target.plan_id, "epic_id": target.epic_id}
-        self._events.emit(
-            kind,
-            job_id=token.job_id,
-            attempt=token.attempt or None,
-            role=token.pool.role,
-            runtime=token.pool.runtime,
-            owner=token.owner,
-            **facts,
-        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wf_cli import fsio
+from wf_cli import fsio, ids
 from wf_cli.contract.job import Outcome, destination
 from wf_cli.contract.token import Token, late_name
 from wf_cli.errors import ContractError
@@ -24,6 +24,7 @@ def take(spool: Spool, token: Token, owner: str) -> Token | None:
     answer of rename lies. Raises OSError when neither is known: then nothing may be started.
     """
     claimed = token.claimed_by(owner)
+    step("claim.chosen")
     if not fsio.move(spool.path("queued", token.name), spool.path("claimed", claimed.name)):
         return None
     step("claim.renamed")
@@ -37,6 +38,7 @@ def begin(spool: Spool, token: Token) -> bool:
 
     The caller holds the fence, has found no outcome of this attempt, and spawns an agent only after this.
     """
+    step("start.checked")
     if not fsio.move(spool.path("claimed", token.name), spool.path("running", token.name)):
         return False
     step("start.renamed")
@@ -71,22 +73,35 @@ def publish_outcome(spool: Spool, outcome: Outcome) -> Published:
 
 
 def standing_outcome(spool: Spool, job_id: str, attempt: int) -> Outcome | None:
-    """The outcome of an attempt. A damaged file (only foreign hands make one) is quarantined, then there is none."""
+    """The outcome of an attempt. A damaged file (only foreign hands make one) is quarantined, then there is none.
+
+    Raises Temporary when that needs the fence and it stays busy.
+    """
     try:
         return records.read_outcome(spool, job_id, attempt)
     except ContractError:
-        path = spool.outcome_path(job_id, attempt)
-        quarantine = spool.path("archive", "quarantine")
-        quarantine.mkdir(exist_ok=True)
-        fsio.move(path, quarantine / path.name)
-        return None
+        pass
+    # Under the fence, and looked at again there: somebody else may have put the damaged one away and
+    # published a good one since, and that one must stand (invariant 2).
+    with spool.fence(job_id):
+        try:
+            return records.read_outcome(spool, job_id, attempt)
+        except ContractError:
+            path = spool.outcome_path(job_id, attempt)
+            quarantine = spool.path("archive", "quarantine")
+            quarantine.mkdir(exist_ok=True)
+            step("outcome.damaged")
+            fsio.move(path, quarantine / f"{ids.nonce()}.{path.name}")
+            return None
 
 
 def keep_late(spool: Spool, outcome: Outcome, owner: str) -> None:
     """Keep what a superseded attempt produced, for `wf late` (invariant 5)."""
     path = spool.path("outcomes", late_name(outcome.job_id, outcome.attempt, owner))
     with spool.part(outcome.encode()) as part:
+        step("late.part")
         fsio.publish(part, path)
+    step("late.published")
     spool.sync("outcomes")
 
 

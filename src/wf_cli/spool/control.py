@@ -18,6 +18,10 @@ from wf_cli.clock import Clock
 from wf_cli.spool.layout import Spool
 
 
+#: Past it no time can be shown (year 2286): such a request holds until it is withdrawn.
+_LATEST_MS = 10**13 - 1
+
+
 @dataclass(frozen=True, slots=True)
 class Stop:
     """Why nothing is claimed just now."""
@@ -89,7 +93,7 @@ class Requests:
             value = {}  # a damaged request still asks to stop: the safe reading
         value = value if isinstance(value, dict) else {}
         until, seconds = value.get("until_ms"), value.get("seconds")
-        if isinstance(until, int) and isinstance(seconds, int | float):
+        if isinstance(until, int) and isinstance(seconds, int | float) and 0 <= until <= _LATEST_MS:
             key = (name, str(until))
             first = self._first.setdefault(key, self._clock.monotonic())
             if self._clock.now_ms() >= until or self._clock.monotonic() - first >= seconds:

@@ -8,14 +8,13 @@ unlinked only when ``jobs/`` holds the nonce of another enqueue: then it was a d
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wf_cli import fsio
 from wf_cli.contract.job import Spec
 from wf_cli.contract.token import Token, parse_staged, staged_name
-from wf_cli.errors import ContractError, Refused
+from wf_cli.errors import ContractError, Refused, SpoolMissing
 from wf_cli.seams import step
 from wf_cli.spool import records
 from wf_cli.spool.layout import Spool
@@ -45,6 +44,7 @@ def admit(spool: Spool, entries: Sequence[Entry]) -> list[bool]:
         _stage(spool, entry)
     if fresh:
         spool.sync("tmp")
+        step("enqueue.synced")
     new: set[str] = set()
     for entry in fresh:
         if _reserve(spool, entry):
@@ -52,6 +52,7 @@ def admit(spool: Spool, entries: Sequence[Entry]) -> list[bool]:
         step("enqueue.reserved")
     # Also for duplicates: the one who enqueued them may not have synced yet, and we vouch for it too.
     spool.sync("tmp", "jobs")
+    step("enqueue.vouched")
     for entry in fresh:
         if entry.spec.nonce in new:
             _to_queued(spool, entry.staged, entry.token)
@@ -67,8 +68,8 @@ def _stage(spool: Spool, entry: Entry) -> None:
     with spool.part(entry.spec.encode()) as part:
         step("enqueue.part")
         # A link would leave two names; the part must not remain if we die: rename. `discarding` then
-        # finds nothing to remove.
-        os.rename(part, spool.path("tmp", entry.staged))
+        # finds nothing to remove. Gone from the target too: a sweeper has carried it on already.
+        fsio.move(part, spool.path("tmp", entry.staged))
     step("enqueue.staged")
 
 
@@ -122,7 +123,14 @@ def sweep(spool: Spool) -> list[Token]:
     What does not parse or does not belong to its name is left for `wf spool verify`.
     """
     swept = []
-    for name in fsio.names(spool.folder("tmp")):
+    try:
+        names = fsio.names(spool.folder("tmp"))
+    except FileNotFoundError as error:
+        raise SpoolMissing(
+            f"{spool.folder('tmp')} is gone", hint="somebody removed the spool while it was used"
+        ) from error
+    step("sweep.listed")
+    for name in names:
         parsed = parse_staged(name)
         if parsed is None:
             continue
@@ -140,12 +148,15 @@ def sweep(spool: Spool) -> list[Token]:
         entry = Entry(spec, token)
         try:
             if _reserve(spool, entry):
+                step("sweep.linked")
                 spool.sync("tmp", "jobs")
                 step("sweep.reserved")
                 _to_queued(spool, name, token)
+                step("sweep.admitted")
                 spool.sync("queued", "tmp")
                 swept.append(token)
             else:
+                step("sweep.duplicate")
                 fsio.unlink_quietly(path)
         except (ContractError, Refused):
             continue

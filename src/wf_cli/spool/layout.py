@@ -80,6 +80,7 @@ class Spool:
 
         Per host only where flock does not reach other hosts (sshfs). Raises Temporary past ``timeout``.
         """
+        self._assert_folder("locks")  # a lock makes its folder; nobody may recreate a spool that vanished
         return locks.hold(self.path("locks", f"{job_id}.lock"), timeout=timeout)
 
     def slot(self, group: str, k: int) -> locks.Slot | None:
@@ -90,7 +91,11 @@ class Spool:
     def part(self, data: bytes) -> Iterator[Path]:
         """A complete, synced file in ``tmp/`` under a name that no sweeper reads; removed at the end."""
         path = self.path("tmp", f"{ids.nonce()}.part")
-        fsio.write_new(path, data, durable=self.durable, mode=self.file_mode)
+        try:
+            fsio.write_new(path, data, durable=self.durable, mode=self.file_mode)
+        except FileNotFoundError:
+            self._assert_folder("tmp")
+            raise
         with fsio.discarding(path):
             yield path
 
@@ -98,6 +103,10 @@ class Spool:
     def file_mode(self) -> int:
         """0660 where several users share the spool: one user's sweeper finishes another's step."""
         return 0o660 if self.version.topology == "shared" else 0o666
+
+    def _assert_folder(self, name: str) -> None:
+        if not self.folder(name).is_dir():
+            raise SpoolMissing(f"{self.folder(name)} is gone", hint="somebody removed the spool while it was used")
 
     def assert_same(self) -> None:
         """Raises SpoolMissing when the folder vanished or is another spool now: it is never recreated in place."""
@@ -188,8 +197,11 @@ def _read_version(root: Path) -> Version:
 
 
 def _refuse_synced(root: Path) -> None:
-    for folder in (root, *root.absolute().parents):
-        mark = next((m for m in _SYNC_MARKS if os.path.lexists(folder / m)), None)
+    real = root.resolve()
+    for folder in (root.absolute(), *root.absolute().parents, real, *real.parents):
+        # ~/.dropbox is a directory, and only says that Dropbox is installed; in its folder it is a file.
+        found = (m for m in _SYNC_MARKS if os.path.lexists(folder / m))
+        mark = next((m for m in found if m != ".dropbox" or not (folder / m).is_dir()), None)
         if mark is None and folder.name.lower() in _SYNC_NAMES:
             mark = folder.name
         if mark is not None:

@@ -61,7 +61,8 @@ class Lease:
     def release(self) -> None:
         """End the session's claim to be alive; its jobs are to be ended before."""
         self._stop.set()
-        self._monitor.join(timeout=5)
+        if threading.current_thread() is not self._monitor:  # `on_lost` may well release
+            self._monitor.join(timeout=5)
         self._marker.release(force=True)
 
     def _compromised(self, what: LeaseCompromise) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wf_cli import fsio
-from wf_cli.contract.token import Placed, Pool, Token
+from wf_cli.contract.token import Placed, Pool, Token, validate
 from wf_cli.seams import step
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.scan import listing
 
 
 def _rename(spool: Spool, source: str, token: Token, target: str, moved: Token, name: str) -> bool:
+    step(f"{name}.found")
     if not fsio.move(spool.path(source, token.name), spool.path(target, moved.name)):
         return False
     step(f"{name}.renamed")
     spool.sync(target, source) if target != source else spool.sync(target)
+    step(f"{name}.synced")
     return True
 
 
@@ -37,13 +39,13 @@ def cancel_waiting(spool: Spool, placed: Placed, now_ms: int) -> bool:
 
 def requeue(spool: Spool, placed: Placed, now_ms: int, delay_s: int = 0) -> bool:
     """dead or done to queued: burned 0 again, attempt numbers go on."""
-    moved = placed.token.queued_at(now_ms + delay_s * 1000, delay_s, burned=0)
+    moved = validate(placed.token.queued_at(now_ms + delay_s * 1000, delay_s, burned=0))
     return _rename(spool, placed.folder, placed.token, "queued", moved, "retry")
 
 
 def reroute(spool: Spool, token: Token, pool: Pool) -> bool:
     """Give a queued token to another pool. Identity does not hold the runtime, so nothing can run twice."""
-    return _rename(spool, "queued", token, "queued", replace(token, pool=pool), "reroute")
+    return _rename(spool, "queued", token, "queued", validate(replace(token, pool=pool)), "reroute")
 
 
 def bury(spool: Spool, placed: Placed, now_ms: int) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from wf_cli import fsio, schema
 from wf_cli.contract.job import RECORD_LIMIT, Outcome, Spec
+from wf_cli.contract.token import NUMBER_LIMIT
 from wf_cli.errors import ContractError
 from wf_cli.spool.layout import Spool
 
@@ -73,4 +74,6 @@ def read_outcome(spool: Spool, job_id: str, attempt: int) -> Outcome | None:
         raise ContractError(
             f"{path} holds the outcome of {outcome.job_id} attempt {outcome.attempt}", code="invalid_outcome"
         )
+    if max(outcome.attempt, outcome.burned) >= NUMBER_LIMIT:  # no token can carry it: the job would vanish
+        raise ContractError(f"{path}: burned: {outcome.burned} is too much", code="invalid_outcome")
     return outcome

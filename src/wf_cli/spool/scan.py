@@ -87,8 +87,12 @@ class ReadyIndex:
 
     def rescan(self, spool: Spool) -> None:
         """Replace everything by what ``queued/`` lists now; what was known keeps its first sight."""
+        self.replace(listing(spool, "queued"))
+
+    def replace(self, tokens: Iterable[Token]) -> None:
+        """The same with tokens that somebody else has listed."""
         now = self._clock.monotonic()
-        self._seen = {t.name: self._seen.get(t.name, (t, now)) for t in listing(spool, "queued")}
+        self._seen = {t.name: self._seen.get(t.name, (t, now)) for t in tokens}
 
     def add(self, name: str) -> bool:
         """An event said that ``name`` appeared in queued/. False when it is no token."""
@@ -123,7 +127,7 @@ class ReadyIndex:
         waits = [
             min((t.time_ms - now_ms) / 1000, t.delay_s - (now - first))
             for t, first in self._seen.values()
-            if t.pool in pools and t.delay_s
+            if t.pool in pools and not self.is_ready(t)
         ]
         return max(0.0, min(waits)) if waits else None
 

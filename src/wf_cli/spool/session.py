@@ -7,6 +7,7 @@ object, replaced as a whole (fields of `SessionRecord`).
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 from dataclasses import asdict, dataclass, field, replace
@@ -26,6 +27,8 @@ class Agent:
     mark: str
     pid: int
     start: str | None
+    #: The runtime's own session, as soon as it said so: the next attempt may go on with it.
+    session_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class SessionRecord:
     @property
     def proven_dead(self) -> bool:
         """The process is gone for certain. False proves nothing."""
-        return self.on_this_host and not proc.alive(self.pid, self.start)
+        return self.on_this_host and self.start is not None and not proc.alive(self.pid, self.start)
 
 
 def this_process(owner: str, runtime: str, lease_seconds: float, now_ms: int, **facts: Any) -> SessionRecord:
@@ -95,6 +98,13 @@ class SessionFile:
             self.record = replace(self.record, agents=kept)
             self._write()
 
+    def set_agent_session(self, mark: str, session_id: str) -> None:
+        """The runtime named its session."""
+        with self._lock:
+            agents = tuple(replace(a, session_id=session_id) if a.mark == mark else a for a in self.record.agents)
+            self.record = replace(self.record, agents=agents)
+            self._write()
+
     def set_state(self, state: str) -> None:
         with self._lock:
             self.record = replace(self.record, state=state)
@@ -112,7 +122,14 @@ def read(spool: Spool, owner: str) -> SessionRecord | None:
     try:
         value = json.loads(fsio.read_regular(spool.path("sessions", f"{owner}.json"), 1024 * 1024))
         agents = tuple(
-            Agent(str(a["job_id"]), int(a["attempt"]), str(a["mark"]), int(a["pid"]), _text(a["start"]))
+            Agent(
+                job_id=str(a["job_id"]),
+                attempt=int(a["attempt"]),
+                mark=str(a["mark"]),
+                pid=int(a["pid"]),
+                start=_text(a["start"]),
+                session_id=_text(a.get("session_id")),
+            )
             for a in value["agents"]
         )
         record = SessionRecord(
@@ -130,9 +147,9 @@ def read(spool: Spool, owner: str) -> SessionRecord | None:
             state=str(value["state"]),
             agents=agents,
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
-    return record if record.owner == owner and record.pid > 0 else None
+    return record if record.owner == owner and record.pid > 0 and math.isfinite(record.lease_seconds) else None
 
 
 def _text(value: object) -> str | None:

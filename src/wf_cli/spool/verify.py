@@ -18,7 +18,7 @@ from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.contract.job import End, Spec, destination
 from wf_cli.contract.lifecycle import DIRECTORIES
-from wf_cli.contract.token import Placed, Token, is_word, parse, parse_outcome, parse_staged
+from wf_cli.contract.token import TIME_DIGITS, Placed, Token, is_word, parse, parse_outcome, parse_staged
 from wf_cli.errors import ContractError, Temporary
 from wf_cli.spool import attempt, records
 from wf_cli.spool.layout import FOLDERS, Spool
@@ -52,23 +52,46 @@ def repair(spool: Spool, *, dry_run: bool = False, contents: bool = False) -> li
     """The safe repairs: tokens against reservations. Names only, unless ``contents`` asks for more."""
     tokens = _tokens(spool)
     reserved = {n.removesuffix(".json") for n in fsio.names(spool.folder("jobs")) if n.endswith(".json")}
-    staged = {p[0].job_id for n in fsio.names(spool.folder("tmp")) if (p := parse_staged(n)) is not None}
+    staged: dict[str, list[str]] = defaultdict(list)
+    for name in fsio.names(spool.folder("tmp")):
+        parsed = parse_staged(name)
+        if parsed is not None:
+            staged[parsed[0].job_id].append(name)
     findings = []
     for job_id, placed in sorted(tokens.items()):
         if len(placed) > 1:
             findings += _duplicates(spool, placed, dry_run=dry_run)
         if job_id not in reserved:
             findings.append(_unreserved(spool, placed[-1], dry_run=dry_run))
-    for job_id in sorted(reserved - set(tokens) - staged):
+    for job_id in sorted(reserved - set(tokens)):
+        if any(_carried_on(spool, name) for name in staged[job_id]):
+            continue  # its enqueuer or a sweeper finishes that
         found = _orphan(spool, job_id, dry_run=dry_run)
         if found is not None:
             findings.append(found)
     if contents:
+        findings += [
+            _put_away(spool, spool.path("tmp", name), "damaged_staged", fix=not dry_run)
+            for name in sorted(name for names in staged.values() for name in names)
+            if _carried_on(spool, name) is False
+        ]
         for job_id in sorted(reserved):
             found = _damaged_spec(spool, job_id, tokens.get(job_id, []), dry_run=dry_run)
             if found is not None:
                 findings.append(found)
     return findings
+
+
+def _carried_on(spool: Spool, name: str) -> bool | None:
+    """Whether a sweeper can finish this staged enqueue; None when it has gone meanwhile."""
+    parsed, path = parse_staged(name), spool.path("tmp", name)
+    try:
+        spec = records.parse_spec(fsio.read_regular(path, records.RECORD_LIMIT), path)
+    except FileNotFoundError:
+        return None
+    except (ContractError, ValueError):
+        return False
+    return parsed is not None and (spec.job_id, spec.nonce) == (parsed[0].job_id, parsed[1])
 
 
 def _tokens(spool: Spool) -> dict[str, list[Placed]]:
@@ -156,15 +179,20 @@ def _orphan(spool: Spool, job_id: str, *, dry_run: bool) -> Finding | None:
     if not dry_run:
         try:
             with spool.fence(job_id):
+                # Again: only under the fence can no attempt end, so only here it cannot move back past us.
+                if scan.find(spool, job_id) is not None:
+                    return None
                 _rebuild(spool, spec)
         except Temporary:
             return None
+        except ContractError:  # a spec that makes no token, or an outcome that fits none
+            return Finding(_relative(spool, path), "missing_token", "error", "reserved, and cannot be rebuilt")
     return Finding(_relative(spool, path), "missing_token", "error", "reserved, but in no directory", not dry_run)
 
 
 def _rebuild(spool: Spool, spec: Spec) -> None:
     last = _last_attempt(spool, spec.job_id)
-    token = spec.token(spec.created_ms)
+    token = spec.token(min(max(spec.created_ms, 0), 10**TIME_DIGITS - 1))
     folder = "queued"
     if last:
         outcome = attempt.standing_outcome(spool, spec.job_id, last)

@@ -1,0 +1,263 @@
+"""The composition root: a project's root, its configuration and a clock become the objects that work.
+
+Everything is made on demand, so that a command pays only for what it uses.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wf_cli import ids
+from wf_cli.clock import Clock, SystemClock
+from wf_cli.config import load as config_load
+from wf_cli.config.model import Config
+from wf_cli.contract.event import EventSink
+from wf_cli.contract.identity import Target
+from wf_cli.contract.retry import RetryPolicy
+from wf_cli.contract.token import Pool, Token
+from wf_cli.errors import ConfigError, Refused, WfError
+from wf_cli.observe.log import EventLog
+from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.spool import layout
+from wf_cli.spool.layout import Spool
+from wf_cli.workflow import epics
+from wf_cli.workflow.project import Permit, Project
+
+if TYPE_CHECKING:
+    from wf_cli.dispatcher import Dispatcher
+    from wf_cli.worker.loop import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What every command of the distributed part accepts."""
+
+    spool: str | None = None
+    config: Path | None = None
+
+
+class App:
+    """One project, for one command."""
+
+    def __init__(
+        self, root: Path, environ: Mapping[str, str], flags: Flags | None = None, clock: Clock | None = None
+    ):
+        self.root = root.absolute()
+        self.environ = environ
+        self.flags = flags or Flags()
+        self.clock: Clock = clock or SystemClock()
+
+    # -- configuration
+
+    @cached_property
+    def loaded(self) -> config_load.LoadedConfig:
+        """The configuration with its origins; ConfigError names file and key."""
+        overrides: dict[str, Any] = {"spool.dir": self.flags.spool}
+        return config_load.load(self.root, self.environ, self.flags.config, overrides)
+
+    @property
+    def config(self) -> Config:
+        return self.loaded.config
+
+    @property
+    def distributed(self) -> bool:
+        """Whether the mode is on; cheap."""
+        return config_load.is_distributed(self.root, self.environ, self.flags.config)
+
+    def require_distributed(self, command: str) -> None:
+        """Refuse (exit 4) a command that would create jobs while the mode is off."""
+        if not self.distributed:
+            raise Refused(
+                f"wf {command} needs the distributed mode, which is off",
+                hint="switch it on with `wf config set distributed true`, or set WF_DISTRIBUTED=1",
+                code="NOT_DISTRIBUTED",
+            )
+
+    # -- spool and queue
+
+    @property
+    def spool_root(self) -> Path:
+        return self.config.spool_path(self.root)
+
+    def open_spool(self) -> Spool:
+        """The spool; SpoolMissing when there is none."""
+        return layout.open_spool(self.spool_root)
+
+    def create_spool(self) -> Spool:
+        """The spool, made if it is not there."""
+        settings = self.config.spool
+        return layout.create(self.spool_root, topology=settings.topology, durability=settings.durability)
+
+    def events(self, spool: Spool, writer: str | None = None) -> EventLog:
+        """The log; one-shot commands of a host share one file, which appends of whole lines allow."""
+        return EventLog(spool.folder("log"), writer or f"cli-{ids.host_label()}", self.clock)
+
+    def queue(self, spool: Spool, events: EventSink | None = None) -> SpoolQueue:
+        """The queue on a spool, with the configured retry policy of each role."""
+
+        def policy(token: Token) -> RetryPolicy:
+            return self.config.effective(token.pool.role).retry.backoff
+
+        return SpoolQueue(spool, clock=self.clock, events=events or self.events(spool), policy=policy)
+
+    # -- the project
+
+    @property
+    def permit(self) -> Permit | None:
+        """Who may change plans: decided by WF_JOB_TOKEN, or by the live jobs of a spool that exists."""
+        from wf_cli import fencing
+
+        mark = self.environ.get("WF_JOB_TOKEN")
+        if mark:
+            return fencing.by_token(layout.open_spool(self._spool_root_of_agent()), mark)
+        root = self.spool_root
+        return fencing.by_person(layout.open_spool(root)) if layout.exists(root) else None
+
+    def _spool_root_of_agent(self) -> Path:
+        given = self.environ.get("WF_SPOOL")
+        return Path(given) if given and os.path.isabs(given) else self.spool_root
+
+    def project(self, permit: Permit | None = None) -> Project:
+        return Project(self.root, self.clock, permit)
+
+    # -- dispatching
+
+    def pool(self, role: str) -> Pool:
+        """Where jobs of ``role`` go; ConfigError for a role without a runtime."""
+        runtime = self.config.effective(role).runtime
+        if runtime is None:
+            raise ConfigError(
+                f"no runtime is configured for the role {role}",
+                hint=f"set routing.{role}.runtime in wf.config, or name one with --runtime",
+            )
+        return Pool(role, runtime)
+
+    def dispatcher(self, spool: Spool, events: EventSink | None = None) -> Dispatcher:
+        from wf_cli.dispatcher import Dispatcher, DispatchSettings
+
+        events = events or self.events(spool)
+        return Dispatcher(
+            self.project(),
+            self.queue(spool, events),
+            DispatchSettings(
+                pool=self.pool,
+                max_attempts=lambda role: self.config.effective(role).retry.max_attempts,
+                max_parallel_plans=self.config.epic.max_parallel_plans,
+                max_iterations=self.config.epic.max_iterations,
+            ),
+            events,
+        )
+
+    def epic_is_paused(self, epic_id: str) -> bool:
+        """Whether the jobs of an epic are not to be claimed; an unreadable epic is not paused."""
+        project = self.project()
+        try:
+            epic = epics.find(project, epic_id)
+            return epics.orchestration(epics.load_state(epic)).get("status") == epics.PAUSED
+        except WfError:
+            return False
+
+    # -- workers
+
+    def worker(
+        self,
+        spool: Spool,
+        *,
+        runtime: str,
+        pools: frozenset[Pool],
+        say: Callable[[str], None],
+        watch: bool = False,
+        concurrency: int = 1,
+        max_jobs: int | None = None,
+        name: str | None = None,
+        lease_seconds: float | None = None,
+        poll_seconds: float | None = None,
+        drain_timeout: float | None = None,
+    ) -> Worker:
+        """A worker of ``runtime``, ready to run. ConfigError for a runtime that is not configured."""
+        from wf_cli.runtimes import registry
+        from wf_cli.runtimes.base import Limits, RuntimeSettings
+        from wf_cli.steps import PlanSteps
+        from wf_cli.worker.loop import Worker
+        from wf_cli.worker.settings import Equipment, RoleSettings, WorkerSettings
+
+        configured = self.config.runtimes.get(runtime)
+        if configured is None:
+            raise ConfigError(
+                f"there is no runtime {runtime!r}",
+                hint=f"configured are {', '.join(sorted(self.config.runtimes))}; add it under runtimes: in wf.config",
+            )
+        adapter = registry.make(
+            RuntimeSettings(
+                name=configured.name,
+                adapter=configured.adapter,
+                command=tuple(configured.command),
+                argv=tuple(configured.argv),
+                options=configured.options,
+            )
+        )
+        events = self.events(spool, ids.owner_id(name or runtime))
+        queue = self.queue(spool, events)
+        dispatcher = self.dispatcher(spool, events)
+        strict = self.config.review.strict
+        steps = PlanSteps(
+            self.project(),
+            spool,
+            events,
+            strict_profile=None if strict == "off" else strict,
+            epic_paused=self.epic_is_paused,
+        )
+
+        def role_settings(role: str) -> RoleSettings:
+            policy = self.config.effective(role)
+            limits = Limits(policy.timeouts.startup_s, policy.timeouts.stall_s, policy.timeouts.max_runtime_s)
+            return RoleSettings(policy.model, limits)
+
+        def reconcile(target: Target | None) -> None:
+            try:
+                also = [target.plan_id] if target is not None and target.epic_id is None else []
+                dispatcher.reconcile(also=also)
+            except WfError as error:
+                say(f"cannot reconcile: {error.message}")
+
+        return Worker(
+            queue,
+            WorkerSettings(
+                runtime=runtime,
+                pools=pools,
+                watch=watch,
+                concurrency=concurrency,
+                max_jobs=max_jobs,
+                name=name,
+                lease_seconds=lease_seconds or self.config.lease_s,
+                poll_seconds=poll_seconds,
+                drain_timeout=drain_timeout,
+                max_parallel_plans=self.config.epic.max_parallel_plans,
+            ),
+            Equipment(
+                adapter=adapter,
+                steps=steps,
+                environment=self.agent_environment(),
+                root=self.root,
+                role=role_settings,
+                reconcile=reconcile,
+                say=say,
+            ),
+            self.clock,
+            events,
+        )
+
+    def agent_environment(self) -> dict[str, str]:
+        """Our own environment, with the `wf` that runs now first in PATH and nothing of another attempt."""
+        environ = {k: v for k, v in self.environ.items() if not k.startswith("WF_JOB") and k != "WF_ATTEMPT"}
+        bin_dir = str(Path(sys.executable).parent)
+        path = environ.get("PATH", os.defpath)
+        if path.split(os.pathsep)[0] != bin_dir:
+            environ["PATH"] = f"{bin_dir}{os.pathsep}{path}"
+        return environ

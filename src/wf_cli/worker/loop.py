@@ -1,0 +1,354 @@
+"""The main loop of a worker.
+
+One thread claims, beats, reaps, sweeps and reconciles; each claimed job runs in a thread of its own. The
+loop waits for one event that a watcher, a finished job or a signal sets, and otherwise for its next
+duty. The lease is beaten only while this loop turns.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from wf_cli import ids
+from wf_cli.clock import Clock
+from wf_cli.contract.event import EventSink
+from wf_cli.contract.failure import ErrorClass
+from wf_cli.contract.identity import target_of
+from wf_cli.contract.job import End
+from wf_cli.contract.lifecycle import Status
+from wf_cli.contract.retry import HOST_DELAY, Ending
+from wf_cli.contract.token import Token
+from wf_cli.errors import SpoolMissing
+from wf_cli.locks import Slot
+from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.seams import step
+from wf_cli.spool import control, enqueue, session, verify
+from wf_cli.spool.lease import Lease
+from wf_cli.spool.watch import Watcher
+from wf_cli.worker.execute import Done, Execution
+from wf_cli.worker.reaper import Reaper
+from wf_cli.worker.settings import Equipment, Tally, WorkerSettings
+
+#: Seconds between rounds: reaping decides how fast a crash on this host is noticed.
+REAP_EVERY = 1.0
+SWEEP_EVERY = 2.0
+RECONCILE_EVERY = 5.0
+BURY_EVERY = 30.0
+#: Seconds between rescans, with a watcher and without one.
+RESCAN_WATCHED = 2.0
+RESCAN_POLLING = 0.3
+
+_TAKEN = frozenset({Status.CLAIMED, Status.RUNNING})
+
+
+class Worker:
+    """One worker. `run` it from one thread; `drain` and `abort` may come from any, or from a signal."""
+
+    def __init__(
+        self, queue: SpoolQueue, settings: WorkerSettings, equipment: Equipment, clock: Clock, events: EventSink
+    ):
+        self._queue = queue
+        self._settings = settings
+        self._equipment = equipment
+        self._clock = clock
+        self._events = events
+        self._wake = threading.Event()
+        self._done_lock = threading.Lock()
+        self._done: list[Done] = []
+        self._running: dict[str, Execution] = {}
+        self._draining: str | None = None
+        self._drain_since = 0.0
+        self._aborting = False
+        self._paused_until = 0.0
+        self._pending_slot: Slot | None = None
+        self._stop_said = ""
+        self.tally = Tally()
+
+    # -- signals
+
+    def drain(self, reason: str) -> None:
+        """Claim nothing more, finish what runs, end. Safe in a signal handler."""
+        if self._draining is None:
+            self._drain_since = self._clock.monotonic()
+            self._draining = reason
+        self._wake.set()
+
+    def abort(self) -> None:
+        """Stop the agents, give the jobs back, end. Safe in a signal handler."""
+        self._aborting = True
+        self.drain("aborted")
+
+    # -- the loop
+
+    def run(self) -> Tally:
+        """Work until drained, until ``max_jobs`` are done or, without ``watch``, nothing is ready."""
+        while True:
+            again = self._run_session()
+            if not again:
+                return self.tally
+
+    def _run_session(self) -> bool:
+        """One session; True when its lease was lost and another one is to take its place."""
+        spool, settings = self._queue.spool, self._settings
+        owner = ids.owner_id(settings.name or settings.runtime)
+        record = session.this_process(
+            owner,
+            settings.runtime,
+            settings.lease_seconds,
+            self._clock.now_ms(),
+            roles=tuple(sorted(pool.role for pool in settings.pools)),
+            concurrency=settings.concurrency,
+        )
+        self._session = session.SessionFile(spool, record)
+        self._lease = Lease(spool, owner, settings.lease_seconds, self._clock, self._lease_lost)
+        self._reaper = Reaper(self._queue, self._clock, self._events, me=owner)
+        self._requests = control.Requests(spool, self._clock)
+        self._events.emit("lease.acquired", owner=owner, runtime=settings.runtime)
+        self._events.emit("worker.started", owner=owner, runtime=settings.runtime)
+        self._equipment.say(f"worker {owner} on {settings.runtime}: {', '.join(record.roles)}")
+        watcher = Watcher(spool, self._changed, self._equipment.say) if settings.watch else None
+        self._queue.rescan_on_claim = False
+        self._rescan_every = settings.poll_seconds or (
+            RESCAN_WATCHED if watcher is not None and watcher.active else RESCAN_POLLING
+        )
+        try:
+            verify.repair(spool)
+            self._turn()
+        except SpoolMissing as gone:
+            self._equipment.say(gone.message)
+            self._stop_agents("the spool is gone")
+            raise
+        finally:
+            if watcher is not None:
+                watcher.close()
+            self._close_session(owner)
+        return self._lease.lost is not None and not self._finished()
+
+    def _turn(self) -> None:
+        duties = self._duties()
+        due = dict.fromkeys((name for name, _, _ in duties), 0.0)
+        while not self._lease.lost:
+            self._lease.tick()
+            self._wake.clear()
+            now = self._clock.monotonic()
+            for name, every, duty in duties:
+                if now >= due[name]:
+                    duty()
+                    due[name] = self._clock.monotonic() + every
+            self._collect()
+            claimed = self._claim()
+            if self._finished() and not self._running:
+                return
+            if not claimed and not self._running and not self._settings.watch and self._draining is None:
+                # Nothing to be had: look once more with fresh eyes, then go home.
+                self._queue.rescan()
+                if not self._claim():
+                    return
+            self._drain_step()
+            self._wait(due)
+
+    def _duties(self) -> list[tuple[str, float, Callable[[], object]]]:
+        duties: list[tuple[str, float, Callable[[], object]]] = [
+            ("pin", self._rescan_every, self._queue.spool.assert_same),
+            ("sweep", SWEEP_EVERY, lambda: enqueue.sweep(self._queue.spool)),
+            ("reap", REAP_EVERY, self._reap),
+            ("bury", BURY_EVERY, self._reaper.bury),
+            ("reconcile", RECONCILE_EVERY, lambda: self._equipment.reconcile(None)),
+            ("audit", SWEEP_EVERY, self._audit),
+            ("control", REAP_EVERY, self._obey),
+            ("rescan", self._rescan_every, self._queue.rescan),
+        ]
+        return duties
+
+    def _wait(self, due: dict[str, float]) -> None:
+        now = self._clock.monotonic()
+        timeout = max(0.01, min(due.values()) - now)
+        ready = self._queue.next_ready_s(self._settings.pools)
+        if ready is not None:
+            timeout = min(timeout, max(0.05, ready))
+        self._wake.wait(timeout)
+
+    def _finished(self) -> bool:
+        if self._draining is not None:
+            return True
+        limit = self._settings.max_jobs
+        return limit is not None and self.tally.processed >= limit
+
+    # -- claiming
+
+    def _claim(self) -> bool:
+        """Fill the free slots; True when something was claimed."""
+        took = False
+        while self._may_claim_more():
+            token = self._queue.claim(self._session.record.owner, self._settings.pools, self._may)
+            slot, self._pending_slot = self._pending_slot, None
+            if token is None:
+                if slot is not None:
+                    slot.close()
+                return took
+            took = True
+            stop = self._requests.stop_for(self._settings.runtime)
+            if stop is not None:  # it came between the look and the rename
+                if slot is not None:
+                    slot.close()
+                self._queue.end(token, Ending(End.RELEASED, reason=stop.text()), by=self._session.record.owner)
+                return took
+            step("worker.claimed")
+            self._begin(token, slot)
+        return took
+
+    def _may_claim_more(self) -> bool:
+        if self._draining is not None or self._lease.lost or self._clock.monotonic() < self._paused_until:
+            return False
+        if len(self._running) >= self._settings.concurrency:
+            return False
+        limit = self._settings.max_jobs
+        if limit is not None and self.tally.processed + len(self._running) >= limit:
+            return False
+        stop = self._requests.stop_for(self._settings.runtime)
+        text = stop.text() if stop is not None else ""
+        if text != self._stop_said:
+            self._stop_said = text
+            self._equipment.say(text or "going on")
+        return stop is None
+
+    def _may(self, token: Token) -> bool:
+        """Asked just before the rename. Takes the checkout's slot for a job of a plan."""
+        if self._pending_slot is not None:
+            self._pending_slot.close()
+            self._pending_slot = None
+        target = target_of(token.job_id)
+        if target is None:
+            return True
+        if self._equipment.steps.hindrance(target) is not None:
+            return False
+        for k in range(self._settings.max_parallel_plans):
+            self._pending_slot = self._queue.spool.slot("checkout", k)
+            if self._pending_slot is not None:
+                return True
+        return False
+
+    def _begin(self, token: Token, slot: Slot | None) -> None:
+        execution = Execution(
+            token,
+            queue=self._queue,
+            session=self._session,
+            equipment=self._equipment,
+            slot=slot,
+            clock=self._clock,
+            events=self._events,
+            owner_lost=lambda lease=self._lease: lease.lost is not None,  # type: ignore[misc]
+        )
+        self._running[token.job_id] = execution
+        self._equipment.say(f"{token.job_id}: attempt {token.attempt} of {token.pool}")
+        threading.Thread(target=self._execute, args=(execution,), name=f"wf-{token.job_id}", daemon=True).start()
+
+    def _execute(self, execution: Execution) -> None:
+        try:
+            done = execution.run()
+        except Exception as error:  # noqa: BLE001 - one job's fault may not take the worker with it
+            self._equipment.say(f"{execution.token.job_id}: {type(error).__name__}: {error}")
+            done = Done(execution.token, End.LOST, None, accepted=False)
+        with self._done_lock:
+            self._done.append(done)
+        self._wake.set()
+
+    # -- what comes back
+
+    def _collect(self) -> None:
+        with self._done_lock:
+            finished, self._done = self._done, []
+        for done in finished:
+            self._running.pop(done.token.job_id, None)
+            self.tally.processed += 1
+            why = f" ({done.failure.code}: {done.failure.message.splitlines()[0][:200]})" if done.failure else ""
+            self._equipment.say(f"{done.token.job_id}: {done.end}{why if done.end is not End.SUCCEEDED else ''}")
+            if done.end is End.SUCCEEDED:
+                self.tally.succeeded += 1
+            elif done.end is End.FAILED:
+                self.tally.failed += 1
+            else:
+                self.tally.released += 1
+            if done.failure is not None and done.failure.error_class is ErrorClass.HOST:
+                self._paused_until = self._clock.monotonic() + HOST_DELAY
+                self._equipment.say(f"this host cannot run it; no claims for {HOST_DELAY:g} s")
+            target = target_of(done.token.job_id)
+            if target is not None:
+                self._equipment.reconcile(target)
+        if finished:
+            self._queue.rescan()
+
+    # -- duties
+
+    def _reap(self) -> None:
+        for reaped in self._reaper.round():
+            token = reaped.token
+            self._equipment.say(
+                f"{token.job_id}: attempt {token.attempt} of {token.owner} is lost; {reaped.outcome.disposition.to}"
+            )
+            self._wake.set()
+
+    def _audit(self) -> None:
+        """Give back tokens under our own owner id that this session does not know: a rename that lied."""
+        owner = self._session.record.owner
+        for placed in self._queue.placed(_TAKEN):
+            token = placed.token
+            if token.owner == owner and token.job_id not in self._running:
+                with self._done_lock:
+                    known = any(done.token == token for done in self._done)
+                if not known:
+                    self._queue.end(token, Ending(End.RELEASED, reason="found by the audit"), by=owner)
+
+    def _obey(self) -> None:
+        for name in (self._session.record.owner, self._settings.name or "", "all", self._settings.runtime):
+            if name and control.has(self._queue.spool, f"drain.{name}"):
+                self.drain("asked to drain")
+
+    def _drain_step(self) -> None:
+        if self._draining is None:
+            return
+        if self._session.record.state != "draining":
+            self._session.set_state("draining")
+            self._events.emit("worker.draining", owner=self._session.record.owner, reason=self._draining)
+            if self._running:
+                self._equipment.say(f"draining ({self._draining}): {len(self._running)} job(s) to finish")
+        limit = self._settings.drain_timeout
+        late = limit is not None and self._clock.monotonic() - self._drain_since > limit
+        if self._aborting or late:
+            self._stop_agents("drained too long" if late else "aborted")
+
+    def _stop_agents(self, reason: str) -> None:
+        for execution in self._running.values():
+            execution.stop(reason)
+
+    def _lease_lost(self, reason: str) -> None:
+        self._events.emit("lease.lost", owner=self._session.record.owner, reason=reason)
+        self._wake.set()
+
+    def _close_session(self, owner: str) -> None:
+        """Stop what runs, end it, let the lease go. After a lost lease others may have ended it already."""
+        lost = self._lease.lost
+        if lost:
+            self._equipment.say(f"lost the lease ({lost}); stopping {len(self._running)} agent(s)")
+        self._stop_agents("the session ends")
+        while self._running:
+            self._lease.tick()
+            self._wake.wait(0.2)
+            self._wake.clear()
+            self._collect()
+        self._session.set_state("stopped")
+        self._lease.release()
+        self._events.emit("worker.stopped", owner=owner, reason=lost or self._draining or "nothing more to do")
+
+    def _changed(self, folder: str, name: str) -> None:
+        """From the watcher's thread."""
+        if folder == "queued":
+            self._queue.note(name)
+            self._wake.set()
+        elif folder in ("control", "done", "dead"):
+            self._wake.set()
+
+    def status_line(self) -> str:
+        """What each slot does now."""
+        return "; ".join(f"{job}: {execution.activity}" for job, execution in sorted(self._running.items()))

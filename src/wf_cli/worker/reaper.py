@@ -1,0 +1,61 @@
+"""Ending the attempts of dead sessions, and what they left running on this host.
+
+Any worker does this for all of them; any number may do it at once.
+"""
+
+from __future__ import annotations
+
+from wf_cli import fsio
+from wf_cli.clock import Clock
+from wf_cli.contract.event import EventSink
+from wf_cli.contract.lifecycle import Status
+from wf_cli.queue.base import Reaped
+from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.runtimes import strays
+from wf_cli.spool import lease, session
+from wf_cli.spool.liveness import GONE, Observer, Verdict
+
+
+class Reaper:
+    """One observer's rounds. Not thread-safe: call it from one loop."""
+
+    def __init__(self, queue: SpoolQueue, clock: Clock, events: EventSink, *, me: str):
+        self._queue = queue
+        self._events = events
+        self._me = me
+        self._observer = Observer(queue.spool, clock)
+
+    def round(self) -> list[Reaped]:
+        """End what can be proven gone, or has been seen silent for its whole lease."""
+        self._observer.look()
+        verdicts: dict[str, bool] = {}
+
+        def gone(owner: str) -> bool:
+            if owner not in verdicts:
+                verdict = self._observer.verdict(owner)
+                verdicts[owner] = verdict in GONE
+                if verdicts[owner]:
+                    self._stop_agents(owner, verdict)
+            return verdicts[owner]
+
+        return self._queue.reap(gone, by=self._me)
+
+    def bury(self) -> None:
+        """Remove the leases of dead sessions that have no tokens any more. Housekeeping, seldom."""
+        self._observer.look()
+        busy = {p.token.owner for p in self._queue.placed({Status.CLAIMED, Status.RUNNING})}
+        for owner in session.owners(self._queue.spool):
+            if owner == self._me or owner in busy:
+                continue
+            if self._observer.verdict(owner) in (Verdict.DEAD, Verdict.EXPIRED):
+                fsio.unlink_quietly(lease.path_of(self._queue.spool, owner))
+                self._observer.forget(owner)
+
+    def _stop_agents(self, owner: str, verdict: Verdict) -> None:
+        record = session.read(self._queue.spool, owner)
+        self._events.emit("job.stalled", owner=owner, reason=f"its session is {verdict}")
+        if record is None or not record.on_this_host:
+            return
+        for agent in record.agents:
+            # Its launcher has done this already, unless that was killed too.
+            strays.kill_attempt(agent.pid, agent.start, agent.mark)

@@ -1,0 +1,109 @@
+"""What a worker is told, and what it is given to work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from wf_cli.contract.failure import Failure
+from wf_cli.contract.identity import Target
+from wf_cli.contract.token import Pool, Token
+from wf_cli.runtimes.base import Adapter, Limits
+
+
+class Opening(StrEnum):
+    """What a plan says to a job that is about to start (DESIGN section 7)."""
+
+    #: Its phase is, or just was made, the one the job works in.
+    GO = "go"
+    #: The job's check holds already (a crash after the work): succeed without an agent.
+    DONE = "done"
+    #: The plan has moved on, or is gone: the job is superseded.
+    SUPERSEDED = "superseded"
+
+
+class Steps(Protocol):
+    """Plan steps, as the worker sees them. Everything is decided from the plan's files, never from an agent."""
+
+    def hindrance(self, target: Target) -> str | None:
+        """Why jobs of this plan are not to be claimed now (its epic is paused), or None."""
+        ...
+
+    def opening(self, target: Target) -> AbstractContextManager[tuple[Opening, str]]:
+        """Hold the plan's lock, make the phase change that opens the job if it is due; the verdict and why."""
+        ...
+
+    def prepare(self, target: Target) -> None:
+        """After the start and before the agent, without locks: strict checks of a review, where configured."""
+        ...
+
+    def prompt(self, target: Target, attempt: int, last: Failure | None) -> str:
+        """What the agent is told; the errors of the attempt before are part of it."""
+        ...
+
+    def check(self, target: Target, token: Token) -> Failure | None:
+        """What the plan still lacks for the job to count as done; None when nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSettings:
+    """How jobs of one role are run."""
+
+    model: str | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """One worker."""
+
+    runtime: str
+    pools: frozenset[Pool]
+    watch: bool = False
+    concurrency: int = 1
+    max_jobs: int | None = None
+    name: str | None = None
+    lease_seconds: float = 30.0
+    #: Seconds between rescans when nothing wakes the worker; None chooses by what watching there is.
+    poll_seconds: float | None = None
+    drain_timeout: float | None = None
+    max_parallel_plans: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What the composition root hands to a worker."""
+
+    adapter: Adapter
+    steps: Steps
+    #: The environment agents start from; values may be secret.
+    environment: Mapping[str, str] = field(repr=False)
+    root: Path
+    role: Callable[[str], RoleSettings]
+    #: Reconcile after a commit (of a plan, or of everything with None) and on a timer. Must not raise.
+    reconcile: Callable[[Target | None], None]
+    #: One line for people: what the worker does.
+    say: Callable[[str], None] = lambda _line: None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a worker did."""
+
+    processed: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    released: int = 0
+
+    def to_json(self) -> dict[str, int]:
+        return {
+            "processed": self.processed,
+            "succeeded": self.succeeded,
+            "failed": self.failed,
+            "released": self.released,
+        }
