@@ -1,0 +1,48 @@
+# `make demo` and `make test` set up everything they need in .venv and then run.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+OPENCODE_VERSION := 1.18.33
+OPENCODE := .cache/opencode/node_modules/.bin/opencode
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench opencode format clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | column -t -s '	'
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("wf needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable .
+	touch $(READY)
+
+demo: $(READY) ## a whole epic on two worker pools, with scripted agents and a worker killed on the way
+	$(BIN)/wf demo $(DEMO_ARGS)
+
+test: $(READY) ## the test suite (without the real OpenCode)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not opencode" $(TEST_ARGS)
+
+check: $(READY) ## ruff, mypy --strict, import layers
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY) ## figures, each beside its baseline
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+$(OPENCODE):
+	npm install --no-audit --no-fund --silent --prefix .cache/opencode opencode-ai@$(OPENCODE_VERSION)
+
+opencode: $(READY) $(OPENCODE) ## the end-to-end tests that drive the real OpenCode (needs npm)
+	WF_TEST_OPENCODE=$(abspath $(OPENCODE)) $(BIN)/python -m pytest -m opencode $(TEST_ARGS)
+
+format: $(READY) ## reformat
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
+
+clean: ## remove what make made
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache dist
