@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wf_cli import ids
+from wf_cli import ids, routing
 from wf_cli.clock import Clock, SystemClock
 from wf_cli.config import load as config_load
 from wf_cli.config.model import Config
@@ -21,7 +21,7 @@ from wf_cli.contract.event import EventSink
 from wf_cli.contract.identity import Target
 from wf_cli.contract.retry import RetryPolicy
 from wf_cli.contract.token import Pool, Token
-from wf_cli.errors import ConfigError, Refused, WfError
+from wf_cli.errors import ConfigError, Refused, SpoolMissing, StaleAttempt, WfError
 from wf_cli.observe.log import EventLog
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import layout
@@ -115,7 +115,13 @@ class App:
 
         mark = self.environ.get("WF_JOB_TOKEN")
         if mark:
-            return fencing.by_token(layout.open_spool(self._spool_root_of_agent()), mark)
+            try:
+                return fencing.by_token(layout.open_spool(self._spool_root_of_agent()), mark)
+            except SpoolMissing as error:
+                raise StaleAttempt(
+                    f"the job in WF_JOB_TOKEN has no spool any more: {error.message}",
+                    hint="stop now; nothing was changed",
+                ) from error
         root = self.spool_root
         return fencing.by_person(layout.open_spool(root)) if layout.exists(root) else None
 
@@ -130,13 +136,7 @@ class App:
 
     def pool(self, role: str) -> Pool:
         """Where jobs of ``role`` go; ConfigError for a role without a runtime."""
-        runtime = self.config.effective(role).runtime
-        if runtime is None:
-            raise ConfigError(
-                f"no runtime is configured for the role {role}",
-                hint=f"set routing.{role}.runtime in wf.config, or name one with --runtime",
-            )
-        return Pool(role, runtime)
+        return Pool(role, routing.runtime_for(role, self.config.runtime_of_role))
 
     def dispatcher(self, spool: Spool, events: EventSink | None = None) -> Dispatcher:
         from wf_cli.dispatcher import Dispatcher, DispatchSettings

@@ -19,6 +19,7 @@ from wf_cli.contract.token import Placed, Pool
 from wf_cli.errors import Temporary, WfError
 from wf_cli.queue.base import JobRequest
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.routing import role_for
 from wf_cli.workflow import epic_status, epics, phases, plans, snapshot
 from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.plans import Plan
@@ -29,8 +30,6 @@ from wf_cli.workflow.snapshot import Snapshot
 _OPEN_PHASES = frozenset({phases.CODING, phases.AWAITING_REVIEW, phases.REVIEWING, phases.FIXING})
 #: Seconds to wait for another reconcile on this host; it does the same, so skipping ours costs nothing.
 _LOCK_TIMEOUT = 2.0
-
-_ROLE_OF = {"plan": "orchestrator", "code": "plan-coder", "review": "plan-reviewer", "fix": "plan-fixer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +197,7 @@ class Dispatcher:
     def _request(
         self, now: Snapshot, command: str, iteration: int, *, epic_id: str | None = None, source: str = "dispatcher"
     ) -> JobRequest:
-        role = _ROLE_OF[command]
+        role = role_for(command)
         target = Target(
             plan_id=now.plan.id,
             iteration=iteration,
@@ -219,10 +218,9 @@ class Dispatcher:
         occupied = set()
         for plan in plans.all_plans(self._project):
             mine = jobs.get(plan.id, [])
-            live = any(p.status in LIVE for p in mine)
             # A dead job frees the checkout for other plans; its plan waits for a person.
             begun = not mine and epics.phase_of(plan) in _OPEN_PHASES and self._driven(plan)
-            if live or begun:
+            if begun or any(p.status in LIVE for p in mine):
                 occupied.add(plan.id)
         return occupied
 

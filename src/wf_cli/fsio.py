@@ -51,6 +51,7 @@ def sync_dir(path: Path) -> None:
     except OSError as error:
         # Some network file systems cannot sync a directory at all (EINVAL): the server decides there.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            error.filename = str(path)
             raise
     finally:
         os.close(fd)
@@ -68,9 +69,11 @@ def write_new(path: Path, data: bytes, *, durable: bool, mode: int = 0o666) -> N
                 sync_file(fd)
         finally:
             os.close(fd)  # NFS reports a failed write here
-    except OSError:
+    except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(path)
+        if error.filename is None:  # write and fsync know a descriptor only; people need the path
+            error.filename = str(path)
         raise
 
 
@@ -168,7 +171,12 @@ def publish(part: Path, target: Path) -> bool:
             raise
         if not listed(target.parent, target.name):
             raise
-        return target.read_bytes() == part.read_bytes()
+        mine = part.read_bytes()
+        try:
+            # Never a plain read: what lies there may be a FIFO or a link (invariant 7).
+            return read_regular(target, len(mine)) == mine
+        except ValueError:
+            return False
     return True
 
 

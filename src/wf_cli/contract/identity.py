@@ -89,9 +89,7 @@ def job_id_for(dedupe_key: str) -> str:
             + [f"p{target.plan_id}", f"i{target.iteration}", target.command, target.role]
         )
     elif dedupe_key.startswith("key:"):
-        text = dedupe_key[4:]
-        plain = _PLAIN.fullmatch(text) and _PLAN_ID.fullmatch(text) is None
-        job_id = text if plain else "k--" + _escape(text)
+        job_id = _own_id(dedupe_key[4:])
     else:
         raise ContractError(f"{dedupe_key!r} is neither a plan step's key nor starts with 'key:'")
     if len(job_id) > JOB_ID_LIMIT:
@@ -115,7 +113,8 @@ def key_of(job_id: str) -> str | None:
             return None
     if job_id.startswith("k--"):
         text = _unescape(job_id[3:])
-        return None if text is None else f"key:{text}"
+        # Only the one form that job_id_for makes: two ids of one key would be two jobs.
+        return f"key:{text}" if text and _own_id(text) == job_id else None
     return f"key:{job_id}" if _PLAIN.fullmatch(job_id) else None
 
 
@@ -123,6 +122,12 @@ def target_of(job_id: str) -> Target | None:
     """The plan step of a job id; None for a job of one's own."""
     key = key_of(job_id)
     return parse_plan_key(key) if key is not None else None
+
+
+def _own_id(text: str) -> str:
+    """The id of a job of one's own: its text, or the escaped form where that is no plain word or a plan's id."""
+    plain = _PLAIN.fullmatch(text) and _PLAN_ID.fullmatch(text) is None
+    return text if plain else "k--" + _escape(text)
 
 
 def _escape(text: str) -> str:

@@ -80,7 +80,7 @@ class Spec:
             raise ContractError(f"job id {job_id} does not belong to key {key!r}", code="invalid_spec")
         created = clock.parse_iso_ms(value["created_at"])
         step = identity.parse_plan_key(key)
-        declared = {k: target.get(k) for k in ("plan_id", "plan_iteration", "workflow_command", "epic_id")}
+        declared = {k: target.get(k) for k in ("plan_id", "plan_iteration", "workflow_command", "epic_id", "repo_id")}
         expected: dict[str, Any] = dict.fromkeys(declared)
         if step is not None:
             expected = {
@@ -88,6 +88,7 @@ class Spec:
                 "plan_iteration": step.iteration,
                 "workflow_command": step.command,
                 "epic_id": step.epic_id,
+                "repo_id": step.repo_id,
             }
             if target["executor_role"] != step.role:
                 raise ContractError(f"{job_id} names the role {target['executor_role']}", code="invalid_spec")
@@ -102,8 +103,8 @@ class Spec:
             runtime=target["executor_runtime"],
             target=step,
             payload=value.get("payload"),
-            priority=value["priority"],
-            max_attempts=value["max_attempts"],
+            priority=int(value["priority"]),
+            max_attempts=int(value["max_attempts"]),
             source=value.get("source", "unknown"),
         )
 
@@ -209,20 +210,20 @@ class Outcome:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Outcome:
-        """The record of a value that passed the schema."""
+        """The record of a value that passed the schema (to which 1.0 is an integer: a name needs a 1)."""
         where = value["disposition"]
         return cls(
             job_id=value["job_id"],
-            attempt=value["attempt"],
+            attempt=int(value["attempt"]),
             owner=value["owner"],
             by=value["by"],
             nonce=value["nonce"],
             end=End(value["status"]),
-            burned=value["burned"],
-            disposition=Disposition(where["to"], where["time_ms"], where.get("delay_s", 0)),
+            burned=int(value["burned"]),
+            disposition=Disposition(where["to"], int(where["time_ms"]), int(where.get("delay_s", 0))),
             at_ms=clock.parse_iso_ms(value["at"]) or 0,
-            losses=value.get("losses", 0),
-            parked=value.get("parked", 0),
+            losses=int(value.get("losses", 0)),
+            parked=int(value.get("parked", 0)),
             failure=Failure.from_json(value["error"]) if "error" in value else None,
             reason=value.get("reason"),
             result=value.get("result", {}),

@@ -17,6 +17,8 @@ RELEASE_DELAY = 1.0
 HOST_DELAY = 30.0
 #: Seconds a parked job waits when the provider named no time.
 PARKED_DELAY = 60.0
+#: Seconds nothing waits longer than, whatever a provider asks for: a name has room for nine digits.
+MAX_DELAY = 366 * 86400.0
 #: Parked or released for host faults this many times its budget, a job goes to the dead letter.
 PARKED_LIMIT = 10
 
@@ -37,8 +39,9 @@ class RetryPolicy:
 
 
 def _queued(now_ms: int, delay_s: float) -> Disposition:
-    if delay_s <= 0:
+    if not delay_s > 0:
         return Disposition("queued", now_ms, 0)
+    delay_s = min(delay_s, MAX_DELAY)
     return Disposition("queued", now_ms + math.ceil(delay_s * 1000), math.ceil(delay_s))
 
 
@@ -87,7 +90,7 @@ def decide(
             where = Disposition("dead", now_ms) if burned >= token.budget else _queued(now_ms, delay)
         case End.RELEASED:
             losses = 0
-            delay = RELEASE_DELAY if ending.delay_s is None else max(ending.delay_s, RELEASE_DELAY)
+            delay = RELEASE_DELAY if ending.delay_s is None else max(RELEASE_DELAY, ending.delay_s)
             if failure is not None:
                 parked += 1
             spent = parked >= PARKED_LIMIT * token.budget

@@ -201,7 +201,7 @@ def late_name(job_id: str, attempt: int, owner: str) -> str:
 def parse_outcome(name: str) -> tuple[str, int, str | None] | None:
     """Job id, attempt and (of a late result) owner of a name in ``outcomes/``."""
     match = _OUTCOME.fullmatch(name)
-    if match is None or len(match["job"]) > JOB_ID_LIMIT:
+    if match is None or len(match["job"]) > JOB_ID_LIMIT or len(match["owner"] or "") > OWNER_LIMIT:
         return None
     return match["job"], int(match["attempt"]), match["owner"]
 

@@ -218,6 +218,8 @@ class SpoolQueue:
             elif placed.status in (Status.CLAIMED, Status.RUNNING):
                 if self.end(placed.token, Ending(End.CANCELLED, reason=reason), by=by).accepted:
                     return Cancelled.ATTEMPT
+                if self.find(job_id) == placed:  # or each look would wait for the fence again
+                    raise Temporary(f"the end of {job_id} is decided, and its fence stays busy", hint="try again")
             else:
                 return Cancelled.FINISHED
         raise Temporary(f"{job_id} keeps moving", hint="try again")

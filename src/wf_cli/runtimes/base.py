@@ -8,6 +8,26 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from wf_cli.contract.failure import Failure
+from wf_cli.errors import WfError
+
+
+class CannotStart(WfError):
+    """No process could be started for a request: this machine's fault, not the job's."""
+
+    code = "SPAWN_FAILED"
+    failure_code = "spawn_failed"
+
+    def failure(self) -> Failure:
+        """The same as the end of an attempt."""
+        hint = f"; {self.hint}" if self.hint else ""
+        return Failure(self.failure_code, self.message + hint, details=dict(self.facts))
+
+
+class RuntimeMissing(CannotStart):
+    """The agent's program is not installed here, or is not what its name says."""
+
+    code = "RUNTIME_MISSING"
+    failure_code = "runtime_missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +84,10 @@ class Launch:
     argv: Sequence[str]
     environment: Mapping[str, str] = field(repr=False)
     stdin: bytes = field(default=b"", repr=False)
+    #: False for programs that may be silent for good: their start is the first sign of life.
+    speaks_first: bool = True
+    #: Seconds from "finished" to the end by force, where the runtime's last word is not final; else the grace.
+    result_grace_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.spool.layout import Spool
 
-
 #: Past it no time can be shown (year 2286): such a request holds until it is withdrawn.
 _LATEST_MS = 10**13 - 1
 

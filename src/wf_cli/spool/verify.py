@@ -57,7 +57,7 @@ def repair(spool: Spool, *, dry_run: bool = False, contents: bool = False) -> li
         parsed = parse_staged(name)
         if parsed is not None:
             staged[parsed[0].job_id].append(name)
-    findings = []
+    findings: list[Finding] = []
     for job_id, placed in sorted(tokens.items()):
         if len(placed) > 1:
             findings += _duplicates(spool, placed, dry_run=dry_run)

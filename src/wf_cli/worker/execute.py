@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
@@ -24,9 +24,7 @@ from wf_cli.locks import Slot
 from wf_cli.queue.base import Started
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.runtimes.base import AgentEvent, AgentResult, CannotStart, Request, Usage
-from wf_cli.runtimes.redact import Redactor
 from wf_cli.runtimes.supervise import AgentRun
-from wf_cli.runtimes.transcript import Transcript
 from wf_cli.seams import step
 from wf_cli.spool import control, verify
 from wf_cli.spool.session import Agent, SessionFile
@@ -159,18 +157,20 @@ class Execution:
             return ending_of(error.failure(), started_ms=self._begun_ms)
         if result is None:
             return Ending(End.RELEASED, reason="superseded before its agent was started")
-        facts = {
-            "started_ms": self._begun_ms,
-            "session_id": result.verdict.session_id or self._session_id,
-            "usage": _usage(result.verdict.usage),
-        }
-        if result.exit.stopped == "asked":
-            return Ending(End.RELEASED, reason=self._stop_reason or "stopped", **facts)
+        return replace(
+            self._ending(spec, result),
+            started_ms=self._begun_ms,
+            session_id=result.verdict.session_id or self._session_id,
+            usage=_usage(result.verdict.usage),
+        )
+
+    def _ending(self, spec: Spec, result: AgentResult) -> Ending:
+        if result.exit.stopped == "asked" and result.verdict.failure is not None:
+            return Ending(End.RELEASED, reason=self._stop_reason or "stopped")
         failure = self._judge(spec, result)
         if failure is not None:
-            return ending_of(failure, **facts)
-        summary = {"summary": result.verdict.summary[:2000], "exit_code": result.exit.code}
-        return Ending(End.SUCCEEDED, result=summary, **facts)
+            return ending_of(failure)
+        return Ending(End.SUCCEEDED, result={"summary": result.verdict.summary[:2000], "exit_code": result.exit.code})
 
     def _judge(self, spec: Spec, result: AgentResult) -> Failure | None:
         """The plan decides. A plan that is done counts as done whatever the agent's process made of its end."""
@@ -202,18 +202,14 @@ class Execution:
             resume=self._resumable(),
             limits=role.limits,
         )
-        transcript = Transcript(
-            self._queue.spool.transcript_path(token.job_id, token.attempt), Redactor(equipment.environment)
-        )
-        run = AgentRun(
+        with AgentRun(
             equipment.adapter,
             request,
             clock=self._clock,
-            transcript=transcript,
+            transcript=self._queue.spool.transcript_path(token.job_id, token.attempt),
             on_event=self._on_event,
             slot=self._slot,
-        )
-        try:
+        ) as run:
             launcher = run.spawn()
             step("work.spawned")
             self._session.add_agent(
@@ -226,9 +222,6 @@ class Execution:
                 return None
             run.go()
             return run.wait(self._should_stop)
-        finally:
-            run.close()
-            transcript.close()
 
     # -- small parts
 

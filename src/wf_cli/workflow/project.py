@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from wf_cli import locks
 from wf_cli.clock import Clock, SystemClock
 
 #: Given the id of a plan, entered around every change of it; raises StaleAttempt or Refused when the
@@ -37,9 +36,16 @@ class Project:
         with permit, self.lock(f"plan-{plan_id}"):
             yield
 
-    def lock(self, name: str) -> AbstractContextManager[None]:
-        """The lock called ``name`` (``numbering``, ``epic-01``, ``memory``, ...) of this project."""
-        return locks.hold(self.root / ".wf" / "locks" / f"{name}.lock")
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the lock called ``name`` (``numbering``, ``epic-01``, ``memory``, ...) of this project."""
+        # Importing filelock costs as much as the rest of a read-only command together.
+        from wf_cli import locks
+
+        folder = self.root / ".wf" / "locks"
+        _ignored_by_git(folder)
+        with locks.hold(folder / f"{name}.lock"):
+            yield
 
     @property
     def plans_dir(self) -> Path:
@@ -48,3 +54,13 @@ class Project:
     @property
     def epics_dir(self) -> Path:
         return self.root / "epics"
+
+
+def _ignored_by_git(folder: Path) -> None:
+    """Make ``folder`` and keep it, itself included, out of version control."""
+    marker = folder / ".gitignore"
+    if marker.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):  # comfort only
+        marker.write_text("*\n", encoding="utf-8")

@@ -1,0 +1,68 @@
+"""A scratch project with a shell runtime, and workers in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wf_cli.app import App
+from wf_cli.spool.layout import Spool
+
+WF = (sys.executable, "-m", "wf_cli")
+
+CONFIG = """\
+version: 1
+mode: distributed
+runtimes:
+  shell: {adapter: command, argv: ["true"]}
+routing:
+  builder: {runtime: shell}
+"""
+
+
+@contextmanager
+def project() -> Iterator[tuple[App, Spool]]:
+    """A project with an empty spool, on the disk that holds temporary files."""
+    with tempfile.TemporaryDirectory(prefix="wf-bench-") as folder:
+        root = Path(folder)
+        (root / "wf.config.yaml").write_text(CONFIG, encoding="utf-8")
+        app = App(root, environment())
+        yield app, app.create_spool()
+
+
+def environment() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith("WF_")}
+
+
+@contextmanager
+def worker(app: App, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A `wf worker --runtime shell --watch` that has its session open."""
+    process = subprocess.Popen(
+        [*WF, "worker", "--runtime", "shell", "--watch", *options],
+        cwd=app.root,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        leases = app.spool_root / "leases"
+        wait_until(lambda: any(leases.iterdir()))
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def wait_until(condition: Callable[[], bool], limit: float = 30.0) -> None:
+    """Until ``condition`` holds; an error past ``limit`` seconds."""
+    end = time.monotonic() + limit
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("the condition did not come true")
+        time.sleep(0.001)

@@ -1,0 +1,143 @@
+"""The one argument layer of the contract commands: a table of what a command takes, and a parser for it.
+
+The contract's rules are not those of typer: help tokens count everywhere, ``-x`` is an ordinary word, an
+option may not be abbreviated, ``--option=value`` may hold what ``--option value`` may not. So each contract
+command describes its arguments with a `Spec`, and `parse` reads the raw words by it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from wf_cli.errors import UsageError
+
+HELP_TOKENS = frozenset({"--help", "-h"})
+
+_JS_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_JS_RADIX = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a command takes.
+
+    ``required`` words must be there and not be empty; ``optional`` ones may follow. ``values`` maps each
+    option with a value to its name in `Parsed`, so that options can be aliases. ``by_position``: the words
+    are whatever stands there, flags are found among the rest, and nothing is refused.
+    """
+
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    flags: frozenset[str] = frozenset()
+    values: Mapping[str, str] = field(default_factory=dict)
+    by_position: bool = False
+    #: An empty value is no value: `--epic ""` is an error. With `=`, it never is.
+    empty_values: bool = False
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Arguments by name; what was not given is absent."""
+
+    words: Mapping[str, str]
+    values: Mapping[str, str]
+    flags: frozenset[str]
+
+    def word(self, name: str) -> str:
+        """A required word."""
+        return self.words[name]
+
+    def value(self, name: str) -> str | None:
+        """The last value given for an option; None when there is none."""
+        return self.values.get(name)
+
+    def flag(self, name: str) -> bool:
+        """Whether the flag was given."""
+        return name in self.flags
+
+    def items(self, name: str) -> list[str]:
+        """A value that is a list separated by semicolons."""
+        return [item for part in self.values.get(name, "").split(";") if (item := part.strip())]
+
+
+class ArgumentError(UsageError):
+    """The arguments do not fit the command."""
+
+    code = "INVALID_ARGS"
+
+
+def wants_help(words: Sequence[str]) -> bool:
+    """A help token counts wherever it stands, also as the value of an option (quirk 30, kept)."""
+    return not HELP_TOKENS.isdisjoint(words)
+
+
+def parse(spec: Spec, words: Sequence[str], usage: str) -> Parsed:
+    """Read ``words`` by ``spec``; raises ArgumentError, with ``usage`` as its hint."""
+    names = (*spec.required, *spec.optional)
+    if spec.by_position:
+        parsed = _by_position(spec, words, names)
+    else:
+        parsed = _in_order(spec, words, names, usage)
+    for name in spec.required:
+        if not parsed.words.get(name):
+            raise ArgumentError(f"{name} is missing", hint=f"usage: {usage}")
+    return parsed
+
+
+def _by_position(spec: Spec, words: Sequence[str], names: tuple[str, ...]) -> Parsed:
+    given = dict(zip(names, words, strict=False))
+    return Parsed(given, {}, spec.flags.intersection(words[len(given) :]))
+
+
+def _in_order(spec: Spec, words: Sequence[str], names: tuple[str, ...], usage: str) -> Parsed:
+    positional: list[str] = []
+    values: dict[str, str] = {}
+    flags: set[str] = set()
+    rest = iter(words)
+    for word in rest:
+        option, equals, attached = word.partition("=")
+        if not word.startswith("--"):
+            if len(positional) == len(names):
+                raise ArgumentError(f"unexpected argument: {word!r}", hint=f"usage: {usage}")
+            positional.append(word)
+        elif word in spec.flags:
+            flags.add(word)
+        elif option in spec.values:
+            values[spec.values[option]] = attached if equals else _separate(spec, option, next(rest, None))
+        else:
+            raise ArgumentError(f"unknown option: {word}", hint=f"usage: {usage}")
+    return Parsed(dict(zip(names, positional, strict=False)), values, frozenset(flags))
+
+
+def _separate(spec: Spec, option: str, value: str | None) -> str:
+    """The word after ``option`` as its value."""
+    if value is None or value.startswith("--") or (not value and not spec.empty_values):
+        raise ArgumentError(
+            f"{option} needs a value", hint=f"a value that starts with -- is written {option}=--value"
+        )
+    return value
+
+
+def js_number(text: str) -> float | None:
+    """The finite number that JavaScript's ``Number(text)`` gives; None for everything else."""
+    text = text.strip()
+    if _JS_RADIX.fullmatch(text):
+        return float(int(text, 0))
+    if not _JS_NUMBER.fullmatch(text):
+        return None
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def positive_number(parsed: Parsed, name: str, option: str) -> float | None:
+    """The value of an option that has to be a number above 0; None when it was not given."""
+    text = parsed.value(name)
+    if text is None:
+        return None
+    number = js_number(text)
+    if number is None or number <= 0:
+        raise ArgumentError(f"{option} needs a number above 0, not {text!r}")
+    return number

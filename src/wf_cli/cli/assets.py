@@ -1,0 +1,60 @@
+"""``init``, ``sync``, ``skill sync``."""
+
+from __future__ import annotations
+
+from wf_cli.assets import sync
+from wf_cli.assets.sync import Synced
+from wf_cli.cli import output
+from wf_cli.cli.arguments import ArgumentError
+from wf_cli.cli.contract_call import Call, ContractCommand
+
+
+def _init(call: Call) -> int:
+    with call.project.lock("assets"):
+        return _report(sync.init(call.root, force="--force" in call.words))
+
+
+def _sync(call: Call) -> int:
+    with call.project.lock("assets"):
+        return _report(sync.sync(call.root, reseed="--reseed" in call.words))
+
+
+def _report(done: Synced) -> int:
+    if done.seeded:
+        output.say("templates installed in .wf/templates")
+    output.say(f"{done.copied} commands, rules and agents copied to .cursor and .opencode")
+    if done.skills:
+        output.say(f"skills mirrored: {', '.join(done.skills)}")
+    output.warn(done.warnings)
+    return 0
+
+
+def _skill(call: Call) -> int:
+    if call.words[:1] != ("sync",):
+        raise ArgumentError("skill knows one action", hint="usage: wf skill sync")
+    with call.project.lock("assets"):
+        skills = sync.sync_skills(call.root)
+    output.say(f"skills mirrored: {', '.join(skills) or 'none (there is no .wf/skills/<name>/SKILL.md)'}")
+    return 0
+
+
+COMMANDS = {
+    "init": ContractCommand(
+        _init,
+        ("wf init [--force]",),
+        """Installs templates in .wf/templates, unless there are some, and copies them to .cursor and .opencode.
+--force deletes the templates first and installs those of this wf.""",
+    ),
+    "sync": ContractCommand(
+        _sync,
+        ("wf sync [--reseed]",),
+        """Copies .wf/templates and .wf/skills to .cursor and .opencode, overwriting what is there.
+--reseed installs the templates of this wf first.""",
+    ),
+    "skill": ContractCommand(
+        _skill,
+        ("wf skill sync",),
+        "Mirrors each .wf/skills/<name>/ that holds a SKILL.md to .cursor/skills and .opencode/skills.",
+        guarded=True,
+    ),
+}

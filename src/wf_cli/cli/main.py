@@ -1,0 +1,109 @@
+"""The entry point of ``wf``: which command is meant, and who runs it.
+
+Contract commands are dispatched here by the rules of compat/CONTRACT.md section 1, without loading typer. All
+other known commands are typer's. What both share is `registry`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from wf_cli.cli import arguments, context_project, failures, output, registry
+
+_AS_OPERATOR = "--as-operator"
+
+
+def main() -> None:
+    """Run the command of this process and exit with its code."""
+    output.prepare()
+    words = sys.argv[1:]
+    try:
+        code = run(words, os.environ)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        output.reader_is_gone()
+        code = 1
+    except KeyboardInterrupt as interrupt:
+        code = failures.exit_code(interrupt, contract=True)
+    sys.exit(code)
+
+
+def run(words: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run ``words`` and return the exit code."""
+    entry = registry.find(words[0]) if words else None
+    contract = True
+    try:
+        root = context_project.working_directory()
+        if "_WF_COMPLETE" in environ or (entry is not None and _is_typer(entry, root, environ)):
+            contract = False
+            from wf_cli.cli import typer_app
+
+            return typer_app.run(words)
+        return _contract(root, environ, list(words), entry)
+    except (BrokenPipeError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # noqa: BLE001 - the last resort: one message instead of a traceback
+        return failures.report(error, contract=contract, as_json=_json_errors(entry, words, contract=contract))
+
+
+def _is_typer(entry: registry.Entry, root: Path, environ: Mapping[str, str]) -> bool:
+    if entry.contract and entry.distributed_module is not None:
+        return context_project.is_distributed(root, environ)
+    return not entry.contract
+
+
+def _json_errors(entry: registry.Entry | None, words: Sequence[str], *, contract: bool) -> bool:
+    if "--json" not in words[1:]:
+        return False
+    if not contract:
+        return True
+    from wf_cli.cli import contract_help
+
+    return entry is not None and contract_help.load(entry).json
+
+
+def _contract(root: Path, environ: Mapping[str, str], words: list[str], entry: registry.Entry | None) -> int:
+    """Section 1 of the contract: help, session file, guard, command; in this order."""
+    from wf_cli.cli import contract_help
+    from wf_cli.cli.contract_call import Call
+
+    name, rest = (words[0], words[1:]) if words else ("help", [])
+    helps = arguments.wants_help(words)
+    without_session = name in ("init", "sync") or (name == "skill" and rest[:1] == ["sync"])
+    if helps or not without_session:
+        from wf_cli.agents import session
+        from wf_cli.clock import SystemClock
+
+        session.ensure(root, SystemClock())
+    if name == "help" or name in arguments.HELP_TOKENS:
+        output.say(*contract_help.overview())
+        return 0
+    if helps and entry is not None:
+        output.say(*contract_help.of_command(entry))
+        return 0
+    call = Call(root, environ, tuple(rest))
+    if entry is None:
+        if not helps:
+            call.guard(name)
+        raise _unknown(name)
+    command = contract_help.load(entry)
+    if command.operator and _AS_OPERATOR in rest:
+        kept = tuple(word for word in rest if word != _AS_OPERATOR)
+        call = Call(root, environ, kept, as_operator=True)
+    if command.guarded:
+        call.guard(name)
+    return command.run(call)
+
+
+def _unknown(name: str) -> arguments.ArgumentError:
+    import difflib
+
+    close = difflib.get_close_matches(name, registry.COMMANDS, n=1)
+    return arguments.ArgumentError(
+        f"unknown command: {name}",
+        hint=f"did you mean: wf {close[0]}" if close else "the commands: wf --help",
+        code="UNKNOWN_COMMAND",
+    )

@@ -1,0 +1,108 @@
+"""Every command: its name, one line about it, and the module to import when it is run.
+
+The only list of commands. `wf --help` is printed from it without importing any of the modules.
+
+A *contract* command follows compat/CONTRACT.md: raw arguments, session file, guards, exit codes 0 and 1. Its
+module has ``COMMANDS: dict[str, ContractCommand]``. Any other command is an ordinary typer command: its
+module has a ``typer.Typer`` called ``app`` (or what ``attribute`` says).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_PLANS = "Plans"
+_EPICS = "Epics"
+_JOBS = "Jobs"
+_WORKERS = "Workers"
+_WATCHING = "Watching"
+_KNOWLEDGE = "Project knowledge"
+_SETUP = "Set-up"
+
+#: Headings of `wf --help`, in order.
+GROUPS = (_PLANS, _EPICS, _JOBS, _WORKERS, _WATCHING, _KNOWLEDGE, _SETUP)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One command. ``distributed_module``: a typer command of that module replaces it in distributed mode."""
+
+    name: str
+    group: str
+    summary: str
+    module: str
+    contract: bool = False
+    attribute: str = "app"
+    distributed_module: str | None = None
+    hidden: bool = False
+
+
+def _contract(name: str, group: str, module: str, summary: str, distributed: str | None = None) -> Entry:
+    replacement = f"wf_cli.cli.{distributed}" if distributed is not None else None
+    return Entry(name, group, summary, f"wf_cli.cli.{module}", contract=True, distributed_module=replacement)
+
+
+def _typer(
+    name: str, group: str, module: str, summary: str, attribute: str = "app", *, hidden: bool = False
+) -> Entry:
+    return Entry(name, group, summary, f"wf_cli.cli.{module}", attribute=attribute, hidden=hidden)
+
+
+_ENTRIES = (
+    _contract("plan", _PLANS, "plan", "create a plan"),
+    _contract("context", _PLANS, "context", "show a plan's phase, files and next commands"),
+    _contract("code", _PLANS, "plan", "start coding a plan"),
+    _contract("todo", _PLANS, "todo", "list, implement, accept and reject todo items"),
+    _contract("finish-code", _PLANS, "plan", "hand a plan to review (review gate)"),
+    _contract("review", _PLANS, "plan", "start the review of a plan"),
+    _contract("fix", _PLANS, "plan", "go back to repair what was rejected"),
+    _contract("done", _PLANS, "plan", "complete a plan (done gate)"),
+    _contract("verify", _PLANS, "context", "check the gates of a plan, changing nothing"),
+    _contract("epic", _EPICS, "epic", "create, run, follow and stop epics"),
+    _typer("enqueue", _JOBS, "jobs", "make a job of your own", "enqueue_app"),
+    _typer("spool", _JOBS, "spool", "list, show and verify jobs; clean up"),
+    _typer("retry", _JOBS, "jobs", "run a dead or cancelled job again", "retry_app"),
+    _typer("cancel", _JOBS, "jobs", "end a job", "cancel_app"),
+    _typer("hold", _JOBS, "jobs", "keep a queued job from being taken", "hold_app"),
+    _typer("release", _JOBS, "jobs", "let a held job be taken again", "release_app"),
+    _typer("dead", _JOBS, "dead", "the dead letters: list, show, run again"),
+    _typer("dead-letter", _JOBS, "dead", "the same as dead", hidden=True),
+    _typer("late", _JOBS, "late", "results that came after their attempt was superseded"),
+    _contract("worker", _WORKERS, "worker", "take and execute jobs", distributed="pool"),
+    _contract("workers", _WORKERS, "worker", "how to start workers"),
+    _typer("dispatch", _WORKERS, "dispatch", "publish the jobs that running epics wait for", "dispatch_app"),
+    _typer("pause", _WORKERS, "dispatch", "stop claims", "pause_app"),
+    _typer("resume", _WORKERS, "dispatch", "allow claims again", "resume_app"),
+    _typer("explain", _WATCHING, "jobs", "why a job is where it is, and what would move it", "explain_app"),
+    _typer("logs", _WATCHING, "logs", "what an agent printed", "logs_app"),
+    _typer("events", _WATCHING, "logs", "what happened, one line each", "events_app"),
+    _typer("demo", _WATCHING, "demo", "a whole epic on two pools, in a scratch repository"),
+    _contract("project", _KNOWLEDGE, "memory", "write the project's brief"),
+    _contract("log", _KNOWLEDGE, "memory", "record what was done"),
+    _contract("recap", _KNOWLEDGE, "memory", "show the brief and the latest entries"),
+    _contract("init", _SETUP, "assets", "install commands, rules and agents for Cursor and OpenCode"),
+    _contract("sync", _SETUP, "assets", "copy the project's templates and skills again"),
+    _contract("skill", _SETUP, "assets", "mirror the project's skills"),
+    _contract("config", _SETUP, "config", "show and change the mode"),
+    _contract("subagents", _SETUP, "subagents", "models of the sub-agents"),
+    _contract("who-are-you", _SETUP, "session", "show the declared model"),
+    _contract("models", _SETUP, "session", "list the models that can be declared"),
+    _contract("set-model", _SETUP, "session", "declare the model of this checkout"),
+    _contract("update-model", _SETUP, "session", "change the declared model once and lock it"),
+)
+
+COMMANDS = {entry.name: entry for entry in _ENTRIES}
+
+
+def find(name: str) -> Entry | None:
+    """The command called ``name``."""
+    return COMMANDS.get(name)
+
+
+def listed() -> dict[str, list[Entry]]:
+    """The commands for the global help, by group, in order."""
+    groups: dict[str, list[Entry]] = {group: [] for group in GROUPS}
+    for entry in COMMANDS.values():
+        if not entry.hidden:
+            groups.setdefault(entry.group, []).append(entry)
+    return {group: entries for group, entries in groups.items() if entries}

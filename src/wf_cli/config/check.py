@@ -1,0 +1,180 @@
+"""What is wrong with a configuration, by key path: its shape by the schema, its sense by hand."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from wf_cli import schema
+from wf_cli.clock import parse_duration
+from wf_cli.config import model
+from wf_cli.contract.event import KINDS
+from wf_cli.contract.token import POOL_LIMIT, is_word
+
+#: Seconds; longer waits are typing errors, and ready times have a limited number of digits.
+LONGEST_S = 365 * 86400.0
+#: Durations that may be zero: no wait at all before a retry.
+_MAY_BE_ZERO = ("base", "cap")
+
+
+#: A part of the JSON Schema.
+Rule = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong, at a key path."""
+
+    path: tuple[str, ...]
+    message: str
+
+    @property
+    def key(self) -> str:
+        """The key path as people write it."""
+        return ".".join(self.path) or "(top)"
+
+
+def shape(tree: Mapping[str, Any]) -> list[Problem]:
+    """Where ``tree`` does not follow the schema; an unknown key comes with the nearest known one."""
+    version = tree.get("version", model.VERSION)
+    if isinstance(version, int) and version != model.VERSION:
+        # Nothing else in a file of another version can be judged.
+        return [Problem(("version",), f"{version} is not a version this wf reads; expected: {model.VERSION}")]
+    root = schema.load("wf.config")
+    found: list[Problem] = []
+    known = _prune(root, tree, root, (), found)
+    for key, message in schema.problems("wf.config", known):
+        path = () if key == "(top)" else tuple(key.split("."))
+        expected = _at(root, path).get("description")
+        found.append(Problem(path, f"{message}; expected: {expected}" if expected else message))
+    return found
+
+
+def _prune(root: Rule, value: Any, rule: Rule, path: tuple[str, ...], out: list[Problem]) -> Any:
+    """``value`` without the keys that ``rule`` does not know; each of those is reported to ``out``."""
+    rule = _resolve(root, rule)
+    if isinstance(value, list):
+        return [_prune(root, item, rule.get("items", {}), (*path, str(i)), out) for i, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    kept = {}
+    others = rule.get("additionalProperties", True)
+    for key, item in value.items():
+        inner = (*path, key)
+        if key in rule.get("properties", {}):
+            kept[key] = _prune(root, item, rule["properties"][key], inner, out)
+        elif others is False:
+            near = difflib.get_close_matches(key, rule["properties"], n=1, cutoff=0.5)
+            allowed = ", ".join(name for name in rule["properties"] if not name.startswith("$"))
+            hint = f"did you mean {near[0]}?" if near else f"known here: {allowed}"
+            out.append(Problem(inner, f"unknown key; {hint}"))
+        elif "propertyNames" in rule and not is_word(key):
+            expected = _resolve(root, rule["propertyNames"])["description"]
+            out.append(Problem(inner, f"{key!r} is not a valid name; expected: {expected}"))
+        else:
+            kept[key] = _prune(root, item, others if isinstance(others, dict) else {}, inner, out)
+    return kept
+
+
+def _resolve(root: Rule, rule: Rule) -> Rule:
+    """``rule`` with its reference filled in; what stands beside the reference wins."""
+    reference = rule.get("$ref")
+    if reference is None:
+        return rule
+    return {**root["$defs"][reference.removeprefix("#/$defs/")], **{k: v for k, v in rule.items() if k != "$ref"}}
+
+
+def _at(root: Rule, path: tuple[str, ...]) -> Rule:
+    """The rule for the value at ``path``."""
+    rule = root
+    for key in path:
+        rule = _resolve(root, rule)
+        below = (rule.get("properties", {}).get(key), rule.get("items"), rule.get("additionalProperties"))
+        rule = next((part for part in below if isinstance(part, dict)), {})
+    return _resolve(root, rule)
+
+
+def takes_text(path: tuple[str, ...]) -> bool:
+    """Whether the value at ``path`` is text, whatever else it looks like (a model called ``4.1``)."""
+    rule = _at(schema.load("wf.config"), path)
+    kinds = rule.get("type", ())
+    return "string" in ([kinds] if isinstance(kinds, str) else kinds)
+
+
+def sense(tree: Mapping[str, Any]) -> list[Problem]:
+    """What a well-shaped, merged ``tree`` gets wrong: things that do not exist or cannot be."""
+    return [*_durations(tree, ()), *_spool(tree), *_runtimes(tree), *_routing(tree), *_notify(tree)]
+
+
+def _durations(tree: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Problem]:
+    for key, value in tree.items():
+        inner = (*path, key)
+        if isinstance(value, Mapping) and key != "options":
+            yield from _durations(value, inner)
+        elif path and isinstance(value, str) and (path[-1] in ("timeouts", "lease") or key in _MAY_BE_ZERO):
+            length = parse_duration(value)
+            if length > LONGEST_S:
+                yield Problem(inner, f"{value} is too long; expected: at most 365d")
+            elif length == 0 and key not in _MAY_BE_ZERO:
+                yield Problem(inner, f"{value} is no time at all; expected: more than zero")
+
+
+def _spool(tree: Mapping[str, Any]) -> Iterator[Problem]:
+    spool = tree.get("spool", {})
+    if spool.get("topology") == "synced":
+        yield Problem(
+            ("spool", "topology"),
+            "synced is planned and does not exist yet (a sync tool lets every rename succeed on both sides, so "
+            "that two machines would run one job); expected: local, or shared on a network file system",
+        )
+    folder = spool.get("dir", "")
+    if "\0" in folder or folder.strip() != folder:
+        yield Problem(("spool", "dir"), f"{folder!r} is not a path; expected: no blanks around it, no NUL")
+    elif folder and not os.path.isabs(folder):
+        parts = PurePath(os.path.normpath(folder)).parts
+        if not parts or parts[0] == "..":
+            yield Problem(
+                ("spool", "dir"),
+                f"{folder} is not a folder inside the project; expected: a path inside it, or an absolute path",
+            )
+
+
+def _runtimes(tree: Mapping[str, Any]) -> Iterator[Problem]:
+    for name, entry in tree.get("runtimes", {}).items():
+        path = ("runtimes", name)
+        adapter = entry.get("adapter", name)
+        if adapter not in model.ADAPTERS:
+            yield Problem((*path, "adapter"), f"is missing; expected: one of {', '.join(model.ADAPTERS)}")
+        elif adapter == "command" and "argv" not in entry:
+            yield Problem((*path, "argv"), "is missing, there is nothing to run; expected: argv: [program, ...]")
+        elif adapter != "command" and "argv" in entry:
+            yield Problem((*path, "argv"), f"belongs to the command adapter; expected: command: [...] for {adapter}")
+        elif adapter in ("command", "scripted") and "command" in entry:
+            yield Problem((*path, "command"), f"the adapter {adapter} takes no command; expected: argv with command")
+
+
+def _routing(tree: Mapping[str, Any]) -> Iterator[Problem]:
+    runtimes = tree.get("runtimes", {})
+    for role, entry in tree.get("routing", {}).items():
+        name = entry.get("runtime")
+        if name is None:
+            yield Problem(("routing", role, "runtime"), f"is missing; expected: one of {', '.join(runtimes)}")
+        elif name not in runtimes:
+            near = difflib.get_close_matches(name, runtimes, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"defined are: {', '.join(runtimes)}"
+            yield Problem(("routing", role, "runtime"), f"there is no runtime {name} under runtimes; {hint}")
+        elif len(role) + len(name) + 1 > POOL_LIMIT:
+            yield Problem(("routing", role), f"{role}@{name} is too long; expected: at most {POOL_LIMIT} bytes")
+
+
+def _notify(tree: Mapping[str, Any]) -> Iterator[Problem]:
+    for i, entry in enumerate(tree.get("notify", ())):
+        for j, kind in enumerate(entry["on"]):
+            if kind not in KINDS:
+                near = difflib.get_close_matches(kind, KINDS, n=1)
+                hint = f"did you mean {near[0]}?" if near else "expected: an event name such as job.dead"
+                yield Problem(("notify", str(i), "on", str(j)), f"there is no event {kind}; {hint}")

@@ -1,0 +1,206 @@
+"""Values by key path: flattened, laid over each other, and turned into the typed model and back.
+
+A *tree* is a configuration as a file holds it: nested mappings, durations as text. *Flat* is the same by
+key path. Lists are values of their own: an upper layer replaces them whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from wf_cli.clock import parse_duration
+from wf_cli.config import model
+from wf_cli.config.model import Config, Notify, RolePolicy, Runtime, Timeouts, duration_text
+from wf_cli.contract.retry import RetryPolicy
+
+Path = tuple[str, ...]
+Flat = dict[Path, Any]
+Tree = dict[str, Any]
+#: Names where the value at a key path comes from.
+Source = Callable[[Path], str]
+
+
+def flatten(tree: Mapping[str, Any], prefix: Path = ()) -> Flat:
+    """``tree`` by key path. Options of a runtime are one value; so is an empty mapping."""
+    flat: Flat = {}
+    for key, value in tree.items():
+        path = (*prefix, key)
+        whole = len(path) == 3 and path[0] == "runtimes" and path[2] == "options"
+        if isinstance(value, Mapping) and value and not whole:
+            flat |= flatten(value, path)
+        else:
+            flat[path] = value
+    return flat
+
+
+def unflatten(flat: Flat) -> Tree:
+    """The tree of ``flat``."""
+    tree: Tree = {}
+    for path, value in flat.items():
+        node = tree
+        for key in path[:-1]:
+            node = node.setdefault(key, {})
+        node[path[-1]] = value
+    return tree
+
+
+@dataclass(slots=True)
+class Stack:
+    """Layers laid over each other, the lowest first; ``sources`` says who set each value that is seen."""
+
+    flat: Flat = field(default_factory=dict)
+    sources: dict[Path, Source] = field(default_factory=dict)
+
+    def lay(self, tree: Mapping[str, Any], source: Source) -> None:
+        """Put ``tree`` on top."""
+        layer = flatten(tree)
+        # A runtime is one thing: half of an old definition under a new adapter would make no sense.
+        for name in {path[1] for path in layer if path[0] == "runtimes" and len(path) > 1}:
+            self._drop(("runtimes", name))
+        for path, value in layer.items():
+            if value == {} and any(p[: len(path)] == path for p in self.flat):
+                continue  # an empty section changes nothing below it
+            self.flat[path] = value
+            self.sources[path] = source
+
+    def _drop(self, prefix: Path) -> None:
+        for path in [p for p in self.flat if p[: len(prefix)] == prefix]:
+            del self.flat[path], self.sources[path]
+
+    def origin(self, path: Path) -> str:
+        """Where the value at ``path`` comes from; for a section or a list item, that of what it is part of."""
+        for length in range(len(path), 0, -1):
+            part = path[:length]
+            source = self.sources.get(part) or next((s for p, s in self.sources.items() if p[:length] == part), None)
+            if source is not None:
+                return source(path)
+        return "default"
+
+    @property
+    def tree(self) -> Tree:
+        return unflatten(self.flat)
+
+
+def build(tree: Mapping[str, Any]) -> Config:
+    """The typed model of a valid tree; what it leaves out has the default."""
+    base = Config()
+    spool = model.Spool(**tree.get("spool", {}))
+    retry, timeouts = _retry(tree, base.retry), _timeouts(tree, base.timeouts)
+    lease = tree.get("lease", {}).get("duration")
+    return Config(
+        version=tree.get("version", base.version),
+        mode=tree.get("mode", base.mode),
+        spool=spool,
+        lease_s=model.LEASE_S[spool.topology] if lease is None else parse_duration(lease),
+        retry=retry,
+        timeouts=timeouts,
+        epic=model.Epic(**tree.get("epic", {})),
+        review=model.Review(**tree.get("review", {})),
+        routing={
+            role: RolePolicy(
+                role, entry.get("runtime"), entry.get("model"), _retry(entry, retry), _timeouts(entry, timeouts)
+            )
+            for role, entry in tree.get("routing", {}).items()
+        },
+        runtimes={name: _runtime(name, entry) for name, entry in tree.get("runtimes", {}).items()},
+        notify=tuple(Notify(tuple(entry["on"]), tuple(entry["run"])) for entry in tree.get("notify", ())),
+    )
+
+
+def _retry(tree: Mapping[str, Any], base: model.Retry) -> model.Retry:
+    given = tree.get("retry", {})
+    backoff = given.get("backoff", {})
+    jitter = backoff.get("jitter")
+    return model.Retry(
+        max_attempts=given.get("max_attempts", base.max_attempts),
+        backoff=RetryPolicy(
+            base_s=parse_duration(backoff["base"]) if "base" in backoff else base.backoff.base_s,
+            factor=float(backoff.get("factor", base.backoff.factor)),
+            cap_s=parse_duration(backoff["cap"]) if "cap" in backoff else base.backoff.cap_s,
+            jitter=base.backoff.jitter if jitter is None else jitter == "full",
+        ),
+    )
+
+
+def _timeouts(tree: Mapping[str, Any], base: Timeouts) -> Timeouts:
+    return replace(base, **{f"{key}_s": parse_duration(value) for key, value in tree.get("timeouts", {}).items()})
+
+
+def _runtime(name: str, entry: Mapping[str, Any]) -> Runtime:
+    adapter = entry.get("adapter", name)
+    return Runtime(
+        name=name,
+        adapter=adapter,
+        command=tuple(entry.get("command", model.PROGRAMS.get(adapter, ()))),
+        argv=tuple(entry.get("argv", ())),
+        options=dict(entry.get("options", {})),
+    )
+
+
+def as_tree(config: Config) -> Tree:
+    """``config`` as a file would say it, every value spelled out. `build` gives ``config`` back."""
+    return {
+        "version": config.version,
+        "mode": config.mode,
+        "spool": {
+            "dir": config.spool.dir,
+            "topology": config.spool.topology,
+            "durability": config.spool.durability,
+        },
+        "lease": {"duration": duration_text(config.lease_s)},
+        "retry": _retry_tree(config.retry),
+        "timeouts": _timeouts_tree(config.timeouts),
+        "epic": {
+            "max_parallel_plans": config.epic.max_parallel_plans,
+            "max_iterations": config.epic.max_iterations,
+        },
+        "review": {"strict": config.review.strict},
+        "routing": {role: _policy_tree(policy, config) for role, policy in config.routing.items()},
+        "runtimes": {name: _runtime_tree(runtime) for name, runtime in config.runtimes.items()},
+        "notify": [{"on": list(entry.on), "run": list(entry.run)} for entry in config.notify],
+    }
+
+
+def _retry_tree(retry: model.Retry) -> Tree:
+    factor = retry.backoff.factor
+    return {
+        "max_attempts": retry.max_attempts,
+        "backoff": {
+            "base": duration_text(retry.backoff.base_s),
+            "factor": int(factor) if factor == int(factor) else factor,
+            "cap": duration_text(retry.backoff.cap_s),
+            "jitter": "full" if retry.backoff.jitter else "none",
+        },
+    }
+
+
+def _timeouts_tree(timeouts: Timeouts) -> Tree:
+    return {
+        "startup": duration_text(timeouts.startup_s),
+        "stall": duration_text(timeouts.stall_s),
+        "max_runtime": duration_text(timeouts.max_runtime_s),
+    }
+
+
+def _policy_tree(policy: RolePolicy, config: Config) -> Tree:
+    tree: Tree = {"runtime": policy.runtime}
+    if policy.model is not None:
+        tree["model"] = policy.model
+    if policy.retry != config.retry:
+        tree["retry"] = _retry_tree(policy.retry)
+    if policy.timeouts != config.timeouts:
+        tree["timeouts"] = _timeouts_tree(policy.timeouts)
+    return tree
+
+
+def _runtime_tree(runtime: Runtime) -> Tree:
+    tree: Tree = {"adapter": runtime.adapter}
+    if runtime.command:
+        tree["command"] = list(runtime.command)
+    if runtime.argv:
+        tree["argv"] = list(runtime.argv)
+    if runtime.options:
+        tree["options"] = dict(runtime.options)
+    return tree

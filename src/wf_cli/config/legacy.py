@@ -1,0 +1,71 @@
+"""``.wf/runtime.json``, the switches of the contract's ``wf config``: read, created and set.
+
+``{"version": 1, "distributed": bool, "auto_start_workers": bool}``. Only a literal ``true`` is on; a missing
+file means all off and is not created by reading; keys that nobody here knows survive a change.
+Whether the distributed mode is on is for `wf_cli.config.load.is_distributed` to say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wf_cli import fsio
+from wf_cli.errors import UsageError
+
+VERSION = 1
+
+#: The names of the switches on the command line, and their keys in the file.
+SWITCHES = {"distributed": "distributed", "auto-workers": "auto_start_workers"}
+
+_WORDS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What the file says; ``raw`` is all of it."""
+
+    distributed: bool = False
+    auto_start_workers: bool = False
+    raw: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys that are ours, as the file has them."""
+        return {
+            "version": VERSION,
+            "distributed": self.distributed,
+            "auto_start_workers": self.auto_start_workers,
+        }
+
+
+def runtime_path(root: Path) -> Path:
+    """Where the file is, or would be."""
+    return root / ".wf" / "runtime.json"
+
+
+def load_runtime(root: Path) -> Runtime:
+    """The switches now; StateError for a malformed file."""
+    raw = fsio.read_json_object(runtime_path(root)) or {}
+    return Runtime(raw.get("distributed") is True, raw.get("auto_start_workers") is True, raw)
+
+
+def save_runtime(root: Path, runtime: Runtime) -> None:
+    """Write the file. The caller holds the project's lock ``config`` since it read it."""
+    fsio.write_json(runtime_path(root), {**runtime.raw, **runtime.as_json()})
+
+
+def with_switch(runtime: Runtime, switch: str, *, on: bool) -> Runtime:
+    """``runtime`` with one of `SWITCHES` turned on or off; UsageError for another name."""
+    if switch not in SWITCHES:
+        raise UsageError(f"unknown setting: {switch!r}", hint=f"known are {', '.join(SWITCHES)}")
+    values = {key: getattr(runtime, key) for key in SWITCHES.values()} | {SWITCHES[switch]: on}
+    return Runtime(**values, raw=runtime.raw)
+
+
+def parse_switch(text: str) -> bool:
+    """``1 true yes on`` or ``0 false no off`` in any case; UsageError for anything else."""
+    try:
+        return _WORDS[text.strip().lower()]
+    except KeyError:
+        raise UsageError(f"{text!r} is neither on nor off", hint=f"use one of {', '.join(_WORDS)}") from None

@@ -1,0 +1,203 @@
+"""Finds the configuration and applies the order of precedence.
+
+Command line, environment, wf.config, legacy files, defaults: the first that names a value sets it, key by
+key. (A runtime is one value: an entry under ``runtimes`` replaces a lower one whole.) From the environment
+come ``WF_DISTRIBUTED`` (the mode) and ``WF_SPOOL`` (which an agent's environment has).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wf_cli.config import check, document, layers, legacy, legacy_routing
+from wf_cli.config.document import Document
+from wf_cli.config.model import LEASE_S, Config, duration_text
+from wf_cli.errors import ConfigError
+
+#: What a configuration may be called; one of them per project.
+NAMES = ("wf.config.yaml", "wf.config.yml", "wf.config.json")
+#: Problems named in one message; the rest is counted.
+_SHOWN = 10
+
+RUNTIME = ".wf/runtime.json"
+DEFAULT = "default"
+COMMAND_LINE = "command line"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A configuration and where it came from."""
+
+    config: Config
+    #: Key path -> ``wf.config.yaml:7``, a legacy file, ``environment NAME``, ``command line`` or ``default``.
+    origins: Mapping[str, str]
+    #: The merged values as a file would hold them; each leaf has an origin.
+    tree: Mapping[str, Any]
+    #: The configuration file read, if any.
+    path: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+    def rows(self) -> list[tuple[str, Any, str]]:
+        """(key path, value, origin) of every value, for ``wf config show --origin``."""
+        flat = layers.flatten(self.tree)
+        return [(".".join(path), value, self.origins[".".join(path)]) for path, value in flat.items()]
+
+
+def find(root: Path) -> Path | None:
+    """The configuration file of the project at ``root``; ConfigError when it has two."""
+    found = [name for name in NAMES if os.path.lexists(root / name)]
+    if len(found) > 1:
+        raise ConfigError(
+            f"{root} has {' and '.join(found)}: which one holds?",
+            hint=f"keep one of them: move what you need into {found[0]} and delete the other",
+            path=str(root),
+        )
+    return root / found[0] if found else None
+
+
+def is_distributed(root: Path, environ: Mapping[str, str], config_file: Path | None = None) -> bool:
+    """Whether the distributed mode is on. Cheap: loads no YAML without a configuration file, never a schema.
+
+    ``WF_DISTRIBUTED`` alone decides where it is set (on iff it equals ``1``); else the ``mode`` of wf.config;
+    else ``.wf/runtime.json``. ConfigError when the file that decides cannot be read.
+    """
+    if "WF_DISTRIBUTED" in environ:
+        return environ["WF_DISTRIBUTED"] == "1"
+    path = config_file or find(root)
+    if path is not None:
+        content = document.read(path)
+        if "mode" in content.value:
+            mode = content.value["mode"]
+            if mode not in ("command", "distributed"):
+                place = _in_file(root, content)(("mode",))
+                raise ConfigError(f"{place}: mode: {mode!r} is no mode; expected: command or distributed", key="mode")
+            return bool(mode == "distributed")
+    return legacy.load_runtime(root).distributed
+
+
+def load(
+    root: Path,
+    environ: Mapping[str, str],
+    config_file: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> LoadedConfig:
+    """The configuration of the project at ``root``.
+
+    ``overrides`` is the command line: key path (``lease.duration``) -> value as a file would hold it
+    (durations as text); None means not given. Raises ConfigError with everything that is wrong:
+    file, line, key path and what is expected.
+    """
+    path = config_file or find(root)
+    return assemble(root, environ, None if path is None else document.read(path), overrides)
+
+
+def assemble(
+    root: Path,
+    environ: Mapping[str, str],
+    content: Document | None,
+    overrides: Mapping[str, Any] | None = None,
+) -> LoadedConfig:
+    """`load` with the file's content given; None for a project without one."""
+    stack = layers.Stack()
+    base = layers.as_tree(Config())
+    del base["lease"]  # its default depends on the topology
+    stack.lay(base, _always(DEFAULT))
+    switches = legacy.load_runtime(root)
+    if switches.raw:  # a missing file says nothing
+        stack.lay({"mode": "distributed" if switches.distributed else "command"}, _always(RUNTIME))
+    runtimes = legacy_routing.load_routing(root)
+    routing = {"routing": {role: {"runtime": name} for role, name in runtimes.items()}} if runtimes else {}
+    _lay_checked(stack, routing, _always(legacy_routing.ROUTING))
+    if content is not None:
+        said = {key: value for key, value in content.value.items() if key != "$schema"}
+        _lay_checked(stack, said, _in_file(root, content))
+    for variable, path, value in _from_environment(root, environ):
+        stack.lay(layers.unflatten({path: value}), _always(f"environment {variable}"))
+    given = {tuple(key.split(".")): value for key, value in (overrides or {}).items() if value is not None}
+    _lay_checked(stack, layers.unflatten(given), _always(COMMAND_LINE))
+
+    warnings = _add_models(root, stack)
+    _raise(check.sense(stack.tree), stack.origin)
+    lease = ("lease", "duration")
+    if lease not in stack.flat:
+        stack.flat[lease] = duration_text(LEASE_S[stack.flat["spool", "topology"]])
+        stack.sources[lease] = _always(DEFAULT)
+    tree = stack.tree
+    return LoadedConfig(
+        config=layers.build(tree),
+        origins={".".join(path): stack.origin(path) for path in stack.flat},
+        tree=tree,
+        path=None if content is None else content.path,
+        warnings=tuple(warnings),
+    )
+
+
+def _always(origin: str) -> layers.Source:
+    return lambda _: origin
+
+
+def _in_file(root: Path, content: Document) -> layers.Source:
+    """``wf.config.yaml:7``; the whole path of a file that lies elsewhere."""
+    name = content.path.name if content.path.parent == root else str(content.path)
+
+    def place(path: layers.Path) -> str:
+        line = content.line(path)
+        return name if line is None else f"{name}:{line}"
+
+    return place
+
+
+def _lay_checked(stack: layers.Stack, tree: Mapping[str, Any], source: layers.Source) -> None:
+    """Put ``tree`` on top once it has the right shape."""
+    if tree:  # jsonschema is heavy: only where somebody wrote something
+        _raise(check.shape(tree), source)
+        stack.lay(tree, source)
+
+
+def _add_models(root: Path, stack: layers.Stack) -> list[str]:
+    """Give each role without a model the legacy one; it hangs on the runtime that the role ended up with."""
+    models = legacy_routing.load_models(root)
+    if models is None:
+        return []
+    warnings = []
+    tree = stack.tree
+    for role, entry in tree["routing"].items():
+        runtime = entry.get("runtime")
+        adapter = tree["runtimes"].get(runtime, {}).get("adapter", runtime)
+        model = models.of(role, adapter) if "model" not in entry and adapter is not None else None
+        if model is None:
+            continue
+        stack.flat["routing", role, "model"] = model
+        stack.sources["routing", role, "model"] = _always(legacy_routing.MODELS)
+        if model not in models.known and not models.allow_unknown:
+            warnings.append(f"{legacy_routing.MODELS}: {role} has the model {model}, not in {legacy_routing.CATALOG}")
+    return warnings
+
+
+def _from_environment(root: Path, environ: Mapping[str, str]) -> Iterable[tuple[str, layers.Path, str]]:
+    if "WF_DISTRIBUTED" in environ:
+        on = environ["WF_DISTRIBUTED"] == "1"
+        yield "WF_DISTRIBUTED", ("mode",), "distributed" if on else "command"
+    spool = environ.get("WF_SPOOL")
+    # An agent may call wf in another project (a scratch repository, say): its spool is not ours then.
+    home = environ.get("WF_ROOT")
+    if spool and os.path.isabs(spool) and (not home or os.path.realpath(home) == os.path.realpath(root)):
+        yield "WF_SPOOL", ("spool", "dir"), spool
+
+
+def _raise(problems: list[check.Problem], place: layers.Source) -> None:
+    """Raise ConfigError with all of ``problems``, if there are any."""
+    if not problems:
+        return
+    lines = [f"{place(problem.path)}: {problem.key}: {problem.message}" for problem in problems]
+    more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    raise ConfigError(
+        "\n".join([*lines[:_SHOWN], *more]),
+        hint="wf config check looks again; schemas/wf.config.schema.json describes every key",
+        key=problems[0].key,
+        problems=[{"key": p.key, "message": p.message, "at": place(p.path)} for p in problems],
+    )

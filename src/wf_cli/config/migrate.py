@@ -1,0 +1,92 @@
+"""The text of a new wf.config.yaml: made from the files of older wf versions, or a starter with comments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wf_cli import fsio
+from wf_cli.config import document, layers, legacy_routing, load
+from wf_cli.errors import Refused
+
+_STARTER = """\
+# wf.config.yaml: what this project tells wf. Every key may be left out; the values shown are the defaults.
+# `wf config show --origin` says what holds and where it comes from, `wf config check` what is wrong.
+version: 1
+
+# command: a person runs every step. distributed: steps become jobs, and workers do them.
+# The variable WF_DISTRIBUTED (1, or anything else for off) wins over this.
+mode: command
+
+# Where jobs are handed over. topology: local (one machine) or shared (NFS, SMB, GlusterFS, sshfs).
+# durability: fsync survives power cuts; none is for scratch use.
+# spool: {dir: .wf/spool, topology: local, durability: fsync}
+
+# How long a silent worker keeps its jobs; 180s on a shared spool.
+# lease: {duration: 30s}
+
+# A failed job is tried again after base * factor^(n-1), at most cap; jitter: full takes a random part of it.
+# retry: {max_attempts: 3, backoff: {base: 10s, factor: 2, cap: 5m, jitter: full}}
+
+# An agent is stopped without a sign of life, after silence, and after all this time.
+# timeouts: {startup: 2m, stall: 10m, max_runtime: 45m}
+
+# Plans open at a time in this checkout; review rounds before a plan is blocked.
+# epic: {max_parallel_plans: 1, max_iterations: 5}
+
+# The strict checks that run when a review opens: off, fast, default, full.
+# review: {strict: off}
+
+# Which runtime, and which of its models, does a role. retry and timeouts may be overridden here:
+#   plan-coder: {runtime: opencode, model: provider/model, timeouts: {max_runtime: 90m}}
+# routing:
+#   orchestrator: {runtime: cursor}
+#   plan-coder: {runtime: opencode}
+#   plan-reviewer: {runtime: cursor}
+#   plan-fixer: {runtime: opencode}
+
+# The agent programs. Any other one:
+#   shell: {adapter: command, argv: [python3, agent.py, "{job_id}"]}
+# runtimes:
+#   opencode: {adapter: opencode, command: [opencode]}
+#   cursor: {adapter: cursor, command: [cursor-agent]}
+
+# Programs to run on events:
+#   - {on: [job.dead, epic.completed], run: [./scripts/notify.sh]}
+# notify: []
+"""
+
+
+def init_text() -> str:
+    """A starter wf.config.yaml: the defaults, explained."""
+    return _STARTER
+
+
+def migrate(root: Path) -> str:
+    """wf.config.yaml with what the legacy files of ``root`` say; they are neither changed nor removed.
+
+    A project without any gets the mode alone. Raises ConfigError when one of them cannot be read.
+    """
+    loaded = load.assemble(root, {}, None)
+    legacy = (load.RUNTIME, legacy_routing.ROUTING, legacy_routing.MODELS)
+    flat = layers.flatten(loaded.tree)
+    said = {path for path in flat if loaded.origins[".".join(path)] in legacy}
+    # The runtime goes with a model even where it is the default: the model's name means nothing without it.
+    said |= {("routing", path[1], "runtime") for path in said if path[0] == "routing"}
+    used = [name for name in (*legacy, legacy_routing.CATALOG) if (root / name).is_file()]
+    head = [f"# Made by `wf config migrate` from {', '.join(used) or 'nothing: there are no legacy files'}.\n"]
+    if used:
+        head.append("# Those files are left as they were; what stands here wins over them.\n")
+    tree = layers.unflatten({path: value for path, value in flat.items() if path in said or len(path) == 1})
+    del tree["notify"]  # no legacy file knows it
+    return "".join(head) + document.block(tree)
+
+
+def write_new(root: Path, text: str) -> Path:
+    """Write ``text`` as the project's wf.config.yaml; Refused when it has a configuration already."""
+    existing = load.find(root)
+    if existing is not None:
+        raise Refused(f"{existing} exists", hint="wf config set KEY VALUE changes it", path=str(existing))
+    path = root / load.NAMES[0]
+    load.assemble(root, {}, document.parse(path, text))
+    fsio.write_atomic(path, text)
+    return path

@@ -1,0 +1,166 @@
+"""The configuration as typed, frozen records; every default stands here and nowhere else.
+
+Durations are seconds (float) and their names end in ``_s``; the file writes them as text (``30s``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from wf_cli.contract.retry import RetryPolicy
+
+Mode = Literal["command", "distributed"]
+Topology = Literal["local", "shared"]
+Durability = Literal["fsync", "none"]
+Strict = Literal["off", "fast", "default", "full"]
+
+#: The only format version there is.
+VERSION = 1
+#: Seconds a silent session keeps its jobs. Attribute caches of network file systems live a minute.
+LEASE_S: Mapping[Topology, float] = MappingProxyType({"local": 30.0, "shared": 180.0})
+#: The program of an adapter, where the runtime does not name its own.
+PROGRAMS: Mapping[str, tuple[str, ...]] = MappingProxyType({"opencode": ("opencode",), "cursor": ("cursor-agent",)})
+#: The adapters there are; a runtime called like one of them need not name it.
+ADAPTERS = ("opencode", "cursor", "command", "scripted")
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """Where jobs are handed over."""
+
+    #: As written: relative to the project root, or absolute.
+    dir: str = ".wf/spool"
+    topology: Topology = "local"
+    durability: Durability = "fsync"
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often, and how soon, a failed job is tried again."""
+
+    max_attempts: int = 3
+    backoff: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """When an agent is stopped: no sign of life at first, silence later, and after all this time."""
+
+    startup_s: float = 120.0
+    stall_s: float = 600.0
+    max_runtime_s: float = 2700.0
+
+
+@dataclass(frozen=True, slots=True)
+class Epic:
+    """Limits of an epic's run."""
+
+    max_parallel_plans: int = 1
+    max_iterations: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Which strict checks run when a review opens."""
+
+    strict: Strict = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One agent program. ``command`` is the program of opencode and cursor, ``argv`` the whole template of
+    the ``command`` adapter."""
+
+    name: str
+    adapter: str
+    command: tuple[str, ...] = ()
+    argv: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RolePolicy:
+    """All that holds for the jobs of one role, overrides applied."""
+
+    role: str
+    #: None for a role that the routing does not know (a job of one's own names its runtime).
+    runtime: str | None
+    #: None: the runtime's own default.
+    model: str | None = None
+    retry: Retry = Retry()
+    timeouts: Timeouts = Timeouts()
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """A program to run on some kinds of events."""
+
+    on: tuple[str, ...]
+    run: tuple[str, ...]
+
+
+#: Role -> runtime, as it has always been.
+DEFAULT_ROUTING: Mapping[str, str] = MappingProxyType(
+    {"orchestrator": "cursor", "plan-coder": "opencode", "plan-reviewer": "cursor", "plan-fixer": "opencode"}
+)
+
+
+def default_routing() -> dict[str, RolePolicy]:
+    """The roles of the plan flow with nothing overridden."""
+    return {role: RolePolicy(role, runtime) for role, runtime in DEFAULT_ROUTING.items()}
+
+
+def default_runtimes() -> dict[str, Runtime]:
+    """The runtimes that exist without being configured."""
+    return {name: Runtime(name, adapter=name, command=program) for name, program in PROGRAMS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole configuration; ``Config()`` is the one of a project that says nothing."""
+
+    version: int = VERSION
+    mode: Mode = "command"
+    spool: Spool = Spool()
+    lease_s: float = LEASE_S["local"]
+    retry: Retry = Retry()
+    timeouts: Timeouts = Timeouts()
+    epic: Epic = Epic()
+    review: Review = Review()
+    routing: Mapping[str, RolePolicy] = field(default_factory=default_routing)
+    runtimes: Mapping[str, Runtime] = field(default_factory=default_runtimes)
+    notify: tuple[Notify, ...] = ()
+
+    @property
+    def distributed(self) -> bool:
+        """Whether steps become jobs."""
+        return self.mode == "distributed"
+
+    @property
+    def runtime_of_role(self) -> dict[str, str]:
+        """The routing table as `wf_cli.routing` takes it."""
+        return {role: policy.runtime for role, policy in self.routing.items() if policy.runtime is not None}
+
+    def effective(self, role: str) -> RolePolicy:
+        """What holds for ``role``; for one that is not routed, the general limits and no runtime."""
+        return self.routing.get(role) or RolePolicy(role, None, None, self.retry, self.timeouts)
+
+    def spool_path(self, root: Path) -> Path:
+        """The absolute folder of the spool of the project at ``root``."""
+        return root.absolute() / self.spool.dir
+
+
+_UNITS = (("d", 86400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0))
+
+
+def duration_text(value_s: float) -> str:
+    """The shortest exact form of ``value_s`` in a file, for `clock.parse_duration`: ``2700.0`` is ``45m``."""
+    for unit, factor in _UNITS:
+        if value_s >= factor and value_s % factor == 0:
+            return f"{int(value_s // factor)}{unit}"
+    ms = value_s * 1000
+    return f"{int(ms)}ms" if ms == int(ms) else f"{value_s:.9f}".rstrip("0") + "s"

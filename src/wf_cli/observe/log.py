@@ -1,0 +1,82 @@
+"""Writes events: one JSONL file per writer, one append per line."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from wf_cli import clock as times
+from wf_cli.clock import Clock
+from wf_cli.contract.event import Event
+from wf_cli.contract.token import is_word
+from wf_cli.errors import ContractError
+
+
+class EventLog:
+    """An `EventSink` that appends to ``<directory>/<writer>.jsonl``.
+
+    Never raises from `emit`, and never blocks on a hostile file (a FIFO, a link): what could not be written
+    is counted in ``dropped`` and said once, through ``report``. Lines of two processes of one host do not
+    mix; each session has its own file, so two hosts never share one. Not synced: a power cut may take the
+    last lines.
+    """
+
+    def __init__(self, directory: Path, writer: str, clock: Clock, report: Callable[[str], None] | None = None):
+        if not is_word(writer):
+            raise ContractError(f"{writer!r} cannot name a log", hint="an owner id: [a-z0-9-]")
+        self.path = directory / f"{writer}.jsonl"
+        self.dropped = 0
+        self._clock = clock
+        self._report = report
+        self._host = socket.gethostname()
+        #: The last write ended in the middle of a line (full disk): begin the next one on a new line.
+        self._torn = False
+
+    def emit(self, event: str, **facts: Any) -> None:
+        """Record ``event``. ``from_`` stands for ``from``; host and pid are filled in."""
+        try:
+            facts = {key.rstrip("_"): value for key, value in facts.items()}
+            # The pid now, not at the start: a forked child writes too.
+            entry = Event(times.iso(self._clock.now_ms()), event, {"host": self._host, "pid": os.getpid()} | facts)
+            # Not Event.line(): a fact of an unexpected type or a lone surrogate must not stop a transition.
+            line = json.dumps(entry.to_json(), ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
+            self._append(line)
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            self._drop(error)
+
+    def _append(self, line: bytes) -> None:
+        fd = self._open()
+        try:
+            data = b"\n" + line if self._torn else line
+            written = os.write(fd, data)
+            self._torn = 0 < written < len(data) or (self._torn and written == 0)
+            if written < len(data):
+                raise OSError(errno.ENOSPC, "only a part of the line was written", str(self.path))
+        finally:
+            os.close(fd)
+
+    def _open(self) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            fd = os.open(self.path, flags, 0o666)
+        except FileNotFoundError:
+            # Somebody deleted the log: fine, it starts anew. A spool that vanished is not made again.
+            os.mkdir(self.path.parent)
+            fd = os.open(self.path, flags, 0o666)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OSError(errno.EINVAL, "not a regular file", str(self.path))
+        return fd
+
+    def _drop(self, error: Exception) -> None:
+        self.dropped += 1
+        if self.dropped == 1 and self._report is not None:
+            with contextlib.suppress(OSError, ValueError):  # a closed stderr is no reason to stop either
+                self._report(f"events are not recorded in {self.path}: {error}; the work goes on")

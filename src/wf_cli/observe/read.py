@@ -1,0 +1,210 @@
+"""Reads the events of all writers, merged; follows them.
+
+Logs are not trusted and not complete: torn lines, links, pipes, files that are rotated or vanish while they
+are read cost the lines in question and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wf_cli.clock import Clock, parse_iso_ms
+from wf_cli.contract.event import FIELDS, Event
+
+#: Bytes; a longer line is no event.
+LINE_LIMIT = 1024 * 1024
+#: Bytes read at once.
+_CHUNK = 4 * 1024 * 1024
+#: Seconds between two looks at the logs while following.
+POLL_S = 0.5
+
+_NUMBERS = frozenset({"duration_s", "cost_usd"})
+_INTEGERS = frozenset({"attempt", "pid", "exit_code", "tokens_in", "tokens_out"})
+
+#: Where in the life of one attempt an event stands. Kinds that are not here can come at any time.
+_RANK = {
+    "job.enqueued": 0,
+    "job.claimed": 1,
+    "job.started": 2,
+    "attempt.session": 3,
+    "job.succeeded": 4,
+    "job.failed": 4,
+    "job.released": 4,
+    "job.reaped": 4,
+    "job.cancelled": 4,
+    "job.dead": 5,
+    "job.retried": 6,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which events are wanted; what is empty or None does not restrict.
+
+    ``kinds`` holds kinds (``job.dead``) or groups (``job``); ``since_ms`` is wall-clock ms, by the writers' clocks.
+    """
+
+    kinds: frozenset[str] = frozenset()
+    since_ms: int | None = None
+    jobs: frozenset[str] = frozenset()
+    epic_id: str | None = None
+
+    def takes(self, event: Event) -> bool:
+        """Whether ``event`` is wanted."""
+        facts = event.facts
+        return (
+            (not self.kinds or event.event in self.kinds or event.event.partition(".")[0] in self.kinds)
+            and (self.since_ms is None or (parse_iso_ms(event.ts) or 0) >= self.since_ms)
+            and (not self.jobs or facts.get("job_id") in self.jobs)
+            and (self.epic_id is None or facts.get("epic_id") == self.epic_id)
+        )
+
+
+ALL = Selection()
+
+
+def read(directory: Path, selection: Selection = ALL) -> list[Event]:
+    """The wanted events of all logs in ``directory``, in order (`ordered`); empty when there is no log."""
+    return [event for event in ordered(_Logs(directory).new_events()) if selection.takes(event)]
+
+
+def follow(
+    directory: Path,
+    *,
+    clock: Clock,
+    stop: Callable[[], bool],
+    selection: Selection = ALL,
+    from_start: bool = False,
+    poll_s: float = POLL_S,
+) -> Iterator[Event]:
+    """Events as they come, until ``stop()``; with ``from_start`` those already there first.
+
+    Looks every ``poll_s`` seconds. What arrives between two looks is in order; an event that another host
+    delivers later comes later.
+    """
+    logs = _Logs(directory)
+    batch = logs.new_events()
+    if not from_start:
+        batch = []
+    while True:
+        yield from (event for event in ordered(batch) if selection.takes(event))
+        if stop():
+            return
+        clock.sleep(poll_s)
+        batch = logs.new_events()
+
+
+def ordered(events: Iterable[Event]) -> list[Event]:
+    """``events`` by time; but those of one job in the order of its life, whatever the hosts' clocks say.
+
+    A job's events keep, as a group, the places that time gives them.
+    """
+    by_time = sorted(events, key=lambda event: parse_iso_ms(event.ts) or 0)
+    places: dict[str, list[int]] = {}
+    for i, event in enumerate(by_time):
+        if _in_life(event):
+            places.setdefault(event.facts["job_id"], []).append(i)
+    out = list(by_time)
+    for indexes in places.values():
+        for i, event in zip(indexes, sorted((by_time[i] for i in indexes), key=_stage), strict=True):
+            out[i] = event
+    return out
+
+
+def _in_life(event: Event) -> bool:
+    # Released from held is an operator's doing: it belongs to no attempt.
+    return event.event in _RANK and "job_id" in event.facts and event.facts.get("from") != "held"
+
+
+def _stage(event: Event) -> tuple[int, int]:
+    return event.facts.get("attempt", 0), _RANK[event.event]
+
+
+def parse_line(line: bytes) -> Event | None:
+    """The event of one line; None for anything else. Keys unknown or of a wrong type are left out."""
+    if len(line) > LINE_LIMIT:
+        return None
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    ts, kind = value.get("ts"), value.get("event")
+    if not isinstance(ts, str) or not isinstance(kind, str) or not _is_time(ts):
+        return None
+    return Event(ts, kind, {key: value[key] for key in FIELDS if key in value and _fits(key, value[key])})
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return parse_iso_ms(text) is not None
+    except (OverflowError, ValueError):
+        return False
+
+
+def _fits(key: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
+    if key in _INTEGERS:
+        return isinstance(value, int)
+    return isinstance(value, (int, float)) if key in _NUMBERS else isinstance(value, str)
+
+
+@dataclass(slots=True)
+class _Tail:
+    """How far one log was read."""
+
+    inode: int = -1
+    offset: int = 0
+    rest: bytes = b""
+
+    def lines(self, path: Path) -> list[bytes]:
+        """The complete lines added since the last call. Another file under this name is read from its start."""
+        # As fsio.read_regular opens, but from an offset: a log that grows is not read again and again.
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(fd, "rb") as file:
+            info = os.fstat(file.fileno())
+            if not stat.S_ISREG(info.st_mode):
+                return []
+            if info.st_ino != self.inode or info.st_size < self.offset:
+                self.inode, self.offset, self.rest = info.st_ino, 0, b""
+            file.seek(self.offset)
+            out: list[bytes] = []
+            while chunk := file.read(_CHUNK):
+                self.offset += len(chunk)
+                *complete, self.rest = (self.rest + chunk).split(b"\n")
+                out += complete
+                # A line without end must not fill the memory; its tail will not parse and is dropped.
+                self.rest = self.rest[-LINE_LIMIT - 1 :]
+            return out
+
+
+@dataclass(slots=True)
+class _Logs:
+    """All logs of one directory."""
+
+    directory: Path
+    tails: dict[str, _Tail] = field(default_factory=dict)
+
+    def new_events(self) -> list[Event]:
+        """What was added since the last call, writer by writer."""
+        try:
+            names = sorted(name for name in os.listdir(self.directory) if name.endswith(".jsonl"))
+        except OSError:
+            return []  # not there yet, or gone
+        events: list[Event] = []
+        for name in names:
+            tail = self.tails.setdefault(name, _Tail())
+            try:
+                lines = tail.lines(self.directory / name)
+            except OSError:
+                continue  # vanished, a link, a pipe, unreadable
+            events += [event for line in lines if (event := parse_line(line)) is not None]
+        return events

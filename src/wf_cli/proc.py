@@ -1,0 +1,284 @@
+"""Processes of this host: who is alive, whose child, marked as whose, and how to end all of them.
+
+The one module with platform calls about processes. Linux is read from ``/proc`` (see proc_pid_stat(5)), so
+that the launcher starts without importing psutil; everything else goes through psutil.
+
+A pid alone names nobody: it is reused. Everything here is about a `ProcessRef`, pid and start time, and no
+signal is ever sent to a pid whose start time has changed.
+
+What this cannot see: processes of other users' environments, and on another host or in another pid
+namespace nothing at all (compare `boot_id` and `pid_namespace` first).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
+
+#: The environment variable by which processes of an attempt are found, in whatever session they are.
+MARK_VARIABLE = "WF_JOB_TOKEN"
+#: Seconds after the grace in which SIGKILL is repeated. Only a process stuck in the kernel outlives that.
+KILL_LIMIT = 10.0
+#: Seconds between two looks at a dying tree: short first, so that the usual end costs no time.
+_LOOKS = (0.005, 0.01, 0.02, 0.05, 0.1)
+
+
+class ProcessRef(NamedTuple):
+    """One process of this host and boot, never another one that got its pid later."""
+
+    pid: int
+    start: str
+
+
+class _Info(NamedTuple):
+    parent: int
+    start: str
+    dead: bool  # a zombie: it has ended, only its parent has not looked yet
+
+
+class _Table(Protocol):
+    def one(self, pid: int) -> _Info | None: ...
+    def pids(self) -> list[int]: ...
+    def environ_has(self, pid: int, name: str, value: str) -> bool: ...
+
+
+class _ProcFs:
+    """Linux. Start times are ticks since boot (field 22): no clock can change them."""
+
+    def one(self, pid: int) -> _Info | None:
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                text = file.read()
+        except OSError:  # gone, or going: reading then says ESRCH
+            return None
+        # The second field is the program's name in parentheses and may hold anything, also ") Z 1".
+        fields = text.rpartition(b")")[2].split()
+        return _Info(int(fields[1]), fields[19].decode(), fields[0] in (b"Z", b"X"))
+
+    def pids(self) -> list[int]:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+    def environ_has(self, pid: int, name: str, value: str) -> bool:
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                text = file.read()
+        except OSError:  # another user's process, or gone
+            return False
+        return os.fsencode(f"\0{name}={value}\0") in b"\0" + text + b"\0"
+
+
+class _Psutil:
+    """macOS and the BSDs. Start times are seconds since 1970, as the kernel stored them at the start."""
+
+    def one(self, pid: int) -> _Info | None:
+        import psutil
+
+        try:
+            process = psutil.Process(pid)
+            with process.oneshot():
+                dead = process.status() == psutil.STATUS_ZOMBIE
+                return _Info(process.ppid(), f"{process.create_time():.3f}", dead)
+        except (psutil.Error, OSError, ValueError, OverflowError):
+            return None
+
+    def pids(self) -> list[int]:
+        import psutil
+
+        return psutil.pids()
+
+    def environ_has(self, pid: int, name: str, value: str) -> bool:
+        import psutil
+
+        try:
+            return psutil.Process(pid).environ().get(name) == value
+        except (psutil.Error, OSError):
+            return False
+
+
+_table: _Table = _ProcFs() if sys.platform == "linux" else _Psutil()
+
+
+def start_token(pid: int) -> str | None:
+    """When ``pid`` started, as text that is compared for equality only; None when there is no such process."""
+    info = _table.one(pid)
+    return info.start if info else None
+
+
+def this_process() -> ProcessRef:
+    """The caller."""
+    return ProcessRef(os.getpid(), start_token(os.getpid()) or "")
+
+
+def alive(pid: int, start: str | None) -> bool:
+    """Whether that very process still runs. Gone, a zombie, or another start time: no.
+
+    A start time that was never known (None) rules nothing out: then any living owner of the pid counts.
+    """
+    info = _table.one(pid)
+    return info is not None and not info.dead and start in (None, info.start)
+
+
+def boot_id() -> str:
+    """This boot of this host. Two answers that differ prove nothing about a process; equal ones are needed to."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    import psutil
+
+    return f"{psutil.boot_time():.0f}"
+
+
+def pid_namespace() -> str:
+    """Where this process's pids are valid: a container has its own. ``host`` where there is no such thing."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return "host"
+
+
+def descendants(pid: int) -> list[ProcessRef]:
+    """The living children of ``pid``, theirs, and so on.
+
+    Misses those whose parent has died before, unless ``pid`` is a subreaper (`set_subreaper`).
+    """
+    return sorted(_below([pid], _snapshot()))
+
+
+def marked(mark: str) -> list[ProcessRef]:
+    """The living processes started with ``WF_JOB_TOKEN=<mark>``, without the caller.
+
+    Misses what runs under another user or cleared its environment.
+    """
+    return sorted(_carrying(mark, _snapshot()))
+
+
+def family(roots: Iterable[int], mark: str = "") -> set[ProcessRef]:
+    """Descendants of ``roots``, carriers of ``mark``, and descendants of those; not the roots, not the caller."""
+    table = _snapshot()
+    found = _below(roots, table)
+    if mark:
+        carriers = _carrying(mark, table)
+        found |= carriers | _below([ref.pid for ref in carriers], table)
+    return {ref for ref in found if ref.pid not in (os.getpid(), *roots)}
+
+
+def send(ref: ProcessRef, number: int) -> bool:
+    """Signal that very process; False when it is gone (or is the caller, or init, or not ours)."""
+    if ref.pid <= 1 or ref.pid == os.getpid():
+        return False
+    try:
+        with _pinned(ref.pid) as fd:
+            if not alive(*ref):
+                return False
+            if fd is None:
+                os.kill(ref.pid, number)
+            else:
+                signal.pidfd_send_signal(fd, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+class Killed(NamedTuple):
+    """Who was there when a tree was ended, and who is still there because the kernel does not let go of it."""
+
+    seen: frozenset[ProcessRef]
+    left: frozenset[ProcessRef]
+
+
+def kill_tree(roots: Iterable[int], mark: str = "", *, grace_s: float) -> Killed:
+    """End everything in `family`: SIGTERM, up to ``grace_s`` seconds, then SIGKILL until nothing is left.
+
+    Newcomers are looked for each time, so a process that forks while it is being ended gains nothing.
+    Returns at once when all is quiet, and after ``grace_s + KILL_LIMIT`` seconds at the latest.
+    """
+    roots = tuple(roots)
+    seen: set[ProcessRef] = set()
+    # Time is real here and not a parameter: it is other processes that need it.
+    begin = time.monotonic()
+    for pause in _pauses():
+        now = family(roots, mark)
+        waited = time.monotonic() - begin
+        if not now or waited > grace_s + KILL_LIMIT:
+            return Killed(frozenset(seen), frozenset(now))
+        for ref in now:
+            if waited >= grace_s:
+                send(ref, signal.SIGKILL)
+            elif ref not in seen:
+                send(ref, signal.SIGTERM)
+        seen |= now
+        time.sleep(pause)
+    raise AssertionError("pauses never end")
+
+
+def set_subreaper() -> bool:
+    """Orphans below this process become its children from now on; False where the system has no such thing."""
+    return _prctl(36, 1)  # PR_SET_CHILD_SUBREAPER, see prctl(2)
+
+
+def die_with_parent() -> None:
+    """The kernel kills this process when the thread that forked it ends. For the gap between fork and exec."""
+    _prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG
+
+
+def _prctl(option: int, argument: int) -> bool:
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    return bool(ctypes.CDLL(None, use_errno=True).prctl(option, argument, 0, 0, 0) == 0)
+
+
+def _snapshot() -> dict[int, _Info]:
+    found = ((pid, _table.one(pid)) for pid in _table.pids())
+    return {pid: info for pid, info in found if info is not None}
+
+
+def _below(roots: Iterable[int], table: dict[int, _Info]) -> set[ProcessRef]:
+    children: dict[int, list[int]] = {}
+    for pid, info in table.items():
+        children.setdefault(info.parent, []).append(pid)
+    found: set[ProcessRef] = set()
+    todo = list(roots)
+    while todo:
+        for pid in children.get(todo.pop(), ()):
+            ref = ProcessRef(pid, table[pid].start)
+            if ref not in found and not table[pid].dead:
+                found.add(ref)
+                todo.append(pid)
+    return found
+
+
+def _carrying(mark: str, table: dict[int, _Info]) -> set[ProcessRef]:
+    return {
+        ProcessRef(pid, info.start)
+        for pid, info in table.items()
+        if not info.dead and pid != os.getpid() and _table.environ_has(pid, MARK_VARIABLE, mark)
+    }
+
+
+@contextlib.contextmanager
+def _pinned(pid: int) -> Iterator[int | None]:
+    """A descriptor that means this process even after its end, or None where there are none."""
+    try:
+        fd = os.pidfd_open(pid)
+    except (AttributeError, OSError) as error:
+        if isinstance(error, ProcessLookupError):
+            raise
+        yield None
+        return
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _pauses() -> Iterator[float]:
+    yield from _LOOKS
+    while True:
+        yield _LOOKS[-1]

@@ -1,0 +1,124 @@
+"""How far an epic is: plans, phases and jobs at one moment, for `epic run --follow` and the demo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wf_cli.clock import parse_iso_ms
+from wf_cli.contract.identity import target_of
+from wf_cli.contract.lifecycle import LIVE, Status
+from wf_cli.contract.token import Placed
+from wf_cli.dispatcher import Reconciled
+from wf_cli.errors import WfError
+from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.workflow import epics, phases, plans
+from wf_cli.workflow.epics import Epic
+from wf_cli.workflow.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class PlanProgress:
+    """One plan and the job that stands for its next step."""
+
+    plan_id: str
+    name: str
+    phase: str
+    iteration: int
+    job_id: str | None = None
+    status: Status | None = None
+    attempt: int = 0
+    runtime: str | None = None
+    owner: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EpicProgress:
+    """One epic. ``end`` is None while it goes on, else ``completed`` or ``blocked`` (``why`` says by what)."""
+
+    epic_id: str
+    name: str
+    status: str
+    plans: tuple[PlanProgress, ...]
+    elapsed_s: float
+    cost_usd: float | None
+    cost_unknown: int
+    end: str | None = None
+    why: tuple[str, ...] = ()
+
+
+def look(project: Project, queue: SpoolQueue, epic: Epic, last: Reconciled | None = None) -> EpicProgress:
+    """The epic now. ``last`` is what a reconcile just found: it tells a stuck epic from a busy one."""
+    state = epics.load_state(epic)
+    record = epics.orchestration(state)
+    jobs: dict[str, Placed] = {}
+    for placed in queue.placed(LIVE | {Status.FAILED}):
+        target = target_of(placed.token.job_id)
+        if target is not None and (target.plan_id not in jobs or placed.status in LIVE):
+            jobs[target.plan_id] = placed
+    notes = {b.plan_id: b for b in last.blocked} if last is not None else {}
+    lines = []
+    for plan in epics.linked_plans(project, epic):
+        blocked = notes.get(plan.id)
+        found = jobs.get(plan.id)
+        lines.append(_line(plan, found, blocked.why if blocked is not None else ""))
+    started = parse_iso_ms(str(record.get("started_at", "")))
+    elapsed = (project.clock.now_ms() - started) / 1000 if started is not None else 0.0
+    end, why = _end(str(record.get("status")), lines, last)
+    cost, unknown = _cost(queue, {line.plan_id for line in lines})
+    return EpicProgress(
+        epic.id, epic.name, str(record.get("status")), tuple(lines), max(0.0, elapsed), cost, unknown, end, why
+    )
+
+
+def _line(plan: plans.Plan, found: Placed | None, note: str) -> PlanProgress:
+    iteration = 0
+    try:
+        state = plans.read_state(plan)
+        iteration = state.iteration if state is not None else 0
+    except WfError as error:
+        note = note or error.message
+    line = PlanProgress(plan.id, plan.name, epics.phase_of(plan), iteration, note=note)
+    if found is None:
+        return line
+    token = found.token
+    return PlanProgress(
+        plan.id, plan.name, line.phase, iteration, token.job_id, found.status, token.attempt, token.pool.runtime,
+        token.owner, note,
+    )  # fmt: skip
+
+
+def _end(status: str, lines: list[PlanProgress], last: Reconciled | None) -> tuple[str | None, tuple[str, ...]]:
+    if status == epics.COMPLETED:
+        return "completed", ()
+    if last is None or last.published or any(line.status in LIVE for line in lines if line.status is not None):
+        return None, ()
+    plan_ids = {line.plan_id for line in lines}
+    help_needed = [b for b in last.blocked if b.needs_help and (b.plan_id in plan_ids or not b.plan_id)]
+    if help_needed:
+        return "blocked", tuple(f"plan {b.plan_id}: {b.why}" if b.plan_id else b.why for b in help_needed)
+    if lines and all(line.phase == phases.COMPLETED for line in lines) and status == epics.RUNNING:
+        return "blocked", ("all plans are completed, but they are not the ones that epic.md declares",)
+    return None, ()
+
+
+def _cost(queue: SpoolQueue, plan_ids: set[str]) -> tuple[float | None, int]:
+    """Dollars of all attempts so far, and how many attempts said nothing of it. None: nobody said anything."""
+    total, known, unknown = 0.0, 0, 0
+    for placed in queue.placed():
+        target = target_of(placed.token.job_id)
+        if target is None or target.plan_id not in plan_ids:
+            continue
+        for attempt in range(1, placed.token.attempt + 1):
+            try:
+                outcome = queue.outcome(placed.token.job_id, attempt)
+            except WfError:
+                continue
+            if outcome is None:
+                continue
+            cost = (outcome.usage or {}).get("cost_usd")
+            if isinstance(cost, int | float):
+                total, known = total + cost, known + 1
+            else:
+                unknown += 1
+    return (total if known else None), unknown

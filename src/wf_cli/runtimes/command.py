@@ -1,0 +1,98 @@
+"""Any program as a runtime: an argv template from the user's own config, judged by its exit code.
+
+The program gets the prompt (plan jobs) or the payload (own jobs) on stdin. Exit code 0 is success, 75
+(EX_TEMPFAIL of sysexits.h) asks for a pause, everything else is a failed attempt. It may be silent; what
+it prints on stdout is shown line by line and has no meaning.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+
+from wf_cli.contract.failure import Failure
+from wf_cli.errors import ConfigError
+from wf_cli.runtimes import program
+from wf_cli.runtimes.base import AgentEvent, Exit, Launch, Request, RuntimeMissing, RuntimeSettings, Verdict
+from wf_cli.runtimes.jsonlines import brief
+
+#: "Parked": the program cannot work just now and says nothing about the job.
+EX_TEMPFAIL = 75
+
+_PLACEHOLDER = re.compile(r"\{(job_id|attempt|role|plan_id|epic_id)\}")
+
+
+class CommandAdapter:
+    """``adapter: command``."""
+
+    def __init__(self, settings: RuntimeSettings):
+        if not settings.argv:
+            raise ConfigError(
+                f"runtimes.{settings.name}.argv is missing",
+                hint='the command adapter needs a program: argv: [python3, agent.py, "{job_id}"]',
+                path=f"runtimes.{settings.name}.argv",
+            )
+        self._settings = settings
+
+    def launch(self, request: Request) -> Launch:
+        argv = [fill(part, request) for part in self._settings.argv]
+        found = program.find(argv[0], root=request.root, environment=request.environment)
+        if found is None:
+            path = f"runtimes.{self._settings.name}.argv"
+            raise RuntimeMissing(f"{argv[0]} is not installed here", hint=f"see {path}", program=argv[0])
+        return Launch([found, *argv[1:]], request.environment, request.prompt.encode(), speaks_first=False)
+
+    def reader(self, request: Request) -> CommandReader:
+        return CommandReader()
+
+
+def fill(template: str, request: Request) -> str:
+    """``template`` with its placeholders replaced, once: a value that looks like a placeholder stays. No shell."""
+    values = {
+        "job_id": request.job_id,
+        "attempt": str(request.attempt),
+        "role": request.role,
+        "plan_id": request.plan_id or "",
+        "epic_id": request.epic_id or "",
+    }
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+
+
+class CommandReader:
+    """Lines are text; the exit code is the verdict."""
+
+    finished = False
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def feed(self, line: str) -> list[AgentEvent]:
+        text = brief(line)
+        if not text:
+            return []
+        self._last = text
+        return [AgentEvent("text", text)]
+
+    def verdict(self, end: Exit) -> Verdict:
+        return Verdict(exit_failure(end), summary=self._last)
+
+
+def exit_failure(end: Exit) -> Failure | None:
+    """What an exit code alone says."""
+    if end.code == 0:
+        return None
+    last = end.stderr_tail.rstrip().rpartition("\n")[2]
+    details = {"exit_code": end.code, "stderr": end.stderr_tail}
+    if end.code == EX_TEMPFAIL:
+        text = "the program asked for a pause (exit code 75)"
+        return Failure("rate_limited", f"{text}: {brief(last)}" if last else text, details=details)
+    text = f"exit code {end.code}" if end.code > 0 else f"killed by {signal_name(-end.code)}"
+    return Failure("crashed", f"{text}: {brief(last)}" if last else text, details=details)
+
+
+def signal_name(number: int) -> str:
+    """``SIGTERM``, or the number where it has no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

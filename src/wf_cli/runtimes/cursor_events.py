@@ -1,0 +1,113 @@
+"""Cursor's stream-json (cursor.com/docs/cli/reference/output-format; RUNTIMES.md 2.3).
+
+One object a line, ``session_id`` on each. The ``result`` line ends the turn and is the only verdict.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wf_cli.contract.failure import Failure
+from wf_cli.runtimes import classify
+from wf_cli.runtimes.base import AgentEvent, Exit, Usage, Verdict
+from wf_cli.runtimes.jsonlines import brief, count, obj, parse_object, session_id, text
+
+#: Characters of the result text that are kept.
+SUMMARY_LIMIT = 2000
+
+
+class CursorReader:
+    """Reads one run."""
+
+    def __init__(self) -> None:
+        self._session: str | None = None
+        self._result: dict[str, Any] | None = None
+        self._noise = ""
+
+    @property
+    def finished(self) -> bool:
+        """The result has come; the process may take its time to end, or never do so."""
+        return self._result is not None
+
+    def feed(self, line: str) -> list[AgentEvent]:
+        event = parse_object(line)
+        if event is None:
+            # Refusals (trust, login, limits) are plain text, on either stream.
+            self._noise = (self._noise + line[:500] + "\n")[-2000:]
+            return []
+        out = self._session_of(event)
+        match event.get("type"):
+            case "assistant":
+                out.append(AgentEvent("text", brief(_message(event))))
+            case "tool_call":
+                out += _tool(event)
+            case "result":
+                self._result = event
+                said = brief(text(event.get("result")))
+                out.append(AgentEvent("error", said) if event.get("is_error") else AgentEvent("result", said))
+            case "user" | "system" | "thinking":
+                pass
+            case _:
+                out.append(AgentEvent("other", brief(text(event.get("type")))))
+        return out
+
+    def verdict(self, end: Exit) -> Verdict:
+        if self._result is None:
+            return Verdict(self._no_result(end), self._session)
+        said = text(self._result.get("result"))
+        failure = None
+        # is_error has to be there and false: a shape that we do not know is no success.
+        if self._result.get("is_error") is not False:
+            failure = classify.failure(
+                said or text(self._result.get("error")) or "the agent reported an error",
+                subtype=text(self._result.get("subtype")) or None,
+                exit_code=end.code,
+            )
+        return Verdict(failure, self._session, _usage(self._result), said[:SUMMARY_LIMIT])
+
+    def _no_result(self, end: Exit) -> Failure:
+        said = "\n".join(part for part in (end.stderr_tail, self._noise.strip()) if part)
+        code = classify.by_wording(said) or "crashed"
+        line = next((line for line in said.splitlines() if classify.by_wording(line) == code), "")
+        last = line or said.rpartition("\n")[2]
+        return classify.failure(
+            f"no result (exit code {end.code}){': ' + last if last else ''}",
+            code=code,
+            exit_code=end.code,
+            stderr=said or None,
+        )
+
+    def _session_of(self, event: dict[str, Any]) -> list[AgentEvent]:
+        session = session_id(event.get("session_id"))
+        if session is None or self._session is not None:
+            return []
+        self._session = session
+        return [AgentEvent("session", "", session)]
+
+
+def _message(event: dict[str, Any]) -> str:
+    content = obj(event, "message").get("content")
+    parts = content if isinstance(content, list) else []
+    return "".join(text(obj(part).get("text")) for part in parts)
+
+
+def _tool(event: dict[str, Any]) -> list[AgentEvent]:
+    """A started call, or a completed one that failed: ``{"shellToolCall": {"args": .., "result": ..}}``."""
+    for name, call in obj(event, "tool_call").items():
+        args, result = obj(call, "args"), obj(call, "result")
+        label = name.removesuffix("ToolCall")
+        what = next((text(value) for value in args.values() if text(value)), "")
+        if event.get("subtype") == "started":
+            return [AgentEvent("tool", brief(f"{label}: {what}"))]
+        if result and "success" not in result:
+            return [AgentEvent("tool", brief(f"{label} {next(iter(result))}: {what}"))]
+    return []
+
+
+def _usage(result: dict[str, Any]) -> Usage:
+    """Tokens since about 2026.09; no build tells the cost."""
+    usage = obj(result, "usage")
+    if not usage:
+        return Usage()
+    read = sum(count(usage.get(key)) for key in ("inputTokens", "cacheReadTokens", "cacheWriteTokens"))
+    return Usage(read, count(usage.get("outputTokens")))

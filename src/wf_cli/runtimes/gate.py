@@ -1,0 +1,184 @@
+"""The worker's end of a launcher: start it, open the gate, stop the tree, hear how it went."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from wf_cli import proc
+from wf_cli.runtimes import strays
+from wf_cli.runtimes.base import CannotStart, Launch
+
+#: Seconds a launcher may take to be ready: it does next to nothing, but the machine may be busy.
+READY_LIMIT = 30.0
+#: Seconds for the launcher to be gone once it has reported, or its pipe was closed, beyond graces and kills.
+LEAVE_LIMIT = 5.0
+
+# The launcher sees exactly the modules that the worker sees, wherever those come from (user site, zip,
+# PYTHONPATH); -I and -S save it the search, and the agent's checkout has no say in it. The trailing
+# argument is for people who look at `ps`.
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
+    "from wf_cli.runtimes.launcher import main; main(int(sys.argv[2]), int(sys.argv[3]))"
+)
+
+
+class Report(NamedTuple):
+    """The launcher's last word: an exit code with the number of processes that outlived it, or a fault."""
+
+    code: int | None = None
+    survivors: int = 0
+    #: ``missing`` or ``spawn``, and the system's text.
+    fault: tuple[str, str] | None = None
+
+
+class Gate:
+    """A launcher that waits, or runs, one attempt. Use `open` to make one, and `close` to be done with it.
+
+    ``stdin``, ``stdout`` and ``stderr`` are the worker's ends of the agent's streams; whoever reads them
+    closes them, or leaves them to `close`. Not thread-safe.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], ref: proc.ProcessRef, control: int, status: int, mark: str):
+        self.ref = ref
+        self.status_fd = status
+        self._process = process
+        self._control = control
+        self._mark = mark
+        self._heard = b""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self.stdin, self.stdout, self.stderr = process.stdin, process.stdout, process.stderr
+
+    @classmethod
+    def open(cls, launch: Launch, *, root: Path, mark: str, slot_fd: int | None = None) -> Gate:
+        """A launcher that is ready and waits. Raises CannotStart; nothing is left of it then."""
+        job = {
+            "argv": list(launch.argv),
+            "cwd": str(root),
+            "environment": {**launch.environment, **({proc.MARK_VARIABLE: mark} if mark else {})},
+            "mark": mark,
+        }
+        with contextlib.ExitStack() as undo:
+            try:
+                control_r, control_w = _pipe(undo)
+                status_r, status_w = _pipe(undo)
+                process = _start(control_r, status_w, slot_fd, mark)
+            except OSError as error:
+                raise CannotStart(
+                    f"cannot start a launcher: {error}", hint="see process and memory limits"
+                ) from error
+            os.close(control_r)
+            os.close(status_w)
+            undo.pop_all()
+        ref = proc.ProcessRef(process.pid, proc.start_token(process.pid) or "")
+        gate = cls(process, ref, control_w, status_r, mark)
+        try:
+            gate._send(json.dumps(job).encode() + b"\n")
+            gate._await_ready()
+        except (OSError, CannotStart) as error:
+            gate.close()
+            raise error if isinstance(error, CannotStart) else CannotStart(f"the launcher ended: {error}") from error
+        return gate
+
+    def go(self) -> None:
+        """Let the agent start. How that went comes with `hear`."""
+        self._send_quietly(b"go\n")
+
+    def stop(self, grace_s: float) -> None:
+        """Ask for the end of the tree: SIGTERM, the grace, SIGKILL."""
+        self._send_quietly(f"stop {grace_s:.3f}\n".encode())
+
+    def hear(self) -> Report | None:
+        """What the status pipe says, once it is readable; None while it is not the last word.
+
+        A pipe that ends without a last word (the launcher was killed) gives an empty report.
+        """
+        chunk = os.read(self.status_fd, 65536)
+        self._heard += chunk
+        for line in self._heard.split(b"\n")[:-1]:
+            words = line.decode("utf-8", "replace").split(" ")
+            if words[0] == "exit":
+                return Report(code=int(words[1]), survivors=int(words[3]))
+            if words[0] == "failed":
+                return Report(fault=(words[1], " ".join(words[2:])))
+        return None if chunk else Report()
+
+    def end_tree(self) -> int:
+        """Do the launcher's work, when it is dead or stands still; how many processes were ended."""
+        return strays.kill_attempt(*self.ref, self._mark)
+
+    def close(self) -> None:
+        """Nothing of the attempt is left when this returns.
+
+        Closing the pipe makes the launcher end its tree; the records do it when the launcher cannot. Takes
+        the launcher's time for a stubborn tree, bounded: only what the kernel does not let go of is left
+        then, with a launcher that goes on trying and keeps the slot. Safe to repeat.
+        """
+        if self._control < 0:
+            return
+        os.close(self._control)
+        self._control = -1
+        for stream in (self.stdin, self.stdout, self.stderr):
+            with contextlib.suppress(OSError):  # stdin: unwritten text to a broken pipe
+                stream.close()
+        os.close(self.status_fd)
+        try:
+            code: int | None = self._process.wait(proc.KILL_LIMIT + LEAVE_LIMIT)
+        except subprocess.TimeoutExpired:
+            code = None
+        if code != 0:  # killed, crashed or stuck: do its work
+            self.end_tree()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(LEAVE_LIMIT)
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + READY_LIMIT
+        while b"ready\n" not in self._heard:
+            readable, _, _ = select.select([self.status_fd], [], [], max(0.0, deadline - time.monotonic()))
+            if not readable:
+                raise CannotStart(f"the launcher was not ready within {READY_LIMIT:g} s")
+            chunk = os.read(self.status_fd, 4096)
+            if not chunk:
+                said = self.stderr.read().decode("utf-8", "replace").strip().splitlines()
+                raise CannotStart("the launcher ended at once", hint=said[-1] if said else None)
+            self._heard += chunk
+
+    def _send(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._control, view) :]
+
+    def _send_quietly(self, data: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it is gone, which `hear` tells
+            self._send(data)
+
+
+def _pipe(undo: contextlib.ExitStack) -> tuple[int, int]:
+    ends = os.pipe()
+    for fd in ends:
+        undo.callback(os.close, fd)
+    return ends
+
+
+def _start(control: int, status: int, slot_fd: int | None, mark: str) -> subprocess.Popen[bytes]:
+    path: Sequence[str] = [entry for entry in sys.path if entry]
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _BOOT, json.dumps(path), str(control), str(status), f"wf-launcher {mark}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        cwd="/",  # holds no directory busy
+        pass_fds=[control, status] + ([slot_fd] if slot_fd is not None else []),
+        start_new_session=True,
+    )

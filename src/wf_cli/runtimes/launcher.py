@@ -1,0 +1,174 @@
+"""The small process that every agent runs under (DESIGN section 4, "The launcher").
+
+The worker starts it with three descriptors and talks to it in lines. On the control pipe it sends::
+
+    {"argv": [...], "cwd": ..., "environment": {...}, "mark": ...}     never in argv: it may hold secrets
+    go                                                                  the gate
+    stop <seconds>                                                      end the tree, with that grace
+
+and on the status pipe it hears::
+
+    ready                          the agent can be started; nothing of it exists yet
+    failed missing|spawn <text>    there will be no agent
+    exit <code> survivors <n>      all is over; n other processes of the attempt had to be ended
+
+Guarantees, as long as the launcher lives:
+
+- no agent before ``go``; the end of the control pipe before it means that there never will be one;
+- when the control pipe ends (its worker was killed), or on SIGTERM, or when the agent has ended, everything
+  the agent started is ended too: descendants, which the subreaper keeps below itself however often they
+  daemonise (Linux), and carriers of the attempt's mark (everywhere);
+- the slot's lock, inherited as a third descriptor and not passed on, is held until all of that is gone.
+
+A launcher that is itself killed by SIGKILL takes the agent with it (Linux), but not the agent's children:
+`strays` ends those from the worker's records. SIGINT and SIGHUP do nothing here: Ctrl-C reaches whole process
+groups, and what it means is the worker's decision.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from wf_cli import proc
+
+#: Seconds between SIGTERM and SIGKILL when there is nobody left to wait for the agent's last words.
+ORPHAN_GRACE = 0.5
+#: Seconds between SIGTERM and SIGKILL for what an agent left running when it ended by itself.
+LEFTOVER_GRACE = 0.5
+#: Seconds between two attempts to end what the kernel does not let go of.
+STUCK_PAUSE = 1.0
+
+
+class _Control:
+    """Lines from the worker; the end of the pipe is None."""
+
+    def __init__(self, fd: int):
+        self.fd = fd
+        self._buffer = b""
+
+    @property
+    def has_line(self) -> bool:
+        """Whether a line was read already, which `select` on the descriptor would not tell."""
+        return b"\n" in self._buffer
+
+    def read_line(self) -> bytes | None:
+        while not self.has_line:
+            chunk = os.read(self.fd, 65536)
+            if not chunk:
+                return None
+            self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+
+def main(control_fd: int, status_fd: int) -> None:
+    """Run one attempt from the gate to its end. The only use is that of `gate.Gate`."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        # A handler and not SIG_IGN: ignored signals stay ignored in the agent, handlers do not.
+        signal.signal(number, lambda *_: None)
+    control = _Control(control_fd)
+    header = control.read_line()
+    if header is None:
+        return
+    job = json.loads(header)
+    proc.set_subreaper()
+    _report(status_fd, "ready")
+    if control.read_line() != b"go":
+        return
+    wakeup = _wake_on(signal.SIGCHLD, signal.SIGTERM)
+    try:
+        agent = _spawn(job)
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in an argument
+        _report(status_fd, f"failed {_spawn_fault(job, error)}")
+        return
+    grace = _wait_for_reason(agent, control, wakeup)
+    killed = proc.kill_tree([os.getpid()], job["mark"], grace_s=grace)
+    _reap(agent)
+    others = [ref for ref in killed.seen if ref.pid != agent.pid]
+    code = -signal.SIGKILL if agent.returncode is None else agent.returncode
+    _report(status_fd, f"exit {code} survivors {len(others)}")
+    while killed.left:  # the worker knows and goes on; the slot stays taken
+        time.sleep(STUCK_PAUSE)
+        killed = proc.kill_tree([os.getpid()], job["mark"], grace_s=0)
+
+
+def _spawn(job: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """The agent, on this process's standard streams, which are then closed here so that its end is theirs."""
+    agent = subprocess.Popen(
+        job["argv"],
+        cwd=job["cwd"],
+        env=job["environment"],
+        start_new_session=True,
+        close_fds=True,
+        preexec_fn=proc.die_with_parent,
+    )
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(nowhere, fd)
+    os.close(nowhere)
+    return agent
+
+
+def _spawn_fault(job: dict[str, Any], error: Exception) -> str:
+    program = job["argv"][0]
+    text = f"{program}: {error}".replace("\n", " ")
+    absent = isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError)
+    return f"missing {text}" if absent and os.path.isdir(job["cwd"]) else f"spawn {text}"
+
+
+def _wake_on(*numbers: int) -> int:
+    """A descriptor from which each of these signals can be read as one byte, from now on."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
+    return reading
+
+
+def _wait_for_reason(agent: subprocess.Popen[bytes], control: _Control, wakeup: int) -> float:
+    """Wait until the tree has to end; the seconds it gets for that."""
+    while True:
+        ready, _, _ = select.select([control.fd, wakeup], [], [], 0 if control.has_line else None)
+        if control.has_line or control.fd in ready:
+            line = control.read_line()
+            if line is None:
+                return ORPHAN_GRACE
+            word, _, seconds = line.partition(b" ")
+            if word == b"stop":
+                return float(seconds)
+        if wakeup in ready and signal.SIGTERM in os.read(wakeup, 4096):
+            return ORPHAN_GRACE
+        if _reap(agent):
+            return LEFTOVER_GRACE
+
+
+def _reap(agent: subprocess.Popen[bytes]) -> bool:
+    """Take in every child that has ended, adopted orphans too; whether the agent is among them by now."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            break
+        if pid == 0:
+            break
+        if pid == agent.pid:
+            agent.returncode = os.waitstatus_to_exitcode(status)
+    return agent.returncode is not None
+
+
+def _report(fd: int, line: str) -> None:
+    with contextlib.suppress(BrokenPipeError):  # a dead worker hears nothing; the work here is the same
+        os.write(fd, line.encode("utf-8", "replace") + b"\n")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

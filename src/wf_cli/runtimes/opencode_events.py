@@ -1,0 +1,159 @@
+"""OpenCode's JSON events (``opencode run --format json``; RUNTIMES.md 1.7, and 1.14 for what 2.x changed).
+
+One object a line: ``type``, ``timestamp``, ``sessionID``, and ``part`` or ``error``. The exit code alone
+proves nothing: a run that stopped in the middle, because a permission was refused, ends with 0. Success is
+exit code 0, no ``error`` event, and ``stop`` as the reason of the last step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wf_cli.contract.failure import Failure
+from wf_cli.runtimes import classify
+from wf_cli.runtimes.base import AgentEvent, Exit, Usage, Verdict
+from wf_cli.runtimes.command import exit_failure
+from wf_cli.runtimes.jsonlines import brief, count, number, obj, parse_object, session_id, text
+
+#: Error names that say enough by themselves (packages/opencode: MessageV2, Provider).
+_NAMES = {
+    "ProviderAuthError": "auth",
+    "ProviderModelNotFoundError": "model_not_found",
+    "ModelNotFoundError": "model_not_found",
+    "MessageAbortedError": "crashed",
+    "MessageOutputLengthError": "crashed",
+}
+#: Characters of the closing words that are kept.
+SUMMARY_LIMIT = 2000
+
+
+class OpencodeReader:
+    """Reads one run."""
+
+    def __init__(self) -> None:
+        self._session: str | None = None
+        self._reason: str | None = None
+        self._error: Failure | None = None
+        self._rejected: str | None = None
+        self._summary = ""
+        self._steps = 0
+        self._tokens_in = self._tokens_out = 0
+        self._cost = 0.0
+
+    @property
+    def finished(self) -> bool:
+        """The last step ended with ``stop``. Taken back by a further step."""
+        return self._reason == "stop" and self._error is None
+
+    def feed(self, line: str) -> list[AgentEvent]:
+        event = parse_object(line)
+        if event is None:
+            return []
+        out = self._session_of(event)
+        part = obj(event, "part")
+        match event.get("type"):
+            case "step_start":
+                self._reason = None
+            case "text":
+                self._summary = text(part.get("text"))[:SUMMARY_LIMIT]
+                out.append(AgentEvent("text", brief(self._summary)))
+            case "tool_use":
+                out.append(self._tool(part))
+            case "step_finish":
+                out.append(self._step(part))
+            case "error":
+                out.append(self._failed(obj(event, "error")))
+            case _:
+                out.append(AgentEvent("other", brief(text(event.get("type")))))
+        return out
+
+    def verdict(self, end: Exit) -> Verdict:
+        known = self._steps > 0
+        usage = Usage(
+            self._tokens_in if known else None,
+            self._tokens_out if known else None,
+            # OpenCode says 0 for models whose price it does not know.
+            self._cost if self._cost > 0 else None,
+        )
+        return Verdict(self._judge(end), self._session, usage, self._summary)
+
+    def _judge(self, end: Exit) -> Failure | None:
+        if self._error is not None:
+            return self._with_stderr(self._error, end)
+        if self.finished and (end.code == 0 or end.stopped == "after_result"):
+            return None
+        if end.code != 0:
+            failure = exit_failure(end)
+            return failure and self._with_stderr(failure, end)
+        if self._rejected is not None:
+            return classify.failure(f"a permission was refused: {self._rejected}", code="policy_denied")
+        last = f"its last step ended with {self._reason}" if self._reason else "no step was completed"
+        return classify.failure(
+            f"OpenCode ended in the middle of its work: {last}", code="crashed", reason=self._reason
+        )
+
+    def _with_stderr(self, failure: Failure, end: Exit) -> Failure:
+        """The same, with the cause from the error log where the event had none (an unknown model, say)."""
+        if failure.code != "crashed" or not end.stderr_tail:
+            return failure
+        if "Session not found" in end.stderr_tail:
+            return classify.failure("the session to resume does not exist", code="crashed", session_lost=True)
+        code = classify.by_wording(end.stderr_tail)
+        if code is None:
+            return failure
+        line = next((line for line in end.stderr_tail.splitlines() if classify.by_wording(line)), failure.message)
+        return classify.failure(line, code=code, exit_code=end.code, stderr=end.stderr_tail)
+
+    def _session_of(self, event: dict[str, Any]) -> list[AgentEvent]:
+        session = session_id(event.get("sessionID"))
+        if session is None or self._session is not None:
+            return []
+        self._session = session
+        return [AgentEvent("session", "", session)]
+
+    def _tool(self, part: dict[str, Any]) -> AgentEvent:
+        state = obj(part, "state")
+        given = obj(state, "input")
+        what = next(
+            (found for found in (text(state.get("title")), *(text(value) for value in given.values())) if found), ""
+        )
+        name = text(part.get("tool"))
+        if state.get("status") != "error":
+            return AgentEvent("tool", brief(f"{name}: {what}"))
+        error = text(state.get("error"))
+        if "rejected permission" in error:
+            self._rejected = brief(f"{name}: {what}")
+        return AgentEvent("tool", brief(f"{name} failed: {what}: {error}"))
+
+    def _step(self, part: dict[str, Any]) -> AgentEvent:
+        self._reason = text(part.get("reason")) or "unknown"
+        self._steps += 1
+        tokens = obj(part, "tokens")
+        cache = obj(tokens, "cache")
+        self._tokens_in += count(tokens.get("input")) + count(cache.get("read")) + count(cache.get("write"))
+        self._tokens_out += count(tokens.get("output")) + count(tokens.get("reasoning"))
+        self._cost += number(part.get("cost")) or 0.0
+        if self.finished:
+            return AgentEvent("result", brief(self._summary))
+        return AgentEvent("usage", f"{self._tokens_in} tokens in, {self._tokens_out} out")
+
+    def _failed(self, error: dict[str, Any]) -> AgentEvent:
+        data = obj(error, "data")
+        name = text(error.get("name")) or text(error.get("type"))
+        message = text(data.get("message")) or text(error.get("message")) or name or "unknown error"
+        status = count(data.get("statusCode")) or None
+        code = _NAMES.get(name) or classify.by_status(status)
+        if code in (None, "rate_limited"):  # 429 is used for exhausted quotas too
+            worded = classify.by_wording(message)
+            code = worded if code is None or worded == "usage_limit" else code
+        if code is None and data.get("isRetryable") is True:
+            code = "network"
+        self._error = classify.failure(
+            message,
+            code=code or "crashed",
+            retry_after_s=classify.retry_after(obj(data, "responseHeaders")),
+            name=name or None,
+            status=status,
+            ref=text(data.get("ref")) or None,
+        )
+        return AgentEvent("error", brief(f"{name}: {message}"))

@@ -1,0 +1,60 @@
+"""Finding an agent's program, and asking it for its version."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from wf_cli.runtimes.base import RuntimeMissing
+
+#: Seconds for ``--version``: the slow ones need one, on an idle machine.
+VERSION_LIMIT = 30.0
+
+_versions: dict[tuple[str, int], str] = {}
+
+
+def find(name: str, *, root: Path, environment: Mapping[str, str]) -> str | None:
+    """The executable ``name``: on the agent's PATH, or relative to the checkout when it has a slash."""
+    if os.sep in name:
+        path = root / name
+        return str(path) if path.is_file() and os.access(path, os.X_OK) else None
+    return shutil.which(name, path=environment.get("PATH", os.defpath))
+
+
+def require(
+    command: Sequence[str], *, root: Path, environment: Mapping[str, str], config_path: str, install: str
+) -> tuple[str, ...]:
+    """``command`` with its program found; RuntimeMissing, saying where to set it and how to get it, otherwise."""
+    found = find(command[0], root=root, environment=environment)
+    if found is None:
+        raise RuntimeMissing(
+            f"{command[0]} is not installed here", hint=f"{install}, or set {config_path}.command", program=command[0]
+        )
+    return (found, *command[1:])
+
+
+def version(command: Sequence[str], *, environment: Mapping[str, str]) -> str:
+    """The first line of ``<command> --version``, asked once per program file; RuntimeMissing when it does not run.
+
+    Also for `wf doctor`. The environment is the agent's.
+    """
+    try:
+        key = (" ".join(command), os.stat(command[0]).st_mtime_ns)
+        if key not in _versions:
+            done = subprocess.run(
+                [*command, "--version"],
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=VERSION_LIMIT,
+                check=False,
+                start_new_session=True,  # a Ctrl-C is the worker's business
+            )
+            lines = (done.stdout or done.stderr).decode("utf-8", "replace").strip().splitlines()
+            _versions[key] = lines[0].strip() if lines else ""
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RuntimeMissing(f"{command[0]} does not run: {error}", program=command[0]) from error
+    return _versions[key]

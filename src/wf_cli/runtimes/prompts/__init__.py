@@ -1,0 +1,67 @@
+"""What an agent is told: one text per step of a plan, from the templates beside this file.
+
+The prompt names the commands that count, and no other way to finish: the worker judges the plan, not the
+agent's words. What kept the last attempt from passing comes first.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+
+from wf_cli.errors import ContractError
+
+#: Steps that have a prompt.
+COMMANDS = ("plan", "code", "review", "fix")
+#: Errors of the last attempt that are shown, and characters of each.
+ERROR_COUNT, ERROR_LENGTH = 40, 600
+
+
+def render(
+    command: str,
+    *,
+    plan_id: str,
+    plan_dir: str,
+    epic_id: str | None,
+    iteration: int,
+    attempt: int,
+    errors: Sequence[str] = (),
+    extra: str = "",
+) -> str:
+    """The prompt of one attempt. ``plan_dir`` is relative to the checkout; ``errors`` are those of the last attempt.
+
+    ``extra`` is what the user wants every agent of this kind to know. ContractError for a command without
+    a prompt.
+    """
+    if command not in COMMANDS:
+        raise ContractError(f"there is no prompt for {command!r}", hint=f"one of {', '.join(COMMANDS)}")
+    values = {
+        "plan": plan_id,
+        "dir": plan_dir,
+        "iteration": str(iteration),
+        "attempt": str(attempt),
+        "epic": f"`wf epic context {epic_id}` shows the epic it belongs to." if epic_id else "It belongs to no epic.",
+    }
+    parts = [_template(command).substitute(values)]
+    if errors:
+        parts.insert(0, _template("errors").substitute(values, errors=_listed(errors)))
+    elif attempt > 1:
+        parts.insert(0, _template("again").substitute(values))
+    parts.append(_template("rules").substitute(values))
+    if extra.strip():
+        parts.append(f"## Also\n\n{extra.strip()}\n")
+    return "\n".join(parts)
+
+
+def _listed(errors: Sequence[str]) -> str:
+    lines = [f"- {' '.join(error.split())[:ERROR_LENGTH]}" for error in errors[:ERROR_COUNT]]
+    if len(errors) > ERROR_COUNT:
+        lines.append(f"- and {len(errors) - ERROR_COUNT} more")
+    return "\n".join(lines)
+
+
+@cache
+def _template(name: str) -> string.Template:
+    return string.Template(resources.files(__name__).joinpath(f"{name}.md").read_text(encoding="utf-8"))

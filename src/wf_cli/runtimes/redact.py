@@ -1,0 +1,115 @@
+"""Secrets never leave an agent's environment through what it prints.
+
+Known values are replaced, wherever they appear: transcripts, events, messages. What is not known to be
+secret (a key read from a file, a value spelt in another encoding) is not found; a transcript stays a private
+file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from wf_cli import proc
+
+MASK = "[redacted]"
+#: Characters a value needs to count: a shorter one ("1", "true") would blank out half of the text.
+SHORTEST = 6
+
+_SECRET_NAME = re.compile(r"(?:^|_)(?:API_?)?(?:KEY|TOKEN|SECRET|CREDENTIALS?)$|PASSWORD|PASSWD", re.IGNORECASE)
+_SECRET_FIELD = re.compile(r"key$|token$|secret$|password|authorization", re.IGNORECASE)
+
+
+def secret_values(environment: Mapping[str, str]) -> set[str]:
+    """The values of variables named like ``*_KEY *_TOKEN *_SECRET *PASSWORD*``, and such fields of JSON values.
+
+    The mark of the attempt is none: it has that name, and stands in every log on purpose.
+    """
+    found: set[str] = set()
+    for name, value in environment.items():
+        if name == proc.MARK_VARIABLE:
+            continue
+        if _SECRET_NAME.search(name):
+            found.add(value)
+        elif value.lstrip().startswith("{"):  # OPENCODE_CONFIG_CONTENT and the like
+            try:
+                found.update(_secret_fields(json.loads(value)))
+            except (ValueError, RecursionError):
+                continue
+    return {value for value in found if len(value) >= SHORTEST}
+
+
+def _secret_fields(value: Any, name: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _secret_fields(item, str(key))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secret_fields(item, name)
+    elif isinstance(value, str) and _SECRET_FIELD.search(name) and not value.startswith("{env:"):
+        yield value
+
+
+class Redactor:
+    """Replaces a set of values."""
+
+    def __init__(self, secrets: set[str]):
+        # As it is, and as it looks inside of JSON, which is what agents print. Longest first, so that a
+        # value that contains another one is replaced as a whole.
+        spellings = {form for value in secrets for form in (value, json.dumps(value)[1:-1])}
+        self._texts = sorted(spellings, key=len, reverse=True)
+        self._bytes = [text.encode("utf-8", "surrogateescape") for text in self._texts]
+
+    def text(self, text: str) -> str:
+        """``text`` without secrets."""
+        for secret in self._texts:
+            text = text.replace(secret, MASK)
+        return text
+
+    def value(self, value: Any) -> Any:
+        """A JSON value without secrets in its strings."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {key: self.value(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(self.value(item) for item in value)
+        return value
+
+    def stream(self) -> RedactedStream:
+        """For one stream of bytes that comes in pieces."""
+        return RedactedStream(self._bytes)
+
+
+class RedactedStream:
+    """Bytes pass through, delayed only while they may be the beginning of a secret."""
+
+    def __init__(self, secrets: list[bytes]):
+        self._secrets = secrets
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """What can be written now."""
+        data = self._held + data
+        for secret in self._secrets:
+            data = data.replace(secret, MASK.encode())
+        hold = self._open_end(data)
+        self._held = data[len(data) - hold :]
+        return data[: len(data) - hold]
+
+    def end(self) -> bytes:
+        """What was held back."""
+        held, self._held = self._held, b""
+        return held
+
+    def _open_end(self, data: bytes) -> int:
+        """Length of the longest end of ``data`` that begins a secret."""
+        longest = 0
+        for secret in self._secrets:
+            for length in range(min(len(secret) - 1, len(data)), longest, -1):
+                if data.endswith(secret[:length]):
+                    longest = length
+                    break
+        return longest

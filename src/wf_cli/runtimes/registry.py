@@ -1,0 +1,36 @@
+"""Adapters by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+
+from wf_cli.errors import ConfigError
+from wf_cli.runtimes.base import Adapter, RuntimeSettings
+from wf_cli.runtimes.command import CommandAdapter
+from wf_cli.runtimes.cursor import CursorAdapter
+from wf_cli.runtimes.opencode import OpencodeAdapter
+from wf_cli.runtimes.scripted import ScriptedAdapter
+
+#: The values of ``runtimes.<name>.adapter``.
+ADAPTERS: dict[str, Callable[[RuntimeSettings], Adapter]] = {
+    "command": CommandAdapter,
+    "cursor": CursorAdapter,
+    "opencode": OpencodeAdapter,
+    "scripted": ScriptedAdapter,
+}
+
+
+def make(settings: RuntimeSettings) -> Adapter:
+    """The adapter of one ``runtimes:`` entry; ConfigError, naming the key path, when it is not usable."""
+    adapter = ADAPTERS.get(settings.adapter)
+    if adapter is None:
+        path = f"runtimes.{settings.name}.adapter"
+        near = difflib.get_close_matches(settings.adapter, ADAPTERS, 1)
+        known = f"known adapters: {', '.join(ADAPTERS)}"
+        raise ConfigError(
+            f"{path}: there is no adapter {settings.adapter!r}",
+            hint=f"did you mean {near[0]}? {known}" if near else known,
+            path=path,
+        )
+    return adapter(settings)

@@ -1,0 +1,62 @@
+"""What an agent printed, for people: one file per attempt, redacted, bounded, growing while it runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from wf_cli.runtimes.redact import Redactor
+
+#: Bytes of one transcript. A run prints some hundred kilobytes; only a broken one prints more than this.
+SIZE_LIMIT = 10_000_000
+TRUNCATED = b"\n[truncated]\n"
+
+
+class Transcript:
+    """Appends what the two streams print, in the order in which it came. Never raises on a full disk.
+
+    ``trouble`` is then the system's text; the run goes on without a transcript.
+    """
+
+    def __init__(self, path: Path | None, redactor: Redactor, *, limit: int = SIZE_LIMIT):
+        self.trouble: str | None = None
+        self._room = limit
+        self._fd = -1
+        self._streams = {"stdout": redactor.stream(), "stderr": redactor.stream()}
+        if path is not None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+            try:
+                self._fd = os.open(path, flags, 0o660)
+            except OSError as error:
+                self.trouble = f"no transcript: {error}"
+
+    def write(self, stream: Literal["stdout", "stderr"], data: bytes) -> None:
+        """Add what ``stream`` printed."""
+        if self._fd >= 0:
+            self._append(self._streams[stream].feed(data))
+
+    def close(self) -> None:
+        """Write what was held back, and be done. Safe to repeat."""
+        for stream in self._streams.values():
+            self._append(stream.end())
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _append(self, data: bytes) -> None:
+        if self._fd < 0 or not data:
+            return
+        truncated = len(data) > self._room
+        data = data[: self._room] + TRUNCATED if truncated else data
+        self._room -= len(data)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            self.trouble = f"transcript incomplete: {error}"
+            truncated = True
+        if truncated:
+            os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,79 @@
+"""``epic status`` and ``validate``: how far the linked plans are, and whether they are the declared ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from wf_cli import fsio
+from wf_cli.clock import iso
+from wf_cli.workflow import epics, files, phases, scope
+from wf_cli.workflow.epics import Epic
+from wf_cli.workflow.project import Project
+
+
+@dataclass(frozen=True)
+class EpicStatus:
+    """An epic and its plans; ``orchestration`` is the record as stored now."""
+
+    epic: Epic
+    phase: str
+    orchestration: dict[str, Any]
+    comparison: scope.Comparison
+    total_plans: int
+    plans_by_phase: dict[str, int]
+
+
+def validate(epic: Epic) -> scope.Comparison:
+    """Compare the declared plans with the linked ones. Read-only."""
+    declared = scope.parse(files.need_text(epic.epic_md))
+    return scope.compare(declared, epics.linked_names(epics.load_state(epic)))
+
+
+def status(project: Project, epic: Epic) -> EpicStatus:
+    """Count the plans by phase and derive the epic's phase from them.
+
+    A derived phase that differs from the stored one is **written** (quirk 23, scripts rely on it); when all
+    plans are completed and are the declared ones, orchestration and report say so too.
+    """
+    with epics.changing(project, epic):
+        state = epics.load_state(epic)
+        comparison = validate(epic)
+        linked = epics.linked_plans(project, epic)
+        counts = dict.fromkeys([*phases.PHASES, phases.UNKNOWN], 0)
+        for plan in linked:
+            phase = epics.phase_of(plan)
+            counts[phase if phase in counts else phases.UNKNOWN] += 1
+        all_done = bool(linked) and counts[phases.COMPLETED] == len(linked) and not comparison.mismatch
+        if all_done:
+            phase = "completed"
+        elif counts[phases.BLOCKED]:
+            phase = "blocked"
+        else:
+            phase = "active"
+        state = _record(project, epic, state, phase, len(linked))
+        return EpicStatus(
+            epic, phase, epics.orchestration(state), comparison, total_plans=len(linked), plans_by_phase=counts
+        )
+
+
+def _record(project: Project, epic: Epic, state: dict[str, Any], phase: str, total: int) -> dict[str, Any]:
+    """Write the derived phase if it is news; returns the state as it is then."""
+    orchestration = epics.orchestration(state)
+    finishes = phase == "completed" and orchestration.get("status") != epics.COMPLETED
+    if state.get("phase") == phase and not finishes:
+        return state
+    at = iso(project.clock.now_ms())
+    summary = f"all {total} plans are completed"
+    if finishes:
+        orchestration = {
+            **orchestration,
+            "status": epics.COMPLETED,
+            "updated_at": at,
+            "last_run_summary": summary,
+        }
+    state = {**state, "phase": phase, "orchestration": orchestration}
+    fsio.write_json(epic.state_json, state)
+    if finishes:
+        epics.append_report(epic, at, action="status", status=epics.COMPLETED, summary=summary)
+    return state

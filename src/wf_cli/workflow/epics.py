@@ -1,0 +1,230 @@
+"""Epics: ``epics/NN-slug/``, their state, and the plans linked to them.
+
+State is kept as the dictionary on disk, because every key that nobody here knows has to survive. Writers
+hold the epic's lock for the whole read-change-write; where they also create plans, the numbering lock comes
+first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wf_cli import fsio
+from wf_cli.clock import iso, iso_date
+from wf_cli.errors import NotFound, Refused, StateError
+from wf_cli.workflow import files, grammar, phases, plans, references
+from wf_cli.workflow.plans import Plan
+from wf_cli.workflow.project import Project
+
+IDLE, RUNNING, PAUSED, FAILED, COMPLETED = "idle", "running", "paused", "failed", "completed"
+
+
+class EpicNotFound(NotFound):
+    """No epic fits the reference."""
+
+    code = "EPIC_NOT_FOUND"
+
+    def __init__(self, reference: str, available: list[str]):
+        known = f"existing epics: {', '.join(available)}" if available else "there are no epics yet"
+        super().__init__(
+            f"no epic fits {reference!r} in epics/",
+            hint=f'{known}; a new one is made by: wf epic create "<name>"',
+            input=reference,
+            available_ids=available,
+        )
+
+
+@dataclass(frozen=True)
+class Epic:
+    """Where an epic lives."""
+
+    id: str
+    name: str
+    path: Path
+
+    @property
+    def relative(self) -> str:
+        return f"epics/{self.name}"
+
+    @property
+    def epic_md(self) -> Path:
+        return self.path / "epic.md"
+
+    @property
+    def plans_map(self) -> Path:
+        return self.path / "plans-map.yaml"
+
+    @property
+    def report_md(self) -> Path:
+        return self.path / "report.md"
+
+    @property
+    def state_json(self) -> Path:
+        return self.path / "state.json"
+
+
+@dataclass(frozen=True)
+class EpicContent:
+    """The raw files of an epic, all of which exist."""
+
+    epic: Epic
+    epic_text: str
+    plans_map: str
+    report: str
+    state: dict[str, Any]
+
+
+def all_epics(project: Project) -> list[Epic]:
+    """Every epic, sorted by folder name."""
+    return [_epic(project, entry) for entry in references.entries(project.epics_dir)]
+
+
+def epic_ids(project: Project) -> list[str]:
+    """The ids in use, in order of number."""
+    return references.ids(references.entries(project.epics_dir))
+
+
+def find(project: Project, reference: str) -> Epic:
+    """The epic meant by ``reference``; raises EpicNotFound."""
+    known = references.entries(project.epics_dir)
+    entry = references.resolve(known, reference)
+    if entry is None:
+        raise EpicNotFound(reference, references.ids(known))
+    return _epic(project, entry)
+
+
+def _epic(project: Project, entry: references.Entry) -> Epic:
+    return Epic(entry.id, entry.name, project.epics_dir / entry.name)
+
+
+@contextmanager
+def changing(project: Project, epic: Epic, *, creates_plans: bool = False) -> Iterator[None]:
+    """Hold what a change of the epic needs; the locks are taken in the order that `Project` prescribes."""
+    if creates_plans:
+        with project.lock("numbering"), project.lock(f"epic-{epic.id}"):
+            yield
+    else:
+        with project.lock(f"epic-{epic.id}"):
+            yield
+
+
+def load_state(epic: Epic) -> dict[str, Any]:
+    """The epic's ``state.json``; StateError when it is missing or malformed."""
+    state = fsio.read_json_object(epic.state_json)
+    if state is None:
+        raise StateError(
+            f"{epic.state_json} is missing", hint="restore it from version control", path=str(epic.state_json)
+        )
+    return state
+
+
+def orchestration(state: dict[str, Any]) -> dict[str, Any]:
+    """The orchestration record of a state; a missing one means idle."""
+    record = state.get("orchestration")
+    return record if isinstance(record, dict) else {"status": IDLE}
+
+
+def linked_names(state: dict[str, Any]) -> list[str]:
+    """Folder names of the linked plans, in order of linking; entries that cannot be names are left out."""
+    links = state.get("plan_ids")
+    if not isinstance(links, list):
+        return []
+    return [link for link in links if isinstance(link, str) and link and not set("/\\\0").intersection(link)]
+
+
+def linked_plans(project: Project, epic: Epic) -> list[Plan]:
+    """The linked plans in order of linking, existing or not."""
+    return [plans.named(project, name) for name in linked_names(load_state(epic))]
+
+
+def phase_of(plan: Plan) -> str:
+    """The phase of a linked plan; ``unknown`` for whatever cannot be read."""
+    try:
+        state = plans.read_state(plan)
+    except StateError:
+        return phases.UNKNOWN
+    return state.phase if state else phases.UNKNOWN
+
+
+def create(project: Project, name: str) -> Epic:
+    """A new epic with the next number; raises Refused when its folder exists already."""
+    with project.lock("numbering"):
+        number = references.next_id(references.entries(project.epics_dir))
+        epic = _epic(project, references.Entry(f"{number}-{references.slug(name)}", number))
+        if os.path.lexists(epic.path):
+            raise Refused(f"{epic.path} exists already", hint="rename or remove it", path=str(epic.path))
+        now_ms = project.clock.now_ms()
+        state = {
+            "phase": "active",
+            "created_at": iso_date(now_ms),
+            "plan_ids": [],
+            "orchestration": {"status": IDLE, "updated_at": iso(now_ms)},
+        }
+        plans.create_folder(
+            epic.path,
+            {
+                "epic.md": f"# Epic: {grammar.one_line(name)}\n\n## Goal\n\n## Scope\n\n## Success Criteria\n",
+                "plans-map.yaml": _plans_map([]),
+                "report.md": "# Epic Report\n\n",
+                "state.json": fsio.json_text(state),
+            },
+        )
+        return epic
+
+
+def attach(project: Project, epic: Epic, plan: Plan) -> bool:
+    """Link ``plan``; False when it was linked already, and then nothing is written.
+
+    Does not touch the plan, whose ``epic_id`` therefore stays as it is (quirk 21, kept).
+    """
+    with changing(project, epic):
+        state = load_state(epic)
+        links = linked_names(state)
+        if plan.name in links:
+            return False
+        links.append(plan.name)
+        fsio.write_json(epic.state_json, {**state, "plan_ids": links})
+        write_plans_map(epic, links)
+        return True
+
+
+def create_plan(project: Project, epic: Epic, name: str) -> Plan:
+    """A new plan that belongs to ``epic`` and is linked to it."""
+    with changing(project, epic, creates_plans=True):
+        load_state(epic)  # a broken epic is reported before anything exists
+        plan = plans.create(project, name, epic.id)
+        attach(project, epic, plan)
+        return plan
+
+
+def content(epic: Epic) -> EpicContent:
+    """All files of the epic; StateError naming the first one that is missing."""
+    return EpicContent(
+        epic,
+        files.need_text(epic.epic_md),
+        files.need_text(epic.plans_map),
+        files.need_text(epic.report_md),
+        load_state(epic),
+    )
+
+
+def write_plans_map(epic: Epic, links: list[str]) -> None:
+    """Rewrite ``plans-map.yaml`` from the links. Under the epic's lock."""
+    fsio.write_atomic(epic.plans_map, _plans_map(links))
+
+
+def _plans_map(links: list[str]) -> str:
+    return "plans:\n" + ("".join(f"  - {name}\n" for name in sorted(links)) or "  []\n")
+
+
+def append_report(epic: Epic, at: str, **fields: object) -> None:
+    """Add one block to ``report.md``. Under the epic's lock."""
+    text = files.read_text(epic.report_md) or "# Epic Report\n\n"
+    block = f"## {at}\n\n" + "".join(f"- {name}: {value}\n" for name, value in fields.items()) + "\n"
+    gap = "" if text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
+    fsio.write_atomic(epic.report_md, text + gap + block)

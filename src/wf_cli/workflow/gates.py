@@ -1,0 +1,141 @@
+"""The two gates and the strict check: may this plan go on?
+
+The number of errors of each gate is part of the compatibility contract, the texts are not. Gates read files
+and change nothing; whoever acts on one evaluates it under the plan's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wf_cli import fsio
+from wf_cli.clock import Clock, parse_iso_ms
+from wf_cli.workflow import evidence, files, review, todo
+from wf_cli.workflow.evidence import Evidence
+from wf_cli.workflow.plans import Plan
+
+#: How long a strict run stays good for the done gate.
+STRICT_RUN_VALID_MS = 2 * 60 * 60 * 1000
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The result of a check: it passed if there are no errors."""
+
+    errors: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.errors
+
+
+def _gate(errors: Iterable[str]) -> Gate:
+    return Gate(tuple(errors))
+
+
+def review_gate(plan: Plan) -> Gate:
+    """Whether the plan may be handed to review: everything ticked, and evidence for every item."""
+    todo_text = files.read_text(plan.todo_md)
+    if todo_text is None:
+        return _gate([f"{plan.relative}/todo.md is missing"])
+    evidence_text = files.read_text(plan.evidence_md)
+    if evidence_text is None:
+        return _gate([f"{plan.relative}/evidence.md is missing"])
+    items = todo.parse(todo_text)
+    if not items:
+        return _gate([f"{plan.relative}/todo.md has no todo items (`- [ ] [T1] text`)"])
+    errors = []
+    unchecked = [item.id or item.text for item in items if not item.checked]
+    if unchecked:
+        errors.append(f"todo items are not ticked: {', '.join(unchecked)}")
+    nameless = [item.text for item in items if item.checked and item.id is None]
+    if nameless:
+        errors.append(f"ticked todo items have no id like [T1]: {', '.join(nameless)}")
+    checked = _checked_ids(items)
+    errors += _repeated(checked)
+    sections = evidence.parse(evidence_text)
+    for todo_id in checked:
+        errors += _evidence_problems(todo_id, sections.get(todo_id))
+    return _gate(errors)
+
+
+def done_gate(plan: Plan, clock: Clock) -> Gate:
+    """Whether the plan may be completed: every ticked item accepted. Items not ticked are not looked at."""
+    todo_text = files.read_text(plan.todo_md)
+    if todo_text is None:
+        return _gate([f"{plan.relative}/todo.md is missing"])
+    review_text = files.read_text(plan.review_md)
+    if review_text is None:
+        return _gate([f"{plan.relative}/review.md is missing"])
+    checked = _checked_ids(todo.parse(todo_text))
+    errors = [] if checked else [f"{plan.relative}/todo.md has no ticked item with an id"]
+    errors += _repeated(checked)
+    verdicts = review.verdicts(review_text)
+    sections = review.sections(review_text)
+    for todo_id in checked:
+        verdict = verdicts.get(todo_id)
+        if verdict is None:
+            errors.append(f"{todo_id}: review.md has no verdict (`- [{todo_id}]: pass`)")
+        elif verdict != "pass":
+            errors.append(f"{todo_id}: the verdict is {verdict}")
+        section = sections.get(todo_id)
+        if section is None:
+            errors.append(f"{todo_id}: review.md has no section `## {todo_id}`")
+        else:
+            errors += section.problems(todo_id)
+    if review.is_strict(review_text):
+        errors += strict_check(plan, clock).errors
+    return _gate(errors)
+
+
+def strict_check(plan: Plan, clock: Clock) -> Gate:
+    """Whether the stored quality run is strict, passing and fresh; StateError when it is unreadable."""
+    run = fsio.read_json_object(plan.quality_run)
+    name = f"{plan.relative}/quality-run.json"
+    if run is None:
+        return _gate([f"{name} is missing: review the plan with --strict"])
+    errors = []
+    if run.get("mode") != "strict":
+        errors.append(f"{name}: mode is not strict")
+    if run.get("ok") is not True:
+        errors.append(f"{name}: the run did not pass")
+    created = run.get("created_at")
+    created_ms = parse_iso_ms(created) if isinstance(created, str) else None
+    if created_ms is None:
+        errors.append(f"{name}: created_at is no date")
+    elif clock.now_ms() - created_ms > STRICT_RUN_VALID_MS:
+        errors.append(f"{name}: the run is older than two hours")
+    checks = run.get("checks")
+    failed = [check for check in checks if not _passed(check)] if isinstance(checks, list) else []
+    if failed:
+        names = ", ".join(str(check.get("name")) if isinstance(check, dict) else "?" for check in failed)
+        errors.append(f"{name}: checks failed: {names}")
+    return _gate(errors)
+
+
+def _passed(check: object) -> bool:
+    code = check.get("exit_code") if isinstance(check, dict) else None
+    return isinstance(code, int | float) and not isinstance(code, bool) and code == 0
+
+
+def _checked_ids(items: list[todo.TodoItem]) -> list[str]:
+    return [item.id for item in items if item.checked and item.id is not None]
+
+
+def _repeated(checked: list[str]) -> list[str]:
+    repeated = sorted({todo_id for todo_id in checked if checked.count(todo_id) > 1})
+    return [f"todo ids are used twice: {', '.join(repeated)}"] if repeated else []
+
+
+def _evidence_problems(todo_id: str, section: Evidence | None) -> list[str]:
+    if section is None or section.status is None:
+        return [f"{todo_id}: evidence.md has no section `## {todo_id}` with a status"]
+    found = []
+    if section.status != "pass":
+        found.append(f"{todo_id}: the status in evidence.md is {section.status}")
+    if not section.command:
+        found.append(f"{todo_id}: the command is missing in evidence.md")
+    if not section.output:
+        found.append(f"{todo_id}: the output is missing in evidence.md")
+    return found

@@ -1,0 +1,105 @@
+"""How plan files are read: patterns as data, with the regular expressions' meaning of ECMAScript.
+
+Existing repositories were written for a tool whose ``\\s``, ``.`` and ``$`` are those of ECMAScript, and
+Python's differ: its ``\\s`` knows other characters, its ``.`` crosses carriage returns, its ``$`` accepts a
+line feed, its case folding knows the Kelvin sign. Everything here is therefore spelled out. A line is what
+lies between two line feeds; a carriage return at its end counts as white space.
+
+Values of free text (``command``, ``output``, ...) are taken by `value_of` instead of a pattern: the pattern
+would need quadratic time on a long line of blanks, and these files are not trusted.
+"""
+
+from __future__ import annotations
+
+import re
+
+#: ECMAScript's white space, line ends included: what ``\s`` matches and ``trim()`` removes.
+WHITE_SPACE = (
+    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+#: What ECMAScript's ``.`` does not match.
+LINE_TERMINATORS = "\n\r\u2028\u2029"
+
+_ONE_SPACE = f"[{WHITE_SPACE}]"
+_TERMINATOR = re.compile(f"[{LINE_TERMINATORS}]")
+_BREAKING = re.compile("[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
+
+#: The id of a todo item, an evidence section, a verdict.
+ID = r"[A-Za-z][A-Za-z0-9._-]*"
+
+
+def pattern(source: str, *, ignore_case: bool = False) -> re.Pattern[str]:
+    """Compile ``source`` with ECMAScript's ``\\s``; use ``fullmatch`` for ``^...$`` and no ``.``."""
+    flags = re.ASCII | (re.IGNORECASE if ignore_case else 0)
+    return re.compile(source.replace(r"\s", _ONE_SPACE), flags)
+
+
+SECTION = pattern(rf"##\s+({ID})\s*")
+TODO_START = pattern(r"\s*-\s*\[([ xX])\](?=\s)")
+TODO_ID = pattern(rf"\[({ID})\](?=\s)")
+VERDICT = pattern(rf"\s*-\s*\[({ID})\]\s*:\s*(pass|fail|partial)\s*", ignore_case=True)
+STRICT_MARKER = pattern(r"\s*-\s*strict:\s*(true|false)\s*", ignore_case=True)
+
+
+def choice_field(name: str, *choices: str) -> re.Pattern[str]:
+    """The pattern of a whole line ``- name: <one of the choices>``."""
+    return pattern(rf"\s*-\s*{name}:\s*({'|'.join(choices)})\s*", ignore_case=True)
+
+
+def field_start(name: str) -> re.Pattern[str]:
+    """The pattern of the beginning of a line ``- name: <free text>``; the rest is for `value_of`."""
+    return pattern(rf"\s*-\s*{name}:", ignore_case=True)
+
+
+def lines(text: str) -> list[str]:
+    """The lines of a file as the grammars see them; joining them with line feeds gives the file back."""
+    return text.split("\n")
+
+
+def trim(text: str) -> str:
+    """``text`` without ECMAScript white space at both ends."""
+    return text.strip(WHITE_SPACE)
+
+
+def value_of(rest: str) -> str | None:
+    """The value that ``\\s*(.+)\\s*$`` would take from ``rest``, trimmed; None where it would not match.
+
+    A blank rest matches with an empty value as long as it holds one character that is no line terminator.
+    """
+    body = trim(rest)
+    if not body:
+        return "" if rest.strip(LINE_TERMINATORS) else None
+    return None if _TERMINATOR.search(body) else body
+
+
+def unquoted(value: str) -> str:
+    """``value`` without one back-quote at either end; a value never becomes empty by that."""
+    if len(value) > 1 and value.startswith("`"):
+        value = value[1:]
+    if len(value) > 1 and value.endswith("`"):
+        value = value[:-1]
+    return trim(value)
+
+
+def one_line(text: str) -> str:
+    """``text`` with every line break turned into a blank, so that a value cannot add a line to a file."""
+    return trim(_BREAKING.sub(" ", text))
+
+
+def like(line: str, replacement: str) -> str:
+    """``replacement`` with the carriage return that ``line`` ends with, if it has one."""
+    return replacement + "\r" if line.endswith("\r") else replacement
+
+
+def newline_of(text: str) -> str:
+    """What the lines of ``text`` end with: ``\\r\\n`` if its first line does, otherwise ``\\n``."""
+    return "\r\n" if text.split("\n", 1)[0].endswith("\r") and "\n" in text else "\n"
+
+
+def appended(text: str, new: list[str], *, apart: bool = False) -> str:
+    """``text`` with the lines ``new`` at its end, in its own line ends; ``apart``: after a blank line."""
+    newline = newline_of(text)
+    body = text.rstrip("\r\n")
+    gap = "" if not body else newline * 2 if apart else newline
+    return body + gap + newline.join(new) + newline

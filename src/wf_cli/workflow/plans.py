@@ -1,0 +1,194 @@
+"""Plans: finding, creating, reading and writing ``plans/NN-slug/``.
+
+A plan is created whole: its folder is filled under a hidden name and renamed, under the numbering lock. So
+no two creations take one number, and whatever is killed meanwhile leaves at most a hidden folder, which the
+next creation removes. State files keep the keys that nobody here knows.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wf_cli import fsio, ids
+from wf_cli.clock import iso_date
+from wf_cli.errors import NotFound, Refused, StateError
+from wf_cli.seams import step
+from wf_cli.workflow import evidence, phases, references
+from wf_cli.workflow.project import Project
+
+_UNFINISHED = re.compile(r"\.(?:[0-9]{2}|[1-9][0-9]{2,})-.*\.part")
+
+
+class PlanNotFound(NotFound):
+    """No plan fits the reference."""
+
+    code = "PLAN_NOT_FOUND"
+
+    def __init__(self, reference: str, available: list[str]):
+        known = f"existing plans: {', '.join(available)}" if available else "there are no plans yet"
+        super().__init__(
+            f"no plan fits {reference!r} in plans/",
+            hint=f'{known}; a new one is made by: wf plan "<name>"',
+            input=reference,
+            available_ids=available,
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where a plan lives. Says nothing about its state, which may change at any time."""
+
+    id: str
+    name: str
+    path: Path
+
+    @property
+    def relative(self) -> str:
+        """The folder relative to the project root, with forward slashes."""
+        return f"plans/{self.name}"
+
+    @property
+    def plan_md(self) -> Path:
+        return self.path / "plan.md"
+
+    @property
+    def todo_md(self) -> Path:
+        return self.path / "todo.md"
+
+    @property
+    def evidence_md(self) -> Path:
+        return self.path / "evidence.md"
+
+    @property
+    def review_md(self) -> Path:
+        return self.path / "review.md"
+
+    @property
+    def quality_run(self) -> Path:
+        return self.path / "quality-run.json"
+
+    @property
+    def state_json(self) -> Path:
+        return self.path / "state.json"
+
+
+@dataclass(frozen=True)
+class PlanState:
+    """What ``state.json`` says; ``raw`` is all of it. Unusable values read as unknown, 0 and None."""
+
+    phase: str
+    iteration: int
+    epic_id: str | None
+    raw: dict[str, Any]
+
+
+def all_plans(project: Project) -> list[Plan]:
+    """Every plan, sorted by folder name."""
+    return [_plan(project, entry) for entry in references.entries(project.plans_dir)]
+
+
+def find(project: Project, reference: str) -> Plan:
+    """The plan meant by ``reference``; raises PlanNotFound."""
+    known = references.entries(project.plans_dir)
+    entry = references.resolve(known, reference)
+    if entry is None:
+        raise PlanNotFound(reference, references.ids(known))
+    return _plan(project, entry)
+
+
+def named(project: Project, name: str) -> Plan:
+    """The plan whose folder is called ``name``, existing or not (epics link plans by that name)."""
+    return _plan(project, references.Entry(name, name.partition("-")[0]))
+
+
+def _plan(project: Project, entry: references.Entry) -> Plan:
+    return Plan(entry.id, entry.name, project.plans_dir / entry.name)
+
+
+def read_state(plan: Plan) -> PlanState | None:
+    """The plan's state now; None without a state file, StateError for a malformed one."""
+    raw = fsio.read_json_object(plan.state_json)
+    if raw is None:
+        return None
+    phase, iteration, epic_id = raw.get("phase"), raw.get("iteration"), raw.get("epic_id")
+    return PlanState(
+        phase=phase if isinstance(phase, str) and phase else phases.UNKNOWN,
+        iteration=int(iteration)
+        if isinstance(iteration, int | float) and not isinstance(iteration, bool) and iteration == iteration // 1
+        else 0,
+        epic_id=epic_id if isinstance(epic_id, str) and epic_id else None,
+        raw=raw,
+    )
+
+
+def need_state(plan: Plan) -> PlanState:
+    """`read_state` of a plan that has to have one."""
+    state = read_state(plan)
+    if state is None:
+        raise StateError(
+            f"{plan.state_json} is missing, so plan {plan.id} has no phase",
+            hint="restore the file from version control",
+            path=str(plan.state_json),
+        )
+    return state
+
+
+def write_state(plan: Plan, state: PlanState, **changes: object) -> None:
+    """Replace ``state.json``, keeping every key that ``changes`` does not name. Under the plan's lock."""
+    fsio.write_json(plan.state_json, {**state.raw, **changes})
+
+
+def create(project: Project, name: str, epic_id: str | None = None) -> Plan:
+    """A new plan with the next number; raises Refused when its folder exists already."""
+    with project.lock("numbering"):
+        _sweep_unfinished(project.plans_dir)
+        number = references.next_id(references.entries(project.plans_dir))
+        plan = named(project, f"{number}-{references.slug(name)}")
+        if os.path.lexists(plan.path):
+            raise Refused(f"{plan.path} exists already", hint="rename or remove it", path=str(plan.path))
+        state: dict[str, object] = {
+            "phase": phases.PLANNING,
+            "iteration": 0,
+            "created_at": iso_date(project.clock.now_ms()),
+        }
+        if epic_id is not None:
+            state["epic_id"] = epic_id
+        contents = {
+            "plan.md": "",
+            "todo.md": "",
+            "evidence.md": evidence.NEW_FILE,
+            "state.json": fsio.json_text(state),
+        }
+        create_folder(plan.path, contents)
+        return plan
+
+
+def create_folder(path: Path, contents: dict[str, str]) -> None:
+    """Make the folder ``path`` with these files appear at once, or not at all. Under the numbering lock."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{ids.nonce()}.part")
+    try:
+        part.mkdir()
+        for file_name, text in contents.items():
+            fsio.write_new(part / file_name, text.encode(), durable=True)
+        fsio.sync_dir(part)
+        step("folder.filled")
+        os.rename(part, path)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise StateError(f"cannot create {path}: {error.strerror}", path=str(path)) from error
+    fsio.sync_dir(path.parent)
+
+
+def _sweep_unfinished(directory: Path) -> None:
+    """Remove what killed creations left; the caller's numbering lock proves that none is still running."""
+    if not directory.is_dir():
+        return
+    for name in fsio.names(directory):
+        if _UNFINISHED.fullmatch(name):
+            shutil.rmtree(directory / name, ignore_errors=True)

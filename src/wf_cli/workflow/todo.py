@@ -1,0 +1,81 @@
+"""``todo.md``: its items, what has become of each, and ticking them. Pure text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from wf_cli.workflow import grammar
+
+Status = Literal["pending", "implemented", "accepted"]
+
+
+@dataclass(frozen=True)
+class TodoItem:
+    """One ``- [ ]`` line. ``id`` is None for ``- [ ] text`` and for ``- [ ] [T1]`` without a text."""
+
+    line: int
+    checked: bool
+    id: str | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Lifecycle:
+    """Where one item with an id stands, and whose turn it is."""
+
+    id: str
+    text: str
+    checked: bool
+    status: Status
+    owner: Literal["reviewer", "implementer"]
+
+
+def parse(text: str) -> list[TodoItem]:
+    """Every item of the file, in order; lines that are none are skipped."""
+    found = []
+    for number, line in enumerate(grammar.lines(text)):
+        start = grammar.TODO_START.match(line)
+        if start is None:
+            continue
+        rest = grammar.value_of(line[start.end() :])
+        # None also stands for a blank rest that is line terminators only: an item without a text.
+        if rest is None and grammar.trim(line[start.end() :]):
+            continue
+        found.append(_item(number, start.group(1) != " ", rest or ""))
+    return found
+
+
+def _item(number: int, checked: bool, rest: str) -> TodoItem:
+    named = grammar.TODO_ID.match(rest)
+    if named is None:
+        return TodoItem(number, checked, None, rest)
+    return TodoItem(number, checked, named.group(1), grammar.trim(rest[named.end() :]))
+
+
+def find(items: list[TodoItem], todo_id: str) -> TodoItem | None:
+    """The first item with that id."""
+    return next((item for item in items if item.id == todo_id), None)
+
+
+def lifecycle(todo_text: str, verdicts: Mapping[str, str]) -> list[Lifecycle]:
+    """One record for each item with an id, in file order; duplicate ids give duplicate records."""
+    records = []
+    for item in parse(todo_text):
+        if item.id is None:
+            continue
+        status: Status = "pending"
+        if item.checked:
+            status = "accepted" if verdicts.get(item.id) == "pass" else "implemented"
+        owner: Literal["reviewer", "implementer"] = "reviewer" if status == "accepted" else "implementer"
+        records.append(Lifecycle(item.id, item.text, item.checked, status, owner))
+    return records
+
+
+def with_checked(text: str, item: TodoItem, *, checked: bool) -> str:
+    """The file with ``item`` (of this very text, with an id) ticked or unticked; nothing else changes."""
+    all_lines = grammar.lines(text)
+    mark = "x" if checked else " "
+    all_lines[item.line] = grammar.like(all_lines[item.line], f"- [{mark}] [{item.id}] {item.text}")
+    return "\n".join(all_lines)

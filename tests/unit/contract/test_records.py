@@ -1,0 +1,207 @@
+"""Specs and outcomes: what is written follows the schema and is read back equal."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wf_cli import schema
+from wf_cli.contract.event import FIELDS, KINDS, Event
+from wf_cli.contract.failure import CODES, Failure
+from wf_cli.contract.identity import Target, job_id_for, own_key
+from wf_cli.contract.job import Disposition, End, Outcome, Spec, destination
+from wf_cli.contract.token import NUMBER_LIMIT, Pool, Token, validate
+from wf_cli.errors import ContractError
+
+words = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,14}[a-z0-9])?", fullmatch=True)
+nonces = st.from_regex(r"[0-9a-f]{16}", fullmatch=True)
+times = st.integers(0, 10**13 - 1)
+plain = st.text(st.characters(codec="utf-8"), max_size=20)
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | plain,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(plain, inner, max_size=3),
+    max_leaves=8,
+)
+objects = st.dictionaries(plain, json_values, max_size=3)
+counts = st.integers(0, NUMBER_LIMIT - 1)
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> Spec:
+    role = draw(words)
+    target = draw(
+        st.none()
+        | st.builds(
+            Target,
+            plan_id=st.from_regex(r"[0-9]{2,3}", fullmatch=True),
+            iteration=st.integers(0, 99),
+            command=st.sampled_from(["plan", "code", "review", "fix"]),
+            role=st.just(role),
+            epic_id=st.none() | st.just("01"),
+            repo_id=st.none() | st.just("web"),
+        )
+    )
+    key = target.dedupe_key if target else own_key(draw(st.text(min_size=1, max_size=20)))
+    return Spec(
+        job_id=job_id_for(key),
+        dedupe_key=key,
+        nonce=draw(nonces),
+        created_ms=draw(times),
+        role=role,
+        runtime=draw(words),
+        target=target,
+        payload=draw(json_values),
+        priority=draw(st.integers(0, 9)),
+        max_attempts=draw(st.integers(1, NUMBER_LIMIT - 1)),
+        source=draw(plain),
+    )
+
+
+failures = st.builds(
+    Failure,
+    code=st.sampled_from(sorted(CODES)),
+    message=plain,
+    errors=st.lists(plain, max_size=3).map(tuple),
+    retry_after_s=st.none() | st.floats(0, 1e9),
+    details=objects,
+)
+outcomes = st.builds(
+    Outcome,
+    job_id=words,
+    attempt=st.integers(1, NUMBER_LIMIT - 1),
+    owner=words,
+    by=words,
+    nonce=nonces,
+    end=st.sampled_from(End),
+    burned=counts,
+    disposition=st.builds(Disposition, st.sampled_from(["queued", "done", "dead"]), times, st.integers(0, 10**9 - 1)),
+    at_ms=times,
+    losses=counts,
+    parked=counts,
+    failure=st.none() | failures,
+    reason=st.none() | plain.filter(bool),
+    result=objects,
+    started_ms=st.none() | times,
+    session_id=st.none() | plain.filter(bool),
+    usage=st.none()
+    | st.fixed_dictionaries({"tokens_in": st.none() | counts, "cost_usd": st.none() | st.floats(0, 9)}),
+)
+
+
+@given(specs())
+def test_a_spec_is_valid_and_read_back_equal(spec: Spec) -> None:
+    value = json.loads(spec.encode())
+    assert schema.problems("spec", value) == []
+    assert Spec.from_json(value | {"of_a_newer_wf": 1}) == spec
+    assert spec.token(0).pool == Pool(spec.role, spec.runtime)
+
+
+@given(outcomes)
+def test_an_outcome_is_valid_and_read_back_equal(outcome: Outcome) -> None:
+    value = json.loads(outcome.encode())
+    assert schema.problems("outcome", value) == []
+    assert Outcome.from_json(value | {"of_a_newer_wf": 1}) == outcome
+
+
+SPEC = Spec("e01-p03-i0-code-r", "epic:01|plan:03|it:0|cmd:code|role:r", "0" * 16, 0, "r", "x", Target("03", 0, "code", "r", "01"))  # fmt: skip  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ("path", "bad"),
+    [
+        ("nonce", "0" * 16 + "\n"),
+        ("nonce", "G" * 16),
+        ("job_id", "../x"),
+        ("job_id", "x\n"),
+        ("priority", 10),
+        ("priority", True),
+        ("priority", "5"),
+        ("max_attempts", 0),
+        ("max_attempts", NUMBER_LIMIT),
+        ("created_at", "yesterday"),
+        ("schema_version", 2),
+        ("contract_version", 1),
+        ("target", []),
+        ("target.executor_role", "R"),
+        ("target.executor_runtime", "-x"),
+        ("target.plan_iteration", -1),
+        ("target.workflow_command", "rm"),
+        ("target.plan_id", "3/.."),
+    ],
+)
+def test_a_hostile_spec_is_named_by_key_path(path: str, bad: object) -> None:
+    value = SPEC.to_json()
+    node = value
+    *parents, last = path.split(".")
+    for key in parents:
+        node = node[key]
+    node[last] = bad
+    assert path in [key for key, _ in schema.problems("spec", value)]
+
+
+@pytest.mark.parametrize(
+    "part", ["plan_id", "plan_iteration", "workflow_command", "epic_id", "repo_id", "executor_role"]
+)
+def test_a_target_that_contradicts_the_key_is_refused(part: str) -> None:
+    value = SPEC.to_json()
+    value["target"][part] = {"plan_iteration": 1, "workflow_command": "fix"}.get(part, "99")
+    with pytest.raises(ContractError):
+        Spec.from_json(value)
+
+
+def test_a_key_of_another_job_is_refused() -> None:
+    with pytest.raises(ContractError, match="does not belong"):
+        Spec.from_json(SPEC.to_json() | {"dedupe_key": "key:other"})
+
+
+def test_whole_floats_become_numbers_that_fit_a_file_name() -> None:
+    value = SPEC.to_json() | {"priority": 5.0, "max_attempts": 3.0}
+    assert schema.problems("spec", value) == []
+    assert Spec.from_json(value).token(0).name.startswith("5.")
+
+
+@given(outcomes, words, st.integers(0, 9), times)
+def test_where_a_token_goes_is_a_pure_function_that_gives_a_valid_name(
+    outcome: Outcome, owner: str, priority: int, time_ms: int
+) -> None:
+    token = Token(priority, time_ms, outcome.job_id, Pool("r", "x"), outcome.attempt, 0, 3, owner=owner)
+    directory, moved = destination(token, outcome)
+    assert (directory, moved) == destination(token, outcome)
+    assert directory == outcome.disposition.to
+    assert validate(moved) == moved
+    assert (moved.job_id, moved.attempt, moved.burned) == (token.job_id, token.attempt, outcome.burned)
+    assert moved.owner is None
+    expected = {"queued": (None,), "dead": ("failed",), "done": ("succeeded", "cancelled")}
+    assert moved.status in expected[directory]
+
+
+def test_schemas_allow_no_number_that_a_name_has_no_room_for() -> None:
+    spec, outcome = schema.load("spec")["properties"], schema.load("outcome")["properties"]
+    for rule in (spec["max_attempts"], outcome["attempt"], outcome["burned"]):
+        assert rule["maximum"] == NUMBER_LIMIT - 1
+
+
+def test_the_event_schema_knows_exactly_the_kinds_and_fields() -> None:
+    properties = schema.load("event")["properties"]
+    assert set(properties["event"]["enum"]) == KINDS
+    assert set(properties) == {"schema", "ts", "event", *FIELDS}
+    line = Event("2026-11-22T08:00:00.000Z", "job.claimed", {"attempt": 1, "owner": "o", "reason": None}).line()
+    assert schema.problems("event", json.loads(line)) == []
+
+
+@pytest.mark.parametrize("kind", ["spec", "outcome", "event", "job", "wf.config"])
+def test_schemas_are_valid_and_documented(kind: str) -> None:
+    import jsonschema
+
+    found = schema.load(kind)
+    jsonschema.Draft202012Validator.check_schema(found)
+    assert found["$id"] == f"urn:wf-cli:schema:{kind}"
+    assert found["title"]
+    assert found["description"]
