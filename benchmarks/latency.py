@@ -1,4 +1,4 @@
-"""From the return of an enqueue in one process to the claim in another (the aim: under 100 ms, median).
+"""From the call of enqueue in one process to the claim in another (the aim: under 100 ms, median).
 
 The baseline is the same hand-over without wf: a file renamed into a folder that another process polls
 every millisecond.
@@ -36,12 +36,14 @@ def run() -> Iterator[tuple[str, str]]:
         times = []
         for i in range(ROUNDS):
             request = JobRequest("builder", "shell", key=f"bench-{i}")
-            job_id = queue.enqueue(request).job_id
             begin = time.monotonic()
+            job_id = queue.enqueue(request).job_id
             queued = spool.folder("queued")
             scratch.wait_until(lambda folder=queued, job=job_id: not any(f".{job}." in n for n in os.listdir(folder)))
             times.append(time.monotonic() - begin)
-            scratch.wait_until(lambda: bool(not os.listdir(spool.folder("running"))))
+            # The worker is to be idle again, not closing the books of the job before.
+            scratch.wait_until(lambda job=job_id: any(f".{job}." in n for n in os.listdir(spool.folder("done"))))
+            time.sleep(0.25)
         baseline = list(_baseline(app.root / "poll"))
     yield f"claim after enqueue, median of {ROUNDS}", f"{1000 * statistics.median(times):.1f} ms"
     yield f"claim after enqueue, p95 of {ROUNDS}", f"{1000 * sorted(times)[int(ROUNDS * 0.95)]:.1f} ms"

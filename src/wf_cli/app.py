@@ -5,6 +5,7 @@ Everything is made on demand, so that a command pays only for what it uses.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wf_cli import ids, routing
+from wf_cli import ids, proc, routing
 from wf_cli.clock import Clock, SystemClock
 from wf_cli.config import load as config_load
 from wf_cli.config.model import Config
@@ -96,7 +97,11 @@ class App:
 
     def events(self, spool: Spool, writer: str | None = None) -> EventLog:
         """The log; one-shot commands of a host share one file, which appends of whole lines allow."""
-        return EventLog(spool.folder("log"), writer or f"cli-{ids.host_label()}", self.clock)
+        if writer is None:
+            # Two hosts of one name must not: appends of two hosts lose lines on NFS.
+            boot = hashlib.sha256(proc.boot_id().encode()).hexdigest()[:6]
+            writer = f"cli-{ids.host_label()}-{boot}"
+        return EventLog(spool.folder("log"), writer, self.clock)
 
     def queue(self, spool: Spool, events: EventSink | None = None) -> SpoolQueue:
         """The queue on a spool, with the configured retry policy of each role."""

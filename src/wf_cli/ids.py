@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
-import socket
 
 #: Bytes; file names of the spool hold an owner id, see contract/token.py.
 OWNER_LIMIT = 48
@@ -12,7 +11,7 @@ OWNER_LIMIT = 48
 
 def nonce() -> str:
     """16 hex digits, new each time: tells two publications of one name apart."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 def component(text: str, *, limit: int) -> str:
@@ -23,9 +22,11 @@ def component(text: str, *, limit: int) -> str:
 
 def host_label() -> str:
     """This host's name as part of a file name; for people, never for proof of identity."""
+    import socket  # costs as much as listing a spool
+
     return component(socket.gethostname().split(".")[0], limit=16)
 
 
 def owner_id(prefix: str) -> str:
     """A session's name, never used again: ``<prefix>-<host>-<8 hex>``."""
-    return f"{component(prefix, limit=OWNER_LIMIT - 26)}-{host_label()}-{secrets.token_hex(4)}"
+    return f"{component(prefix, limit=OWNER_LIMIT - 26)}-{host_label()}-{os.urandom(4).hex()}"

@@ -83,11 +83,12 @@ class Bench:
         *,
         should_stop: Callable[[], str | None] = lambda: None,
         slot: locks.Slot | None = None,
+        mark: str | None = None,
         **facts: Any,
     ) -> Outcome:
-        """One run from spawn to end."""
-        mark = new_mark()
-        self.marks.append(mark)
+        """One run from spawn to end. An empty mark is none: `wf` commands are then those of a person."""
+        mark = new_mark() if mark is None else mark
+        self.marks += [mark] * bool(mark)
         events: list[AgentEvent] = []
         transcript = self.root / f"{mark}.log"
         made = shell(adapter) if isinstance(adapter, tuple) else adapter

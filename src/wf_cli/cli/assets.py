@@ -31,6 +31,7 @@ def _report(done: Synced) -> int:
 
 def _skill(call: Call) -> int:
     if call.words[:1] != ("sync",):
+        call.guard("skill")
         raise ArgumentError("skill knows one action", hint="usage: wf skill sync")
     with call.project.lock("assets"):
         skills = sync.sync_skills(call.root)
@@ -55,6 +56,5 @@ COMMANDS = {
         _skill,
         ("wf skill sync",),
         "Mirrors each .wf/skills/<name>/ that holds a SKILL.md to .cursor/skills and .opencode/skills.",
-        guarded=True,
     ),
 }

@@ -41,7 +41,7 @@ def complain(message: str, hint: str | None = None) -> None:
     """An error: what is wrong, and what to do about it."""
     note(f"error: {message}")
     if hint:
-        note(f"  {hint}")
+        note(f"hint: {hint}")
 
 
 def warn(warnings: Iterable[str]) -> None:

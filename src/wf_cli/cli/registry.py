@@ -59,7 +59,7 @@ _ENTRIES = (
     _contract("done", _PLANS, "plan", "complete a plan (done gate)"),
     _contract("verify", _PLANS, "context", "check the gates of a plan, changing nothing"),
     _contract("epic", _EPICS, "epic", "create, run, follow and stop epics"),
-    _typer("enqueue", _JOBS, "jobs", "make a job of your own", "enqueue_app"),
+    _typer("enqueue", _JOBS, "enqueue", "make a job of your own", "enqueue_app"),
     _typer("spool", _JOBS, "spool", "list, show and verify jobs; clean up"),
     _typer("retry", _JOBS, "jobs", "run a dead or cancelled job again", "retry_app"),
     _typer("cancel", _JOBS, "jobs", "end a job", "cancel_app"),

@@ -13,17 +13,13 @@ from wf_cli.workflow import plans, todo_commands
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.todo_commands import TodoState
 
-_JSON = frozenset({"--json"})
-_NOTE = {"--note": "note", "--reason": "note"}
-_ONE_ITEM = Spec(required=("plan", "id"), flags=_JSON, values=_NOTE)
-_SPECS = {
-    "list": Spec(required=("plan",), flags=_JSON, values=_NOTE),
-    "implemented": Spec(
-        required=("plan", "id"), flags=_JSON, values={**_NOTE, "--test": "test", "--output": "output"}
-    ),
-    "accept": _ONE_ITEM,
-    "reject": _ONE_ITEM,
-}
+#: One for all actions: an option that an action has no use for is not refused.
+_SPEC = Spec(
+    required=("plan",),
+    optional=("id",),
+    flags=frozenset({"--json"}),
+    values={"--test": "test", "--output": "output", "--note": "note", "--reason": "note"},
+)
 _USAGES = {
     "list": "wf todo list <plan> [--json]",
     "implemented": 'wf todo implemented <plan> <ID> --test "<command>" --output "<result>" [--note <text>] [--json]',
@@ -34,13 +30,15 @@ _USAGES = {
 
 def _todo(call: Call) -> int:
     action = call.words[0] if call.words else ""
-    if action not in _SPECS:
-        raise ArgumentError(f"unknown action: todo {action}".rstrip(), hint=f"use one of {', '.join(_SPECS)}")
-    parsed = parse(_SPECS[action], call.words[1:], _USAGES[action])
-    if action == "implemented":
-        for name in ("test", "output"):
-            if not parsed.value(name):
-                raise ArgumentError(f"--{name} is missing", hint=f"usage: {_USAGES[action]}")
+    if action not in _USAGES:
+        raise ArgumentError(f"unknown action: todo {action}".rstrip(), hint=f"use one of {', '.join(_USAGES)}")
+    usage = _USAGES[action]
+    parsed = parse(_SPEC, call.words[1:], usage)
+    if action != "list" and not parsed.words.get("id"):
+        raise ArgumentError("the id of the todo item is missing", hint=f"usage: {usage}")
+    for name in ("test", "output"):
+        if action == "implemented" and not parsed.value(name):
+            raise ArgumentError(f"--{name} is missing", hint=f"usage: {usage}")
     reference = parsed.word("plan")
     plan = plans.find(call.project, reference)
     if action != "list":

@@ -72,7 +72,7 @@ def parse(path: Path, text: str) -> Document:
 
 def scalar(text: str) -> Any:
     """The value of ``text`` written after a key: ``3`` is a number, ``[a, b]`` a list. ConfigError if broken."""
-    return _parse_yaml(Path("VALUE"), text).value
+    return _parse_yaml(Path("VALUE"), f"value: {text}").value["value"]
 
 
 def _fail(path: Path, line: int | None, message: str, hint: str | None = None) -> ConfigError:

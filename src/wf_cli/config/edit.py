@@ -67,7 +67,10 @@ def _edited(old: Document, keys: tuple[str, ...], value: Any) -> Document:
     wanted = _with(old.value, keys, value)
     if old.path.suffix == ".json":
         return replace(old, text=fsio.json_text(wanted) + "\n", value=wanted)
-    text = _spliced(old, keys, value) if old.node is not None else None
+    if old.node is None:  # nothing but comments
+        gap = "" if old.text.endswith("\n") or not old.text else "\n"
+        return document.parse(old.path, old.text + gap + document.block(wanted))
+    text = _spliced(old, keys, value)
     if text is not None:
         try:
             new = document.parse(old.path, text)

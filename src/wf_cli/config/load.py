@@ -7,19 +7,19 @@ come ``WF_DISTRIBUTED`` (the mode) and ``WF_SPOOL`` (which an agent's environmen
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wf_cli.config import check, document, layers, legacy, legacy_routing
+from wf_cli.config import check, document, layers, legacy, legacy_routing, places
 from wf_cli.config.document import Document
 from wf_cli.config.model import LEASE_S, Config, duration_text
+from wf_cli.config.places import NAMES, find
 from wf_cli.errors import ConfigError
 
-#: What a configuration may be called; one of them per project.
-NAMES = ("wf.config.yaml", "wf.config.yml", "wf.config.json")
+__all__ = ["NAMES", "LoadedConfig", "assemble", "find", "is_distributed", "load"]
+
 #: Problems named in one message; the rest is counted.
 _SHOWN = 10
 
@@ -45,18 +45,6 @@ class LoadedConfig:
         """(key path, value, origin) of every value, for ``wf config show --origin``."""
         flat = layers.flatten(self.tree)
         return [(".".join(path), value, self.origins[".".join(path)]) for path, value in flat.items()]
-
-
-def find(root: Path) -> Path | None:
-    """The configuration file of the project at ``root``; ConfigError when it has two."""
-    found = [name for name in NAMES if os.path.lexists(root / name)]
-    if len(found) > 1:
-        raise ConfigError(
-            f"{root} has {' and '.join(found)}: which one holds?",
-            hint=f"keep one of them: move what you need into {found[0]} and delete the other",
-            path=str(root),
-        )
-    return root / found[0] if found else None
 
 
 def is_distributed(root: Path, environ: Mapping[str, str], config_file: Path | None = None) -> bool:
@@ -182,10 +170,8 @@ def _from_environment(root: Path, environ: Mapping[str, str]) -> Iterable[tuple[
     if "WF_DISTRIBUTED" in environ:
         on = environ["WF_DISTRIBUTED"] == "1"
         yield "WF_DISTRIBUTED", ("mode",), "distributed" if on else "command"
-    spool = environ.get("WF_SPOOL")
-    # An agent may call wf in another project (a scratch repository, say): its spool is not ours then.
-    home = environ.get("WF_ROOT")
-    if spool and os.path.isabs(spool) and (not home or os.path.realpath(home) == os.path.realpath(root)):
+    spool = places.spool_of_environment(root, environ)
+    if spool is not None:
         yield "WF_SPOOL", ("spool", "dir"), spool
 
 

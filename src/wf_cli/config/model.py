@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from wf_cli.config import places
 from wf_cli.contract.retry import RetryPolicy
 
 Mode = Literal["command", "distributed"]
@@ -33,7 +34,7 @@ class Spool:
     """Where jobs are handed over."""
 
     #: As written: relative to the project root, or absolute.
-    dir: str = ".wf/spool"
+    dir: str = places.SPOOL
     topology: Topology = "local"
     durability: Durability = "fsync"
 

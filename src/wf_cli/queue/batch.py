@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wf_cli import ids
-from wf_cli.contract.job import Spec
+from wf_cli.contract.job import RECORD_LIMIT, Spec
 from wf_cli.contract.token import Token
+from wf_cli.errors import ContractError
 from wf_cli.queue.base import Enqueued, JobRequest
 
 
@@ -35,6 +36,12 @@ def prepare(requests: Sequence[JobRequest], now_ms: int) -> Batch:
     job_ids = []
     for i, request in enumerate(requests):
         spec = request.spec(ids.nonce(), now_ms)
+        if len(spec.encode()) > RECORD_LIMIT:  # nobody would read it, and its key would stay taken
+            raise ContractError(
+                f"the spec of {spec.job_id} is larger than {RECORD_LIMIT} bytes",
+                hint="put large input into a file and its path into the payload",
+                code="SPEC_TOO_LARGE",
+            )
         job_ids.append(spec.job_id)
         if spec.job_id not in jobs:
             # One more millisecond each keeps the order of a batch.

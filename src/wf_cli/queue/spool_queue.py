@@ -16,13 +16,15 @@ from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending, RetryPolicy, decide
-from wf_cli.contract.token import Placed, Pool, Token, mark
-from wf_cli.errors import Temporary
+from wf_cli.contract.token import NUMBER_LIMIT, Placed, Pool, Token, mark
+from wf_cli.errors import NotFound, Refused, Temporary
 from wf_cli.queue.base import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
 from wf_cli.queue.batch import prepare
 from wf_cli.queue.report import Report
 from wf_cli.seams import step
 from wf_cli.spool import attempt, enqueue, operate, records, scan, session
+from wf_cli.spool import late as late_results
+from wf_cli.spool.late import LateResult
 from wf_cli.spool.layout import Spool
 
 #: Looks again this often when a job keeps moving while an operator reaches for it.
@@ -247,6 +249,56 @@ class SpoolQueue:
             return False
         self._report.emit("job.retried", placed.token, from_=placed.folder, to="queued", reason=reason)
         return True
+
+    def apply_late(
+        self,
+        late: LateResult,
+        *,
+        by: str,
+        unmet: Callable[[Token], Failure | None] = lambda _token: None,
+        reason: str | None = None,
+    ) -> Ended:
+        """Make a late success the job's result: begin its next attempt as the operator ``by`` and end it with the
+        late content, all under the fence. The late file is removed once that was accepted.
+
+        ``unmet`` is asked first, under the fence: what a plan still lacks for the job to count as done. Raises
+        NotFound without such a late result, Refused when it is no success, something is unmet, or the job is
+        not queued, held or dead.
+        """
+        with self.fence(late.job_id):
+            outcome = records.read_late(self.spool, late.job_id, late.attempt, late.owner)
+            placed = self.find(late.job_id)
+            if outcome is None or placed is None:
+                raise NotFound(f"there is no late result {late}", hint="wf late ls shows them all")
+            if outcome.end is not End.SUCCEEDED:
+                raise Refused(f"the late result {late} is {outcome.end}: there is nothing to apply")
+            if placed.status not in (Status.QUEUED, Status.HELD, Status.FAILED):
+                raise Refused(
+                    f"{late.job_id} is {placed.status}: a late result applies to a queued, held or dead job",
+                    hint=f"wf explain {late.job_id} says more",
+                )
+            missing = unmet(placed.token)
+            if missing is not None:
+                raise Refused(
+                    f"the plan does not have what {late} says it did: {missing.message}", errors=list(missing.errors)
+                )
+            token = operate.seize(self.spool, placed, by)
+            if token is None:
+                raise Refused(f"{late.job_id} was claimed meanwhile", hint="look again with wf spool show")
+            said = f"late result of attempt {late.attempt} ({late.owner})" + (f": {reason}" if reason else "")
+            self._report.emit("job.claimed", token, from_=placed.folder, to="claimed", reason=said)
+            ending = Ending(
+                End.SUCCEEDED,
+                reason=said,
+                result=outcome.result,
+                started_ms=outcome.started_ms,
+                session_id=outcome.session_id,
+                usage=outcome.usage,
+            )
+            ended = self.end(token, ending, by=by)
+            if ended.accepted:
+                late_results.discard(self.spool, late)
+            return ended
 
     def reroute(self, token: Token, pool: Pool, *, reason: str | None = None) -> bool:
         """Give a queued token to another pool; False when it is not queued any more."""

@@ -11,11 +11,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from wf_cli import proc
 from wf_cli.runtimes import strays
 from wf_cli.runtimes.base import CannotStart, Launch
+from wf_cli.runtimes.jsonlines import brief
 
 #: Seconds a launcher may take to be ready: it does next to nothing, but the machine may be busy.
 READY_LIMIT = 30.0
@@ -85,9 +86,11 @@ class Gate:
         try:
             gate._send(json.dumps(job).encode() + b"\n")
             gate._await_ready()
-        except (OSError, CannotStart) as error:
+        except BrokenPipeError:
+            gate._raise_ended()
+        except BaseException:
             gate.close()
-            raise error if isinstance(error, CannotStart) else CannotStart(f"the launcher ended: {error}") from error
+            raise
         return gate
 
     def go(self) -> None:
@@ -129,8 +132,7 @@ class Gate:
         os.close(self._control)
         self._control = -1
         for stream in (self.stdin, self.stdout, self.stderr):
-            with contextlib.suppress(OSError):  # stdin: unwritten text to a broken pipe
-                stream.close()
+            stream.close()
         os.close(self.status_fd)
         try:
             code: int | None = self._process.wait(proc.KILL_LIMIT + LEAVE_LIMIT)
@@ -149,9 +151,13 @@ class Gate:
                 raise CannotStart(f"the launcher was not ready within {READY_LIMIT:g} s")
             chunk = os.read(self.status_fd, 4096)
             if not chunk:
-                said = self.stderr.read().decode("utf-8", "replace").strip().splitlines()
-                raise CannotStart("the launcher ended at once", hint=said[-1] if said else None)
+                self._raise_ended()
             self._heard += chunk
+
+    def _raise_ended(self) -> NoReturn:
+        said = self.stderr.read().decode("utf-8", "replace").strip().splitlines()
+        self.close()
+        raise CannotStart("the launcher ended at once", hint=brief(said[-1]) if said else None)
 
     def _send(self, data: bytes) -> None:
         view = memoryview(data)

@@ -15,6 +15,7 @@ from typing import Any
 from wf_cli import proc
 
 MASK = "[redacted]"
+_MASK = MASK.encode()
 #: Characters a value needs to count: a shorter one ("1", "true") would blank out half of the text.
 SHORTEST = 6
 
@@ -59,14 +60,14 @@ class Redactor:
         # As it is, and as it looks inside of JSON, which is what agents print. Longest first, so that a
         # value that contains another one is replaced as a whole.
         spellings = {form for value in secrets for form in (value, json.dumps(value)[1:-1])}
-        self._texts = sorted(spellings, key=len, reverse=True)
-        self._bytes = [text.encode("utf-8", "surrogateescape") for text in self._texts]
+        texts = sorted(spellings, key=len, reverse=True)
+        self._in_text = re.compile("|".join(map(re.escape, texts)) or "(?!)")
+        self._secrets = [text.encode("utf-8", "surrogateescape") for text in texts]
+        self._in_bytes = re.compile(b"|".join(map(re.escape, self._secrets)) or b"(?!)")
 
     def text(self, text: str) -> str:
         """``text`` without secrets."""
-        for secret in self._texts:
-            text = text.replace(secret, MASK)
-        return text
+        return self._in_text.sub(MASK, text)
 
     def value(self, value: Any) -> Any:
         """A JSON value without secrets in its strings."""
@@ -80,36 +81,44 @@ class Redactor:
 
     def stream(self) -> RedactedStream:
         """For one stream of bytes that comes in pieces."""
-        return RedactedStream(self._bytes)
+        return RedactedStream(self._secrets, self._in_bytes)
 
 
 class RedactedStream:
     """Bytes pass through, delayed only while they may be the beginning of a secret."""
 
-    def __init__(self, secrets: list[bytes]):
+    def __init__(self, secrets: list[bytes], pattern: re.Pattern[bytes]):
         self._secrets = secrets
+        self._pattern = pattern
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
         """What can be written now."""
         data = self._held + data
-        for secret in self._secrets:
-            data = data.replace(secret, MASK.encode())
-        hold = self._open_end(data)
-        self._held = data[len(data) - hold :]
-        return data[: len(data) - hold]
+        out = []
+        done = 0
+        while True:
+            found = self._pattern.search(data, done)
+            open_end = self._open_end(data, done)
+            # A whole secret that may still grow into a longer one waits like the beginning of one.
+            if found is None or open_end <= found.start():
+                out.append(data[done:open_end])
+                self._held = data[open_end:]
+                return b"".join(out)
+            out += data[done : found.start()], _MASK
+            done = found.end()
 
     def end(self) -> bytes:
         """What was held back."""
         held, self._held = self._held, b""
-        return held
+        return self._pattern.sub(_MASK, held)
 
-    def _open_end(self, data: bytes) -> int:
-        """Length of the longest end of ``data`` that begins a secret."""
-        longest = 0
+    def _open_end(self, data: bytes, begin: int) -> int:
+        """Where the longest end of ``data`` starts that begins a secret without being all of it."""
+        first = len(data)
         for secret in self._secrets:
-            for length in range(min(len(secret) - 1, len(data)), longest, -1):
-                if data.endswith(secret[:length]):
-                    longest = length
+            for start in range(max(begin, len(data) - len(secret) + 1), first):
+                if secret.startswith(data[start:]):
+                    first = start
                     break
-        return longest
+        return first

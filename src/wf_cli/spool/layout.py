@@ -10,11 +10,15 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from wf_cli import fsio, ids, locks
+from wf_cli import fsio, ids
 from wf_cli.contract.token import outcome_name
 from wf_cli.errors import SpoolError, SpoolMissing
 from wf_cli.seams import step
+
+if TYPE_CHECKING:
+    from wf_cli.locks import Slot
 
 FORMAT = 1
 
@@ -80,11 +84,15 @@ class Spool:
 
         Per host only where flock does not reach other hosts (sshfs). Raises Temporary past ``timeout``.
         """
+        from wf_cli import locks  # brings filelock, which nobody needs who only looks
+
         self._assert_folder("locks")  # a lock makes its folder; nobody may recreate a spool that vanished
         return locks.hold(self.path("locks", f"{job_id}.lock"), timeout=timeout)
 
-    def slot(self, group: str, k: int) -> locks.Slot | None:
+    def slot(self, group: str, k: int) -> Slot | None:
         """Concurrency slot ``k`` of ``group``, or None when it is taken."""
+        from wf_cli import locks
+
         return locks.try_slot(self.path("locks", f"{group}.{k}.slot"))
 
     @contextlib.contextmanager

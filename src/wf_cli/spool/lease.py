@@ -12,11 +12,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-
-from filelock import LeaseCompromise, SoftFileLease
+from typing import TYPE_CHECKING
 
 from wf_cli.clock import Clock
 from wf_cli.spool.layout import Spool
+
+if TYPE_CHECKING:
+    from filelock import LeaseCompromise
 
 #: Seconds, by topology: attribute caches of network file systems live up to a minute.
 DEFAULT_SECONDS = {"local": 30.0, "shared": 180.0}
@@ -36,6 +38,8 @@ class Lease:
     """
 
     def __init__(self, spool: Spool, owner: str, seconds: float, clock: Clock, on_lost: Callable[[str], None]):
+        from filelock import SoftFileLease  # only for owners: observers just need the path
+
         self._clock = clock
         self._seconds = seconds
         self._on_lost = on_lost

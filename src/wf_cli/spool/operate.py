@@ -54,11 +54,26 @@ def bury(spool: Spool, placed: Placed, now_ms: int) -> bool:
     return _rename(spool, placed.folder, placed.token, "dead", moved, "bury")
 
 
+def seize(spool: Spool, placed: Placed, owner: str) -> Token | None:
+    """Begin an attempt for an operator, from queued, held or dead; the claimed token, None when it moved meanwhile.
+
+    The caller holds the fence and ends the attempt under it. Dying in between leaves an attempt without a lease,
+    which any reaper ends as lost.
+    """
+    claimed = validate(placed.token.claimed_by(owner))
+    return claimed if _rename(spool, placed.folder, placed.token, "claimed", claimed, "seize") else None
+
+
+def put_away(spool: Spool, placed: Placed) -> bool:
+    """A finished token to archive/; its key stays taken, so it never runs by itself. False when it moved."""
+    return _rename(spool, placed.folder, placed.token, "archive", placed.token, "gc")
+
+
 def archive(spool: Spool, *, before_ms: int, keep_failed: bool) -> list[Token]:
-    """Put finished tokens of before ``before_ms`` away; their keys stay taken, so they never run by themselves."""
+    """Put the finished tokens of before ``before_ms`` away."""
     return [
         token
         for folder in (("done",) if keep_failed else ("done", "dead"))
         for token in listing(spool, folder)
-        if token.time_ms < before_ms and _rename(spool, folder, token, "archive", token, "gc")
+        if token.time_ms < before_ms and put_away(spool, Placed(folder, token))
     ]

@@ -8,11 +8,11 @@ from typing import Any
 
 from wf_cli import fsio, schema
 from wf_cli.contract.job import RECORD_LIMIT, Outcome, Spec
-from wf_cli.contract.token import NUMBER_LIMIT
+from wf_cli.contract.token import NUMBER_LIMIT, late_name
 from wf_cli.errors import ContractError
 from wf_cli.spool.layout import Spool
 
-__all__ = ["RECORD_LIMIT", "parse_spec", "read_outcome", "read_spec"]
+__all__ = ["RECORD_LIMIT", "parse_spec", "read_late", "read_outcome", "read_spec"]
 
 
 def _load(kind: str, data: bytes, path: Path) -> dict[str, Any]:
@@ -62,7 +62,18 @@ def read_spec(spool: Spool, job_id: str) -> Spec | None:
 
 def read_outcome(spool: Spool, job_id: str, attempt: int) -> Outcome | None:
     """The outcome of an attempt; None when it has none; ContractError when the file is damaged."""
-    path = spool.outcome_path(job_id, attempt)
+    return _read_outcome(spool, spool.outcome_path(job_id, attempt), job_id, attempt)
+
+
+def read_late(spool: Spool, job_id: str, attempt: int, owner: str) -> Outcome | None:
+    """What a superseded attempt of ``owner`` produced; None when nothing is kept; ContractError when damaged."""
+    outcome = _read_outcome(spool, spool.path("outcomes", late_name(job_id, attempt, owner)), job_id, attempt)
+    if outcome is not None and outcome.owner != owner:
+        raise ContractError(f"the late result of {owner} says that it is of {outcome.owner}", code="invalid_outcome")
+    return outcome
+
+
+def _read_outcome(spool: Spool, path: Path, job_id: str, attempt: int) -> Outcome | None:
     try:
         data = _read(spool, path)
     except (ValueError, IsADirectoryError) as error:

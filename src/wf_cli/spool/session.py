@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from wf_cli import fsio, ids, proc
-from wf_cli.contract.token import is_word
+from wf_cli.contract.token import Token, is_word, mark
 from wf_cli.spool.layout import Spool
 
 
@@ -161,3 +161,11 @@ def owners(spool: Spool) -> list[str]:
     found = {n.removesuffix(".json") for n in fsio.names(spool.folder("sessions")) if n.endswith(".json")}
     found |= {n.removesuffix(".lease") for n in fsio.names(spool.folder("leases")) if n.endswith(".lease")}
     return sorted(owner for owner in found if is_word(owner))
+
+
+def has_agent(spool: Spool, token: Token) -> bool:
+    """Whether the session of ``token`` still names an agent of its attempt. One proven dead has none to stop."""
+    record = read(spool, token.owner or "")
+    if record is None or record.proven_dead:
+        return False
+    return any(agent.mark == mark(token) for agent in record.agents)

@@ -20,6 +20,7 @@ from wf_cli.contract.job import End, Spec, destination
 from wf_cli.contract.lifecycle import DIRECTORIES
 from wf_cli.contract.token import TIME_DIGITS, Placed, Token, is_word, parse, parse_outcome, parse_staged
 from wf_cli.errors import ContractError, Temporary
+from wf_cli.seams import step
 from wf_cli.spool import attempt, records
 from wf_cli.spool.layout import FOLDERS, Spool
 
@@ -128,7 +129,9 @@ def _duplicates(spool: Spool, placed: list[Placed], *, dry_run: bool) -> Iterato
                     continue
                 path = spool.path(extra.folder, extra.token.name)
                 if not dry_run:
+                    step("repair.choosing")
                     fsio.unlink_quietly(path)
+                    step("repair.unlinked")
                     spool.sync(extra.folder)
                 yield Finding(
                     _relative(spool, path), "duplicate_token", "error",
@@ -156,6 +159,7 @@ def _unreserved(spool: Spool, placed: Placed, *, dry_run: bool) -> Finding:
             spec = records.parse_spec(fsio.read_regular(path, records.RECORD_LIMIT), path)
             if spec.job_id == placed.token.job_id:
                 fsio.publish(path, spool.spec_path(spec.job_id))
+                step("repair.reserved")
                 spool.sync("jobs")
                 fixed = True
         except (ContractError, ValueError, OSError):
@@ -201,7 +205,9 @@ def _rebuild(spool: Spool, spec: Spec) -> None:
             before = replace(token, attempt=last, burned=max(0, outcome.burned - lost), owner=outcome.owner)
             folder, token = destination(before, outcome)
     with spool.part(spec.encode()) as part:
+        step("repair.part")
         fsio.publish(part, spool.path(folder, token.name))
+    step("repair.rebuilt")
     spool.sync(folder)
 
 

@@ -14,6 +14,7 @@ from wf_cli.clock import Clock, parse_iso_ms
 from wf_cli.workflow import evidence, files, review, todo
 from wf_cli.workflow.evidence import Evidence
 from wf_cli.workflow.plans import Plan
+from wf_cli.workflow.review import ContractSection
 
 #: How long a strict run stays good for the done gate.
 STRICT_RUN_VALID_MS = 2 * 60 * 60 * 1000
@@ -74,16 +75,7 @@ def done_gate(plan: Plan, clock: Clock) -> Gate:
     verdicts = review.verdicts(review_text)
     sections = review.sections(review_text)
     for todo_id in checked:
-        verdict = verdicts.get(todo_id)
-        if verdict is None:
-            errors.append(f"{todo_id}: review.md has no verdict (`- [{todo_id}]: pass`)")
-        elif verdict != "pass":
-            errors.append(f"{todo_id}: the verdict is {verdict}")
-        section = sections.get(todo_id)
-        if section is None:
-            errors.append(f"{todo_id}: review.md has no section `## {todo_id}`")
-        else:
-            errors += section.problems(todo_id)
+        errors += _review_problems(todo_id, verdicts.get(todo_id), sections.get(todo_id))
     if review.is_strict(review_text):
         errors += strict_check(plan, clock).errors
     return _gate(errors)
@@ -126,6 +118,17 @@ def _checked_ids(items: list[todo.TodoItem]) -> list[str]:
 def _repeated(checked: list[str]) -> list[str]:
     repeated = sorted({todo_id for todo_id in checked if checked.count(todo_id) > 1})
     return [f"todo ids are used twice: {', '.join(repeated)}"] if repeated else []
+
+
+def _review_problems(todo_id: str, verdict: str | None, section: ContractSection | None) -> list[str]:
+    """Without the verdict pass, the section behind it is not looked at."""
+    if verdict is None:
+        return [f"{todo_id}: review.md has no verdict (`- [{todo_id}]: pass`)"]
+    if verdict != "pass":
+        return [f"{todo_id}: the verdict is {verdict}"]
+    if section is None:
+        return [f"{todo_id}: review.md has no section `## {todo_id}`"]
+    return section.problems(todo_id)
 
 
 def _evidence_problems(todo_id: str, section: Evidence | None) -> list[str]:

@@ -41,6 +41,7 @@ def file(tmp_path: Path) -> Path:
         ("retry.max_attempts", "7", "max_attempts: 3 # three", "max_attempts: 7 # three"),
         ("retry.backoff.base", "5s", " # three\n", " # three\n  backoff: {base: 5s}\n"),
         ("routing.plan-coder.model", "4.1", "cursor}", 'cursor, model: "4.1"}'),
+        ("routing.plan-coder.model", "null", "cursor}", "cursor, model: null}"),
         ("routing.plan-fixer.model", "a: b", "cursor}}", 'cursor}, plan-fixer: {model: "a: b"}}'),
         ("lease.duration", "9s", "run: [x]\n", "run: [x]\nlease: {duration: 9s}\n"),
         ("notify", "[]", "notify:\n  - on: [job.dead]\n    run: [x]\n", "notify: []\n"),
@@ -79,9 +80,9 @@ def test_a_project_without_a_file_gets_one(tmp_path: Path) -> None:
 
 def test_an_empty_file_and_windows_line_ends_are_edited_too(tmp_path: Path) -> None:
     path = tmp_path / "wf.config.yml"
-    path.write_text("# only this\n")
+    path.write_text("# only this")
     edit.set_value(tmp_path, "mode", "distributed")
-    assert load(tmp_path, {}).config.distributed
+    assert path.read_text() == "# only this\nmode: distributed\n"
     path.write_bytes(b"version: 1\r\nmode: command\r\n")
     edit.set_value(tmp_path, "lease.duration", "2m")
     assert path.read_bytes() == b"version: 1\r\nmode: command\r\nlease: {duration: 2m}\r\n"

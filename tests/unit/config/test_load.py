@@ -87,7 +87,8 @@ def test_roles_override_limits_partly(tmp_path: Path) -> None:
     write(
         tmp_path,
         "wf.config.yaml",
-        "timeouts: {startup: 1m, stall: 5m}\nrouting: {plan-coder: {timeouts: {stall: 30s}, retry: {max_attempts: 9}}}",
+        "timeouts: {startup: 1m, stall: 5m}\n"
+        "routing: {plan-coder: {timeouts: {stall: 30s}, retry: {max_attempts: 9}}}\n",
     )
     config = load(tmp_path, {}).config
     assert config.effective("plan-coder").timeouts == Timeouts(60.0, 30.0, 2700.0)

@@ -1,0 +1,44 @@
+"""Where things are, as far as names and the environment say so. Imports nothing: for commands that only look."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from wf_cli.errors import ConfigError
+
+#: What a configuration may be called; one of them per project.
+NAMES = ("wf.config.yaml", "wf.config.yml", "wf.config.json")
+#: The spool, unless something else is said.
+SPOOL = ".wf/spool"
+
+
+def find(root: Path) -> Path | None:
+    """The configuration file of the project at ``root``; ConfigError when it has two."""
+    found = [name for name in NAMES if os.path.lexists(root / name)]
+    if len(found) > 1:
+        raise ConfigError(
+            f"{root} has {' and '.join(found)}: which one holds?",
+            hint=f"keep one of them: move what you need into {found[0]} and delete the other",
+            path=str(root),
+        )
+    return root / found[0] if found else None
+
+
+def spool_of_environment(root: Path, environ: Mapping[str, str]) -> str | None:
+    """The spool that ``WF_SPOOL`` names, which an agent's environment has; None when it is not for this project."""
+    spool, home = environ.get("WF_SPOOL"), environ.get("WF_ROOT")
+    # An agent may call wf in another project (a scratch repository, say): its spool is not ours then.
+    ours = not home or os.path.realpath(home) == os.path.realpath(root)
+    return spool if spool and os.path.isabs(spool) and ours else None
+
+
+def spool_without_configuration(root: Path, environ: Mapping[str, str], given: str | None) -> Path | None:
+    """The spool's folder, where no file can have a say: a project without wf.config. None: load the configuration.
+
+    ``given`` is the command line's. As `load.load` decides, for a fraction of its cost.
+    """
+    if find(root) is not None:
+        return None
+    return root.absolute() / (given or spool_of_environment(root, environ) or SPOOL)

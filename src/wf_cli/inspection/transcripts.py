@@ -1,0 +1,105 @@
+"""What agents printed, line by line, while they print it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from wf_cli.contract.token import Token
+from wf_cli.errors import NotFound
+from wf_cli.spool import scan
+from wf_cli.spool.layout import Spool
+
+#: Seconds between two looks at a transcript that grows.
+POLL_S = 0.5
+#: Bytes read at once, and most of one line.
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an attempt's transcript, without its newline."""
+
+    attempt: int
+    text: str
+
+
+def read(spool: Spool, job_id: str, attempt: int) -> Iterator[Line]:
+    """The transcript as it is now. Raises NotFound when the attempt left none."""
+    tail = _Tail(spool.transcript_path(job_id, attempt))
+    if not tail.exists():
+        raise NotFound(
+            f"attempt {attempt} of {job_id} left no transcript",
+            hint=f"wf logs {job_id} --events shows what happened",
+        )
+    for text in (*tail.lines(), *tail.rest()):
+        yield Line(attempt, text)
+
+
+def follow(spool: Spool, job_id: str, attempt: int | None, sleep: Callable[[float], None]) -> Iterator[Line]:
+    """The transcript of ``attempt`` until it has ended; with None of each, from the latest on, until the job has."""
+    number = attempt or 0
+    tail = _Tail(spool.transcript_path(job_id, number))
+    while True:
+        placed = scan.find(spool, job_id)  # before reading, so that the end of an attempt is read with it
+        token = placed.token if placed is not None else None
+        if not number and token is not None and token.attempt:
+            number = token.attempt
+            tail = _Tail(spool.transcript_path(job_id, number))
+        ended = token is None or _has_ended(token, number)
+        for text in (*tail.lines(), *(tail.rest() if ended else ())):
+            yield Line(number, text)
+        if ended and (token is None or attempt is not None or (token.status is not None and token.attempt <= number)):
+            return
+        if ended and token is not None and token.attempt > number:
+            number += 1
+            tail = _Tail(spool.transcript_path(job_id, number))
+        else:
+            sleep(POLL_S)
+
+
+def _has_ended(token: Token, number: int) -> bool:
+    if token.status is not None or token.attempt > number > 0:
+        return True
+    return token.attempt == number > 0 and token.owner is None
+
+
+class _Tail:
+    """Reads on from where it stopped. A link, a pipe or a vanished file reads as empty (invariant 7)."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._offset = 0
+        self._rest = b""
+
+    def exists(self) -> bool:
+        try:
+            return stat.S_ISREG(os.lstat(self._path).st_mode)
+        except OSError:
+            return False
+
+    def lines(self) -> Iterator[str]:
+        """The lines completed since the last call."""
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return
+        with os.fdopen(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                return
+            file.seek(self._offset)
+            while chunk := file.read(_CHUNK):
+                self._offset += len(chunk)
+                *complete, self._rest = (self._rest + chunk).split(b"\n")
+                if len(self._rest) > _CHUNK:
+                    complete, self._rest = [*complete, self._rest], b""
+                yield from (line.decode("utf-8", "replace") for line in complete)
+
+    def rest(self) -> Iterator[str]:
+        """A last line that nobody ended."""
+        if self._rest:
+            yield self._rest.decode("utf-8", "replace")
+            self._rest = b""

@@ -1,0 +1,188 @@
+"""What one look at a spool sees: each job's status with `stalled` derived, and how its last attempt ended."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wf_cli import fsio
+from wf_cli.clock import Clock
+from wf_cli.contract.identity import matches_prefix, target_of
+from wf_cli.contract.lifecycle import Status
+from wf_cli.contract.token import Placed, Token
+from wf_cli.spool.layout import Spool
+
+if TYPE_CHECKING:
+    from wf_cli.spool.liveness import Observer, Verdict
+
+#: Bytes of an outcome that are worth reading for one line about it.
+_GLANCE_LIMIT = 4 * 1024 * 1024
+_TAKEN = frozenset({Status.CLAIMED, Status.RUNNING})
+
+
+@dataclass(frozen=True, slots=True)
+class LastEnd:
+    """How an attempt ended, as far as its file says so. For showing: read without the schema."""
+
+    end: str
+    to: str
+    owner: str | None = None
+    by: str | None = None
+    code: str | None = None
+    error_class: str | None = None
+    message: str | None = None
+    reason: str | None = None
+    ended_at: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Why it ended so, in one line."""
+        if self.reason:
+            return self.reason
+        failure = ": ".join(part for part in (self.code, self.message) if part)
+        return failure or self.end
+
+
+class Viewer:
+    """Reads each file at most once between two calls of `refresh`. Not thread-safe.
+
+    One that is kept and refreshed (``--watch``) observes leases over time and so sees a remote session expire;
+    a fresh one knows only what can be proven.
+    """
+
+    def __init__(self, spool: Spool, clock: Clock):
+        self.spool = spool
+        self.clock = clock
+        self._observer: Observer | None = None
+        self._verdicts: dict[str, Verdict] = {}
+        self._ends: dict[tuple[str, int], LastEnd | None] = {}
+
+    def refresh(self) -> None:
+        """Forget what may have changed."""
+        self._verdicts.clear()
+        self._ends.clear()
+        if self._observer is not None:
+            self._observer.look()
+
+    def verdict(self, owner: str) -> Verdict:
+        """What is known of a session."""
+        if owner not in self._verdicts:
+            if self._observer is None:
+                from wf_cli.spool.liveness import Observer  # only where something is claimed or running
+
+                self._observer = Observer(self.spool, self.clock)
+            self._verdicts[owner] = self._observer.verdict(owner)
+        return self._verdicts[owner]
+
+    def is_gone(self, owner: str) -> bool:
+        """Whether a reaper would end this session's attempts."""
+        from wf_cli.spool.liveness import GONE
+
+        return self.verdict(owner) in GONE
+
+    def status(self, placed: Placed) -> Status:
+        """The stored status, or `stalled`."""
+        status, owner = placed.status, placed.token.owner
+        return Status.STALLED if status in _TAKEN and owner is not None and self.is_gone(owner) else status
+
+    def last_end(self, token: Token) -> LastEnd | None:
+        """How the job's last finished attempt ended; None when none has, or its file tells nothing."""
+        # The attempt of a claimed or running token has not ended: the one before it has.
+        number = token.attempt - 1 if token.owner is not None else token.attempt
+        if number < 1:
+            return None
+        key = (token.job_id, number)
+        if key not in self._ends:
+            self._ends[key] = _read_end(self.spool, *key)
+        return self._ends[key]
+
+    def reason(self, placed: Placed) -> str | None:
+        """Why the job is in its state, where the last outcome says so."""
+        status = self.status(placed)
+        if status is Status.STALLED:
+            return f"its session {placed.token.owner} is {self.verdict(placed.token.owner or '')}"
+        if status in _TAKEN or status is Status.SUCCEEDED:
+            return None
+        end = self.last_end(placed.token)
+        if end is None:
+            return None
+        if status is Status.FAILED:
+            return end.text
+        if status is Status.CANCELLED:  # cancelled while it waited leaves no outcome: this is of an attempt before
+            return end.text if end.end == "cancelled" else None
+        return end.text if end.to == "queued" else f"retried after {end.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """Which jobs are wanted. Several values of one kind are alternatives; what is empty does not restrict."""
+
+    statuses: frozenset[Status] = frozenset()
+    roles: frozenset[str] = frozenset()
+    runtimes: frozenset[str] = frozenset()
+    plans: frozenset[str] = frozenset()
+    epics: frozenset[str] = frozenset()
+    owners: frozenset[str] = frozenset()
+    #: Codes or classes of the last failure.
+    errors: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__slots__)
+
+    def fits(self, placed: Placed, viewer: Viewer) -> bool:
+        """Whether the job is wanted. Files are read last, and only for ``owners`` and ``errors``."""
+        token = placed.token
+        if (self.roles and token.pool.role not in self.roles) or (
+            self.runtimes and token.pool.runtime not in self.runtimes
+        ):
+            return False
+        if self.plans or self.epics:
+            target = target_of(token.job_id)
+            if target is None or not (
+                (not self.plans or target.plan_id in self.plans) and (not self.epics or target.epic_id in self.epics)
+            ):
+                return False
+        if self.statuses and viewer.status(placed) not in self.statuses:
+            return False
+        return self._fits_last_end(token, viewer)
+
+    def _fits_last_end(self, token: Token, viewer: Viewer) -> bool:
+        if self.owners:
+            end = None if token.owner is not None else viewer.last_end(token)
+            owner = token.owner or (end.owner if end is not None else None)
+            if owner is None or not any(matches_prefix(owner, wanted) for wanted in self.owners):
+                return False
+        if self.errors:
+            end = viewer.last_end(token)
+            return end is not None and not self.errors.isdisjoint((end.code, end.error_class))
+        return True
+
+
+def _read_end(spool: Spool, job_id: str, attempt: int) -> LastEnd | None:
+    try:
+        value = json.loads(fsio.read_regular(spool.outcome_path(job_id, attempt), _GLANCE_LIMIT))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("status"), str):
+        return None
+    error, where = _object(value.get("error")), _object(value.get("disposition"))
+    return LastEnd(
+        end=value["status"],
+        to=_text(where.get("to")) or "",
+        owner=_text(value.get("owner")),
+        by=_text(value.get("by")),
+        code=_text(error.get("code")),
+        error_class=_text(error.get("class")),
+        message=_text(error.get("message")),
+        reason=_text(value.get("reason")),
+        ended_at=_text(value.get("at")),
+    )
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

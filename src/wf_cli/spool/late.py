@@ -1,0 +1,42 @@
+"""Late results: what attempts produced that had been superseded (invariant 5).
+
+Each is one file in ``outcomes/``, published like an outcome. It moves nothing until an operator applies it
+(`SpoolQueue.apply_late`) or discards it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wf_cli import fsio
+from wf_cli.contract.token import late_name, parse_outcome
+from wf_cli.spool.layout import Spool
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LateResult:
+    """Which attempt, of whom."""
+
+    job_id: str
+    attempt: int
+    owner: str
+
+    def __str__(self) -> str:
+        """Its name for people, of the form of ``WF_JOB_TOKEN``."""
+        return f"{self.job_id}.a{self.attempt}.{self.owner}"
+
+
+def listing(spool: Spool) -> list[LateResult]:
+    """All that are kept, by job, attempt and owner. Names only."""
+    parsed = (parse_outcome(name) for name in fsio.names(spool.folder("outcomes")))
+    return sorted(LateResult(p[0], p[1], p[2]) for p in parsed if p is not None and p[2] is not None)
+
+
+def discard(spool: Spool, late: LateResult) -> bool:
+    """Remove it for good; False when it was gone already."""
+    name = late_name(late.job_id, late.attempt, late.owner)
+    if not fsio.listed(spool.folder("outcomes"), name):
+        return False
+    fsio.unlink_quietly(spool.path("outcomes", name))
+    spool.sync("outcomes")
+    return True

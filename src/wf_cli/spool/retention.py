@@ -1,0 +1,114 @@
+"""What is removed for good, and when: transcripts, files of sessions that ended, a whole finished epic.
+
+Keys stay taken by everything here except `purge`. Ages are by this host's clock: housekeeping, not ownership.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from wf_cli import fsio
+from wf_cli.contract.identity import target_of
+from wf_cli.contract.lifecycle import DIRECTORIES, LIVE_DIRECTORIES
+from wf_cli.contract.token import Placed, parse_outcome
+from wf_cli.errors import NotFound, Refused
+from wf_cli.spool import enqueue, lease, scan, session
+from wf_cli.spool.layout import Spool
+
+
+@dataclass(slots=True)
+class Removed:
+    """What `clean` took away."""
+
+    transcripts: list[str] = field(default_factory=list)
+    sessions: list[str] = field(default_factory=list)
+
+
+def clean(spool: Spool, *, before_ms: int) -> Removed:
+    """Remove the transcripts of archived jobs, and what sessions left that ended before ``before_ms``."""
+    archived = {token.job_id for token in scan.listing(spool, "archive")}
+    in_use = {placed.token.job_id for placed in scan.everything(spool)}
+    out = Removed()
+    for name in sorted(fsio.names(spool.folder("transcripts"))):
+        job_id = _job_of_transcript(name)
+        if job_id in archived and job_id not in in_use:
+            fsio.unlink_quietly(spool.path("transcripts", name))
+            out.transcripts.append(name)
+    busy = {token.owner for folder in ("claimed", "running") for token in scan.listing(spool, folder)}
+    for owner in session.owners(spool):
+        if owner not in busy and _ended_before(spool, owner, before_ms):
+            fsio.unlink_quietly(lease.path_of(spool, owner))
+            fsio.unlink_quietly(spool.path("control", f"drain.{owner}.json"))
+            fsio.unlink_quietly(spool.path("sessions", f"{owner}.json"))
+            out.sessions.append(owner)
+    return out
+
+
+def _job_of_transcript(name: str) -> str | None:
+    parsed = parse_outcome(name.removesuffix(".log") + ".json")
+    return parsed[0] if parsed is not None and name.endswith(".log") else None
+
+
+def _ended_before(spool: Spool, owner: str, before_ms: int) -> bool:
+    """Whether the session stopped, or is proven dead, and nobody has written its file since ``before_ms``."""
+    record = session.read(spool, owner)
+    if record is None or not (record.state == "stopped" or record.proven_dead):
+        return False
+    try:
+        written_ms = os.stat(spool.path("sessions", f"{owner}.json")).st_mtime * 1000
+    except OSError:
+        return False
+    return max(written_ms, record.started_ms) < before_ms
+
+
+def purge(spool: Spool, epic_id: str) -> list[str]:
+    """Remove all that is kept of a finished epic's jobs, their keys too; the job ids.
+
+    Raises NotFound when the epic has none, Refused when one of them is live: nothing is removed then. Dying in
+    between leaves finished jobs with fewer files, and running it again removes the rest.
+    """
+    enqueue.sweep(spool)
+    tokens = [Placed(folder, token) for folder in DIRECTORIES for token in scan.listing(spool, folder)]
+    placed = [p for p in tokens if _is_of(p.token.job_id, epic_id)]
+    live = sorted(p.token.job_id for p in placed if p.folder in LIVE_DIRECTORIES)
+    if live:
+        raise Refused(
+            f"epic {epic_id} has {len(live)} job(s) that have not finished: {', '.join(live[:5])}",
+            hint=f"cancel them first: wf cancel --epic {epic_id}",
+            code="EPIC_NOT_FINISHED",
+            live=live,
+        )
+    outcomes = [(name, got[0]) for name in fsio.names(spool.folder("outcomes")) if (got := parse_outcome(name))]
+    reserved = [n.removesuffix(".json") for n in fsio.names(spool.folder("jobs")) if n.endswith(".json")]
+    known = {p.token.job_id for p in placed} | {job_id for _, job_id in outcomes} | set(reserved)
+    job_ids = sorted(job_id for job_id in known if _is_of(job_id, epic_id))
+    if not job_ids:
+        raise NotFound(f"the spool has no job of epic {epic_id}", hint="wf spool ls --epic ID lists an epic's jobs")
+    transcripts = fsio.names(spool.folder("transcripts"))
+    for job_id in job_ids:
+        with spool.fence(job_id):
+            _remove(spool, "transcripts", (n for n in transcripts if _job_of_transcript(n) == job_id))
+            _remove(spool, "outcomes", (name for name, of in outcomes if of == job_id))
+            # The token goes last: alone it is repaired into the finished job it was, whereas a key without
+            # a token would be queued again.
+            _remove(spool, "jobs", (f"{job_id}.json",))
+            for p in placed:
+                if p.token.job_id == job_id:
+                    _remove(spool, p.folder, (p.token.name,))
+    return job_ids
+
+
+def _remove(spool: Spool, folder: str, names: Iterable[str]) -> None:
+    removed = False
+    for name in names:
+        fsio.unlink_quietly(spool.path(folder, name))
+        removed = True
+    if removed:
+        spool.sync(folder)
+
+
+def _is_of(job_id: str, epic_id: str) -> bool:
+    target = target_of(job_id)
+    return target is not None and target.epic_id == epic_id

@@ -1,0 +1,210 @@
+"""Workers that are killed, stopped, drained and robbed: what becomes of their jobs and of their agents."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+
+from support.box import Box, all_gone, await_gone, eventually, refs
+from wf_cli.contract.job import End
+from wf_cli.contract.lifecycle import Status
+from wf_cli.proc import ProcessRef
+from wf_cli.spool import lease
+
+# A first attempt never ends, and has a child in a session of its own; later ones end at once.
+STAYS = """
+setsid sleep 1000 &
+echo $$ $! > "$N/.pids.$1.$2"; mv "$N/.pids.$1.$2" "$N/pids.$1.$2"
+[ "$2" -gt 1 ] || sleep 1000
+"""
+# Each attempt ends well once it is told to.
+WAITS = """
+setsid sleep 1000 &
+echo $$ $! > "$N/.pids.$1.$2"; mv "$N/.pids.$1.$2" "$N/pids.$1.$2"
+while [ ! -e "$N/end.$1.$2" ]; do sleep 0.02; done
+"""
+
+
+def tree(box: Box, job_id: str, attempt: int) -> list[ProcessRef]:
+    """The agent of an attempt and its grandchild, living."""
+    found = refs(map(int, box.noted(f"pids.{job_id}.{attempt}").split()))
+    assert len(found) == 2
+    assert not all_gone(found)
+    return found
+
+
+def test_a_job_whose_worker_was_killed_runs_again_on_another_and_the_old_agents_tree_is_gone(box: Box) -> None:
+    box.shell(STAYS)
+    (job_id,) = box.enqueue("job")
+    first = box.worker("shell", "--id", "first")
+    old = tree(box, job_id, 1)
+    launcher = refs([box.agent_of(first).pid])
+    box.worker("shell", "--id", "second")
+    first.kill()
+    placed = box.await_status(job_id, Status.SUCCEEDED)
+    assert (placed.token.attempt, placed.token.burned) == (2, 1)
+    await_gone([*old, *launcher], "the end of the old agent's tree")
+    assert [outcome.end for outcome in box.outcomes(job_id).values()] == [End.LOST, End.SUCCEEDED]
+    assert box.notes_like("pids.*") == [f"pids.{job_id}.1", f"pids.{job_id}.2"]
+    box.assert_sound()
+
+
+def test_a_reaper_ends_the_tree_of_an_agent_whose_launcher_was_killed_with_its_worker(box: Box) -> None:
+    box.shell(STAYS)
+    (job_id,) = box.enqueue("job")
+    first = box.worker("shell", "--id", "first")
+    old = tree(box, job_id, 1)
+    launcher = box.agent_of(first).pid
+    first.signal(signal.SIGSTOP)  # so that it cannot do its launcher's work
+    os.kill(launcher, signal.SIGKILL)
+    first.kill()
+    box.worker("shell", "--id", "second")
+    box.await_status(job_id, Status.SUCCEEDED, attempt=2)
+    await_gone(old, "the end of the old agent's tree")
+    box.assert_sound()
+
+
+def test_a_worker_stopped_past_its_lease_loses_its_job_and_goes_on_under_a_new_owner_id(box: Box) -> None:
+    box.shell(WAITS)
+    (job_id,) = box.enqueue("job")
+    first = box.worker("shell", "--id", "first", "--lease", "2s")
+    before = first.owner
+    old = tree(box, job_id, 1)
+    second = box.worker("shell", "--id", "second")
+    first.signal(signal.SIGSTOP)
+    tree(box, job_id, 2)
+    await_gone(old, "the end of the superseded agent")
+    assert first.owners == [before]
+
+    first.signal(signal.SIGCONT)
+    first.says("lost the lease")
+    eventually(lambda: len(first.owners) == 2, "a new session of the first worker", box)
+    assert first.owner != before
+    box.note(f"end.{job_id}.2")
+    placed = box.await_status(job_id, Status.SUCCEEDED)
+    assert placed.token.attempt == 2
+    assert box.outcomes(job_id)[1].by == second.owner
+    assert [outcome.end for outcome in box.outcomes(job_id).values()] == [End.LOST, End.SUCCEEDED]
+
+    assert second.stop().code == 0
+    (after,) = box.enqueue("after")
+    tree(box, after, 1)
+    placed = box.await_status(after, Status.RUNNING)
+    assert placed.token.owner == first.owner != before
+    box.note(f"end.{after}.1")
+    box.await_status(after, Status.SUCCEEDED)
+    assert sorted(box.notes_like("pids.*")) == [f"pids.{after}.1", f"pids.{job_id}.1", f"pids.{job_id}.2"]
+    assert first.stop().code == 0
+    box.assert_sound()
+
+
+def test_what_an_agent_finished_while_its_worker_stood_still_past_its_lease_is_kept_as_late(box: Box) -> None:
+    """Invariants 2 and 5."""
+    box.shell(WAITS)
+    (job_id,) = box.enqueue("job")
+    first = box.worker("shell", "--id", "first", "--lease", "2s")
+    owner = first.owner
+    old = tree(box, job_id, 1)
+    first.signal(signal.SIGSTOP)
+    box.note(f"end.{job_id}.1")
+    await_gone(old, "the end of the first attempt")
+    second = box.worker("shell", "--id", "second")
+    tree(box, job_id, 2)
+    first.signal(signal.SIGCONT)
+    eventually(lambda: len(first.owners) == 2, "a new session of the first worker", box)
+    assert box.late() == [f"{job_id}.a1.{owner}.late.json"]
+    box.note(f"end.{job_id}.2")
+    box.await_status(job_id, Status.SUCCEEDED, attempt=2)
+    assert second.stop().code == first.stop().code == 0
+    box.assert_sound()
+
+
+def test_the_first_sigterm_drains_the_running_job_is_finished_and_nothing_new_is_claimed(box: Box) -> None:
+    box.shell(WAITS)
+    job_id, waiting = box.enqueue("job", "waiting")
+    worker = box.worker()
+    old = tree(box, job_id, 1)
+    worker.signal(signal.SIGTERM)
+    worker.says("draining (SIGTERM): 1 job(s) to finish")
+    assert not all_gone(old[:1])
+    box.note(f"end.{job_id}.1")
+    done = worker.ended()
+    assert done.code == 0, done.text
+    assert "1 processed, 1 succeeded, 0 failed, 0 released" in done.out
+    assert box.status(job_id) is Status.SUCCEEDED
+    assert box.tokens()[waiting].token.attempt == 0
+    assert all_gone(old)
+    box.assert_sound()
+
+
+def test_the_second_sigterm_gives_the_job_back_and_ends_the_agents_tree(box: Box) -> None:
+    box.shell(WAITS)
+    (job_id,) = box.enqueue("job")
+    worker = box.worker("shell", "--json")
+    old = tree(box, job_id, 1)
+    worker.signal(signal.SIGTERM)
+    worker.says("draining")
+    worker.signal(signal.SIGTERM)
+    done = worker.ended()
+    assert done.code == 0, done.text
+    assert done.document["released"] == 1
+    assert all_gone(old)
+    placed = box.tokens()[job_id]
+    assert placed.status is Status.QUEUED
+    assert (placed.token.attempt, placed.token.burned) == (1, 0)
+    box.assert_sound()
+
+
+def test_a_drain_that_takes_too_long_becomes_an_abort(box: Box) -> None:
+    box.shell(WAITS)
+    (job_id,) = box.enqueue("job")
+    worker = box.worker("shell", "--drain-timeout", "200ms")
+    old = tree(box, job_id, 1)
+    assert worker.stop().code == 0
+    assert all_gone(old)
+    assert box.tokens()[job_id].status is Status.QUEUED
+
+
+def test_a_worker_whose_lease_file_was_deleted_stops_its_agent_and_starts_over(box: Box) -> None:
+    box.shell(WAITS)
+    (job_id,) = box.enqueue("job")
+    worker = box.worker("shell", "--lease", "3s")
+    before = worker.owner
+    old = tree(box, job_id, 1)
+    lease.path_of(box.spool, before).unlink()
+    worker.says("lost the lease")
+    await_gone(old, "the end of the agent")
+    tree(box, job_id, 2)
+    assert worker.owner != before
+    box.note(f"end.{job_id}.2")
+    box.await_status(job_id, Status.SUCCEEDED, attempt=2)
+    assert worker.stop().code == 0
+    box.assert_sound()
+
+
+def test_a_worker_whose_spool_is_removed_says_so_stops_its_agents_and_never_makes_it_again(box: Box) -> None:
+    box.shell(WAITS)
+    (job_id,) = box.enqueue("job")
+    worker = box.worker()
+    old = tree(box, job_id, 1)
+    shutil.rmtree(box.spool_root)
+    done = worker.ended()
+    assert all_gone(old)
+    assert not box.spool_root.exists()
+    assert "Traceback" not in done.err, done.text
+    assert str(box.spool_root) in done.err
+    assert "error: " in done.err
+    assert done.code == 3, done.text
+
+
+def test_a_worker_with_json_whose_spool_is_removed_prints_one_document(box: Box) -> None:
+    box.shell(WAITS)
+    box.enqueue("job")
+    worker = box.worker("shell", "--json")
+    tree(box, "job", 1)
+    shutil.rmtree(box.spool_root)
+    done = worker.ended()
+    assert done.document["ok"] is False
+    assert done.document["error"] == "SPOOL_MISSING"
+    assert not box.spool_root.exists()

@@ -1,0 +1,111 @@
+"""What happens to bytes on their way: lines, tails, redaction, the transcript."""
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wf_cli.runtimes.lines import Lines, Tail
+from wf_cli.runtimes.redact import MASK, Redactor, secret_values
+from wf_cli.runtimes.transcript import TRUNCATED, Transcript
+
+
+def _in_pieces(data: bytes, cuts: list[int]) -> list[bytes]:
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    return [data[a:b] for a, b in itertools.pairwise(edges)]
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]))),
+    st.lists(st.integers(0, 99)),
+)
+def test_lines_are_the_same_however_they_arrive(lines: list[str], cuts: list[int]) -> None:
+    splitter = Lines()
+    data = "".join(line + "\n" for line in lines).encode()
+    assert [line for piece in _in_pieces(data, cuts) for line in splitter.feed(piece)] == lines
+    assert list(splitter.end()) == []
+
+
+def test_a_long_line_is_cut_and_the_next_one_is_whole() -> None:
+    splitter = Lines(limit=4)
+    assert list(splitter.feed(b"abc")) == []
+    assert list(splitter.feed(b"defgh\r\nxy\r\nlast")) == ["abcd", "xy"]
+    assert list(splitter.end()) == ["last"]
+
+
+def test_a_tail_is_the_end() -> None:
+    tail = Tail(limit=5)
+    for piece in (b"abc", b"defghijk", b"l\n"):
+        tail.feed(piece)
+    assert tail.text() == "ijkl"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["OPENAI_API_KEY", "X_TOKEN", "CLIENT_SECRET", "DB_PASSWORD", "PASSWORD_DB", "my_key", "TOKEN"],
+)
+def test_variables_with_such_names_are_secret(name: str) -> None:
+    assert secret_values({name: "some-value"}) == {"some-value"}
+
+
+@pytest.mark.parametrize("name", ["PATH", "WF_JOB_TOKEN", "KEYBOARD", "MONKEY", "TOKENIZERS_PARALLELISM"])
+def test_other_variables_are_not(name: str) -> None:
+    assert secret_values({name: "some-value"}) == set()
+
+
+def test_short_values_are_left_alone() -> None:
+    assert secret_values({"X_KEY": "1"}) == set()
+
+
+def test_secrets_inside_of_json_variables_are_found() -> None:
+    content = '{"provider": {"x": {"options": {"apiKey": "sk-12345678", "baseURL": "http://h/v1"}}}, "a": ["{"]}'
+    assert secret_values({"OPENCODE_CONFIG_CONTENT": content, "BROKEN": "{nope"}) == {"sk-12345678"}
+
+
+@given(
+    st.lists(st.sampled_from(["secret-one", "secret-one-and-more", "se", "cret", "x", "\n", "-and-more"])),
+    st.lists(st.integers(0, 99)),
+)
+def test_no_secret_passes_a_stream_however_it_arrives(parts: list[str], cuts: list[int]) -> None:
+    redactor = Redactor({"secret-one", "secret-one-and-more"})
+    stream = redactor.stream()
+    data = "".join(parts).encode()
+    out = b"".join(stream.feed(piece) for piece in _in_pieces(data, cuts)) + stream.end()
+    assert out == re.sub(b"secret-one-and-more|secret-one", MASK.encode(), data)
+
+
+def test_ordinary_text_is_not_delayed() -> None:
+    stream = Redactor({"secret"}).stream()
+    assert stream.feed(b"hello ") == b"hello "
+    assert stream.feed(b"no se") == b"no "
+    assert stream.feed(b"t") == b"set"
+    assert stream.feed(b"sec") == b""
+    assert stream.end() == b"sec"
+
+
+def test_values_are_cleaned_inside_of_details() -> None:
+    details = {"a": ["x secret"], "n": 3, "t": ("secret",)}
+    assert Redactor({"secret"}).value(details) == {"a": [f"x {MASK}"], "n": 3, "t": (MASK,)}
+
+
+def test_a_transcript_is_bounded_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "t.log"
+    transcript = Transcript(path, Redactor(set()), limit=10)
+    transcript.write("stdout", b"1234567")
+    transcript.write("stderr", b"89abcdef")
+    transcript.write("stdout", b"more")
+    transcript.close()
+    assert path.read_bytes() == b"123456789a" + TRUNCATED
+    assert transcript.trouble is None
+
+
+def test_a_transcript_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "t.log").symlink_to(tmp_path / "elsewhere")
+    transcript = Transcript(tmp_path / "t.log", Redactor(set()))
+    transcript.write("stdout", b"x")
+    transcript.close()
+    assert not (tmp_path / "elsewhere").exists()
+    assert transcript.trouble is not None
