@@ -199,11 +199,13 @@ def read_regular(path: Path, limit: int) -> bytes:
         if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
             raise ValueError(f"{path} is not a regular file") from error
         raise
-    with os.fdopen(fd, "rb") as file:
-        info = os.fstat(file.fileno())
-        if not stat.S_ISREG(info.st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise ValueError(f"{path} is not a regular file")
-        data = file.read(limit + 1)
+        with os.fdopen(fd, "rb", closefd=False) as file:  # of a directory it raises, and keeps the descriptor
+            data = file.read(limit + 1)
+    finally:
+        os.close(fd)
     if len(data) > limit:
         raise ValueError(f"{path} is larger than {limit} bytes")
     return data

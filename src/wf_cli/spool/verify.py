@@ -156,14 +156,18 @@ def _unreserved(spool: Spool, placed: Placed, *, dry_run: bool) -> Finding:
     fixed = False
     if not dry_run:
         try:
-            spec = records.parse_spec(fsio.read_regular(path, records.RECORD_LIMIT), path)
-            if spec.job_id == placed.token.job_id:
-                fsio.publish(path, spool.spec_path(spec.job_id))
+            token_is_valid(spool, placed.token, placed.folder)
+        except ContractError as error:
+            # Only for what it says: a token that cannot be read just now (EIO, moved on) stays where it is.
+            fixed = not isinstance(error.__cause__, OSError) and _quarantine(spool, path)
+        else:
+            try:
+                fsio.publish(path, spool.spec_path(placed.token.job_id))
                 step("repair.reserved")
                 spool.sync("jobs")
                 fixed = True
-        except (ContractError, ValueError, OSError):
-            fixed = _quarantine(spool, path)
+            except FileNotFoundError:
+                pass  # RACE: it moved on; the next look finds it where it is
     return Finding(_relative(spool, path), "unreserved_token", "error", "its key is not in jobs/", fixed)
 
 

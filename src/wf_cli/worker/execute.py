@@ -270,9 +270,12 @@ class Execution:
         return outcome.failure if outcome is not None else None
 
     def _resumable(self) -> str | None:
+        """The agent's session of the attempt before, unless it was lost or is not wanted (`wf retry --fresh`)."""
         outcome = self._previous()
+        if outcome is None or (outcome.failure is not None and outcome.failure.details.get("session_lost")):
+            return None
         fresh = control.has(self._queue.spool, f"fresh.{self.token.job_id}.a{self.token.attempt}")
-        return outcome.session_id if outcome is not None and not fresh else None
+        return None if fresh else outcome.session_id
 
     def _previous(self) -> Outcome | None:
         if self.token.attempt < 2:
