@@ -228,8 +228,8 @@ class App:
             try:
                 also = [target.plan_id] if target is not None and target.epic_id is None else []
                 dispatcher.reconcile(also=also)
-            except WfError as error:
-                say(f"cannot reconcile: {error.message}")
+            except (WfError, OSError) as error:
+                say(f"cannot reconcile: {error}")
 
         return Worker(
             queue,

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from wf_cli import locks
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.identity import Target, target_of
 from wf_cli.contract.lifecycle import LIVE, Status
@@ -90,7 +89,7 @@ class Dispatcher:
         """
         out = Reconciled()
         try:
-            with locks.hold(self._queue.spool.path("locks", "dispatch.lock"), timeout=_LOCK_TIMEOUT):
+            with self._queue.spool.lock("dispatch", timeout=_LOCK_TIMEOUT):
                 self._reconcile(epic, list(also), out)
         except Temporary:
             pass

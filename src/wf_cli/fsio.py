@@ -77,12 +77,13 @@ def write_new(path: Path, data: bytes, *, durable: bool, mode: int = 0o666) -> N
         raise
 
 
-def write_atomic(path: Path, data: bytes | str, *, durable: bool = True) -> None:
+def write_atomic(path: Path, data: bytes | str, *, durable: bool = True, parents: bool = True) -> None:
     """Replace ``path`` as a whole: a reader, or a crash at any moment, sees the old file or the new one.
 
-    Does not exclude other writers: hold the lock of what the file belongs to. Parents are created.
+    Does not exclude other writers: hold the lock of what the file belongs to. ``parents`` are created.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{ids.nonce()}.part")
     write_new(part, data.encode() if isinstance(data, str) else data, durable=durable)
     step("fsio.part-written")

@@ -34,6 +34,13 @@ def tree(box: Box, job_id: str, attempt: int) -> list[ProcessRef]:
     return found
 
 
+def remove_spool(box: Box) -> None:
+    """All of it at one moment."""
+    gone = box.root / "gone"
+    box.spool_root.rename(gone)
+    shutil.rmtree(gone)
+
+
 def test_a_job_whose_worker_was_killed_runs_again_on_another_and_the_old_agents_tree_is_gone(box: Box) -> None:
     box.shell(STAYS)
     (job_id,) = box.enqueue("job")
@@ -188,7 +195,7 @@ def test_a_worker_whose_spool_is_removed_says_so_stops_its_agents_and_never_make
     (job_id,) = box.enqueue("job")
     worker = box.worker()
     old = tree(box, job_id, 1)
-    shutil.rmtree(box.spool_root)
+    remove_spool(box)
     done = worker.ended()
     assert all_gone(old)
     assert not box.spool_root.exists()
@@ -203,7 +210,7 @@ def test_a_worker_with_json_whose_spool_is_removed_prints_one_document(box: Box)
     box.enqueue("job")
     worker = box.worker("shell", "--json")
     tree(box, "job", 1)
-    shutil.rmtree(box.spool_root)
+    remove_spool(box)
     done = worker.ended()
     assert done.document["ok"] is False
     assert done.document["error"] == "SPOOL_MISSING"

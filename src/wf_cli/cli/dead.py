@@ -109,7 +109,9 @@ def redrive(
     fresh: Annotated[bool, typer.Option("--fresh", help="do not resume the agents' sessions")] = False,
     reason: ReasonOption = None,
 ) -> None:
-    """Queue dead letters again. With --rate they get ready one after the other; the command does not wait.
+    """Queue dead letters again.
+
+    With --rate they get ready one after the other; the command itself does not wait.
 
     \b
     wf dead redrive --error network
@@ -137,7 +139,9 @@ def _only_dead(bulk: Bulk) -> None:
 @app.command("purge")
 @spread
 def purge(common: Common, bulk: Bulk, jobs: JobsArgument = None) -> None:
-    """Put dead letters away into archive/. Their keys stay taken; `wf spool purge --epic` frees those of an epic.
+    """Put dead letters away into archive/.
+
+    Their keys stay taken; `wf spool purge --epic` frees those of a whole epic.
 
     \b
     wf dead purge --error invalid_spec

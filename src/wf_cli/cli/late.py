@@ -32,7 +32,7 @@ LateArgument = Annotated[
 @app.command("ls")
 @spread
 def ls(common: Common) -> None:
-    """List the late results that are kept: what, when, how it ended, and what stands instead.
+    """List the late results that are kept, and what stands instead of each.
 
     \b
     wf late ls
@@ -100,9 +100,10 @@ def show(common: Common, result: LateArgument) -> None:
 @app.command("apply")
 @spread
 def apply(common: Common, result: LateArgument, reason: ReasonOption = None) -> None:
-    """Make a late success the job's result, as its next attempt. The job has to be queued, held or dead.
+    """Make a late success the job's result, as its next attempt.
 
-    For a plan's job the plan is checked first, as after every attempt: gates run again. Refused (exit 4) otherwise.
+    The job has to be queued, held or dead. For a plan's job the plan is checked first, as after every attempt:
+    gates run again. Refused (exit 4) otherwise.
 
     \b
     wf late apply my-job --reason "the work is good"

@@ -35,9 +35,9 @@ def ls(
     sort: Annotated[Sort, typer.Option(help="what comes first: work, the oldest, the most urgent")] = Sort.STATUS,
     watch: Annotated[bool, typer.Option("--watch", help="again whenever something changes; Ctrl-C ends it")] = False,
 ) -> None:
-    """List jobs: status, id, role@runtime, attempt, burned/budget, priority, age, owner, ready time, reason.
+    """List jobs, and count them by status.
 
-    Age is the time since a job was queued or, when it has finished, since it ended. A status `stalled` means that
+    Columns: status, id, role@runtime, attempt, burned/budget, priority, age, owner, ready time, reason. Age is the time since a job was queued or, when it has finished, since it ended. A status `stalled` means that
     the session which has the job is dead. Counts are of all jobs that fit, whatever --limit says.
 
     \b
@@ -58,7 +58,9 @@ def ls(
 @app.command("show")
 @spread
 def show(common: Common, job: JobArgument) -> None:
-    """Show all about one job: its spec, lease, attempts, events, result and last error.
+    """Show all about one job.
+
+    Its spec, the lease of the session that has it, attempts, events, result and last error.
 
     \b
     wf spool show e01-p03-i0-code          the beginning of an id is enough
@@ -78,7 +80,9 @@ def verify(
     common: Common,
     fix: Annotated[bool, typer.Option("--fix", help="repair what is safe, put the rest away")] = False,
 ) -> None:
-    """Check the spool's invariants on disk. Ends with 5 when something is left that is not as it should be.
+    """Check the spool's invariants on disk.
+
+    Ends with 5 when something is left that is not as it should be.
 
     \b
     wf spool verify          look only
@@ -108,9 +112,9 @@ def gc(
     older: Annotated[str, typer.Option(metavar="DUR", help="only what ended longer ago than this")] = "14d",
     keep_failed: Annotated[bool, typer.Option("--keep-failed", help="leave the dead letters alone")] = False,
 ) -> None:
-    """Put finished jobs away, and remove their transcripts and the files of sessions that have ended.
+    """Put finished jobs away, and clean up after them.
 
-    The keys of archived jobs stay taken, so none of them runs again by itself.
+    Removes the transcripts of archived jobs, and the files of sessions that have ended. The keys of archived jobs stay taken, so none of them runs again by itself.
 
     \b
     wf spool gc                            what ended two weeks ago and earlier
@@ -136,9 +140,9 @@ def gc(
 def purge(
     common: Common, epic: Annotated[str, typer.Option("--epic", metavar="ID", help="the epic; its number")]
 ) -> None:
-    """Remove everything of a finished epic's jobs: tokens, specs, outcomes, transcripts. Their keys are free again.
+    """Remove all that is kept of a finished epic's jobs.
 
-    Refused (exit 4) while one of its jobs is live, or the epic is running.
+    Tokens, specs, outcomes and transcripts go, and the keys are free again. Refused (exit 4) while one of its jobs is live, or the epic is running.
 
     \b
     wf spool purge --epic 01

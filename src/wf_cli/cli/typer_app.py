@@ -10,7 +10,7 @@ from typing import Any, cast
 import typer
 from typer.core import TyperGroup
 
-from wf_cli.cli import contract_help, output, registry
+from wf_cli.cli import contract_help, conversion, output, registry
 
 _PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -31,6 +31,7 @@ class LazyGroup(TyperGroup):
         if module is None:
             return _contract_stub(entry)
         command = typer.main.get_command(getattr(importlib.import_module(module), entry.attribute))
+        conversion.relax(command)
         command.name = cmd_name
         return command
 
@@ -57,7 +58,9 @@ def application() -> Any:
     """The group of all commands."""
     app = typer.Typer(cls=LazyGroup, add_completion=False, name="wf")
     app.callback()(lambda: None)
-    return typer.main.get_command(app)
+    group = typer.main.get_command(app)
+    conversion.relax(group)
+    return group
 
 
 def run(words: Sequence[str]) -> int:

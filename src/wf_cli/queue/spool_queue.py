@@ -16,7 +16,7 @@ from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending, RetryPolicy, decide
-from wf_cli.contract.token import NUMBER_LIMIT, Placed, Pool, Token, mark
+from wf_cli.contract.token import Placed, Pool, Token, mark
 from wf_cli.errors import NotFound, Refused, Temporary
 from wf_cli.queue.base import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
 from wf_cli.queue.batch import prepare

@@ -214,14 +214,25 @@ class _Watch:
             self._on_event(event if text == event.text else replace(event, text=text))
 
     def _check_asked(self, reason: str | None, now: float) -> None:
-        if reason is not None:
+        if reason is not None and not self._has_ended():
             self._reason = reason
             self._stop("asked", now)
 
     def _check_clocks(self, now: float) -> None:
+        if self._stopped is not None or self._deadlines.expired(now) is None or self._has_ended():
+            return
         expired = self._deadlines.expired(now)
-        if expired is not None and self._stopped is None:
+        if expired is not None:
             self._stop(expired, now)
+
+    def _has_ended(self) -> bool:
+        """Asked before anything is stopped. A process that was paused itself learns only now what came meanwhile.
+
+        An agent that has ended by itself is not stopped: what it did counts. (After SIGCONT, `select` returns
+        empty-handed once, whatever is ready.)
+        """
+        self._serve(0)
+        return self._report is not None
 
     def _stop(self, why: str, now: float) -> None:
         self._stopped = why

@@ -43,7 +43,7 @@ def request(spool: Spool, name: str, clock: Clock, *, reason: str = "", seconds:
     value: dict[str, Any] = {"at": clocks.iso(clock.now_ms()), "reason": reason}
     if seconds is not None:
         value |= {"seconds": seconds, "until_ms": clock.now_ms() + math.ceil(seconds * 1000)}
-    fsio.write_atomic(spool.path("control", f"{name}.json"), json.dumps(value), durable=spool.durable)
+    spool.replace("control", f"{name}.json", json.dumps(value))
 
 
 def withdraw(spool: Spool, name: str) -> bool:

@@ -84,16 +84,29 @@ class Spool:
 
         Per host only where flock does not reach other hosts (sshfs). Raises Temporary past ``timeout``.
         """
+        return self.lock(job_id, timeout=timeout)
+
+    def lock(self, name: str, *, timeout: float) -> AbstractContextManager[None]:
+        """The lock ``name`` of the spool. Raises Temporary past ``timeout``, SpoolMissing when the spool is gone."""
         from wf_cli import locks  # brings filelock, which nobody needs who only looks
 
         self._assert_folder("locks")  # a lock makes its folder; nobody may recreate a spool that vanished
-        return locks.hold(self.path("locks", f"{job_id}.lock"), timeout=timeout)
+        return locks.hold(self.path("locks", f"{name}.lock"), timeout=timeout)
 
     def slot(self, group: str, k: int) -> Slot | None:
         """Concurrency slot ``k`` of ``group``, or None when it is taken."""
         from wf_cli import locks
 
+        self._assert_folder("locks")
         return locks.try_slot(self.path("locks", f"{group}.{k}.slot"))
+
+    def replace(self, folder: str, name: str, data: str) -> None:
+        """Replace the file ``name`` in ``folder`` as a whole; SpoolMissing when the folder is gone."""
+        try:
+            fsio.write_atomic(self.path(folder, name), data, durable=self.durable, parents=False)
+        except FileNotFoundError:
+            self._assert_folder(folder)
+            raise
 
     @contextlib.contextmanager
     def part(self, data: bytes) -> Iterator[Path]:

@@ -33,8 +33,8 @@ def path_of(spool: Spool, owner: str) -> Path:
 class Lease:
     """The owner's side. `tick` it from the main loop; a loop that hangs loses it, so others can go on.
 
-    ``lost`` becomes true, and ``on_lost`` is called from a helper thread, when the marker vanished, was
-    replaced, could not be refreshed in time, or the main loop did not tick.
+    ``lost`` becomes true, and ``on_lost`` is called (from a helper thread, or in `tick`), when the marker
+    vanished, was replaced, could not be refreshed in time, or the main loop did not tick.
     """
 
     def __init__(self, spool: Spool, owner: str, seconds: float, clock: Clock, on_lost: Callable[[str], None]):
@@ -59,8 +59,11 @@ class Lease:
         self._monitor.start()
 
     def tick(self) -> None:
-        """The main loop is alive."""
+        """The main loop is alive. After a gap the lease is lost: others may have given the session up meanwhile."""
+        late = self._is_late()  # a whole process that was stopped and goes on is noticed here, or by the monitor
         self._last_tick = self._clock.monotonic()
+        if late:
+            self._give_up()
 
     def release(self) -> None:
         """End the session's claim to be alive; its jobs are to be ended before."""
@@ -81,8 +84,13 @@ class Lease:
 
     def _watch_ticks(self) -> None:
         while not self._stop.wait(min(1.0, self._seconds / 6)):
-            if self._clock.monotonic() - self._last_tick > self._seconds * TICK_SHARE:
-                # Also the way a session that was suspended finds out: others may have given it up meanwhile.
-                self._marker.release(force=True)
-                self._lose("main-loop-stopped")
+            if self._is_late():
+                self._give_up()
                 return
+
+    def _is_late(self) -> bool:
+        return self._clock.monotonic() - self._last_tick > self._seconds * TICK_SHARE
+
+    def _give_up(self) -> None:
+        self._marker.release(force=True)
+        self._lose("main-loop-stopped")

@@ -111,8 +111,7 @@ class SessionFile:
             self._write()
 
     def _write(self) -> None:
-        path = self._spool.path("sessions", f"{self.record.owner}.json")
-        fsio.write_atomic(path, json.dumps(asdict(self.record), indent=2), durable=self._spool.durable)
+        self._spool.replace("sessions", f"{self.record.owner}.json", json.dumps(asdict(self.record), indent=2))
 
 
 def read(spool: Spool, owner: str) -> SessionRecord | None:

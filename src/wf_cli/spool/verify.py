@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wf_cli import fsio
+from wf_cli import fsio, ids
 from wf_cli.clock import Clock
 from wf_cli.contract.job import End, Spec, destination
 from wf_cli.contract.lifecycle import DIRECTORIES
@@ -237,9 +237,12 @@ def _damaged_spec(spool: Spool, job_id: str, placed: list[Placed], *, dry_run: b
         for where in placed:  # the token's content is the spec: the reservation can come back from it
             token_path = spool.path(where.folder, where.token.name)
             try:
-                records.parse_spec(fsio.read_regular(token_path, records.RECORD_LIMIT), token_path)
+                token_is_valid(spool, where.token, where.folder)
                 fsio.publish(token_path, path)
-            except (ContractError, ValueError, OSError):
+            except ContractError:
+                # Damaged too (they are links of one file): with the key free again it would be a second token.
+                _quarantine(spool, token_path)
+            except OSError:
                 continue
     return Finding(_relative(spool, path), "damaged_spec", "error", detail, fixed)
 
@@ -307,10 +310,9 @@ def _quarantine(spool: Spool, path: Path) -> bool:
     folder = spool.path("archive", "quarantine")
     try:
         folder.mkdir(exist_ok=True)
-        target = folder / f"{path.parent.name}.{path.name}"[-200:]
-        while os.path.lexists(target):
-            target = target.with_name(f"{target.name}.again"[-200:])
-        os.rename(path, target)
+        # The end of the name, in bytes that may be no UTF-8, cut so that all of it fits; the nonce makes it new.
+        last = os.fsdecode(os.fsencode(f"{path.parent.name}.{path.name}")[-200:])
+        os.rename(path, folder / f"{ids.nonce()}.{last}")
     except OSError:
         return False
     return True

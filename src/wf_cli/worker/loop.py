@@ -7,6 +7,8 @@ duty. The lease is beaten only while this loop turns.
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import threading
 from collections.abc import Callable
 
@@ -38,6 +40,10 @@ BURY_EVERY = 30.0
 #: Seconds between rescans, with a watcher and without one.
 RESCAN_WATCHED = 2.0
 RESCAN_POLLING = 0.3
+#: Seconds without claims after the disk gave trouble.
+DISK_PAUSE = 5.0
+#: Below this nothing is claimed: an outcome and its transcript need room.
+MIN_FREE_BYTES = 8 * 1024 * 1024
 
 _TAKEN = frozenset({Status.CLAIMED, Status.RUNNING})
 
@@ -63,6 +69,7 @@ class Worker:
         self._paused_until = 0.0
         self._pending_slot: Slot | None = None
         self._stop_said = ""
+        self._trouble_said = ""
         self.tally = Tally()
 
     # -- signals
@@ -132,21 +139,39 @@ class Worker:
             self._lease.tick()
             self._wake.clear()
             now = self._clock.monotonic()
-            for name, every, duty in duties:
-                if now >= due[name]:
-                    duty()
-                    due[name] = self._clock.monotonic() + every
-            self._collect()
-            claimed = self._claim()
-            if self._finished() and not self._running:
+            try:
+                for name, every, duty in duties:
+                    if now >= due[name]:
+                        due[name] = self._clock.monotonic() + every
+                        duty()
+                self._collect()
+                claimed = self._claim()
+                if not claimed and not self._running and not self._settings.watch:
+                    # Nothing to be had: look once more with fresh eyes, then go home.
+                    self._queue.rescan()
+                    claimed = self._claim()
+            except OSError as error:
+                # A full, read-only or broken disk: nothing is half done, every step is repeated later.
+                self._trouble(str(error))
+                claimed = False
+            if not self._running and (self._finished() or not (claimed or self._settings.watch)):
                 return
-            if not claimed and not self._running and not self._settings.watch and self._draining is None:
-                # Nothing to be had: look once more with fresh eyes, then go home.
-                self._queue.rescan()
-                if not self._claim():
-                    return
             self._drain_step()
             self._wait(due)
+
+    def _trouble(self, what: str) -> None:
+        """Claim nothing for a while; say why, once per cause."""
+        self._paused_until = self._clock.monotonic() + DISK_PAUSE
+        if what != self._trouble_said:
+            self._trouble_said = what
+            self._equipment.say(f"{what}; claiming nothing until that is better")
+
+    def _room(self) -> bool:
+        """Whether the disk has room for outcomes and transcripts: a claim must be able to end."""
+        free = shutil.disk_usage(self._queue.spool.root).free
+        if free < MIN_FREE_BYTES:
+            self._trouble(f"only {free // 1024} KiB are free on the disk of {self._queue.spool.root}")
+        return free >= MIN_FREE_BYTES
 
     def _duties(self) -> list[tuple[str, float, Callable[[], object]]]:
         duties: list[tuple[str, float, Callable[[], object]]] = [
@@ -163,7 +188,8 @@ class Worker:
 
     def _wait(self, due: dict[str, float]) -> None:
         now = self._clock.monotonic()
-        timeout = max(0.01, min(due.values()) - now)
+        # Also often enough for the lease: the loop has to turn within half of it.
+        timeout = min(max(0.01, min(due.values()) - now), self._settings.lease_seconds / 6)
         ready = self._queue.next_ready_s(self._settings.pools)
         if ready is not None:
             timeout = min(timeout, max(0.05, ready))
@@ -211,7 +237,7 @@ class Worker:
         if text != self._stop_said:
             self._stop_said = text
             self._equipment.say(text or "going on")
-        return stop is None
+        return stop is None and self._room()
 
     def _may(self, token: Token) -> bool:
         """Asked just before the rename. Takes the checkout's slot for a job of a plan."""
@@ -336,7 +362,8 @@ class Worker:
             self._lease.tick()
             self._wake.wait(0.2)
             self._wake.clear()
-            self._collect()
+            with contextlib.suppress(SpoolMissing):  # told already, and no reason to leave the other agents alone
+                self._collect()
         self._session.set_state("stopped")
         self._lease.release()
         self._events.emit("worker.stopped", owner=owner, reason=lost or self._draining or "nothing more to do")

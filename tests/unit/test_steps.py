@@ -1,0 +1,166 @@
+"""The opener's table and the check of DESIGN section 7: decided from command, the spec's iteration and the plan."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.projects import EVIDENCE, REVIEW, TODO, make_plan, state_of
+
+from wf_cli.contract.event import NoEvents
+from wf_cli.contract.failure import ErrorClass, Failure
+from wf_cli.contract.identity import Target
+from wf_cli.contract.token import Pool, Token
+from wf_cli.routing import role_for
+from wf_cli.spool import layout
+from wf_cli.steps import PlanSteps
+from wf_cli.worker.settings import Opening
+from wf_cli.workflow.plans import Plan
+from wf_cli.workflow.project import Project
+
+OPEN_TODO = TODO.replace("[x]", "[ ]")
+REJECTED_TODO = TODO.replace("- [x] [T2]", "- [ ] [T2]")
+REJECTED = REVIEW.replace("- [T2]: pass", "- [T2]: fail")
+PHASES = ["planning", "coding", "awaiting_review", "reviewing", "fixing", "completed", "blocked", "no-such-phase"]
+
+#: command -> {(phase, iteration of the plan - iteration of the job): verdict}; all others are superseded.
+TABLE: dict[str, dict[tuple[str, int], Opening]] = {
+    "plan": {("planning", 0): Opening.GO},
+    "code": {("planning", 0): Opening.GO, ("coding", 0): Opening.GO, ("awaiting_review", 0): Opening.DONE},
+    "review": {
+        ("awaiting_review", 0): Opening.GO,
+        ("reviewing", 0): Opening.GO,
+        ("completed", 0): Opening.DONE,
+    },
+    "fix": {
+        ("reviewing", 0): Opening.GO,
+        ("blocked", 0): Opening.GO,
+        ("fixing", 1): Opening.GO,
+        ("awaiting_review", 1): Opening.DONE,
+    },
+}
+CASES = [(command, phase, offset) for command in TABLE for phase in PHASES for offset in (-1, 0, 1, 2)]
+
+
+def steps_of(root: Path) -> PlanSteps:
+    spool = layout.create(root / ".wf" / "spool", durability="none")
+    return PlanSteps(Project(root), spool, NoEvents())
+
+
+def target(command: str, iteration: int = 3) -> Target:
+    return Target(plan_id="01", iteration=iteration, command=command, role=role_for(command))
+
+
+def token_of(step: Target) -> Token:
+    return Token(5, 1764000000000, "p01-i3-code-plan-coder", Pool(step.role, "x"), 1, 0, 3, owner="me-box-00000001")
+
+
+def set_state(plan: Plan, phase: str, iteration: int) -> None:
+    plan.state_json.write_text(json.dumps({"phase": phase, "iteration": iteration}), encoding="utf-8")
+
+
+@pytest.mark.parametrize(("command", "phase", "offset"), CASES)
+def test_the_opener_decides_by_its_table(tmp_path: Path, command: str, phase: str, offset: int) -> None:
+    plan = make_plan(
+        tmp_path, todo=OPEN_TODO if command == "plan" else TODO, plan="" if command == "plan" else "# p\n"
+    )
+    set_state(plan, phase, 3 + offset)
+    with steps_of(tmp_path).opening(target(command)) as (opening, why):
+        assert opening is TABLE[command].get((phase, offset), Opening.SUPERSEDED), why
+        after = state_of(plan)
+    inside = {"plan": ("planning", 0), "code": ("coding", 0), "review": ("reviewing", 0), "fix": ("fixing", 1)}
+    if opening is Opening.GO:
+        assert (after["phase"], after["iteration"] - 3) == inside[command], "the phase is the one the job works in"
+    else:
+        assert (after["phase"], after["iteration"]) == (phase, 3 + offset), "nothing was changed"
+
+
+@pytest.mark.parametrize("command", ["code", "fix"])
+def test_opening_twice_raises_the_iteration_once(tmp_path: Path, command: str) -> None:
+    """An attempt that died after the opening: the next one goes on inside it."""
+    plan = make_plan(tmp_path, todo=OPEN_TODO)
+    set_state(plan, {"code": "planning", "fix": "reviewing"}[command], 3)
+    steps = steps_of(tmp_path)
+    for _ in range(3):
+        with steps.opening(target(command)) as (opening, _why):
+            assert opening is Opening.GO
+    assert state_of(plan)["iteration"] == {"code": 3, "fix": 4}[command]
+
+
+def test_a_plan_that_vanished_supersedes_its_job(tmp_path: Path) -> None:
+    steps = steps_of(tmp_path)
+    with steps.opening(target("code")) as (opening, why):
+        assert opening is Opening.SUPERSEDED
+        assert "does not exist" in why
+    failure = steps.check(target("code"), token_of(target("code")))
+    assert failure is not None
+    assert failure.error_class is ErrorClass.QUALITY
+
+
+def test_a_review_that_rejected_counts_as_done(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, todo=REJECTED_TODO, review=REJECTED)
+    set_state(plan, "reviewing", 3)
+    assert steps_of(tmp_path).check(target("review"), token_of(target("review"))) is None
+
+
+def test_a_review_that_decided_nothing_fails_with_the_gates_errors(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, review="")
+    set_state(plan, "reviewing", 3)
+    failure = steps_of(tmp_path).check(target("review"), token_of(target("review")))
+    assert failure is not None
+    assert failure.code == "checks_unmet"
+    assert any("T1" in error for error in failure.errors)
+
+
+def test_a_plan_is_done_when_text_and_ids_are_there(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, phase="planning", todo="- [ ] no id\n", plan="")
+    steps = steps_of(tmp_path)
+    failure = steps.check(target("plan", 0), token_of(target("plan", 0)))
+    assert failure is not None
+    assert {error.split(" ")[0].rsplit("/")[-1] for error in failure.errors} == {"plan.md", "todo.md"}
+    plan.plan_md.write_text("# p\n")
+    plan.todo_md.write_text(OPEN_TODO)
+    assert steps.check(target("plan", 0), token_of(target("plan", 0))) is None
+
+
+def test_unfinished_code_fails_with_the_gates_errors_and_they_reach_the_next_prompt(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, todo=OPEN_TODO, evidence=EVIDENCE)
+    set_state(plan, "coding", 3)
+    steps = steps_of(tmp_path)
+    failure = steps.check(target("code"), token_of(target("code")))
+    assert failure is not None
+    assert (failure.code, failure.error_class) == ("gate_failed", ErrorClass.QUALITY)
+    assert failure.errors
+    prompt = steps.prompt(target("code"), 2, failure)
+    assert all(error in prompt for error in failure.errors)
+
+
+def test_a_broken_state_file_is_a_failed_check_with_its_path(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path)
+    plan.state_json.write_text("{torn")
+    failure = steps_of(tmp_path).check(target("code"), token_of(target("code")))
+    assert failure is not None
+    assert str(plan.state_json) in failure.message
+
+
+def test_i2_the_worker_finishes_the_code_only_while_its_token_stands(tmp_path: Path) -> None:
+    """Everything is there but `finish-code`: the worker runs it, under the fence, or not at all."""
+    plan = make_plan(tmp_path)
+    set_state(plan, "coding", 3)
+    steps = steps_of(tmp_path)
+    step = target("code")
+    failure = steps.check(step, token_of(step))
+    assert failure is not None, "no such token lies in running/"
+    assert "superseded" in failure.message
+    assert state_of(plan)["phase"] == "coding"
+    running = tmp_path / ".wf" / "spool" / "running" / token_of(step).name
+    running.write_text("{}")
+    assert steps.check(step, token_of(step)) is None
+    assert state_of(plan)["phase"] == "awaiting_review"
+
+
+def test_the_last_failure_is_told_even_without_errors(tmp_path: Path) -> None:
+    make_plan(tmp_path)
+    prompt = steps_of(tmp_path).prompt(target("code"), 2, Failure("stall", "the agent was silent for 600 s"))
+    assert "silent for 600 s" in prompt
