@@ -207,7 +207,8 @@ class App:
                 options=configured.options,
             )
         )
-        events = self.events(spool, ids.owner_id(name or runtime))
+        owner = ids.owner_id(name or runtime)
+        events = self.events(spool, owner)
         queue = self.queue(spool, events)
         dispatcher = self.dispatcher(spool, events)
         strict = self.config.review.strict
@@ -240,6 +241,7 @@ class App:
                 concurrency=concurrency,
                 max_jobs=max_jobs,
                 name=name,
+                owner=owner,
                 lease_seconds=lease_seconds or self.config.lease_s,
                 poll_seconds=poll_seconds,
                 drain_timeout=drain_timeout,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wf_cli import fsio
+from wf_cli import fsio, proc
 from wf_cli.app import App
 from wf_cli.contract.lifecycle import Status
 from wf_cli.errors import WfError
@@ -188,6 +188,7 @@ class Demo:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is the demo's; it then drains its workers
+                preexec_fn=proc.die_with_parent,  # and a demo that is killed takes them with it (Linux)
             )
 
     def _wf(self, *args: str) -> None:

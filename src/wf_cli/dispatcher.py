@@ -27,6 +27,8 @@ from wf_cli.workflow.snapshot import Snapshot
 
 #: Phases of a plan that has begun and has not ended: it occupies the checkout.
 _OPEN_PHASES = frozenset({phases.CODING, phases.AWAITING_REVIEW, phases.REVIEWING, phases.FIXING})
+#: The step that works inside a phase, and how much it has raised the iteration.
+_INSIDE = {phases.CODING: ("code", 0), phases.REVIEWING: ("review", 0), phases.FIXING: ("fix", 1)}
 #: Seconds to wait for another reconcile on this host; it does the same, so skipping ours costs nothing.
 _LOCK_TIMEOUT = 2.0
 
@@ -150,17 +152,17 @@ class Dispatcher:
         command = next_command(now)
         if live is not None:
             return
+        dead = next((p.token.job_id for p in mine if _is_due(p.token.job_id, command, now)), None)
+        if dead is not None:
+            told = f"{dead} is dead; `wf spool show {dead}` says why, `wf retry {dead}` runs it again"
+            out.blocked.append(Blocked(plan.id, epic_id, told, needs_help=True))
+            return
         if command is None:
             why, needs_help = _idle(now)
             if why:
                 out.blocked.append(Blocked(plan.id, epic_id, why, needs_help))
             return
         request = self._request(now, command, now.iteration, epic_id=epic_id)
-        dead = next((p for p in mine if p.token.job_id == _job_id(request)), None)
-        if dead is not None:
-            why = f"{dead.token.job_id} is dead; `wf spool show` says why, `wf retry` runs it again"
-            out.blocked.append(Blocked(plan.id, epic_id, why, needs_help=True))
-            return
         others = sorted(occupied - {plan.id})
         if len(others) >= self._settings.max_parallel_plans:
             out.blocked.append(Blocked(plan.id, epic_id, f"waits for plan {', '.join(others)} (max_parallel_plans)"))
@@ -254,8 +256,15 @@ class Dispatcher:
                     self._queue.reroute(p.token, pool)
 
 
-def _job_id(request: JobRequest) -> str:
-    return request.spec("0" * 16, 0).job_id
+def _is_due(job_id: str, command: str | None, now: Snapshot) -> bool:
+    """Whether a dead job is the step that its plan waits for: the next one, or the one it was left inside."""
+    target = target_of(job_id)
+    if target is None:
+        return False
+    if command is not None:
+        return (target.command, target.iteration) == (command, now.iteration)
+    inside, raised = _INSIDE.get(now.phase, ("", 0))
+    return (target.command, target.iteration + raised) == (inside, now.iteration)
 
 
 def _by_plan(placed: list[Placed]) -> dict[str, list[Placed]]:

@@ -62,6 +62,8 @@ def write_new(path: Path, data: bytes, *, durable: bool, mode: int = 0o666) -> N
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         try:
+            if mode != 0o666:  # open's mode is cut by the umask
+                os.fchmod(fd, mode)
             view = memoryview(data)
             while view:
                 view = view[os.write(fd, view) :]

@@ -31,11 +31,12 @@ def _mine() -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def hold(path: Path, *, timeout: float = DEFAULT_TIMEOUT) -> Iterator[None]:
+def hold(path: Path, *, timeout: float = DEFAULT_TIMEOUT, mode: int = 0o644) -> Iterator[None]:
     """Hold the lock ``path`` for the block; a thread that holds it already just goes on.
 
     Raises Temporary when another holder keeps it for ``timeout`` seconds. Two threads of one process
-    exclude each other like two processes.
+    exclude each other like two processes. ``mode`` is that of a new lock file, past the umask: other users
+    can take the lock only if they may write it.
     """
     key = os.path.abspath(path)
     depth = _mine()
@@ -47,7 +48,7 @@ def hold(path: Path, *, timeout: float = DEFAULT_TIMEOUT) -> Iterator[None]:
             depth[key] -= 1
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(key, timeout=timeout, fallback_to_soft=False, preserve_lock_file=True)
+    lock = FileLock(key, timeout=timeout, fallback_to_soft=False, preserve_lock_file=True, mode=mode)
     try:
         lock.acquire()
     except Timeout as error:

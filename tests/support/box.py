@@ -7,7 +7,6 @@ was left, in whatever session it hides.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import signal
@@ -27,7 +26,6 @@ from wf_cli.app import App
 from wf_cli.contract.job import Outcome
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Placed
-from wf_cli.queue.base import JobRequest
 from wf_cli.spool import layout, records, session
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.session import Agent
@@ -146,14 +144,14 @@ class Box:
 
     def __init__(self, folder: Path):
         self.root, self.home, self.notes = folder / "project", folder / "home", folder / "notes"
-        self._logs, self._tmp = folder / "logs", folder / "tmp"
-        for path in (self.root, self.home, self.notes, self._logs, self._tmp):
+        self._logs, self.tmp = folder / "logs", folder / "tmp"
+        for path in (self.root, self.home, self.notes, self._logs, self.tmp):
             path.mkdir()
         self.mark = ids.nonce()
         self.environ = {
             "PATH": f"{Path(WF).parent}{os.pathsep}{os.defpath}",
             "HOME": str(self.home),
-            "TMPDIR": str(self._tmp),
+            "TMPDIR": str(self.tmp),
             "LANG": "C.UTF-8",
             "GIT_CONFIG_NOSYSTEM": "1",
             MARK: self.mark,
@@ -282,11 +280,8 @@ class Box:
 
     def enqueue(self, *keys: str, **fields: Any) -> list[str]:
         """Own jobs for the builder; their ids."""
-        if importlib.util.find_spec("wf_cli.cli.jobs") is None:  # TEMPORARY
-            requests = [JobRequest(role="builder", runtime="shell", key=key, **fields) for key in keys]
-            return [e.job_id for e in self.app.queue(self.app.create_spool()).enqueue_many(requests)]
         lines = "".join(json.dumps({"role": "builder", "key": key, **fields}) + "\n" for key in keys)
-        path = self._tmp / f"{ids.nonce()}.jsonl"
+        path = self.tmp / f"{ids.nonce()}.jsonl"
         path.write_text(lines, encoding="utf-8")
         found = self.ok("enqueue", "--from", str(path), "--json").document
         job_ids: list[str] = found["job_ids"]
@@ -392,13 +387,16 @@ class Box:
         for running in self._started:
             running.process.wait(HANG)
         try:
-            # A killed worker's launchers end their agents by themselves.
-            wait_until(lambda: not self.processes(), HANG, "the end of all processes of this box")
+            self.await_empty()  # a killed worker's launchers end their agents by themselves
         except AssertionError:
             left = [(p.pid, p.info["cmdline"]) for p in self.processes()]
             for process in self.processes():
                 process.kill()
             raise AssertionError(f"left running: {left}") from None
+
+    def await_empty(self, deadline_s: float = HANG / 2) -> None:
+        """Wait until nothing of this box runs any more."""
+        wait_until(lambda: not self.processes(), deadline_s, "the end of all processes of this box")
 
     def processes(self) -> list[psutil.Process]:
         """Everything living that carries the mark of this box."""

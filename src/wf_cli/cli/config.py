@@ -1,8 +1,12 @@
-"""``config show``, ``init``, ``set``: the switches of ``.wf/runtime.json``."""
+"""``config show``, ``init``, ``set``: the switches of ``.wf/runtime.json``.
+
+What is about wf.config, `wf_cli.cli.registry` sends to `wf_cli.cli.config_file`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from wf_cli.cli import output
@@ -11,11 +15,16 @@ from wf_cli.cli.contract_call import Call, ContractCommand
 from wf_cli.config import legacy
 
 _SET = Spec(required=("key", "value"), by_position=True)
-_USAGES = {
-    "show": "wf config [show] [--json]",
-    "init": "wf config init [--json]",
-    "set": "wf config set distributed|auto-workers on|off [--json]",
-}
+_USAGES = (
+    "wf config [show] [--json]",
+    "wf config show --origin [--json]",
+    "wf config check [--json]",
+    "wf config init [--json]",
+    "wf config init --file [--json]",
+    "wf config migrate [--dry-run] [--json]",
+    "wf config set distributed|auto-workers on|off [--json]",
+    "wf config set <key.path> <value> [--json]",
+)
 
 
 def _config(call: Call) -> int:
@@ -38,12 +47,31 @@ def _init(call: Call) -> int:
 
 
 def _set(call: Call) -> int:
-    parsed = parse(_SET, call.words[1:], _USAGES["set"])
+    parsed = parse(_SET, call.words[1:], "wf config set distributed|auto-workers on|off [--json]")
     key, value = parsed.word("key"), legacy.parse_switch(parsed.word("value"))
     with call.project.lock("config"):
         runtime = legacy.with_switch(legacy.load_runtime(call.root), key, on=value)
+        # wf.config first: when it cannot be changed, nothing is.
+        mode_path = _set_mode(call, on=value) if key == "distributed" else None
         legacy.save_runtime(call.root, runtime)
+    if not call.as_json and mode_path is not None:
+        output.note(f"{mode_path} has a mode too: set")
+    if not call.as_json and key == "distributed" and "WF_DISTRIBUTED" in call.environ:
+        output.note("WF_DISTRIBUTED in the environment overrules it")
     return _result(call, runtime, {"action": "set", "key": key, "value": value})
+
+
+def _set_mode(call: Call, *, on: bool) -> Path | None:
+    """Set the ``mode`` of a wf.config that has one: it wins over the switch. The file, or None when it has none."""
+    from wf_cli.config import places
+
+    if places.find(call.root) is None:
+        return None  # the usual case costs nothing
+    from wf_cli.config import edit
+
+    if not edit.declared(call.root, "mode"):
+        return None
+    return edit.set_value(call.root, "mode", "distributed" if on else "command")
 
 
 def _result(call: Call, runtime: legacy.Runtime, more: dict[str, Any]) -> int:
@@ -53,14 +81,17 @@ def _result(call: Call, runtime: legacy.Runtime, more: dict[str, Any]) -> int:
     return output.result(document, [path, *output.columns(rows)], as_json=call.as_json)
 
 
-#: By the first word after `config`; further actions are added here.
+#: By the first word after `config`.
 ACTIONS: dict[str, Callable[[Call], int]] = {"show": _show, "init": _init, "set": _set}
 
 COMMANDS = {
     "config": ContractCommand(
         _config,
-        tuple(_USAGES.values()),
-        "distributed turns the distributed mode on; WF_DISTRIBUTED in the environment overrules it.",
+        _USAGES,
+        """distributed turns the distributed mode on: in .wf/runtime.json, and in a wf.config that has a mode.
+WF_DISTRIBUTED in the environment overrules it.
+show --origin says where every value comes from, check what is wrong, migrate makes one wf.config.yaml of the
+older files, init --file writes one with every key explained, set <key.path> changes one value of it.""",
         json=True,
     )
 }

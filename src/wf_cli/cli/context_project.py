@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from wf_cli.errors import NotFound
+from wf_cli.errors import NotFound, StaleAttempt
 from wf_cli.workflow.project import Permit, Project
 
 
@@ -54,5 +54,14 @@ def is_distributed(root: Path, environ: Mapping[str, str]) -> bool:
 
 
 def job_role(environ: Mapping[str, str]) -> str | None:
-    """The role of the job that this process acts for; None for a person or an agent outside any job."""
-    return environ.get("WF_ROLE", "") if environ.get("WF_JOB_TOKEN") else None
+    """The role of the job that this process acts for; None for a person or an agent outside any job.
+
+    StaleAttempt for a token without a role: no worker makes such an environment.
+    """
+    if not environ.get("WF_JOB_TOKEN"):
+        return None
+    if not environ.get("WF_ROLE"):
+        raise StaleAttempt(
+            "WF_JOB_TOKEN is set, and WF_ROLE is not", hint="unset it, or let a worker start the agent"
+        )
+    return environ["WF_ROLE"]

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wf_cli.cli import listing, tables
+from wf_cli.cli.bulk import Bulk, JobsArgument, change
 from wf_cli.cli.bundles import spread
 from wf_cli.cli.options import Common, ReasonOption, group
-from wf_cli.cli.selectors import Bulk, Filters, JobArgument, JobsArgument, one
+from wf_cli.cli.selectors import Filters, JobArgument, one
 from wf_cli.contract.lifecycle import Status
 from wf_cli.errors import NotFound, UsageError
 from wf_cli.inspection.viewer import Criteria, Viewer
@@ -147,7 +148,6 @@ def purge(common: Common, bulk: Bulk, jobs: JobsArgument = None) -> None:
     wf dead purge --error invalid_spec
     wf dead purge --all --dry-run
     """
-    from wf_cli.cli.jobs import change
     from wf_cli.spool import operate
 
     _only_dead(bulk)

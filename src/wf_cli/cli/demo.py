@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,7 @@ import typer
 from wf_cli.cli import output
 from wf_cli.cli.options import JsonOption, document
 from wf_cli.clock import format_duration
-from wf_cli.errors import WfError
+from wf_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from wf_cli.progress import EpicProgress
@@ -35,7 +36,7 @@ def demo(
     rejects once, and a worker killed with SIGKILL while its agent works.
     """
     if runtime not in (None, "opencode"):
-        raise WfError(f"the demo knows no runtime {runtime!r}", hint="leave --runtime out, or say opencode")
+        raise UsageError(f"the demo knows no runtime {runtime!r}", hint="leave --runtime out, or say opencode")
     if keep is not None:
         _run(keep.absolute(), plans, runtime, as_json=as_json)
         return
@@ -49,6 +50,8 @@ def _run(root: Path, plans: int, runtime: str | None, *, as_json: bool) -> None:
 
     view = follower(to_stderr=as_json)
     show = Demo(root, os.environ, plans=plans, runtime=runtime)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal is Ctrl-C too: no worker may stay
+        signal.signal(number, signal.default_int_handler)
     view.interject(f"scratch repository: {root}")
     try:
         show.prepare(view.interject)

@@ -3,78 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wf_cli.cli import output
+from wf_cli.cli.bulk import Bulk, Done, JobsArgument, change
 from wf_cli.cli.options import Common, ReasonOption, seconds, single
-from wf_cli.cli.selectors import Bulk, JobArgument, JobsArgument, chosen, one
+from wf_cli.cli.selectors import JobArgument, one
 from wf_cli.contract.lifecycle import LIVE, Status
 from wf_cli.contract.token import Placed, Token
-from wf_cli.errors import Refused
 from wf_cli.inspection.viewer import Viewer
 
 if TYPE_CHECKING:
     from wf_cli.queue.spool_queue import SpoolQueue
-
-
-@dataclass
-class Done:
-    """What a bulk command did. ``verb`` is the JSON key of the jobs that were changed."""
-
-    verb: str
-    changed: list[str] = field(default_factory=list)
-    refused: list[dict[str, str]] = field(default_factory=list)
-    dry_run: bool = False
-    extra: dict[str, Any] = field(default_factory=dict)
-
-    def refuse(self, job_id: str, why: str) -> None:
-        self.refused.append({"job_id": job_id, "why": why})
-
-    def show(self, common: Common) -> None:
-        """Print it; raises Refused (exit 4) when nothing but refusals came of it."""
-        values: dict[str, Any] = {self.verb: self.changed, "refused": self.refused, **self.extra}
-        if self.dry_run:
-            values["dry_run"] = True
-        would = "would be " if self.dry_run else ""
-        lines = [f"{job_id} {would}{self.verb}" for job_id in self.changed]
-        if self.refused and not self.changed:
-            first = self.refused[0]
-            more = f" (and {len(self.refused) - 1} more)" if len(self.refused) > 1 else ""
-            raise common.failed(Refused(f"{first['job_id']}: {first['why']}{more}"), values, lines)
-        output.warn(f"{refusal['job_id']}: {refusal['why']}" for refusal in self.refused)
-        common.emit(values, lines)
-
-
-def change(
-    common: Common,
-    jobs: list[str] | None,
-    bulk: Bulk,
-    *,
-    verb: str,
-    default: frozenset[Status],
-    why_not: Callable[[Placed], str | None],
-    act: Callable[[SpoolQueue, Placed], bool],
-) -> Done:
-    """Do ``act`` to each chosen job; one that ``why_not`` names a reason for is refused.
-
-    ``act`` returns False when the job had moved meanwhile; the reason is then looked up again.
-    """
-    queue = common.queue()
-    done = Done(verb, dry_run=bulk.dry_run)
-    for placed in chosen(queue.spool, jobs or (), bulk, Viewer(queue.spool, common.clock), default=default):
-        job_id = placed.token.job_id
-        why = why_not(placed)
-        if why is None and not bulk.dry_run and not act(queue, placed):
-            now = queue.find(job_id)
-            why = (why_not(now) if now is not None else None) or "it moved meanwhile; try again"
-        if why is None:
-            done.changed.append(job_id)
-        else:
-            done.refuse(job_id, why)
-    return done
 
 
 # -- retry

@@ -37,7 +37,11 @@ def run(words: Sequence[str], environ: Mapping[str, str]) -> int:
     contract = True
     try:
         root = context_project.working_directory()
-        if "_WF_COMPLETE" in environ or (entry is not None and _is_typer(entry, root, environ)):
+        if "_WF_COMPLETE" in environ:
+            from wf_cli.cli import completion
+
+            return completion.answer(words, root, environ)
+        if entry is not None and _is_typer(entry, words, root, environ):
             contract = False
             from wf_cli.cli import typer_app
 
@@ -49,10 +53,12 @@ def run(words: Sequence[str], environ: Mapping[str, str]) -> int:
         return failures.report(error, contract=contract, as_json=_json_errors(entry, words, contract=contract))
 
 
-def _is_typer(entry: registry.Entry, root: Path, environ: Mapping[str, str]) -> bool:
-    if entry.contract and entry.distributed_module is not None:
-        return context_project.is_distributed(root, environ)
-    return not entry.contract
+def _is_typer(entry: registry.Entry, words: Sequence[str], root: Path, environ: Mapping[str, str]) -> bool:
+    if not entry.contract or entry.typer_module is None:
+        return not entry.contract
+    if entry.beyond is not None:
+        return entry.beyond(words[1:]) and not arguments.wants_help(words)
+    return context_project.is_distributed(root, environ)
 
 
 def _json_errors(entry: registry.Entry | None, words: Sequence[str], *, contract: bool) -> bool:

@@ -9,6 +9,7 @@ module has a ``typer.Typer`` called ``app`` (or what ``attribute`` says).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 _PLANS = "Plans"
@@ -25,7 +26,11 @@ GROUPS = (_PLANS, _EPICS, _JOBS, _WORKERS, _WATCHING, _KNOWLEDGE, _SETUP)
 
 @dataclass(frozen=True)
 class Entry:
-    """One command. ``distributed_module``: a typer command of that module replaces it in distributed mode."""
+    """One command.
+
+    ``typer_module``: a typer command of that module replaces a contract command in distributed mode or, where
+    ``beyond`` is given, for the words after its name for which that says yes.
+    """
 
     name: str
     group: str
@@ -33,19 +38,43 @@ class Entry:
     module: str
     contract: bool = False
     attribute: str = "app"
-    distributed_module: str | None = None
+    typer_module: str | None = None
+    beyond: Callable[[Sequence[str]], bool] | None = None
     hidden: bool = False
 
 
-def _contract(name: str, group: str, module: str, summary: str, distributed: str | None = None) -> Entry:
-    replacement = f"wf_cli.cli.{distributed}" if distributed is not None else None
-    return Entry(name, group, summary, f"wf_cli.cli.{module}", contract=True, distributed_module=replacement)
+def _contract(
+    name: str,
+    group: str,
+    module: str,
+    summary: str,
+    replaced_by: str | None = None,
+    beyond: Callable[[Sequence[str]], bool] | None = None,
+) -> Entry:
+    typer_module = f"wf_cli.cli.{replaced_by}" if replaced_by is not None else None
+    return Entry(
+        name, group, summary, f"wf_cli.cli.{module}", contract=True, typer_module=typer_module, beyond=beyond
+    )
 
 
 def _typer(
     name: str, group: str, module: str, summary: str, attribute: str = "app", *, hidden: bool = False
 ) -> Entry:
     return Entry(name, group, summary, f"wf_cli.cli.{module}", attribute=attribute, hidden=hidden)
+
+
+def _about_wf_config(words: Sequence[str]) -> bool:
+    """Whether ``wf config <words>`` is about wf.config; the contract knows nothing but ``.wf/runtime.json``."""
+    match [*words]:
+        case ["check" | "migrate", *_]:
+            return True
+        case ["show", *options]:
+            return any(option.split("=")[0] in ("--origin", "--config", "--spool") for option in options)
+        case ["init", *options]:
+            return "--file" in options
+        case ["set", key, *_]:
+            return "." in key or key == "mode"
+    return False
 
 
 _ENTRIES = (
@@ -68,7 +97,7 @@ _ENTRIES = (
     _typer("dead", _JOBS, "dead", "the dead letters: list, show, run again"),
     _typer("dead-letter", _JOBS, "dead", "the same as dead", hidden=True),
     _typer("late", _JOBS, "late", "results that came after their attempt was superseded"),
-    _contract("worker", _WORKERS, "worker", "take and execute jobs", distributed="pool"),
+    _contract("worker", _WORKERS, "worker", "take and execute jobs", replaced_by="pool"),
     _contract("workers", _WORKERS, "worker", "how to start workers"),
     _typer("dispatch", _WORKERS, "dispatch", "publish the jobs that running epics wait for", "dispatch_app"),
     _typer("pause", _WORKERS, "dispatch", "stop claims", "pause_app"),
@@ -83,7 +112,11 @@ _ENTRIES = (
     _contract("init", _SETUP, "assets", "install commands, rules and agents for Cursor and OpenCode"),
     _contract("sync", _SETUP, "assets", "copy the project's templates and skills again"),
     _contract("skill", _SETUP, "assets", "mirror the project's skills"),
-    _contract("config", _SETUP, "config", "show and change the mode"),
+    _contract(
+        "config", _SETUP, "config", "show, check and change the configuration", "config_file", _about_wf_config
+    ),
+    _typer("doctor", _SETUP, "doctor", "check configuration, agents, runtimes, folder and spool"),
+    _typer("completion", _SETUP, "completion_scripts", "print the completion script of a shell"),
     _contract("subagents", _SETUP, "subagents", "models of the sub-agents"),
     _contract("who-are-you", _SETUP, "session", "show the declared model"),
     _contract("models", _SETUP, "session", "list the models that can be declared"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from wf_cli.contract.identity import matches_prefix
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Placed
 from wf_cli.errors import NotFound, UsageError
-from wf_cli.inspection.viewer import Criteria, Viewer
+from wf_cli.inspection.viewer import Criteria
 from wf_cli.spool import scan
 from wf_cli.spool.layout import Spool
 
@@ -25,9 +24,6 @@ _ALIASES = {
 _SHOWN = 10
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a job id, or the beginning of one (whole words)")]
-JobsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[JOB]...", help="job ids, or beginnings of ids (whole words)")
-]
 
 
 @dataclass(frozen=True)
@@ -60,14 +56,6 @@ class Filters:
         )
 
 
-@dataclass(frozen=True)
-class Bulk(Filters):
-    """The selectors of a command that changes jobs."""
-
-    every: Annotated[bool, typer.Option("--all", help="every job that the command can change")] = False
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done, and do nothing")] = False
-
-
 def _statuses(text: str) -> tuple[Status, ...]:
     if text in _ALIASES:
         return _ALIASES[text]
@@ -76,33 +64,6 @@ def _statuses(text: str) -> tuple[Status, ...]:
     except ValueError:
         names = ", ".join((*Status, *_ALIASES))
         raise UsageError(f"--status {text}: there is no such status", hint=f"one of {names}") from None
-
-
-def chosen(
-    spool: Spool, jobs: Sequence[str], bulk: Bulk, viewer: Viewer, *, default: frozenset[Status]
-) -> list[Placed]:
-    """The jobs that a bulk command is to change: those named, as far as the selectors fit; or all that these fit.
-
-    Without ids and ``--status`` only jobs in ``default`` count, which the command can change. Raises UsageError
-    when nothing was selected, NotFound when nothing fits.
-    """
-    criteria = bulk.criteria
-    if not (jobs or criteria or bulk.every):
-        raise UsageError(
-            "no job was named or selected, so nothing was done",
-            hint="name jobs, or select: --status, --role, --runtime, --plan, --epic, --owner, --error, --all",
-            code="NOTHING_SELECTED",
-        )
-    if jobs:
-        candidates = [one(spool, text) for text in dict.fromkeys(jobs)]
-    else:
-        candidates = scan.everything(spool)
-        if not criteria.statuses:
-            candidates = [p for p in candidates if viewer.status(p) in default or p.status in default]
-    found = {p.token.job_id: p for p in candidates if criteria.fits(p, viewer)}
-    if not found:
-        raise NotFound("no job fits", hint="wf spool ls takes the same selectors", code="NO_JOB_FITS")
-    return sorted(found.values(), key=lambda p: p.token.name)
 
 
 def one(spool: Spool, text: str, *, archived: bool = False) -> Placed:

@@ -37,8 +37,9 @@ def ls(
 ) -> None:
     """List jobs, and count them by status.
 
-    Columns: status, id, role@runtime, attempt, burned/budget, priority, age, owner, ready time, reason. Age is the time since a job was queued or, when it has finished, since it ended. A status `stalled` means that
-    the session which has the job is dead. Counts are of all jobs that fit, whatever --limit says.
+    Columns: status, id, role@runtime, attempt, burned/budget, priority, age, owner, ready time, reason. Age is
+    the time since a job was queued or, when it has finished, since it ended. A status `stalled` means that the
+    session which has the job is dead. Counts are of all jobs that fit, whatever --limit says.
 
     \b
     wf spool ls                             what is going on
@@ -114,7 +115,8 @@ def gc(
 ) -> None:
     """Put finished jobs away, and clean up after them.
 
-    Removes the transcripts of archived jobs, and the files of sessions that have ended. The keys of archived jobs stay taken, so none of them runs again by itself.
+    Removes the transcripts of archived jobs, and the files of sessions that have ended. The keys of archived
+    jobs stay taken, so none of them runs again by itself.
 
     \b
     wf spool gc                            what ended two weeks ago and earlier
@@ -142,7 +144,8 @@ def purge(
 ) -> None:
     """Remove all that is kept of a finished epic's jobs.
 
-    Tokens, specs, outcomes and transcripts go, and the keys are free again. Refused (exit 4) while one of its jobs is live, or the epic is running.
+    Tokens, specs, outcomes and transcripts go, and the keys are free again. Refused (exit 4) while one of its jobs
+    is live, or the epic is running.
 
     \b
     wf spool purge --epic 01

@@ -1,4 +1,4 @@
-"""All commands as one typer application: runs those that are typer's, and completes the names of all."""
+"""All commands as one typer application: runs those that are typer's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LazyGroup(TyperGroup):
         entry = registry.find(cmd_name)
         if entry is None:
             return None
-        module = entry.distributed_module if entry.contract else entry.module
+        module = entry.typer_module if entry.contract else entry.module
         if module is None:
             return _contract_stub(entry)
         command = typer.main.get_command(getattr(importlib.import_module(module), entry.attribute))
@@ -67,10 +67,9 @@ def run(words: Sequence[str]) -> int:
     """Run a typer command; usage errors end with 2, and are JSON with ``--json``. Other errors are raised."""
     command = application()
     try:
-        code = command.main(list(words), prog_name="wf", standalone_mode=False, complete_var="_WF_COMPLETE")
-    except typer.Abort:
-        output.note("aborted")
-        return 1
+        code = command.main(list(words), prog_name="wf", standalone_mode=False)
+    except typer.Abort as error:  # what typer makes of Ctrl-C
+        raise KeyboardInterrupt from error
     except _click_exception() as error:
         return _usage_error(error, as_json="--json" in words)
     return code if isinstance(code, int) else 0

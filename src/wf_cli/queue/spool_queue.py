@@ -280,7 +280,9 @@ class SpoolQueue:
             missing = unmet(placed.token)
             if missing is not None:
                 raise Refused(
-                    f"the plan does not have what {late} says it did: {missing.message}", errors=list(missing.errors)
+                    f"the plan does not have what {late} says it did: {missing.message}",
+                    hint="bring the plan there (wf finish-code PLAN --as-operator, say), then apply it again",
+                    errors=list(missing.errors),
                 )
             token = operate.seize(self.spool, placed, by)
             if token is None:

@@ -90,8 +90,9 @@ class Spool:
         """The lock ``name`` of the spool. Raises Temporary past ``timeout``, SpoolMissing when the spool is gone."""
         from wf_cli import locks  # brings filelock, which nobody needs who only looks
 
+        mode = self.file_mode if self.version.topology == "shared" else 0o644
         self._assert_folder("locks")  # a lock makes its folder; nobody may recreate a spool that vanished
-        return locks.hold(self.path("locks", f"{name}.lock"), timeout=timeout)
+        return locks.hold(self.path("locks", f"{name}.lock"), timeout=timeout, mode=mode)
 
     def slot(self, group: str, k: int) -> Slot | None:
         """Concurrency slot ``k`` of ``group``, or None when it is taken."""

@@ -239,9 +239,10 @@ def _damaged_spec(spool: Spool, job_id: str, placed: list[Placed], *, dry_run: b
             try:
                 token_is_valid(spool, where.token, where.folder)
                 fsio.publish(token_path, path)
-            except ContractError:
+            except ContractError as error:
                 # Damaged too (they are links of one file): with the key free again it would be a second token.
-                _quarantine(spool, token_path)
+                if not isinstance(error.__cause__, OSError):
+                    _quarantine(spool, token_path)
             except OSError:
                 continue
     return Finding(_relative(spool, path), "damaged_spec", "error", detail, fixed)

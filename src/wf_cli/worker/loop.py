@@ -68,6 +68,7 @@ class Worker:
         self._aborting = False
         self._paused_until = 0.0
         self._pending_slot: Slot | None = None
+        self._first_owner = settings.owner
         self._stop_said = ""
         self._trouble_said = ""
         self.tally = Tally()
@@ -98,7 +99,8 @@ class Worker:
     def _run_session(self) -> bool:
         """One session; True when its lease was lost and another one is to take its place."""
         spool, settings = self._queue.spool, self._settings
-        owner = ids.owner_id(settings.name or settings.runtime)
+        owner = self._first_owner or ids.owner_id(settings.name or settings.runtime)
+        self._first_owner = None  # an owner id is never used again
         record = session.this_process(
             owner,
             settings.runtime,

@@ -68,6 +68,8 @@ class WorkerSettings:
     concurrency: int = 1
     max_jobs: int | None = None
     name: str | None = None
+    #: Owner id of the first session; later ones (after a lost lease) get new ids.
+    owner: str | None = None
     lease_seconds: float = 30.0
     #: Seconds between rescans when nothing wakes the worker; None chooses by what watching there is.
     poll_seconds: float | None = None

@@ -1,0 +1,53 @@
+"""Usage lines of contract commands, read back: which words and options may stand where.
+
+``wf epic run <epic> [--follow] [--auto-workers|--no-auto-workers] [--json]`` is written for people and is the
+one description of a command's arguments that all contract commands share.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+_PART = re.compile(r"\[(?P<optional>(?:[^\]\"]|\"[^\"]*\")*)\]|\"(?P<quoted>[^\"]*)\"|(?P<plain>\S+)")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """One line. A place is ``<kind>``, or the words that may stand there: ``on|off``."""
+
+    places: tuple[str, ...]
+    #: Option -> what its value is called; None for a flag.
+    options: Mapping[str, str | None]
+
+    def fits(self, words: Sequence[str]) -> bool:
+        """Whether a line may begin with these positional ``words``."""
+        if len(words) > len(self.places):
+            return False
+        return all(kind_of(p) or w in p.split("|") for p, w in zip(self.places, words, strict=False))
+
+
+def kind_of(place: str) -> str | None:
+    """``plan`` of ``<plan>``; None for a place that takes fixed words."""
+    return place[1:-1] if place.startswith("<") and place.endswith(">") else None
+
+
+def read(line: str) -> Usage:
+    """The usage ``line``, from ``wf <command>`` on; an explanation after three blanks is not part of it."""
+    places: list[str] = []
+    options: dict[str, str | None] = {}
+    waiting: str | None = None  # an option outside brackets: the next part may be its value
+    for match in list(_PART.finditer(line.split("   ")[0]))[2:]:
+        optional, text = match["optional"], match["quoted"] or match["plain"] or ""
+        if optional is not None and optional.startswith("--"):
+            names, _, value = optional.partition(" ")
+            options |= dict.fromkeys(names.split("|"), value or None)
+            waiting = None
+        elif optional is None and text.startswith("--"):
+            options[text], waiting = None, text
+        elif waiting is not None:
+            options[waiting], waiting = text, None
+        else:
+            places.append(optional or text)
+    return Usage(tuple(places), options)

@@ -1,0 +1,109 @@
+"""Everything that is wrong with a project's configuration at once, each with file, line and key path.
+
+`wf_cli.config.load` stops at the first file that cannot be used, which is right for every other command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wf_cli.config import check, document, legacy, legacy_routing, load
+from wf_cli.errors import WfError
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong. ``line`` and ``key`` where there is one."""
+
+    message: str
+    file: str | None = None
+    line: int | None = None
+    key: str | None = None
+
+    @property
+    def text(self) -> str:
+        """In one line, place first."""
+        place = f"{self.file}:{self.line}" if self.file and self.line else self.file
+        return ": ".join(part for part in (place, self.key, self.message) if part)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"file": self.file, "line": self.line, "key": self.key, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """``loaded`` is the configuration, when there are no problems."""
+
+    problems: tuple[Problem, ...]
+    #: The files that have a say, in order of precedence.
+    files: tuple[Path, ...]
+    loaded: load.LoadedConfig | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self.loaded.warnings if self.loaded is not None else ()
+
+
+def find(
+    root: Path,
+    environ: Mapping[str, str],
+    config_file: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Findings:
+    """Look at every file. What depends on several of them is judged once each is sound. Never raises WfError."""
+    problems = [problem for step in _steps(root, config_file) for problem in _problems(step)]
+    loaded = None
+    if not problems:
+        try:
+            loaded = load.load(root, environ, config_file, overrides)
+        except WfError as error:
+            problems = list(_of(error))
+    older = (load.RUNTIME, legacy_routing.ROUTING, legacy_routing.MODELS, legacy_routing.CATALOG)
+    own = [loaded.path] if loaded is not None and loaded.path is not None else []
+    return Findings(tuple(problems), (*own, *(root / name for name in older if (root / name).is_file())), loaded)
+
+
+def _steps(root: Path, config_file: Path | None) -> Iterator[Callable[[], Any]]:
+    """What can be judged by itself."""
+    yield lambda: legacy.load_runtime(root)
+    yield lambda: legacy_routing.load_routing(root)
+    yield lambda: legacy_routing.load_models(root)
+    yield lambda: _shape(root, config_file)
+
+
+def _shape(root: Path, config_file: Path | None) -> list[Problem]:
+    path = config_file or load.find(root)
+    if path is None:
+        return []
+    content = document.read(path)
+    found = check.shape({key: value for key, value in content.value.items() if key != "$schema"})
+    name = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    return [Problem(problem.message, name, content.line(problem.path), problem.key) for problem in found]
+
+
+def _problems(step: Callable[[], Any]) -> list[Problem]:
+    try:
+        result = step()
+    except WfError as error:
+        return list(_of(error))
+    return result if isinstance(result, list) else []
+
+
+def _of(error: WfError) -> Iterator[Problem]:
+    """The problems that an error stands for."""
+    several = error.facts.get("problems")
+    if not isinstance(several, list):
+        yield Problem(error.message)  # the message names the file
+        return
+    for one in several:
+        file, line = _place(str(one["at"]))
+        yield Problem(str(one["message"]), file, line, str(one["key"]))
+
+
+def _place(text: str) -> tuple[str, int | None]:
+    """``wf.config.yaml:7`` as file and line."""
+    file, colon, line = text.rpartition(":")
+    return (file, int(line)) if colon and line.isdigit() else (text, None)

@@ -1,0 +1,120 @@
+"""A session's lease: when its owner finds out that it is lost. Real threads, a fake clock for the ticks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.clock import FakeClock
+from support.spools import make_spool
+from support.wait import wait_until
+from wf_cli.clock import SystemClock
+from wf_cli.spool.layout import Spool
+from wf_cli.spool.lease import Lease, path_of
+from wf_cli.spool.liveness import Observer, Verdict
+
+OWNER = "w-box-1"
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return make_spool(tmp_path / "spool")
+
+
+@contextmanager
+def held(lease: Lease) -> Iterator[Lease]:
+    try:
+        yield lease
+    finally:
+        lease.release()
+
+
+def test_a_lease_is_a_file_while_it_is_held(spool: Spool) -> None:
+    lease = Lease(spool, OWNER, 30.0, FakeClock(), lambda reason: pytest.fail(reason))
+    with held(lease):
+        assert path_of(spool, OWNER).is_file()
+        assert lease.lost is None
+    assert not path_of(spool, OWNER).exists()
+
+
+def test_i6_the_heartbeat_changes_what_an_observer_compares(spool: Spool) -> None:
+    clock = FakeClock()
+    observer = Observer(spool, clock)
+    with held(Lease(spool, OWNER, 0.6, SystemClock(), lambda _reason: None)) as lease:
+        before = observer._read(OWNER)
+        assert before
+
+        def beaten() -> bool:
+            lease.tick()
+            return observer._read(OWNER) not in (before, None)
+
+        wait_until(beaten, what="a heartbeat")
+        assert observer.verdict(OWNER) is not Verdict.ABSENT
+
+
+def test_a_lease_whose_file_was_deleted_is_lost_once(spool: Spool) -> None:
+    reasons: list[str] = []
+    with held(Lease(spool, OWNER, 0.6, SystemClock(), reasons.append)) as lease:
+        path_of(spool, OWNER).unlink()
+
+        def lost() -> bool:
+            lease.tick()
+            return lease.lost is not None
+
+        wait_until(lost, what="the loss")
+        wait_until(lambda: reasons, what="the call of on_lost")
+    assert reasons == [lease.lost]
+
+
+def test_a_lease_that_somebody_replaced_is_lost(spool: Spool) -> None:
+    reasons: list[str] = []
+    with held(Lease(spool, OWNER, 0.6, SystemClock(), reasons.append)) as lease:
+        path = path_of(spool, OWNER)
+        path.unlink()
+        path.write_text("somebody else")
+
+        def lost() -> bool:
+            lease.tick()
+            return bool(reasons)
+
+        wait_until(lost, what="the loss")
+    assert path.read_text() == "somebody else", "and is left to its new owner"
+
+
+def test_a_main_loop_that_does_not_tick_gives_its_lease_up(spool: Spool) -> None:
+    """Also how a session that was suspended finds out."""
+    clock = FakeClock()
+    lost = threading.Event()
+    with held(Lease(spool, OWNER, 0.6, clock, lambda _reason: lost.set())) as lease:
+        clock.advance(0.3)
+        lease.tick()
+        clock.advance(0.3)
+        assert lease.lost is None
+        clock.advance(0.1)
+        assert lost.wait(30)
+        assert lease.lost == "main-loop-stopped"
+        assert not path_of(spool, OWNER).exists(), "others may go on at once"
+
+
+def test_a_session_that_releases_its_lease_when_it_is_lost_does_not_wait_for_itself(spool: Spool) -> None:
+    clock = FakeClock()
+    done = threading.Event()
+    made: list[Lease] = []
+
+    def on_lost(_reason: str) -> None:
+        made[0].release()
+        done.set()
+
+    made.append(Lease(spool, OWNER, 0.6, clock, on_lost))
+    clock.advance(1)
+    assert done.wait(30)
+
+
+def test_releasing_twice_is_fine(spool: Spool) -> None:
+    lease = Lease(spool, OWNER, 30.0, FakeClock(), lambda _reason: None)
+    lease.release()
+    lease.release()
