@@ -10,8 +10,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
+from wf_cli import fsio
 from wf_cli.contract.identity import target_of
-from wf_cli.contract.token import Placed, parse_mark
+from wf_cli.contract.token import Placed, outcome_name, parse_mark
 from wf_cli.errors import Refused, StaleAttempt
 from wf_cli.spool import scan
 from wf_cli.spool.layout import Spool
@@ -55,10 +56,12 @@ def by_token(spool: Spool, mark: str) -> Permit:
 
 
 def _stands(spool: Spool, job_id: str, attempt: int, owner: str) -> bool:
-    return any(
+    """Its token lies there, and its end is not decided: whoever published one may have died before the rename."""
+    held = any(
         token.job_id == job_id and token.attempt == attempt and token.owner == owner
         for token in scan.listing(spool, "running")
     )
+    return held and not fsio.listed(spool.folder("outcomes"), outcome_name(job_id, attempt))
 
 
 def by_person(spool: Spool) -> Permit:

@@ -16,7 +16,18 @@ import pytest
 from support.clock import FakeClock
 from support.faults import count, fault
 from support.scenarios import BY_NAME, SCENARIOS, Scenario, open_at
-from support.spools import SUCCESS, assert_sound, make_spool, recover, request, run_one, spool_queue, staged, state
+from support.spools import (
+    RELEASE,
+    SUCCESS,
+    assert_sound,
+    make_spool,
+    recover,
+    request,
+    run_one,
+    spool_queue,
+    staged,
+    state,
+)
 from wf_cli import fsio
 from wf_cli.errors import SpoolError
 from wf_cli.spool import enqueue, layout
@@ -129,6 +140,33 @@ def test_i2_an_end_whose_sync_failed_is_decided_and_can_be_finished_by_anybody(t
         queue.end(token, SUCCESS, by="w-box-1")  # 1: the outcome's file; 2: outcomes/
     assert queue.holds(token)
     queue.reap(lambda _owner: True, by="r-box-1")
+    assert state(queue)["a"].startswith("done/")
+
+
+def test_i5_an_end_that_is_repeated_after_its_sync_failed_is_accepted_as_its_own(tmp_path: Path) -> None:
+    """The outcome stood already, under the nonce of the first try: not a late result of itself."""
+    spool = make_spool(tmp_path / "spool", durability="fsync")
+    queue = spool_queue(spool)
+    queue.enqueue(request("a"))
+    token = run_one(queue)
+    for n in (2, 3):  # outcomes/ after the link; done/ after the rename
+        with fault("fsync", errno.EIO, n), pytest.raises(OSError, match="Input/output"):
+            queue.end(token, SUCCESS, by="w-box-1")
+    assert queue.end(token, SUCCESS, by="w-box-1").accepted
+    assert state(queue)["a"].startswith("done/")
+    assert list(spool.folder("outcomes").glob("*.late.json")) == []
+    assert not queue.end(token, SUCCESS, by="w-box-1").accepted, "once"
+
+
+def test_i2_another_ending_after_a_failed_sync_does_not_replace_the_first(tmp_path: Path) -> None:
+    spool = make_spool(tmp_path / "spool", durability="fsync")
+    queue = spool_queue(spool)
+    queue.enqueue(request("a"))
+    token = run_one(queue)
+    with fault("fsync", errno.EIO, 2), pytest.raises(OSError, match="Input/output"):
+        queue.end(token, SUCCESS, by="w-box-1")
+    ended = queue.end(token, RELEASE, by="w-box-1")
+    assert (ended.accepted, ended.outcome.end) == (False, "succeeded")
     assert state(queue)["a"].startswith("done/")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import shutil
 import signal
 from pathlib import Path
@@ -59,7 +61,9 @@ def test_an_epic_of_two_plans_reaches_completed_on_two_workers(project: Box) -> 
     assert len(found["jobs"]) == 6
     assert project.ok("epic", "status", epic, "--json").document["orchestration"]["status"] == "completed"
     files = sorted(str(p.relative_to(project.root / "work")) for p in (project.root / "work").rglob("*.txt"))
-    assert files == [f"{plan}/{item}.txt" for plan in ("01-plan-1-parser", "02-plan-2-report") for item in ("T1", "T2")]
+    assert files == [
+        f"{plan}/{item}.txt" for plan in ("01-plan-1-parser", "02-plan-2-report") for item in ("T1", "T2")
+    ]
     assert cursor.stop().code == opencode.stop().code == 0
     project.assert_sound()
 
@@ -74,6 +78,41 @@ def test_follow_with_json_prints_exactly_one_document_and_attaches_to_a_running_
     document = done.document
     assert (document["ok"], document["end"], document["why"]) == (True, "completed", [])
     assert document["status"] == "completed"
+
+
+def test_auto_workers_run_the_epic_and_go_home_with_it(project: Box) -> None:
+    project.configure(runtimes=SCRIPTED)
+    epic = project.epic("parser")
+    done = project.wf("epic", "run", epic, "--follow", "--auto-workers", "--json", deadline_s=180)
+    assert done.code == 0, done.text
+    assert {entry["runtime"] for entry in done.document["auto_workers"]["started"]} == {"cursor", "opencode"}
+    assert project.phase("01") == "completed"
+    project.await_empty()
+    project.assert_sound()
+
+
+def test_ctrl_c_ends_only_the_watching_and_the_epic_goes_on(project: Box) -> None:
+    project.plan_agents({"wait": ["code"]})
+    epic = project.epic("parser")
+    crew = workers(project)
+    follower = project.start("epic", "run", epic, "--follow")
+    job_id = f"e{epic}-p01-i0-code-plan-coder"
+    project.noted(f"start.{job_id}.a1")
+    follower.signal(signal.SIGINT)
+    done = follower.ended()
+    assert done.code == 130, done.text
+    assert f"wf epic run {epic} --follow" in done.out + done.err
+    assert "Traceback" not in done.err
+    project.note(f"go.{job_id}.a1")
+    eventually(lambda: project.phase("01") == "completed", "the completed plan", project)
+    assert [worker.stop().code for worker in crew] == [0, 0]
+
+
+def test_follow_says_which_worker_is_missing(project: Box) -> None:
+    project.configure(runtimes=SCRIPTED)
+    epic = project.epic("parser")
+    follower = project.start("epic", "run", epic, "--follow")
+    follower.says("start one: wf worker --runtime cursor --watch")
 
 
 def test_a_reviewer_that_rejects_for_ever_ends_blocked_by_max_iterations(project: Box) -> None:
@@ -257,6 +296,38 @@ def test_two_epics_at_once_on_one_checkout_never_work_on_two_plans_at_the_same_t
     assert project.notes_like("busy.*") == []
     assert_each_attempt_started_once(project)
     for worker in running:
+        assert worker.stop().code == 0
+    project.assert_sound()
+
+
+@pytest.mark.stress
+def test_an_epic_whose_workers_are_killed_again_and_again_completes_and_nothing_runs_twice(project: Box) -> None:
+    project.plan_agents(retry={"max_attempts": 9, "backoff": {"base": "50ms", "factor": 1, "cap": "50ms"}})
+    rng = random.Random(int(os.environ.get("WF_STRESS_SEED") or 7))
+    epic = project.epic("parser", "report")
+    crew = {runtime: [project.worker(runtime), project.worker(runtime)] for runtime in ("cursor", "opencode")}
+    follower = project.start("epic", "run", epic, "--follow", "--json")
+    for started in sorted(rng.sample(range(1, 7), 4)):
+        eventually(lambda n=started: len(project.notes_like("start.*")) >= n, f"{started} starts", project)  # type: ignore[misc]
+        runtime = rng.choice(["cursor", "opencode"])
+        busy = {placed.token.owner for placed in project.tokens().values() if placed.status is Status.RUNNING}
+        # One that works, if there is one: a moment later it may be another.
+        everyone = [worker for some in crew.values() for worker in some]
+        victim = next((w for w in everyone if w.owner in busy), rng.choice(crew[runtime]))
+        runtime = next(name for name, some in crew.items() if victim in some)
+        crew[runtime].remove(victim)
+        victim.kill()
+        crew[runtime].append(project.worker(runtime))
+    done = follower.ended(200)
+    assert done.code == 0, done.text + project.story()
+    assert done.document["end"] == "completed"
+    assert_each_attempt_started_once(project)
+    assert project.notes_like("overlap.*") == []
+    for placed in project.tokens().values():
+        ends = [outcome.end for outcome in project.outcomes(placed.token.job_id).values()]
+        assert ends.pop() is End.SUCCEEDED
+        assert set(ends) <= {End.LOST, End.RELEASED}
+    for worker in [worker for some in crew.values() for worker in some]:
         assert worker.stop().code == 0
     project.assert_sound()
 

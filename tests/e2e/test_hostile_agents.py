@@ -36,7 +36,7 @@ def failure(box: Box, attempt: int = 1) -> tuple[str, str]:
 
 
 GARBAGE = {
-    "bytes": r"printf '\377\376\000\001\033[2J\033]0;title\007\r\n\303(\n{\"type\": \"result\"\n' ; head -c 65536 /dev/urandom",
+    "bytes": r"printf '\377\376\000\033[2J\033]0;title\007\r\n\303(\n{\"type\": 1\n'; head -c 65536 /dev/urandom",
     "one line without an end": "head -c 3000000 /dev/zero | tr '\\0' x",
     "nothing": "true",
     "thirty megabytes": "yes 'all work and no play makes jack a dull boy' | head -c 30000000",
@@ -172,7 +172,10 @@ def test_a_program_that_is_not_installed_releases_the_job_pauses_the_session_and
     placed = box.await_status("job", Status.QUEUED, attempt=1)
     assert placed.token.burned == 0
     assert placed.token.delay_s == 30
-    assert failure(box) == ("runtime_missing", "no-such-agent-anywhere is not installed here; see runtimes.shell.argv")
+    assert failure(box) == (
+        "runtime_missing",
+        "no-such-agent-anywhere is not installed here; see runtimes.shell.argv",
+    )
     assert "no-such-agent-anywhere is not installed here" in worker.err
     assert box.tokens()["other"].token.attempt == 0, "the session pauses"
     assert worker.stop().code == 0

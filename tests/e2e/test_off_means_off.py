@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 
@@ -132,12 +133,15 @@ def test_a_watching_worker_waits_for_a_spool_and_makes_none(box: Box) -> None:
     assert worker.stop().code == 0
 
 
-def test_a_worker_that_waits_for_a_spool_ends_at_once_when_asked(box: Box) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_waits_for_a_spool_is_drained_like_any_other(box: Box, number: int) -> None:
     box.shell("true\n")
-    worker = box.worker()
+    worker = box.worker("shell", "--json")
     worker.says("waiting for a spool")
-    done = worker.stop()
-    assert "Traceback" not in done.err
+    worker.signal(number)
+    done = worker.ended()
+    assert done.code == 0, done.text
+    assert done.document["processed"] == 0
     assert no_spool(box)
 
 

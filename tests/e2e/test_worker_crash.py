@@ -215,3 +215,61 @@ def test_a_worker_with_json_whose_spool_is_removed_prints_one_document(box: Box)
     assert done.document["ok"] is False
     assert done.document["error"] == "SPOOL_MISSING"
     assert not box.spool_root.exists()
+
+
+def test_a_worker_of_plan_jobs_makes_nothing_of_a_removed_spool_again(project: Box) -> None:
+    project.plan_agents({"wait": ["plan"]})
+    epic = project.epic("parser")
+    project.ok("epic", "run", epic)
+    worker = project.worker("cursor", "--concurrency", "2")
+    project.noted(f"start.e{epic}-p01-i0-plan-orchestrator.a1")
+    remove_spool(project)
+    done = worker.ended()
+    assert done.code == 3, done.text
+    assert "Traceback" not in done.err
+    assert not project.spool_root.exists()
+    project.await_empty()
+
+
+def test_cancelling_a_running_job_stops_its_agent_and_waits_for_that(box: Box) -> None:
+    box.shell(WAITS)
+    (job_id,) = box.enqueue("job")
+    worker = box.worker()
+    old = tree(box, job_id, 1)
+    done = box.ok("cancel", job_id, "--json", "--reason", "not needed")
+    assert done.document["ok"] is True
+    await_gone(old, "the end of the cancelled agent")
+    assert box.status(job_id) is Status.CANCELLED
+    (after,) = box.enqueue("after")
+    tree(box, after, 1)
+    box.note(f"end.{after}.1")
+    box.await_status(after, Status.SUCCEEDED)
+    assert worker.stop().code == 0
+    box.assert_sound()
+
+
+def test_a_worker_without_watch_takes_what_is_ready_and_goes_home(box: Box) -> None:
+    box.shell(': > "$N/ran.$1.$2"\n')
+    box.enqueue(*(f"job-{n}" for n in range(5)))
+    done = box.wf("worker", "--runtime", "shell", "--json", "--max-jobs", "2", "--concurrency", "4")
+    assert (done.code, done.document["processed"]) == (0, 2), done.text
+    assert len(box.notes_like("ran.*")) == 2
+    done = box.wf("worker", "--runtime", "shell", "--json")
+    assert (done.code, done.document["succeeded"]) == (0, 3), done.text
+    done = box.wf("worker", "--runtime", "shell", "--json")
+    assert (done.code, done.document["processed"]) == (0, 0), done.text
+    box.assert_sound()
+
+
+def test_an_agents_environment_has_nothing_of_the_attempt_that_its_worker_was_started_in(box: Box) -> None:
+    box.shell('env > "$N/.env"; mv "$N/.env" "$N/env"\n')
+    box.enqueue("job")
+    outer = {"WF_JOB_TOKEN": "outer.a7.somebody-box-1", "WF_JOB_ID": "outer", "WF_ATTEMPT": "7", "WF_ROLE": "other"}
+    done = box.wf("worker", "--runtime", "shell", "--once", env=outer)
+    assert done.code == 0, done.text
+    seen = dict(line.split("=", 1) for line in box.noted("env").splitlines() if "=" in line)
+    assert (seen["WF_JOB_ID"], seen["WF_ATTEMPT"], seen["WF_ROLE"]) == ("job", "1", "builder")
+    assert seen["WF_JOB_TOKEN"].startswith("job.a1.shell-")
+    assert "outer" not in "".join(seen.values())
+    assert (seen["WF_RUNTIME"], seen["WF_DISTRIBUTED"]) == ("shell", "1")
+    assert (seen["WF_ROOT"], seen["WF_SPOOL"]) == (str(box.root), str(box.spool_root))

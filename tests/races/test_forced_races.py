@@ -34,6 +34,7 @@ from support.spools import (
     state,
     where,
 )
+from wf_cli import seams
 from wf_cli.contract.token import Token
 from wf_cli.errors import StaleAttempt, Temporary
 from wf_cli.fencing import by_token
@@ -593,6 +594,33 @@ def do_plan_job(queue: SpoolQueue) -> str:
 
     target = Target(plan_id="03", iteration=0, command="code", role="coder")
     return queue.enqueue(JobRequest(role="coder", runtime="opencode", target=target)).job_id
+
+
+def test_i2_a_zombie_s_command_is_refused_from_the_moment_its_end_was_decided(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """The reaper died between publishing `lost` and the rename: the token still lies in running/."""
+    spool = make_spool(tmp_path / "spool")
+    queue = spool_queue(spool, clock)
+    made = do_plan_job(queue)
+    run_one(queue, A)
+
+    class Died(BaseException):
+        pass
+
+    def die(name: str) -> None:
+        if name == "end.published":
+            raise Died
+
+    seams.install(die)
+    try:
+        with pytest.raises(Died):
+            queue.reap(everybody, by=REAPER)
+    finally:
+        seams.install(None)
+    assert where(queue, made) == "running"
+    with pytest.raises(StaleAttempt), by_token(spool, f"{made}.a1.{A}")("03"):
+        pytest.fail("a superseded attempt changed the plan")
 
 
 def test_i2_a_reaper_waits_for_a_command_that_is_changing_the_plan(tmp_path: Path, clock: FakeClock) -> None:

@@ -348,8 +348,8 @@ _LONG = os.environ.get("WF_HYPOTHESIS") == "long"
 
 TestSpoolMachine = SpoolMachine.TestCase
 TestSpoolMachine.settings = settings(
-    max_examples=1500 if _LONG else 90,
-    stateful_step_count=60 if _LONG else 35,
+    max_examples=1500 if _LONG else 50,
+    stateful_step_count=60 if _LONG else 30,
     deadline=None,
     report_multiple_bugs=False,
     # Shrinking a history takes minutes: `long` does it.

@@ -271,9 +271,9 @@ class Box:
         self._started.append(running)
         return running
 
-    def worker(self, runtime: str = "shell", *options: str, watch: bool = True) -> Running:
-        """A worker, with its session open."""
-        worker = self.start("worker", "--runtime", runtime, *(["--watch"] if watch else []), *options)
+    def worker(self, runtime: str = "shell", *options: str) -> Running:
+        """A watching worker, with its session open (unless there is no spool yet)."""
+        worker = self.start("worker", "--runtime", runtime, "--watch", *options)
         if layout.exists(self.spool_root):
             assert worker.owner
         return worker

@@ -21,6 +21,7 @@ was being worked on at the same time.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import sys
@@ -68,16 +69,27 @@ def await_note(notes: Path, name: str) -> None:
 
 @contextlib.contextmanager
 def alone(notes: Path, plan_id: str, me: str) -> Iterator[None]:
-    """Make a note of every other plan that is being worked on now."""
+    """Make a note of every other plan that is being worked on now. The kernel lets go of a killed agent's lock."""
     mine = notes / f"busy.{plan_id}.{me}"
-    mine.touch()
-    others = [path.name for path in notes.glob("busy.*") if not path.name.startswith(f"busy.{plan_id}.")]
-    if others:
-        note(notes, f"overlap.{me}", "\n".join(others))
-    try:
+    with open(mine, "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        others = [path for path in notes.glob("busy.*") if not path.name.startswith(f"busy.{plan_id}.")]
+        locked = [path.name for path in others if is_locked(path)]
+        if locked:
+            note(notes, f"overlap.{me}", "\n".join(locked))
         yield
-    finally:
         mine.unlink()
+
+
+def is_locked(path: Path) -> bool:
+    try:
+        with open(path, encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        pass
+    return False
 
 
 def main(notes: Path) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -134,17 +135,19 @@ def _pools(the_app: App, words: list[str], runtime: str) -> frozenset[Pool]:
 
 
 def _await_spool(the_app: App, *, wait: bool) -> Spool | None:
-    """The spool; a worker never makes one. With ``wait`` until there is one."""
+    """The spool; a worker never makes one. With ``wait`` until there is one, or until a signal drains us."""
     from wf_cli.spool import layout
 
     said = False
-    while not layout.exists(the_app.spool_root):
-        if not wait:
-            return None
-        if not said:
-            _say(f"waiting for a spool at {the_app.spool_root} (`wf epic run`, `wf dispatch`, `wf enqueue` make it)")
-            said = True
-        time.sleep(SPOOL_POLL)
+    asked_to_end = threading.Event()
+    with _handling(lambda _number: asked_to_end.set()):
+        while not layout.exists(the_app.spool_root):
+            if not wait or asked_to_end.is_set():
+                return None
+            if not said:
+                _say(f"waiting for a spool at {the_app.spool_root} (made by `wf epic run`, `dispatch` and `enqueue`)")
+                said = True
+            asked_to_end.wait(SPOOL_POLL)
     return the_app.open_spool()
 
 
@@ -156,12 +159,11 @@ def _explain_idleness(the_app: App, found: Spool, runtime: str) -> None:
         raise Temporary(stop.text(), hint="`wf resume` lets workers claim again", code="PAUSED")
 
 
-@contextmanager
-def _signals(the_worker: Worker) -> Iterator[None]:
-    """First SIGTERM or SIGINT drains, the second aborts. Handlers are put back afterwards."""
+def _signals(the_worker: Worker) -> AbstractContextManager[None]:
+    """First SIGTERM or SIGINT drains, the second aborts."""
     count = 0
 
-    def handle(number: int, _frame: Any) -> None:
+    def handle(number: int) -> None:
         nonlocal count
         count += 1
         if count == 1:
@@ -169,7 +171,14 @@ def _signals(the_worker: Worker) -> Iterator[None]:
         else:
             the_worker.abort()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    return _handling(handle)
+
+
+@contextmanager
+def _handling(handle: Callable[[int], None]) -> Iterator[None]:
+    """Call ``handle`` for SIGTERM and SIGINT. Handlers are put back afterwards."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, lambda n, _frame: handle(n)) for number in numbers}
     try:
         yield
     finally:
@@ -215,64 +224,30 @@ def _word(name: str) -> str:
 
 
 def _list(the_app: App, *, as_json: bool) -> None:
+    from wf_cli.inspection.sessions import SessionView, sessions
+    from wf_cli.inspection.viewer import Viewer
     from wf_cli.spool import control, layout
 
-    if not layout.exists(the_app.spool_root):
-        workers: list[dict[str, Any]] = []
-        stops: list[control.Stop] = []
-    else:
+    views: list[SessionView] = []
+    stops: list[control.Stop] = []
+    if layout.exists(the_app.spool_root):
         found = the_app.open_spool()
-        workers = list(_sessions(the_app, found))
+        views = list(sessions(Viewer(found, the_app.clock)))
         stops = control.Requests(found, the_app.clock).stops()
     if as_json:
-        output.print_json(document(workers=workers, stops=[stop.text() for stop in stops]))
+        output.print_json(document(workers=[v.to_json() for v in views], stops=[stop.text() for stop in stops]))
         return
     output.note(*(stop.text() for stop in stops))
-    if not workers:
+    if not views:
         output.say("no workers; start one: wf worker --runtime opencode --watch")
         return
     head = ("OWNER", "RUNTIME", "HOST", "PID", "STATE", "BEAT", "JOBS")
     rows = [
         (
-            w["owner"], w["runtime"], w["host"], str(w["pid"]), w["state"],
-            "-" if w["heartbeat_age_s"] is None else format_duration(w["heartbeat_age_s"]),
-            ",".join(f"{job['job_id']}.a{job['attempt']}" for job in w["jobs"]) or "-",
+            v.record.owner, v.record.runtime, v.record.host, str(v.record.pid), v.state,
+            "-" if v.heartbeat_age_s is None else format_duration(v.heartbeat_age_s),
+            ",".join(f"{token.job_id}.a{token.attempt}" for token in v.jobs) or "-",
         )
-        for w in workers
+        for v in views
     ]  # fmt: skip
     output.say(*output.columns([head, *rows], indent=""))
-
-
-def _sessions(the_app: App, found: Spool) -> Iterator[dict[str, Any]]:
-    """Every session that lives, or that died with jobs; stopped ones are history."""
-    from wf_cli.clock import iso
-    from wf_cli.spool import lease, scan, session
-    from wf_cli.spool.liveness import Observer, Verdict
-
-    observer = Observer(found, the_app.clock)
-    taken = [t for folder in ("claimed", "running") for t in scan.listing(found, folder)]
-    for owner in session.owners(found):
-        record = session.read(found, owner)
-        jobs = [{"job_id": t.job_id, "attempt": t.attempt} for t in taken if t.owner == owner]
-        path = lease.path_of(found, owner)
-        beating = path.exists()
-        if record is None or (not beating and not jobs):
-            continue
-        verdict = observer.verdict(owner)
-        state = {Verdict.DEAD: "gone", Verdict.EXPIRED: "stalled", Verdict.ABSENT: "gone"}.get(verdict, "alive")
-        if verdict is Verdict.UNKNOWN:
-            state = "unknown"
-        # For people only: nothing decides by a difference of two clocks.
-        age = max(0.0, the_app.clock.now_ms() / 1000 - path.stat().st_mtime) if beating else None
-        yield {
-            "owner": owner,
-            "runtime": record.runtime,
-            "roles": list(record.roles),
-            "host": record.host,
-            "pid": record.pid,
-            "state": "draining" if state == "alive" and record.state == "draining" else state,
-            "started_at": iso(record.started_ms),
-            "heartbeat_age_s": age,
-            "concurrency": record.concurrency,
-            "jobs": jobs,
-        }

@@ -10,9 +10,10 @@ from pathlib import Path
 from wf_cli.clock import Clock
 from wf_cli.config.model import Config
 from wf_cli.diagnosis.check import Check, error, ok, warn
-from wf_cli.spool import control, layout, lease, scan, session, verify
+from wf_cli.inspection.sessions import sessions
+from wf_cli.inspection.viewer import Viewer
+from wf_cli.spool import control, layout, scan, verify
 from wf_cli.spool.layout import Spool
-from wf_cli.spool.liveness import GONE, Observer, Verdict
 
 #: Bytes of free space below which jobs may fail soon, and below which they will.
 LOW_SPACE, NO_SPACE = 1024**3, 100 * 1024**2
@@ -71,23 +72,17 @@ def _findings(spool: Spool, clock: Clock) -> Iterator[Check]:
 
 def _workers(spool: Spool, clock: Clock) -> Iterator[Check]:
     """Which sessions live, whose jobs wait for a reaper, and which queued jobs nobody serves."""
-    observer = Observer(spool, clock)
-    taken = Counter(t.owner for folder in ("claimed", "running") for t in scan.listing(spool, folder))
-    states: Counter[str] = Counter()
-    served = set()
-    for owner in session.owners(spool):
-        if not lease.path_of(spool, owner).exists() and owner not in taken:
-            continue  # it has ended: history
-        verdict = observer.verdict(owner)
-        states["alive" if verdict is Verdict.ALIVE else "gone" if verdict in GONE else "unknown"] += 1
-        record = session.read(spool, owner)
-        if verdict not in GONE and record is not None:
-            served.add(record.runtime)
-        if verdict in GONE and owner in taken:
+    viewer = Viewer(spool, clock)
+    known = list(sessions(viewer))
+    taken = Counter(t.owner for folder in ("claimed", "running") for t in scan.listing(spool, folder) if t.owner)
+    for owner, count in sorted(taken.items()):
+        if viewer.is_gone(owner):
             remedy = "the next worker that looks ends these attempts; wf spool ls --status stalled"
-            yield warn("workers", f"{owner} is gone and has {taken[owner]} job(s)", remedy)
+            yield warn("workers", f"{owner} is gone and has {count} job(s)", remedy)
+    served = {view.record.runtime for view in known if not viewer.is_gone(view.record.owner)}
     waiting = Counter(token.pool.runtime for token in scan.listing(spool, "queued"))
     for runtime in sorted(waiting.keys() - served):
         remedy = f"wf worker --runtime {runtime} --watch"
         yield warn("workers", f"{waiting[runtime]} job(s) wait for {runtime}, which no worker serves", remedy)
+    states = Counter(view.state for view in known)
     yield ok("workers", ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none")

@@ -53,6 +53,9 @@ class SpoolQueue:
         # Names whose rename a thread of this process has tried. Its target holds the same owner for all of
         # them, so the second thread would take the first one's success for its own (invariant 1).
         self._tried: set[str] = set()
+        # Outcomes offered when the disk failed: maybe they stand. Offered again, the same bytes are known as ours,
+        # and a success is not taken for a late result of itself (invariant 5).
+        self._unsure: dict[tuple[str, int, str], tuple[Ending, Outcome]] = {}
         #: Whether each claim lists queued/ first. A worker with a watcher does that at its own pace (`rescan`).
         self.rescan_on_claim = True
 
@@ -144,23 +147,32 @@ class SpoolQueue:
         if token.attempt > 1:
             with contextlib.suppress(Temporary):  # damaged, and the fence busy: only some counts are in it
                 previous = attempt.standing_outcome(self.spool, token.job_id, token.attempt - 1)
-        offered = decide(
-            token,
-            ending,
-            by=by,
-            nonce=ids.nonce(),
-            now_ms=self._clock.now_ms(),
-            policy=self._policy(token),
-            previous=previous,
-            rng=self._rng,
-        )
+        key = (token.job_id, token.attempt, by)
+        unsure = self._unsure.pop(key, None)
+        if unsure is not None and unsure[0] == ending:
+            offered = unsure[1]
+        else:
+            offered = decide(
+                token,
+                ending,
+                by=by,
+                nonce=ids.nonce(),
+                now_ms=self._clock.now_ms(),
+                policy=self._policy(token),
+                previous=previous,
+                rng=self._rng,
+            )
         try:
-            with self.fence(token.job_id):
+            try:
+                with self.fence(token.job_id):
+                    published = attempt.publish_outcome(self.spool, offered)
+                    attempt.roll_forward(self.spool, token, published.outcome)
+            except Temporary:
+                # The fence stays busy: the outcome decides all the same, and any reaper moves the token later.
                 published = attempt.publish_outcome(self.spool, offered)
-                attempt.roll_forward(self.spool, token, published.outcome)
-        except Temporary:
-            # The fence stays busy: the outcome decides all the same, and any reaper moves the token later.
-            published = attempt.publish_outcome(self.spool, offered)
+        except OSError:
+            self._unsure[key] = (ending, offered)
+            raise
         if published.accepted:
             self._report.ended(token, offered)
         elif by == token.owner and ending.end in (End.SUCCEEDED, End.FAILED):

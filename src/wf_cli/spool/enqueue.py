@@ -124,7 +124,7 @@ def sweep(spool: Spool) -> list[Token]:
     """
     swept = []
     try:
-        names = fsio.names(spool.folder("tmp"))
+        names = sorted(fsio.names(spool.folder("tmp")))
     except FileNotFoundError as error:
         raise SpoolMissing(
             f"{spool.folder('tmp')} is gone", hint="somebody removed the spool while it was used"

@@ -1,0 +1,145 @@
+"""What the ACP client prints: one JSON object a line, for `acp_events` alone.
+
+::
+
+    {"type": "session", "id": .., "resumed": bool, "agent": "OpenCode 1.18.33"}      before any work
+    {"type": "note", "text": .., ...}                         for people
+    {"type": "tool", "id": .., "kind": .., "title": .., "status": "pending|in_progress|completed|failed"}
+    {"type": "text", "text": ..}
+    {"type": "permission", "what": "kind:title", "allowed": bool, "rule": .., "tool": id}
+    {"type": "question", "text": ..}                          declined
+    {"type": "retry", "message": .., "attempt": .., "wait_s": ..}
+    {"type": "usage", "tokens_in": .., "tokens_out": .., "cost_usd": .., "context": ..}
+    {"type": "alive", "what": ..}                             a sign of life and no more, at most one a second
+    {"type": "error", "source": "rpc|exit|spawn|choice|protocol|version|retry", "message": .., ...}
+    {"type": "cancelled", "clean": bool}                      after SIGTERM
+    {"type": "result", "stop_reason": .., "text": ..}
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+#: Characters of one text that are printed; longer ones are cut at a blank.
+TEXT_LIMIT = 2000
+#: Lines of garbage and of the library's complaints that are passed on.
+NOTES = 20
+#: Seconds between two signs of life.
+LIFE_PAUSE = 1.0
+
+
+def emit(kind: str, **facts: Any) -> None:
+    """One line. Facts that are None are left out."""
+    said = {key: value for key, value in facts.items() if value is not None}
+    sys.stdout.write(json.dumps({"type": kind, **said}) + "\n")
+    sys.stdout.flush()
+
+
+def cut(text: str, limit: int = TEXT_LIMIT) -> str:
+    """At most ``limit`` characters. Cut at a blank: half of a secret would not be recognised as one."""
+    if len(text) <= limit:
+        return text
+    head = text[: limit + 1]
+    blank = max(head.rfind(" "), head.rfind("\n"))
+    return head[:blank] + " …" if blank > 0 else "…"
+
+
+class Reporter:
+    """Prints; knows what would be too much."""
+
+    def __init__(self, write: Callable[..., None] = emit, now: Callable[[], float] = time.monotonic):
+        self._write = write
+        self._now = now
+        self._life = float("-inf")
+        self._notes = 0
+        #: Anything the agent did in this turn moves it.
+        self.progress = 0
+        #: Nothing is printed before the session is there: the startup clock runs until then.
+        self.open = False
+
+    def say(self, kind: str, **facts: Any) -> None:
+        """A line that matters."""
+        self._life = self._now()
+        self._write(kind, **facts)
+
+    def note(self, text: str, **facts: Any) -> None:
+        """For people, on stderr while nothing may be printed; only the first few."""
+        self._notes += 1
+        if self._notes > NOTES:
+            return
+        if self.open:
+            self.say("note", text=cut(text, 500), **facts)
+
+    def alive(self, what: str) -> None:
+        """The agent said something."""
+        if self.open and self._now() - self._life >= LIFE_PAUSE:
+            self.say("alive", what=what)
+
+    def listen_to_logging(self) -> None:
+        """The library logs tracebacks with whole messages in them; a line of each is enough."""
+        reporter = self
+
+        class Handler(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                reporter.note(f"{record.name}: {record.getMessage()}")
+
+        logging.basicConfig(level=logging.WARNING, handlers=[Handler()], force=True)
+
+
+class Words:
+    """An agent's text comes in pieces of words; lines of it are passed on whole words at a time."""
+
+    def __init__(self, say: Callable[[str], None]):
+        self._say = say
+        self._held = ""
+        self._message: str | None = None
+        self._last: list[str] = []
+        self._length = 0
+
+    def add(self, piece: str, message: str | None = None) -> None:
+        """A piece of message ``message`` (None where the agent does not number them)."""
+        if message != self._message:
+            self.end()
+            self._message = message
+        self._held += piece
+        if self._length < TEXT_LIMIT:
+            self._last.append(piece)
+            self._length += len(piece)
+        while len(self._held) > TEXT_LIMIT:
+            self.flush(force=True)
+
+    def flush(self, *, force: bool = False) -> None:
+        """What ends at a blank. A word waits for its end: a secret in two halves could not be redacted."""
+        end = max(self._held.rfind(" "), self._held.rfind("\n")) + 1
+        if end == 0 and force and len(self._held) > 4 * TEXT_LIMIT:
+            end = len(self._held)
+        elif end == 0:
+            return
+        self._put(end)
+
+    def end(self) -> None:
+        """The message is complete: a tool comes, another message, or the end."""
+        self._put(len(self._held))
+        self._message = None
+        self._last_done = True
+
+    def start_over(self) -> None:
+        """A tool was called: what was said before is not the closing word."""
+        self.end()
+        self._last.clear()
+        self._length = 0
+
+    @property
+    def summary(self) -> str:
+        """The agent's last message, from its beginning."""
+        return cut("".join(self._last))
+
+    def _put(self, end: int) -> None:
+        text, self._held = self._held[:end], self._held[end:]
+        if text.strip():
+            self._say(text)

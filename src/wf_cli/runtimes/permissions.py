@@ -1,0 +1,86 @@
+"""What an agent may do without a person: ``permissions`` of wf.config, asked for each permission request.
+
+A rule is a pattern of `fnmatch` (case counts, ``*`` crosses blanks and slashes) for ``kind:title`` of the
+requested tool call, such as ``execute:git push*``. A denial wins over a permission, and both over the
+default. The title is what the agent says about itself: a policy keeps an honest agent in its lane, it is no
+sandbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Literal, NamedTuple
+
+#: ToolKind of the protocol (agentclientprotocol.com/protocol/tool-calls).
+KINDS = ("read", "edit", "delete", "move", "search", "execute", "think", "fetch", "switch_mode", "other")
+
+
+class Decision(NamedTuple):
+    """An answer, and the rule that gave it (``default`` where none did)."""
+
+    allowed: bool
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """A policy. Without any rule everything is allowed: whoever starts an agent wants the work done."""
+
+    default: Literal["allow", "deny"] = "allow"
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+    @property
+    def restricts(self) -> bool:
+        """Whether anything could be denied at all."""
+        return self.default == "deny" or bool(self.deny)
+
+    def decide(self, kind: str | None, title: str | None) -> Decision:
+        """Whether a tool call of ``kind`` called ``title`` may go on. An unknown kind is ``other``."""
+        what = f"{kind if kind in KINDS else 'other'}:{title or ''}"
+        for allowed, rules in ((False, self.deny), (True, self.allow)):
+            rule = next((rule for rule in rules if fnmatchcase(what, rule)), None)
+            if rule is not None:
+                return Decision(allowed, rule)
+        return Decision(self.default == "allow", "default")
+
+    def to_json(self) -> dict[str, Any]:
+        return {"default": self.default, "allow": list(self.allow), "deny": list(self.deny)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Permissions:
+        default: Literal["allow", "deny"] = "deny" if value.get("default") == "deny" else "allow"
+        return cls(default, tuple(value.get("allow", ())), tuple(value.get("deny", ())))
+
+
+#: Our kinds and OpenCode's names of permissions.
+_OPENCODE: Mapping[str, tuple[str, ...]] = {
+    "read": ("read",),
+    "edit": ("edit",),
+    "delete": ("edit",),
+    "move": ("edit",),
+    "search": ("grep", "glob", "list"),
+    "execute": ("bash",),
+    "fetch": ("webfetch", "websearch"),
+}
+
+
+def opencode_rules(policy: Permissions) -> dict[str, Any]:
+    """``policy`` as rules for OpenCode, which asks for next to nothing by itself (RUNTIMES.md 1.10).
+
+    Laid over the project's own rules, where the last match counts, these only tighten: each denial is one for
+    OpenCode too (which looks at every command of a shell line), and a denying default makes it ask for all
+    that is not denied, so that the allowed patterns decide. The names are written as patterns (``?ash`` for
+    ``bash``) because a key that the project's file has as well would replace its rules.
+    """
+    rules: dict[str, Any] = {"?*": "ask"} if policy.default == "deny" else {}
+    for rule in policy.deny:
+        kind, colon, title = rule.partition(":")
+        names = _OPENCODE.get(kind) if colon else None
+        if names is None:  # of no kind that OpenCode knows: for every tool, as it stands behind the colon
+            names, title = ("*",), title if colon and kind in (*KINDS, "*") else rule
+        for name in names:
+            rules.setdefault("?" + name[1:] if name != "*" else "*?", {})[title or "*"] = "deny"
+    return rules
