@@ -118,7 +118,6 @@ def recover(spool: Spool, clock: Clock, *, by: str = "rescuer-box-1") -> SpoolQu
     enqueue.sweep(spool)
     queue = spool_queue(spool, clock)
     observer = liveness.Observer(spool, clock)
-    observer.look()
     queue.reap(lambda owner: observer.verdict(owner) in liveness.GONE, by=by)
     return queue
 

@@ -37,6 +37,7 @@ CODES: dict[str, ErrorClass] = {
     "usage_limit": ErrorClass.PARKED,
     "auth": ErrorClass.PARKED,
     "disk_full": ErrorClass.HOST,
+    "disk_error": ErrorClass.HOST,
     "spawn_failed": ErrorClass.HOST,
     "runtime_missing": ErrorClass.HOST,
     "invalid_spec": ErrorClass.PERMANENT,

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.config.model import Config
 from wf_cli.diagnosis.check import Check, error, ok, warn
 from wf_cli.inspection.sessions import sessions
 from wf_cli.inspection.viewer import Viewer
-from wf_cli.spool import control, layout, scan, verify
+from wf_cli.spool import control, layout, scan, session, verify
 from wf_cli.spool.layout import Spool
 
 #: Bytes of free space below which jobs may fail soon, and below which they will.
@@ -31,6 +32,7 @@ def look(root: Path, config: Config, clock: Clock) -> Iterator[Check]:
     yield from _workers(spool, clock)
     stops = control.Requests(spool, clock).stops()
     yield from (warn("claims", stop.text(), "wf resume") for stop in stops)
+    yield from _drains(spool)
 
 
 def space(root: Path) -> Check:
@@ -68,6 +70,15 @@ def _findings(spool: Spool, clock: Clock) -> Iterator[Check]:
     yield make(
         "spool-files", f"{text}; the first: {found[0].path}", "wf spool verify; with --fix it repairs what is safe"
     )
+
+
+def _drains(spool: Spool) -> Iterator[Check]:
+    """Standing requests to leave: a worker that starts under one leaves at once."""
+    drains = {name[6:-5] for name in fsio.names(spool.folder("control")) if name.startswith("drain.")}
+    for name in sorted(drains - set(session.owners(spool))):  # one session's own request ends with it
+        yield warn(
+            "claims", f"workers of {name} were asked to drain: they leave at once", f"wf worker undrain {name}"
+        )
 
 
 def _workers(spool: Spool, clock: Clock) -> Iterator[Check]:

@@ -62,8 +62,6 @@ class Viewer:
         """Forget what may have changed."""
         self._verdicts.clear()
         self._ends.clear()
-        if self._observer is not None:
-            self._observer.look()
 
     def verdict(self, owner: str) -> Verdict:
         """What is known of a session."""

@@ -92,12 +92,13 @@ class Reporter:
 
 
 class Words:
-    """An agent's text comes in pieces of words; lines of it are passed on whole words at a time."""
+    """An agent's text comes in pieces, not of whole words; it is passed on in whole words."""
 
     def __init__(self, say: Callable[[str], None]):
         self._say = say
         self._held = ""
         self._message: str | None = None
+        self._ended = False
         self._last: list[str] = []
         self._length = 0
 
@@ -106,37 +107,32 @@ class Words:
         if message != self._message:
             self.end()
             self._message = message
-        self._held += piece
-        if self._length < TEXT_LIMIT:
+        if self._ended:
+            self._ended = False
+            self._last.clear()
+            self._length = 0
+        if self._length <= TEXT_LIMIT:
             self._last.append(piece)
             self._length += len(piece)
-        while len(self._held) > TEXT_LIMIT:
-            self.flush(force=True)
+        self._held += piece
+        if len(self._held) > TEXT_LIMIT:
+            self.flush()
 
-    def flush(self, *, force: bool = False) -> None:
-        """What ends at a blank. A word waits for its end: a secret in two halves could not be redacted."""
+    def flush(self) -> None:
+        """Pass on what is complete. A word waits for its end: half of a secret could not be redacted."""
         end = max(self._held.rfind(" "), self._held.rfind("\n")) + 1
-        if end == 0 and force and len(self._held) > 4 * TEXT_LIMIT:
-            end = len(self._held)
-        elif end == 0:
-            return
+        if end == 0 and len(self._held) > 8 * TEXT_LIMIT:
+            end = len(self._held)  # no word
         self._put(end)
 
     def end(self) -> None:
-        """The message is complete: a tool comes, another message, or the end."""
+        """The message is complete: a tool comes, or another message, or the end."""
         self._put(len(self._held))
-        self._message = None
-        self._last_done = True
-
-    def start_over(self) -> None:
-        """A tool was called: what was said before is not the closing word."""
-        self.end()
-        self._last.clear()
-        self._length = 0
+        self._ended = True
 
     @property
     def summary(self) -> str:
-        """The agent's last message, from its beginning."""
+        """The last message, from its beginning."""
         return cut("".join(self._last))
 
     def _put(self, end: int) -> None:

@@ -120,9 +120,11 @@ def _to_queued(spool: Spool, staged: str, token: Token) -> None:
 def sweep(spool: Spool) -> list[Token]:
     """Carry every staged enqueue forward; the tokens admitted. Safe beside their enqueuers and other sweepers.
 
-    What does not parse or does not belong to its name is left for `wf spool verify`.
+    What does not parse or does not belong to its name is left for `wf spool verify`. Raises the first OSError
+    once all files were tried.
     """
     swept = []
+    trouble: OSError | None = None
     try:
         names = sorted(fsio.names(spool.folder("tmp")))
     except FileNotFoundError as error:
@@ -141,6 +143,9 @@ def sweep(spool: Spool) -> list[Token]:
         except FileNotFoundError:
             continue  # RACE: its enqueuer, or another sweeper, was faster
         except (ContractError, ValueError):
+            continue
+        except OSError as error:
+            trouble = trouble or error
             continue
         if spec.job_id != token.job_id or spec.nonce != nonce:
             continue
@@ -161,6 +166,8 @@ def sweep(spool: Spool) -> list[Token]:
         except (ContractError, Refused):
             continue
         except OSError as error:
-            if error.errno != errno.EIO:
-                raise
+            # One file that another user keeps from us, say, must not strand those behind it.
+            trouble = trouble or error
+    if trouble is not None:
+        raise trouble
     return swept

@@ -33,14 +33,25 @@ class Verdict(StrEnum):
 GONE = frozenset({Verdict.DEAD, Verdict.EXPIRED, Verdict.ABSENT})
 
 
+#: Share of a lease's duration: a longer gap between two looks at it starts the watch again.
+GAP_SHARE = 0.5
+#: Seconds: a gap shorter than this is an ordinary delay, however short the lease.
+SHORTEST_GAP = 0.5
+
+
 @dataclass(slots=True)
 class _Watch:
     seen: tuple[object, ...]
     since: float
+    looked: float
 
 
 class Observer:
-    """Watches leases over time. A fresh one knows only what can be proven. Not thread-safe."""
+    """Watches leases over time. A fresh one knows only what can be proven. Not thread-safe.
+
+    To see a lease expire, look more often than every half of its duration: a longer gap between two looks
+    means that the observer itself was suspended or stopped, and then the watch starts again.
+    """
 
     def __init__(self, spool: Spool, clock: Clock, default_seconds: float | None = None):
         self._spool = spool
@@ -48,15 +59,6 @@ class Observer:
         self._default = default_seconds or lease.DEFAULT_SECONDS.get(spool.version.topology, 180.0)
         self._shared = spool.version.topology != "local"
         self._watches: dict[str, _Watch] = {}
-        self._last_look = clock.monotonic()
-        self._gap = 2 * self._default / 3
-
-    def look(self) -> None:
-        """Call before a round of `verdict`. After a gap in looking (suspended, stopped) all watching restarts."""
-        now = self._clock.monotonic()
-        if now - self._last_look > self._gap:
-            self._watches.clear()
-        self._last_look = now
 
     def verdict(self, owner: str) -> Verdict:
         """What is known of ``owner`` now."""
@@ -68,15 +70,18 @@ class Observer:
         if seen is None:
             self._watches.pop(owner, None)  # could not read: the watch starts again
             return Verdict.UNKNOWN
-        watch = self._watches.get(owner)
         now = self._clock.monotonic()
+        watch = self._watches.get(owner)
+        if watch is not None and now - watch.looked > max(seconds * GAP_SHARE, SHORTEST_GAP):
+            watch = None
         if watch is None or watch.seen != seen:
             first = watch is None
-            self._watches[owner] = _Watch(seen, now)
+            self._watches[owner] = _Watch(seen, now, now)
             if seen == ():
                 return Verdict.UNKNOWN if self._shared else Verdict.ABSENT
             on_host = record is not None and record.on_this_host
             return Verdict.ALIVE if on_host or not first else Verdict.UNKNOWN
+        watch.looked = now
         unchanged = now - watch.since
         if seen == ():
             return Verdict.ABSENT if not self._shared or unchanged >= seconds else Verdict.UNKNOWN

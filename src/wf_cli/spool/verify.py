@@ -324,11 +324,14 @@ def _relative(spool: Spool, path: Path) -> str:
 
 
 def token_is_valid(spool: Spool, token: Token, folder: str) -> Spec:
-    """The spec a token holds, checked against its name; ContractError with the reason otherwise."""
+    """The spec a token holds, checked against its name; ContractError with the reason otherwise.
+
+    OSError when the disk does not tell (FileNotFoundError when the token moved): that says nothing about the job.
+    """
     path = spool.path(folder, token.name)
     try:
         spec = records.parse_spec(fsio.read_regular(path, records.RECORD_LIMIT), path)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         raise ContractError(f"{path}: {error}", code="invalid_spec") from error
     if spec.job_id != token.job_id or spec.role != token.pool.role:
         raise ContractError(f"{path} holds the spec of {spec.job_id} for {spec.role}", code="invalid_spec")

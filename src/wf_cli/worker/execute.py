@@ -101,6 +101,10 @@ class Execution:
         except ContractError as error:
             self._queue.quarantine(self.token, Failure("invalid_spec", error.message), by=self._owner)
             return None
+        except FileNotFoundError:
+            return None  # RACE: an operator's cancel, or a reaper, took it
+        except OSError as error:
+            return ending_of(Failure("disk_error", f"cannot read the job: {error}"))
         ending = self._open(spec)
         if ending is not None or not self._queue.holds(self.token):
             return ending

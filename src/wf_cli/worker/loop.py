@@ -179,7 +179,7 @@ class Worker:
         duties: list[tuple[str, float, Callable[[], object]]] = [
             ("pin", self._rescan_every, self._queue.spool.assert_same),
             ("sweep", SWEEP_EVERY, lambda: enqueue.sweep(self._queue.spool)),
-            ("reap", REAP_EVERY, self._reap),
+            ("reap", min(REAP_EVERY, self._settings.lease_seconds / 6), self._reap),
             ("bury", BURY_EVERY, self._reaper.bury),
             ("reconcile", RECONCILE_EVERY, lambda: self._equipment.reconcile(None)),
             ("audit", SWEEP_EVERY, self._audit),

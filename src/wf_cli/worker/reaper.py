@@ -27,7 +27,6 @@ class Reaper:
 
     def round(self) -> list[Reaped]:
         """End what can be proven gone, or has been seen silent for its whole lease."""
-        self._observer.look()
         verdicts: dict[str, bool] = {}
 
         def gone(owner: str) -> bool:
@@ -42,7 +41,6 @@ class Reaper:
 
     def bury(self) -> None:
         """Remove the leases of dead sessions that have no tokens any more. Housekeeping, seldom."""
-        self._observer.look()
         busy = {p.token.owner for p in self._queue.placed({Status.CLAIMED, Status.RUNNING})}
         for owner in session.owners(self._queue.spool):
             if owner == self._me or owner in busy:

@@ -192,10 +192,13 @@ def test_the_spools_state_is_told(root: Path) -> None:
     queue.enqueue(request("b"))
     claim_one(queue, "w-box-1", POOL)
     control.request(spool, "pause", SystemClock(), reason="lunch")
+    control.request(spool, "drain.opencode", SystemClock())
     (spool.root / "queued" / "stranger").touch()
     found = [check for check in look(root) if check.status is not Level.OK]
     texts = {check.name: check.detail for check in found}
-    assert "lunch" in texts["claims"]
+    stops = [check.detail for check in found if check.name == "claims"]
+    assert "lunch" in stops[0]
+    assert "opencode were asked to drain" in stops[1]
     assert "1 foreign_file; the first: queued/stranger" in texts["spool-files"]
     workers = [check.detail for check in found if check.name == "workers"]
     assert any("w-box-1 is gone and has 1 job(s)" in text for text in workers)

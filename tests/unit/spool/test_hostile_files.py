@@ -150,7 +150,6 @@ def everything_a_session_does(spool: Spool, clock: FakeClock) -> SpoolQueue:
     verify.repair(spool)
     enqueue.sweep(spool)
     observer = liveness.Observer(spool, clock)
-    observer.look()
     for owner in session.owners(spool):
         observer.verdict(owner)
     for stop in control.Requests(spool, clock).stops():

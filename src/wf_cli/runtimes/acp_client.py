@@ -1,0 +1,220 @@
+"""The process between the worker and an ACP agent: ``python -m wf_cli.runtimes.acp_client``.
+
+To the launcher this is the agent. It reads one job (`acp_turn.Job`, JSON) from stdin, starts the real agent,
+speaks the Agent Client Protocol with it (agentclientprotocol.com, version 1), and prints lines of our own
+(`acp_report`). So the worker's clocks, its transcript and its ways to end a tree are the same for every
+runtime, and asyncio stays in here.
+
+Guarantees:
+
+- nothing is printed before the session is there, so that the startup clock covers all of the opening;
+- the last line is a result, an error or a cancellation; an agent that ends without an answer is an error;
+- SIGTERM cancels the turn (``session/cancel``): the agent ends what it runs, and the session can be resumed;
+- this process ends by itself after its last line, and within the grace after SIGTERM. What the agent leaves
+  running is the launcher's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from typing import Any, cast
+
+import acp
+from acp.core import ClientSideConnection
+from pydantic import ValidationError
+
+from wf_cli import proc
+from wf_cli.runtimes.acp_report import Reporter
+from wf_cli.runtimes.acp_session import Conversation
+from wf_cli.runtimes.acp_transport import LineTransport
+from wf_cli.runtimes.acp_turn import Job, Turn, Unusable
+from wf_cli.runtimes.opencode_server import OpencodeServer
+
+#: Seconds for an agent to end by itself once its stdin is closed; then for SIGTERM.
+CLOSE_LIMIT = 2.0
+TERM_LIMIT = 1.0
+#: The part of the grace in which a cancelled turn may end by itself.
+CANCEL_SHARE = 0.7
+#: Seconds in which the last words of a dead agent are read.
+_LAST_WORDS = 0.5
+_LOOK = 0.05
+
+
+class Client:
+    """One job."""
+
+    def __init__(self, job: Job, report: Reporter):
+        self._job = job
+        self._report = report
+        self._stop = asyncio.Event()
+        self._server = OpencodeServer.make(os.environ) if job.opencode else None
+        self._process: Process | None = None
+        self._turn: Turn | None = None
+
+    async def run(self) -> int:
+        """From the start of the agent to its end; the exit code."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop.set)
+        try:
+            process = await self._spawn()
+        except OSError as error:
+            self._error("spawn", f"{self._job.command[0]}: {error}", missing=isinstance(error, FileNotFoundError))
+            return 1
+        self._process = process
+        talk = Conversation(self._report, self._job.permissions)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        transport = LineTransport(
+            process.stdout,
+            process.stdin,
+            on_message=lambda: self._report.alive("message"),
+            on_noise=lambda line: self._report.note(f"no message: {line}"),
+            answer=talk.outside,
+        )
+        # The handlers are those of the protocol, see `acp_session`. Elicitation is still "unstable".
+        agent = acp.connect_to_agent(cast(acp.Client, talk), transport, use_unstable_protocol=True)
+        self._turn = Turn(agent, talk, self._report, self._job)
+        work = asyncio.create_task(self._work(self._turn, talk))
+        stop = asyncio.create_task(self._stop.wait())
+        gone = asyncio.create_task(self._gone(process))
+        await asyncio.wait({work, stop, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if self._stop.is_set() and not work.done():
+            return await self._cancel(self._turn, work)
+        if gone.done() and not work.done():  # its pipe may be held open by what it started
+            await asyncio.wait({work}, timeout=_LAST_WORDS)
+        if not work.done():
+            self._ended_early(process)
+            return 1
+        code = work.result()
+        await self._close(process, agent)
+        return code
+
+    async def _spawn(self) -> Process:
+        environment = dict(os.environ)
+        command = [*self._job.command]
+        if self._server is not None:
+            command += self._server.arguments
+            environment |= self._server.environment
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=PIPE,
+            stdout=PIPE,  # stderr is ours, and goes to the transcript
+            cwd=self._job.cwd,
+            env=environment,
+            preexec_fn=proc.die_with_parent,
+        )
+
+    async def _work(self, turn: Turn, talk: Conversation) -> int:
+        """The turn and its last line. Errors of the agent become that line; others are bugs and go on."""
+        try:
+            await turn.open()
+            if self._server is not None:
+                await self._server.begin(turn.session_id or "", resumed=turn.resumed)
+            response = await self._prompt(turn)
+        except acp.RequestError as error:
+            talk.end()
+            await self._tell_usage()
+            facts = await self._server.last_error() if self._server is not None and turn.prompting else None
+            if not self._stop.is_set():
+                self._error("rpc", str(error), code=error.code, data=error.data, provider=facts)
+            return 1
+        except ValidationError as error:
+            talk.end()
+            self._error("protocol", f"an answer to {turn.stage} that is none: {error.errors()[:1]}")
+            return 1
+        except Unusable as error:
+            self._error(error.source, str(error), **error.facts)
+            return 1
+        except ConnectionError:
+            await asyncio.wait({asyncio.create_task(self._gone(self._process))}, timeout=_LAST_WORDS)
+            talk.end()
+            self._ended_early(self._process)
+            return 1
+        text = talk.end()
+        if self._server is None:
+            talk.tell_usage(response)
+        await self._tell_usage()
+        self._report.say("result", stop_reason=response.stop_reason, text=text)
+        return 0
+
+    async def _prompt(self, turn: Turn) -> acp.PromptResponse:
+        """The turn, unless its provider is tried again and again without a prospect."""
+        prompt = asyncio.create_task(turn.prompt())
+        if self._server is None:
+            return await prompt
+        watch = asyncio.create_task(self._server.watch(self._report))
+        await asyncio.wait({prompt, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if prompt.done():
+            watch.cancel()
+            return prompt.result()
+        hopeless = watch.result()
+        await turn.cancel()
+        await asyncio.wait({prompt}, timeout=CLOSE_LIMIT)
+        prompt.cancel()
+        raise Unusable("retry", hopeless.message, attempt=hopeless.attempt, retry_after_s=hopeless.wait_s)
+
+    async def _tell_usage(self) -> None:
+        usage = await self._server.usage() if self._server is not None else None
+        if usage:
+            self._report.say("usage", **usage)
+
+    async def _cancel(self, turn: Turn, work: asyncio.Task[int]) -> int:
+        clean = False
+        if turn.prompting:
+            cancelling = asyncio.create_task(turn.cancel())  # an agent that does not read holds it up
+            await asyncio.wait({work}, timeout=self._job.grace_s * CANCEL_SHARE)
+            cancelling.cancel()
+            clean = work.done() and not work.cancelled() and work.exception() is None
+        self._report.say("cancelled", clean=clean)
+        return 1
+
+    async def _close(self, process: Process, agent: ClientSideConnection) -> None:
+        """End the agent, politely first. A second request to stop ends the politeness."""
+        assert process.stdin is not None
+        process.stdin.close()
+        for limit, number in ((CLOSE_LIMIT, signal.SIGTERM), (TERM_LIMIT, signal.SIGKILL)):
+            gone = asyncio.create_task(self._gone(process))
+            stop = asyncio.create_task(self._stop.wait())
+            await asyncio.wait({gone, stop}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            if gone.done() or stop.done():
+                return
+            process.send_signal(number)
+
+    async def _gone(self, process: Process | None) -> None:
+        # Not `wait`, which in some versions of Python also waits for the ends of the pipes.
+        while process is not None and process.returncode is None:
+            await asyncio.sleep(_LOOK)
+
+    def _ended_early(self, process: Process | None) -> None:
+        code = process.returncode if process is not None else None
+        stage = self._turn.stage if self._turn is not None else "start"
+        how = "closed its stdout" if code is None else f"ended with exit code {code}" if code >= 0 else "was killed"
+        self._error("exit", f"the agent {how} before it answered {stage}", exit_code=code)
+
+    def _error(self, source: str, message: str, **facts: Any) -> None:
+        stage = self._turn.stage if self._turn is not None else None
+        self._report.open = True
+        self._report.say("error", source=source, message=message[:2000], stage=stage, **facts)
+
+
+def main() -> None:
+    """Run the job on stdin."""
+    job = Job.from_json(json.load(sys.stdin))
+    report = Reporter()
+    report.listen_to_logging()
+
+    async def run() -> None:
+        code = await Client(job, report).run()
+        sys.stdout.flush()
+        # At once: tasks, threads and pipes that are still there must not hold up the end.
+        os._exit(code)
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main()
