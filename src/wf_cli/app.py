@@ -188,6 +188,7 @@ class App:
         """A worker of ``runtime``, ready to run. ConfigError for a runtime that is not configured."""
         from wf_cli.runtimes import registry
         from wf_cli.runtimes.base import Limits, RuntimeSettings
+        from wf_cli.runtimes.permissions import Permissions
         from wf_cli.steps import PlanSteps
         from wf_cli.worker.loop import Worker
         from wf_cli.worker.settings import Equipment, RoleSettings, WorkerSettings
@@ -198,6 +199,7 @@ class App:
                 f"there is no runtime {runtime!r}",
                 hint=f"configured are {', '.join(sorted(self.config.runtimes))}; add it under runtimes: in wf.config",
             )
+        permissions = configured.permissions or self.config.permissions
         adapter = registry.make(
             RuntimeSettings(
                 name=configured.name,
@@ -205,6 +207,8 @@ class App:
                 command=tuple(configured.command),
                 argv=tuple(configured.argv),
                 options=configured.options,
+                protocol=configured.protocol or "auto",
+                permissions=Permissions(permissions.default, permissions.allow, permissions.deny),
             )
         )
         owner = ids.owner_id(name or runtime)

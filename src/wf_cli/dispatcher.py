@@ -29,6 +29,8 @@ from wf_cli.workflow.snapshot import Snapshot
 _OPEN_PHASES = frozenset({phases.CODING, phases.AWAITING_REVIEW, phases.REVIEWING, phases.FIXING})
 #: The step that works inside a phase, and how much it has raised the iteration.
 _INSIDE = {phases.CODING: ("code", 0), phases.REVIEWING: ("review", 0), phases.FIXING: ("fix", 1)}
+#: No job id has a dot, so this is nobody's fence.
+_LOCK = "all.dispatch"
 #: Seconds to wait for another reconcile on this host; it does the same, so skipping ours costs nothing.
 _LOCK_TIMEOUT = 2.0
 
@@ -91,7 +93,7 @@ class Dispatcher:
         """
         out = Reconciled()
         try:
-            with self._queue.spool.lock("dispatch", timeout=_LOCK_TIMEOUT):
+            with self._queue.spool.lock(_LOCK, timeout=_LOCK_TIMEOUT):
                 self._reconcile(epic, list(also), out)
         except Temporary:
             pass
@@ -219,18 +221,17 @@ class Dispatcher:
         occupied = set()
         for plan in plans.all_plans(self._project):
             mine = jobs.get(plan.id, [])
-            # A dead job frees the checkout for other plans; its plan waits for a person.
-            begun = not mine and epics.phase_of(plan) in _OPEN_PHASES and self._driven(plan)
-            if begun or any(p.status in LIVE for p in mine):
+            live = any(p.status in LIVE for p in mine)
+            if live or (epics.phase_of(plan) in _OPEN_PHASES and self._driven(plan) and not _died(plan, mine)):
                 occupied.add(plan.id)
         return occupied
 
     def _driven(self, plan: Plan) -> bool:
         """Whether jobs work on this plan: a person's own plan in coding does not keep an epic waiting."""
-        state = plans.read_state(plan)
-        if state is None or state.epic_id is None:
-            return False
         try:
+            state = plans.read_state(plan)
+            if state is None or state.epic_id is None:
+                return False
             epic = epics.find(self._project, state.epic_id)
             return epics.orchestration(epics.load_state(epic)).get("status") == epics.RUNNING
         except WfError:
@@ -265,6 +266,21 @@ def _is_due(job_id: str, command: str | None, now: Snapshot) -> bool:
         return (target.command, target.iteration) == (command, now.iteration)
     inside, raised = _INSIDE.get(now.phase, ("", 0))
     return (target.command, target.iteration + raised) == (inside, now.iteration)
+
+
+def _died(plan: Plan, mine: list[Placed]) -> bool:
+    """Whether the plan's present step is a dead letter: it waits for a person, and others may use the checkout."""
+    state = plans.read_state(plan)
+    if state is None:
+        return False
+    for placed in mine:
+        target = target_of(placed.token.job_id)
+        if placed.status is Status.FAILED and target is not None:
+            # Inside a fix the plan's iteration is one above that of the job.
+            inside = state.phase in (phases.FIXING, phases.AWAITING_REVIEW) and target.command == "fix"
+            if target.iteration == state.iteration - inside:
+                return True
+    return False
 
 
 def _by_plan(placed: list[Placed]) -> dict[str, list[Placed]]:

@@ -56,12 +56,18 @@ def is_distributed(root: Path, environ: Mapping[str, str]) -> bool:
 def job_role(environ: Mapping[str, str]) -> str | None:
     """The role of the job that this process acts for; None for a person or an agent outside any job.
 
-    StaleAttempt for a token without a role: no worker makes such an environment.
+    Of a plan's job the token itself says it; ``WF_ROLE`` is believed for jobs outside plans only.
+    StaleAttempt for anything that no worker makes.
     """
-    if not environ.get("WF_JOB_TOKEN"):
+    mark = environ.get("WF_JOB_TOKEN")
+    if not mark:
         return None
-    if not environ.get("WF_ROLE"):
-        raise StaleAttempt(
-            "WF_JOB_TOKEN is set, and WF_ROLE is not", hint="unset it, or let a worker start the agent"
-        )
-    return environ["WF_ROLE"]
+    from wf_cli.contract.identity import target_of
+    from wf_cli.contract.token import parse_mark
+
+    parsed = parse_mark(mark)
+    target = target_of(parsed[0]) if parsed is not None else None
+    role = target.role if target is not None else environ.get("WF_ROLE")
+    if parsed is None or not role:
+        raise StaleAttempt("WF_JOB_TOKEN is not a job's token", hint="unset it, or let a worker start the agent")
+    return role

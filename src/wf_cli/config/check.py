@@ -155,6 +155,11 @@ def _runtimes(tree: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem((*path, "argv"), f"belongs to the command adapter; expected: command: [...] for {adapter}")
         elif adapter in ("command", "scripted") and "command" in entry:
             yield Problem((*path, "command"), f"the adapter {adapter} takes no command; expected: argv with command")
+        elif adapter == "acp" and "command" not in entry:
+            yield Problem((*path, "command"), "is missing, there is no agent; expected: command: [program, ...]")
+        if "protocol" in entry and adapter not in model.TWO_PROTOCOLS:
+            two = " and ".join(model.TWO_PROTOCOLS)
+            yield Problem((*path, "protocol"), f"the adapter {adapter} has no choice of one; expected: {two} only")
 
 
 def _routing(tree: Mapping[str, Any]) -> Iterator[Problem]:

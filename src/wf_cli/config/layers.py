@@ -88,6 +88,7 @@ def build(tree: Mapping[str, Any]) -> Config:
     base = Config()
     spool = model.Spool(**tree.get("spool", {}))
     retry, timeouts = _retry(tree, base.retry), _timeouts(tree, base.timeouts)
+    permissions = _permissions(tree.get("permissions", {}), base.permissions)
     lease = tree.get("lease", {}).get("duration")
     return Config(
         version=tree.get("version", base.version),
@@ -104,7 +105,8 @@ def build(tree: Mapping[str, Any]) -> Config:
             )
             for role, entry in tree.get("routing", {}).items()
         },
-        runtimes={name: _runtime(name, entry) for name, entry in tree.get("runtimes", {}).items()},
+        runtimes={name: _runtime(name, entry, permissions) for name, entry in tree.get("runtimes", {}).items()},
+        permissions=permissions,
         notify=tuple(Notify(tuple(entry["on"]), tuple(entry["run"])) for entry in tree.get("notify", ())),
     )
 
@@ -128,7 +130,15 @@ def _timeouts(tree: Mapping[str, Any], base: Timeouts) -> Timeouts:
     return replace(base, **{f"{key}_s": parse_duration(value) for key, value in tree.get("timeouts", {}).items()})
 
 
-def _runtime(name: str, entry: Mapping[str, Any]) -> Runtime:
+def _permissions(given: Mapping[str, Any], base: model.Permissions) -> model.Permissions:
+    return model.Permissions(
+        default=given.get("default", base.default),
+        allow=tuple(given.get("allow", base.allow)),
+        deny=tuple(given.get("deny", base.deny)),
+    )
+
+
+def _runtime(name: str, entry: Mapping[str, Any], permissions: model.Permissions) -> Runtime:
     adapter = entry.get("adapter", name)
     return Runtime(
         name=name,
@@ -136,6 +146,8 @@ def _runtime(name: str, entry: Mapping[str, Any]) -> Runtime:
         command=tuple(entry.get("command", model.PROGRAMS.get(adapter, ()))),
         argv=tuple(entry.get("argv", ())),
         options=dict(entry.get("options", {})),
+        protocol=entry.get("protocol"),
+        permissions=_permissions(entry["permissions"], permissions) if "permissions" in entry else None,
     )
 
 
@@ -159,6 +171,12 @@ def as_tree(config: Config) -> Tree:
         "review": {"strict": config.review.strict},
         "routing": {role: _policy_tree(policy, config) for role, policy in config.routing.items()},
         "runtimes": {name: _runtime_tree(runtime) for name, runtime in config.runtimes.items()},
+        # Left out while nothing is set, like what a runtime or a role does not override.
+        **(
+            {"permissions": _permissions_tree(config.permissions)}
+            if config.permissions != model.Permissions()
+            else {}
+        ),
         "notify": [{"on": list(entry.on), "run": list(entry.run)} for entry in config.notify],
     }
 
@@ -195,6 +213,14 @@ def _policy_tree(policy: RolePolicy, config: Config) -> Tree:
     return tree
 
 
+def _permissions_tree(permissions: model.Permissions) -> Tree:
+    return {
+        "default": permissions.default,
+        "allow": list(permissions.allow),
+        "deny": list(permissions.deny),
+    }
+
+
 def _runtime_tree(runtime: Runtime) -> Tree:
     tree: Tree = {"adapter": runtime.adapter}
     if runtime.command:
@@ -203,4 +229,8 @@ def _runtime_tree(runtime: Runtime) -> Tree:
         tree["argv"] = list(runtime.argv)
     if runtime.options:
         tree["options"] = dict(runtime.options)
+    if runtime.protocol is not None:
+        tree["protocol"] = runtime.protocol
+    if runtime.permissions is not None:
+        tree["permissions"] = _permissions_tree(runtime.permissions)
     return tree

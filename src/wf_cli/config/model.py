@@ -26,7 +26,9 @@ LEASE_S: Mapping[Topology, float] = MappingProxyType({"local": 30.0, "shared": 1
 #: The program of an adapter, where the runtime does not name its own.
 PROGRAMS: Mapping[str, tuple[str, ...]] = MappingProxyType({"opencode": ("opencode",), "cursor": ("cursor-agent",)})
 #: The adapters there are; a runtime called like one of them need not name it.
-ADAPTERS = ("opencode", "cursor", "command", "scripted")
+ADAPTERS = ("opencode", "cursor", "acp", "command", "scripted")
+#: The adapters that can be driven in two ways.
+TWO_PROTOCOLS = ("opencode", "cursor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,17 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
+class Permissions:
+    """What agents may do without a person: patterns for ``kind:title`` of a tool call; a denial wins."""
+
+    default: Literal["allow", "deny"] = "allow"
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
-    """One agent program. ``command`` is the program of opencode and cursor, ``argv`` the whole template of
+    """One agent program. ``command`` is the program of opencode, cursor and acp, ``argv`` the whole template of
     the ``command`` adapter."""
 
     name: str
@@ -81,6 +92,10 @@ class Runtime:
     command: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    #: None: what the installed version can.
+    protocol: Literal["acp", "print"] | None = None
+    #: The general ones with this runtime's own laid over them; None: the general ones.
+    permissions: Permissions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +149,7 @@ class Config:
     review: Review = Review()
     routing: Mapping[str, RolePolicy] = field(default_factory=default_routing)
     runtimes: Mapping[str, Runtime] = field(default_factory=default_runtimes)
+    permissions: Permissions = Permissions()
     notify: tuple[Notify, ...] = ()
 
     @property

@@ -127,6 +127,8 @@ class Client:
             self._error("protocol", f"an answer to {turn.stage} that is none: {error.errors()[:1]}")
             return 1
         except Unusable as error:
+            talk.end()
+            await self._tell_usage()
             self._error(error.source, str(error), **error.facts)
             return 1
         except ConnectionError:
@@ -158,7 +160,8 @@ class Client:
         raise Unusable("retry", hopeless.message, attempt=hopeless.attempt, retry_after_s=hopeless.wait_s)
 
     async def _tell_usage(self) -> None:
-        usage = await self._server.usage() if self._server is not None else None
+        prompted = self._turn is not None and self._turn.prompting
+        usage = await self._server.usage() if self._server is not None and prompted else None
         if usage:
             self._report.say("usage", **usage)
 
@@ -197,8 +200,8 @@ class Client:
 
     def _error(self, source: str, message: str, **facts: Any) -> None:
         stage = self._turn.stage if self._turn is not None else None
-        self._report.open = True
         self._report.say("error", source=source, message=message[:2000], stage=stage, **facts)
+        self._report.start()
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ NOTES = 20
 LIFE_PAUSE = 1.0
 
 
-def emit(kind: str, **facts: Any) -> None:
+def emit(kind: str, /, **facts: Any) -> None:
     """One line. Facts that are None are left out."""
     said = {key: value for key, value in facts.items() if value is not None}
     sys.stdout.write(json.dumps({"type": kind, **said}) + "\n")
@@ -57,27 +57,35 @@ class Reporter:
         self._now = now
         self._life = float("-inf")
         self._notes = 0
+        self._held: list[dict[str, Any]] | None = []
         #: Anything the agent did in this turn moves it.
         self.progress = 0
-        #: Nothing is printed before the session is there: the startup clock runs until then.
-        self.open = False
 
-    def say(self, kind: str, **facts: Any) -> None:
+    def start(self) -> None:
+        """Notes and signs of life may be printed: the session is there, and the startup clock has stopped."""
+        held, self._held = self._held or [], None
+        for facts in held:
+            self.say("note", **facts)
+
+    def say(self, kind: str, /, **facts: Any) -> None:
         """A line that matters."""
         self._life = self._now()
         self._write(kind, **facts)
 
     def note(self, text: str, **facts: Any) -> None:
-        """For people, on stderr while nothing may be printed; only the first few."""
+        """For people; only the first few."""
         self._notes += 1
+        said = {"text": cut(text, 500), **facts}
         if self._notes > NOTES:
             return
-        if self.open:
-            self.say("note", text=cut(text, 500), **facts)
+        if self._held is not None:
+            self._held.append(said)
+        else:
+            self.say("note", **said)
 
     def alive(self, what: str) -> None:
         """The agent said something."""
-        if self.open and self._now() - self._life >= LIFE_PAUSE:
+        if self._held is None and self._now() - self._life >= LIFE_PAUSE:
             self.say("alive", what=what)
 
     def listen_to_logging(self) -> None:

@@ -84,12 +84,13 @@ class Conversation:
         decision = self._permissions.decide(kind, title)
         wanted = ("allow_once", "allow_always") if decision.allowed else ("reject_once", "reject_always")
         chosen = next((option for want in wanted for option in options if option.kind == want), None)
+        allowed = decision.allowed and chosen is not None
         self._words.end()
         self._report.say(
             "permission",
             what=cut(f"{kind}:{title}"),
-            allowed=decision.allowed and chosen is not None,
-            rule=decision.rule if chosen is not None or not decision.allowed else "the agent offers no way to allow it",
+            allowed=allowed,
+            rule=decision.rule if allowed == decision.allowed else "the agent offers no way to allow it",
             tool=tool_call.tool_call_id,
         )
         if chosen is None:

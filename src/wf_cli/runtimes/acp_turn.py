@@ -39,7 +39,7 @@ class Job:
     resume: str | None = None
     #: Category of a session's option (``model``, ``mode``, ``thought_level``) -> the value to set.
     choose: Mapping[str, str] = field(default_factory=dict)
-    permissions: Permissions = Permissions()
+    permissions: Permissions = field(default_factory=Permissions)
     #: Seconds from SIGTERM to the end by force.
     grace_s: float = 5.0
     #: An authentication method to use before a session is opened, where the agent offers it.
@@ -93,13 +93,13 @@ class Turn:
         await self._log_in(hello)
         options, lost = await self._open_session(hello)
         info = hello.agent_info
-        self._report.open = True
         self._report.say(
             "session",
             id=self.session_id,
             resumed=self.resumed,
             agent=f"{info.name} {info.version}" if info is not None else None,
         )
+        self._report.start()
         if lost is not None:
             text = f"session {self._job.resume} cannot be resumed ({lost}); a new one was started"
             self._report.note(text, session_lost=True)

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 from wf_cli.contract.failure import Failure
 from wf_cli.errors import WfError
+from wf_cli.runtimes.permissions import Permissions
 
 
 class CannotStart(WfError):
@@ -52,6 +53,10 @@ class RuntimeSettings:
     #: The whole argv template of the ``command`` adapter.
     argv: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    #: How opencode and cursor are driven; ``auto`` (what wf.config means by not naming one) is `protocol`'s choice.
+    protocol: Literal["acp", "print", "auto"] = "print"
+    #: The answers to what an agent asks by ACP.
+    permissions: Permissions = field(default_factory=Permissions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,9 @@ class Launch:
     speaks_first: bool = True
     #: Seconds from "finished" to the end by force, where the runtime's last word is not final; else the grace.
     result_grace_s: float | None = None
+    #: Whether a request to stop goes to the process alone at first, which ends its own children; the whole tree
+    #: follows when it has ended, or when the grace is over.
+    ask_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

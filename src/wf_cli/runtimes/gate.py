@@ -68,6 +68,7 @@ class Gate:
             "cwd": str(root),
             "environment": {**launch.environment, **({proc.MARK_VARIABLE: mark} if mark else {})},
             "mark": mark,
+            "ask_first": launch.ask_first,
         }
         with contextlib.ExitStack() as undo:
             try:

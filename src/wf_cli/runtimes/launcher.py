@@ -2,9 +2,12 @@
 
 The worker starts it with three descriptors and talks to it in lines. On the control pipe it sends::
 
-    {"argv": [...], "cwd": ..., "environment": {...}, "mark": ...}     never in argv: it may hold secrets
+    {"argv": [...], "cwd": ..., "environment": {...},                  never in argv: it may hold secrets
+     "mark": ..., "ask_first": bool}
     go                                                                  the gate
-    stop <seconds>                                                      end the tree, with that grace
+    stop <seconds>                                                      end the tree, with that grace; with
+                                                                        ask_first the agent alone gets the first
+                                                                        SIGTERM and all of the grace
 
 and on the status pipe it hears::
 
@@ -35,7 +38,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from wf_cli import proc
 
@@ -45,6 +48,13 @@ ORPHAN_GRACE = 0.5
 LEFTOVER_GRACE = 0.5
 #: Seconds between two attempts to end what the kernel does not let go of.
 STUCK_PAUSE = 1.0
+
+
+class _Grace(NamedTuple):
+    """Seconds between SIGTERM and SIGKILL, and whether the worker asked for the end."""
+
+    seconds: float
+    asked: bool = False
 
 
 class _Control:
@@ -90,7 +100,9 @@ def main(control_fd: int, status_fd: int) -> None:
         _report(status_fd, f"failed {_spawn_fault(job, error)}")
         return
     grace = _wait_for_reason(agent, control, wakeup)
-    killed = proc.kill_tree([os.getpid()], job["mark"], grace_s=grace)
+    if grace.asked and job.get("ask_first"):
+        grace = _ask(agent, control, wakeup, grace.seconds)
+    killed = proc.kill_tree([os.getpid()], job["mark"], grace_s=grace.seconds)
     _reap(agent)
     others = [ref for ref in killed.seen if ref.pid != agent.pid]
     code = -signal.SIGKILL if agent.returncode is None else agent.returncode
@@ -134,21 +146,38 @@ def _wake_on(*numbers: int) -> int:
     return reading
 
 
-def _wait_for_reason(agent: subprocess.Popen[bytes], control: _Control, wakeup: int) -> float:
+def _wait_for_reason(agent: subprocess.Popen[bytes], control: _Control, wakeup: int) -> _Grace:
     """Wait until the tree has to end; the seconds it gets for that."""
     while True:
         ready, _, _ = select.select([control.fd, wakeup], [], [], 0 if control.has_line else None)
         if control.has_line or control.fd in ready:
             line = control.read_line()
             if line is None:
-                return ORPHAN_GRACE
+                return _Grace(ORPHAN_GRACE)
             word, _, seconds = line.partition(b" ")
             if word == b"stop":
-                return float(seconds)
+                return _Grace(float(seconds), asked=True)
         if wakeup in ready and signal.SIGTERM in os.read(wakeup, 4096):
-            return ORPHAN_GRACE
+            return _Grace(ORPHAN_GRACE)
         if _reap(agent):
-            return LEFTOVER_GRACE
+            return _Grace(LEFTOVER_GRACE)
+
+
+def _ask(agent: subprocess.Popen[bytes], control: _Control, wakeup: int, seconds: float) -> _Grace:
+    """SIGTERM to the agent alone; what its tree gets once it has ended, or would not. A dead worker cuts it short."""
+    if _reap(agent):
+        return _Grace(LEFTOVER_GRACE)
+    os.kill(agent.pid, signal.SIGTERM)  # not reaped yet, so the pid is still its own
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        ready, _, _ = select.select([control.fd, wakeup], [], [], left)
+        if control.fd in ready and control.read_line() is None:
+            return _Grace(ORPHAN_GRACE)
+        if wakeup in ready and signal.SIGTERM in os.read(wakeup, 4096):
+            return _Grace(ORPHAN_GRACE)
+        if _reap(agent):
+            return _Grace(LEFTOVER_GRACE)
+    return _Grace(0.0)
 
 
 def _reap(agent: subprocess.Popen[bytes]) -> bool:

@@ -1,4 +1,4 @@
-"""OpenCode: ``opencode run --format json``, versions 1.x and 2.x.
+"""OpenCode: ``opencode acp`` (1.18 and later), or ``opencode run --format json``, versions 1.x and 2.x.
 
 Seen with 1.18.33 (tests/e2e/test_opencode_real.py drives it); 2.x from its source and documentation only.
 What shaped this:
@@ -21,9 +21,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wf_cli.runtimes import options, program
-from wf_cli.runtimes.base import CannotStart, Launch, Request, RuntimeSettings
+from wf_cli.runtimes import acp, options, program, protocol
+from wf_cli.runtimes.acp_events import AcpReader
+from wf_cli.runtimes.base import CannotStart, Launch, Reader, Request, RuntimeSettings
 from wf_cli.runtimes.opencode_events import OpencodeReader
+from wf_cli.runtimes.permissions import opencode_rules
 
 #: Seconds between the last "stop" and the end by force. Long, because that word is not quite final: after a
 #: compaction of the context another step follows, and its first event comes with the model's first byte.
@@ -62,16 +64,13 @@ class OpencodeAdapter:
     def __init__(self, settings: RuntimeSettings):
         self._settings = settings
         self._options = options.checked(settings, _OPTIONS)
+        protocol.checked(settings)
 
     def launch(self, request: Request) -> Launch:
-        command = program.require(
-            self._settings.command or ("opencode",),
-            root=request.root,
-            environment=request.environment,
-            config_path=f"runtimes.{self._settings.name}",
-            install="install it with `npm i -g opencode-ai`",
-        )
-        flags = _FLAGS[min(max(_FLAGS), major(program.version(command, environment=request.environment)))]
+        command, version = self._found(request)
+        if protocol.of_opencode(self._settings, version) == "acp":
+            return self._acp(command, major(version), request)
+        flags = _FLAGS[min(max(_FLAGS), major(version))]
         return Launch(
             [*command, *self._arguments(request, flags)],
             self._environment(request),
@@ -79,8 +78,39 @@ class OpencodeAdapter:
             result_grace_s=float(self._options.get("result_grace", RESULT_GRACE)),
         )
 
-    def reader(self, request: Request) -> OpencodeReader:
-        return OpencodeReader()
+    def reader(self, request: Request) -> Reader:
+        _, version = self._found(request)
+        return AcpReader() if protocol.of_opencode(self._settings, version) == "acp" else OpencodeReader()
+
+    def _found(self, request: Request) -> tuple[tuple[str, ...], str]:
+        """The program and its version; asked once per program file."""
+        command = program.require(
+            self._settings.command or ("opencode",),
+            root=request.root,
+            environment=request.environment,
+            config_path=f"runtimes.{self._settings.name}",
+            install="install it with `npm i -g opencode-ai`",
+        )
+        return command, program.version(command, environment=request.environment)
+
+    def _acp(self, command: tuple[str, ...], major: int, request: Request) -> Launch:
+        choose = {"mode": self._options.get("agent"), "thought_level": self._options.get("variant")}
+        return acp.launch(
+            [
+                *(*command, "acp", "--print-logs", "--log-level", "ERROR", "--cwd", str(request.root)),
+                *(str(item) for item in self._options.get("args", ())),
+            ],
+            request,
+            environment=self._environment(
+                request,
+                # No model request is spent on a title.
+                {"agent": {"title": {"disable": True}}, "permission": opencode_rules(self._settings.permissions)},
+            ),
+            permissions=self._settings.permissions,
+            choose={category: value for category, value in choose.items() if value is not None},
+            opencode=major == 1,
+            result_grace_s=float(self._options.get("result_grace", acp.RESULT_GRACE)),
+        )
 
     def _arguments(self, request: Request, flags: _Flags) -> list[str]:
         out = ["run", "--format", "json", "--auto", "--print-logs", "--log-level", "ERROR", *flags.extra]
@@ -99,12 +129,12 @@ class OpencodeAdapter:
             out += ["-s", request.resume]
         return out + [str(item) for item in self._options.get("args", ())]
 
-    def _environment(self, request: Request) -> dict[str, str]:
+    def _environment(self, request: Request, more: Mapping[str, Any] | None = None) -> dict[str, str]:
         ours = {
             "permission": {"question": "deny", "doom_loop": "deny"},
             "experimental": {"continue_loop_on_deny": True},
         }
-        content = merged(ours, _user_content(request.environment))
+        content = merged(merged(ours, _user_content(request.environment)), more or {})
         if "permission" in self._options:
             content = merged(content, {"permission": self._options["permission"]})
         return {

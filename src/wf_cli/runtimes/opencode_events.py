@@ -16,7 +16,7 @@ from wf_cli.runtimes.command import exit_failure
 from wf_cli.runtimes.jsonlines import brief, count, number, obj, parse_object, session_id, text
 
 #: Error names that say enough by themselves (packages/opencode: MessageV2, Provider).
-_NAMES = {
+NAMES = {
     "ProviderAuthError": "auth",
     "ProviderModelNotFoundError": "model_not_found",
     "ModelNotFoundError": "model_not_found",
@@ -142,7 +142,7 @@ class OpencodeReader:
         name = text(error.get("name")) or text(error.get("type"))
         message = text(data.get("message")) or text(error.get("message")) or name or "unknown error"
         status = count(data.get("statusCode")) or None
-        code = _NAMES.get(name) or classify.by_status(status)
+        code = NAMES.get(name) or classify.by_status(status)
         if code in (None, "rate_limited"):  # 429 is used for exhausted quotas too
             worded = classify.by_wording(message)
             code = worded if code is None or worded == "usage_limit" else code

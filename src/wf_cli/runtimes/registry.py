@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable
 
 from wf_cli.errors import ConfigError
+from wf_cli.runtimes.acp import AcpAdapter
 from wf_cli.runtimes.base import Adapter, RuntimeSettings
 from wf_cli.runtimes.command import CommandAdapter
 from wf_cli.runtimes.cursor import CursorAdapter
@@ -14,6 +15,7 @@ from wf_cli.runtimes.scripted import ScriptedAdapter
 
 #: The values of ``runtimes.<name>.adapter``.
 ADAPTERS: dict[str, Callable[[RuntimeSettings], Adapter]] = {
+    "acp": AcpAdapter,
     "command": CommandAdapter,
     "cursor": CursorAdapter,
     "opencode": OpencodeAdapter,

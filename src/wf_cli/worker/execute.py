@@ -6,34 +6,30 @@ are judged by exit code). Whatever happens here, the attempt gets exactly one en
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import ErrorClass, Failure
-from wf_cli.contract.identity import Target, target_of
-from wf_cli.contract.job import End, Outcome, Spec
-from wf_cli.contract.lifecycle import Status
+from wf_cli.contract.job import End, Spec
 from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import Token, mark
-from wf_cli.errors import ContractError, Temporary, WfError
+from wf_cli.errors import WfError
 from wf_cli.locks import Slot
-from wf_cli.queue.base import Started
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.runtimes.base import AgentEvent, AgentResult, CannotStart, Request, Usage
 from wf_cli.runtimes.supervise import AgentRun
 from wf_cli.seams import step
-from wf_cli.spool import control, verify
+from wf_cli.spool import control
 from wf_cli.spool.session import Agent, SessionFile
-from wf_cli.worker.settings import Equipment, Opening
+from wf_cli.worker import opening
+from wf_cli.worker.closing import cool_down
+from wf_cli.worker.settings import Equipment
 
 #: Seconds between two looks whether a running attempt still holds its token.
 TOKEN_POLL = 0.3
-#: Seconds a job waits whose plan is worked on by another job just now.
-BUSY_DELAY = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +92,10 @@ class Execution:
     # -- the steps
 
     def _attempt(self) -> Ending | None:
-        try:
-            spec = verify.token_is_valid(self._queue.spool, self.token, "claimed")
-        except ContractError as error:
-            self._queue.quarantine(self.token, Failure("invalid_spec", error.message), by=self._owner)
-            return None
-        except FileNotFoundError:
-            return None  # RACE: an operator's cancel, or a reaper, took it
-        except OSError as error:
-            return ending_of(Failure("disk_error", f"cannot read the job: {error}"))
-        ending = self._open(spec)
+        spec = opening.read_spec(self._queue, self.token, by=self._owner)
+        if not isinstance(spec, Spec):
+            return spec
+        ending = opening.start(self._queue, self._equipment.steps, self.token, spec.target)
         if ending is not None or not self._queue.holds(self.token):
             return ending
         try:
@@ -113,48 +103,12 @@ class Execution:
         finally:
             self._session.remove_agent(mark(self.token))
 
-    def _open(self, spec: Spec) -> Ending | None:
-        """Under the fence and the plan's lock: is this attempt to run, and is it the plan's only one?"""
-        token, target = self.token, spec.target
-        try:
-            with self._queue.fence(token.job_id):
-                if not self._queue.holds(token):
-                    return None
-                if target is None:
-                    self._queue.start(token)
-                    return None
-                other = self._other_job(target)
-                if other is not None:
-                    return Ending(End.RELEASED, reason=f"{other} works on this plan", delay_s=BUSY_DELAY)
-                with self._equipment.steps.opening(target) as (opening, why):
-                    match opening:
-                        case Opening.DONE:
-                            return Ending(End.SUCCEEDED, reason=why, result={"agent": "none", "why": why})
-                        case Opening.SUPERSEDED:
-                            return Ending(End.CANCELLED, reason=f"superseded: {why}")
-                        case Opening.GO:
-                            if self._queue.start(token) is not Started.GO:
-                                return None
-        except Temporary as error:
-            return Ending(End.RELEASED, reason=error.message, delay_s=BUSY_DELAY)
-        return None
-
-    def _other_job(self, target: Target) -> str | None:
-        for placed in self._queue.placed({Status.CLAIMED, Status.RUNNING}):
-            if placed.token.job_id == self.token.job_id:
-                continue
-            if _plan_of(placed.token.job_id) == target.plan_id:
-                return placed.token.job_id
-        return None
-
     def _work(self, spec: Spec) -> Ending:
         last = self._last_failure()
         step("work.started")
         if spec.target is not None:
             self._equipment.steps.prepare(spec.target)
-            prompt = self._equipment.steps.prompt(spec.target, self.token.attempt, last)
-        else:
-            prompt = json.dumps(spec.payload, ensure_ascii=False)
+        prompt = opening.prompt(self._equipment.steps, spec, self.token, last)
         try:
             result = self._run_agent(spec, prompt)
         except CannotStart as error:
@@ -198,7 +152,10 @@ class Execution:
             role=token.pool.role,
             prompt=prompt,
             root=equipment.root,
-            environment=self._environment(equipment.environment),
+            environment={
+                **equipment.environment,
+                **opening.variables(token, root=equipment.root, spool_root=self._queue.spool.root),
+            },
             mark=mark(token),
             plan_id=spec.target.plan_id if spec.target else None,
             epic_id=spec.target.epic_id if spec.target else None,
@@ -229,20 +186,6 @@ class Execution:
 
     # -- small parts
 
-    def _environment(self, base: Mapping[str, str]) -> dict[str, str]:
-        token = self.token
-        return {
-            **base,
-            "WF_JOB_ID": token.job_id,
-            "WF_ATTEMPT": str(token.attempt),
-            "WF_JOB_TOKEN": mark(token),
-            "WF_ROLE": token.pool.role,
-            "WF_RUNTIME": token.pool.runtime,
-            "WF_ROOT": str(self._equipment.root),
-            "WF_SPOOL": str(self._queue.spool.root),
-            "WF_DISTRIBUTED": "1",
-        }
-
     def _should_stop(self) -> str | None:
         if self._stop_reason is not None:
             return self._stop_reason
@@ -270,24 +213,16 @@ class Execution:
             self.activity = event.text[:200]
 
     def _last_failure(self) -> Failure | None:
-        outcome = self._previous()
+        outcome = opening.outcome_before(self._queue, self.token)
         return outcome.failure if outcome is not None else None
 
     def _resumable(self) -> str | None:
         """The agent's session of the attempt before, unless it was lost or is not wanted (`wf retry --fresh`)."""
-        outcome = self._previous()
+        outcome = opening.outcome_before(self._queue, self.token)
         if outcome is None or (outcome.failure is not None and outcome.failure.details.get("session_lost")):
             return None
         fresh = control.has(self._queue.spool, f"fresh.{self.token.job_id}.a{self.token.attempt}")
         return None if fresh else outcome.session_id
-
-    def _previous(self) -> Outcome | None:
-        if self.token.attempt < 2:
-            return None
-        try:
-            return self._queue.outcome(self.token.job_id, self.token.attempt - 1)
-        except ContractError:
-            return None
 
     def _end(self, ending: Ending) -> Done:
         """Publish the ending; a full disk is waited for, because the work is done and must not be lost."""
@@ -303,31 +238,12 @@ class Execution:
                 pause = min(pause * 2, 10.0)
                 continue
             outcome = ended.outcome
-            self._cool_down(ending)
+            cool_down(self._queue, self.token, ending, self._clock, self._events)
             return Done(self.token, outcome.end, outcome.failure, ended.accepted)
-
-    def _cool_down(self, ending: Ending) -> None:
-        failure = ending.failure
-        if failure is None or failure.error_class is not ErrorClass.PARKED or ending.delay_s is None:
-            return
-        runtime = self.token.pool.runtime
-        control.request(
-            self._queue.spool,
-            f"cooldown.{runtime}",
-            self._clock,
-            reason=f"{failure.code}: {failure.message}",
-            seconds=ending.delay_s,
-        )
-        self._events.emit("pool.cooldown", runtime=runtime, reason=failure.message, error_code=failure.code)
 
 
 #: Never set: `wait` on it is a sleep that a test can cut short.
 _PAUSE = threading.Event()
-
-
-def _plan_of(job_id: str) -> str | None:
-    target = target_of(job_id)
-    return target.plan_id if target is not None else None
 
 
 def _usage(usage: Usage) -> dict[str, float | int | None] | None:

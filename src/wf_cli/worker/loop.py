@@ -28,6 +28,7 @@ from wf_cli.seams import step
 from wf_cli.spool import control, enqueue, session, verify
 from wf_cli.spool.lease import Lease
 from wf_cli.spool.watch import Watcher
+from wf_cli.worker.entrance import Entrance
 from wf_cli.worker.execute import Done, Execution
 from wf_cli.worker.reaper import Reaper
 from wf_cli.worker.settings import Equipment, Tally, WorkerSettings
@@ -67,7 +68,7 @@ class Worker:
         self._drain_since = 0.0
         self._aborting = False
         self._paused_until = 0.0
-        self._pending_slot: Slot | None = None
+        self._entrance = Entrance(queue, equipment.steps, settings.max_parallel_plans)
         self._first_owner = settings.owner
         self._stop_said = ""
         self._trouble_said = ""
@@ -209,8 +210,8 @@ class Worker:
         """Fill the free slots; True when something was claimed."""
         took = False
         while self._may_claim_more():
-            token = self._queue.claim(self._session.record.owner, self._settings.pools, self._may)
-            slot, self._pending_slot = self._pending_slot, None
+            token = self._queue.claim(self._session.record.owner, self._settings.pools, self._entrance.may)
+            slot = self._entrance.take()
             if token is None:
                 if slot is not None:
                     slot.close()
@@ -240,22 +241,6 @@ class Worker:
             self._stop_said = text
             self._equipment.say(text or "going on")
         return stop is None and self._room()
-
-    def _may(self, token: Token) -> bool:
-        """Asked just before the rename. Takes the checkout's slot for a job of a plan."""
-        if self._pending_slot is not None:
-            self._pending_slot.close()
-            self._pending_slot = None
-        target = target_of(token.job_id)
-        if target is None:
-            return True
-        if self._equipment.steps.hindrance(target) is not None:
-            return False
-        for k in range(self._settings.max_parallel_plans):
-            self._pending_slot = self._queue.spool.slot("checkout", k)
-            if self._pending_slot is not None:
-                return True
-        return False
 
     def _begin(self, token: Token, slot: Slot | None) -> None:
         execution = Execution(

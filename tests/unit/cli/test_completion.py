@@ -13,7 +13,7 @@ import pytest
 
 from support.projects import Cli, make_epic, make_plan
 from support.spools import POOL, SUCCESS, make_spool, request, run_one, spool_queue
-from wf_cli.cli import completion, contract_help, registry, usage_lines
+from wf_cli.cli import completion, completion_values, contract_help, registry, usage_lines
 from wf_cli.cli.completion_scripts import SCRIPTS, Shell
 
 WF_BIN = Path(sys.executable).parent
@@ -117,7 +117,7 @@ def test_jobs_come_from_the_spool_that_is_meant(root: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("entry", [e for e in registry.COMMANDS.values() if e.contract], ids=lambda e: e.name)
 def test_every_usage_line_is_understood(entry: registry.Entry) -> None:
-    known = {*completion._KINDS, *completion._OPTIONS}
+    known = {*completion_values.KINDS, *completion_values.OPTIONS}
     free = {"name", "summary", "value"}
     for line in contract_help.load(entry).usage:
         usage = usage_lines.read(line)

@@ -1,4 +1,4 @@
-"""Every command, and every option of every command, appears in docs/reference/commands.md."""
+"""docs/reference/commands.md has every command with every option; docs/tutorial.md meets every command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 
 from wf_cli.cli import contract_help, registry, typer_app
 
-PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE = (DOCS / "reference" / "commands.md").read_text(encoding="utf-8")
+TUTORIAL = (DOCS / "tutorial.md").read_text(encoding="utf-8")
 #: Explained once, at the top of the page.
 COMMON = set(
     "--json --spool --config --status --role --runtime --plan --epic --owner --error --all --dry-run".split()
@@ -36,6 +38,11 @@ def described(name: str) -> str:
 @pytest.mark.parametrize("name", registry.COMMANDS)
 def test_every_command_has_its_place(name: str) -> None:
     assert re.search(rf"(?m)(^wf {re.escape(name)}\b|`wf {re.escape(name)}`)", PAGE)
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in registry.COMMANDS.values() if not entry.hidden])
+def test_the_tutorial_meets_every_command(name: str) -> None:
+    assert re.search(rf"\bwf {re.escape(name)}\b", TUTORIAL)
 
 
 @pytest.mark.parametrize("entry", [e for e in registry.COMMANDS.values() if e.contract], ids=lambda e: e.name)

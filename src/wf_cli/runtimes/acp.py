@@ -1,0 +1,97 @@
+"""Any agent that speaks the Agent Client Protocol: ``adapter: acp, command: [gemini, --acp]``.
+
+The agent runs under a small client of ours (`acp_client`), which speaks the protocol and prints lines. What
+is true of the protocol and not of one agent stands there and in `acp_events`; `opencode` and `cursor` use the
+same with their own settings.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+
+from wf_cli.errors import ConfigError
+from wf_cli.runtimes import options, program
+from wf_cli.runtimes.acp_events import AcpReader
+from wf_cli.runtimes.base import Launch, Request, RuntimeSettings
+from wf_cli.runtimes.permissions import Permissions
+
+#: Seconds from the result to the end by force: the client's own time to close the agent, and some.
+RESULT_GRACE = 8.0
+
+_OPTIONS: Mapping[str, tuple[type, ...]] = {
+    "mode": (str,),
+    "thought_level": (str,),
+    "auth_method": (str,),
+    "result_grace": (int, float),
+}
+
+
+class AcpAdapter:
+    """``adapter: acp``. Options: ``mode`` and ``thought_level`` (values of the session's options of these
+    categories), ``auth_method`` (used before a session is opened), ``result_grace`` (seconds)."""
+
+    def __init__(self, settings: RuntimeSettings):
+        self._settings = settings
+        self._options = options.checked(settings, _OPTIONS)
+        if not settings.command:
+            raise ConfigError(
+                f"runtimes.{settings.name}.command is missing",
+                hint="the acp adapter needs a program that speaks ACP: command: [gemini, --acp]",
+                path=f"runtimes.{settings.name}.command",
+            )
+
+    def launch(self, request: Request) -> Launch:
+        command = program.require(
+            self._settings.command,
+            root=request.root,
+            environment=request.environment,
+            config_path=f"runtimes.{self._settings.name}",
+            install=f"install {self._settings.command[0]}",
+        )
+        return launch(
+            command,
+            request,
+            permissions=self._settings.permissions,
+            choose={key: self._options[key] for key in ("mode", "thought_level") if key in self._options},
+            auth_method=self._options.get("auth_method"),
+            result_grace_s=float(self._options.get("result_grace", RESULT_GRACE)),
+        )
+
+    def reader(self, request: Request) -> AcpReader:
+        return AcpReader()
+
+
+def launch(
+    command: Sequence[str],
+    request: Request,
+    *,
+    permissions: Permissions,
+    choose: Mapping[str, str],
+    environment: Mapping[str, str] | None = None,
+    auth_method: str | None = None,
+    opencode: bool = False,
+    result_grace_s: float = RESULT_GRACE,
+) -> Launch:
+    """The client with ``command`` as its agent. The prompt goes through its stdin, with the rest of the job."""
+    job = {
+        "command": list(command),
+        "cwd": str(request.root),
+        "prompt": request.prompt,
+        "resume": request.resume,
+        # The model first: it decides which other choices there are.
+        "choose": {**({"model": request.model} if request.model else {}), **choose},
+        "permissions": permissions.to_json(),
+        "grace_s": request.limits.grace_s,
+        "auth_method": auth_method,
+        "opencode": opencode,
+    }
+    return Launch(
+        # -P: the checkout is the working directory, and no place to import from.
+        [sys.executable, "-P", "-m", "wf_cli.runtimes.acp_client"],
+        {**(request.environment if environment is None else environment), "PWD": str(request.root)},
+        json.dumps(job).encode(),
+        result_grace_s=result_grace_s,
+        ask_first=True,
+    )

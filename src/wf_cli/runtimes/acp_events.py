@@ -1,0 +1,230 @@
+"""The lines of the ACP client (`acp_report`), and what they say about the attempt.
+
+Success is a turn that ended with ``end_turn``, and not at a denied permission. Everything else has a class of
+DESIGN section 7: from the protocol's own words and the fields of an error first, from its wording second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from wf_cli.contract.failure import Failure
+from wf_cli.runtimes import classify
+from wf_cli.runtimes.base import AgentEvent, Exit, Usage, Verdict
+from wf_cli.runtimes.command import exit_failure, signal_name
+from wf_cli.runtimes.jsonlines import brief, count, number, obj, parse_object, session_id, text
+from wf_cli.runtimes.opencode_events import NAMES
+
+#: StopReason of the protocol, without ``end_turn``: code and words.
+_STOPS: Mapping[str, tuple[str, str]] = {
+    "refusal": ("policy_denied", "the agent refused to go on"),
+    "max_tokens": ("crashed", "the model's limit of tokens was reached in the middle of the work"),
+    "max_turn_requests": ("crashed", "the agent's limit of requests was reached in the middle of the work"),
+    "cancelled": ("crashed", "the turn was cancelled"),
+}
+#: JSON-RPC error codes that mean one thing (agentclientprotocol.com/protocol/schema, ErrorCode).
+_RPC = {-32000: "auth"}
+#: Names under which errors carry an HTTP status, and the seconds to wait.
+_STATUS = ("statusCode", "status", "status_code", "httpStatus", "code")
+_WAIT = (("retry_after_s", 1.0), ("retryAfter", 1.0), ("retry_after", 1.0), ("retryAfterMs", 0.001))
+SUMMARY_LIMIT = 2000
+
+
+class AcpReader:
+    """Reads one run."""
+
+    def __init__(self) -> None:
+        self._session: str | None = None
+        self._usage: dict[str, float | None] = {}
+        self._error: dict[str, Any] | None = None
+        self._result: dict[str, Any] | None = None
+        self._titles: dict[str, str] = {}
+        #: The last denial, while nothing was said or begun after it.
+        self._denied: dict[str, Any] | None = None
+        self._noise = ""
+
+    @property
+    def finished(self) -> bool:
+        """The turn ended by itself, well or not; one that we cancelled ended for our reason."""
+        ended = self._result is not None and self._result.get("stop_reason") != "cancelled"
+        return ended or self._error is not None
+
+    def feed(self, line: str) -> list[AgentEvent]:
+        event = parse_object(line)
+        if event is None:
+            self._noise = (self._noise + line[:500] + "\n")[-2000:]
+            return []
+        said = text(event.get("text"))
+        match event.get("type"):
+            case "session":
+                return self._opened(event)
+            case "text":
+                self._denied = None
+                return [AgentEvent("text", brief(said))]
+            case "tool":
+                return [self._tool(event)]
+            case "permission":
+                return [self._permission(event)]
+            case "question":
+                return [AgentEvent("other", brief(f"question declined: {said}"))]
+            case "usage":
+                return self._used(event)
+            case "retry":
+                wait = number(event.get("wait_s")) or 0.0
+                return [AgentEvent("error", brief(f"provider retried in {wait:.0f} s: {text(event.get('message'))}"))]
+            case "note":
+                return [AgentEvent("other", brief(said))]
+            case "error":
+                self._error = event
+                return [AgentEvent("error", brief(text(event.get("message"))))]
+            case "result":
+                self._result = event
+                return [AgentEvent("result", brief(said))]
+        return []
+
+    def verdict(self, end: Exit) -> Verdict:
+        read, written = self._usage.get("tokens_in"), self._usage.get("tokens_out")
+        usage = Usage(
+            None if read is None else int(read),
+            None if written is None else int(written),
+            self._usage.get("cost_usd"),
+        )
+        summary = text((self._result or {}).get("text"))[:SUMMARY_LIMIT]
+        return Verdict(self._judge(end), self._session, usage, summary)
+
+    def _judge(self, end: Exit) -> Failure | None:
+        if self._error is not None:
+            return _failure(self._error, end)
+        if self._result is None:
+            failure = exit_failure(end) or Failure("crashed", "the ACP client ended without a result")
+            return failure if not self._noise else classify.failure(self._noise, code=failure.code, **failure.details)
+        reason = text(self._result.get("stop_reason"))
+        if reason != "end_turn":
+            code, words = _STOPS.get(reason, ("crashed", f"the turn ended with {reason or 'no reason'}"))
+            return classify.failure(words, code=code, stop_reason=reason or None, **self._denial())
+        if self._denied is not None:
+            what = text(self._denied.get("what"))
+            return classify.failure(
+                f"the agent stopped at a denied permission: {what}", code="policy_denied", **self._denial()
+            )
+        return None
+
+    def _denial(self) -> dict[str, Any]:
+        denied = self._denied or {}
+        return {"denied": text(denied.get("what")) or None, "rule": text(denied.get("rule")) or None}
+
+    def _opened(self, event: Mapping[str, Any]) -> list[AgentEvent]:
+        session = session_id(event.get("id"))
+        if session is None or self._session is not None:
+            return []
+        self._session = session
+        return [AgentEvent("session", "", session)]
+
+    def _tool(self, event: Mapping[str, Any]) -> AgentEvent:
+        status, title = text(event.get("status")), text(event.get("title"))
+        denied = self._denied
+        if denied is not None and event.get("id") != denied.get("tool"):
+            self._denied = None  # it went on
+        what = f"{text(event.get('kind'))}: {title}"
+        words = {"completed": f"done: {what}", "failed": f"{what} failed: {text(event.get('output'))}"}
+        return AgentEvent("tool", brief(words.get(status, what)))
+
+    def _permission(self, event: Mapping[str, Any]) -> AgentEvent:
+        allowed = event.get("allowed") is True
+        self._denied = None if allowed else dict(event)
+        word = "allowed" if allowed else "denied"
+        return AgentEvent("other", brief(f"{word} ({text(event.get('rule'))}): {text(event.get('what'))}"))
+
+    def _used(self, event: Mapping[str, Any]) -> list[AgentEvent]:
+        for key in ("tokens_in", "tokens_out", "cost_usd"):
+            if (value := number(event.get(key))) is not None:
+                self._usage[key] = value
+        read, written = self._usage.get("tokens_in"), self._usage.get("tokens_out")
+        if read is not None and written is not None:
+            return [AgentEvent("usage", f"{read:.0f} tokens in, {written:.0f} out")]
+        context = event.get("context")
+        return [AgentEvent("usage", f"{count(context)} tokens of context" if context is not None else "")]
+
+
+def _failure(error: Mapping[str, Any], end: Exit) -> Failure:
+    """An error line as a failure, with its fields as evidence."""
+    message = text(error.get("message")) or "unknown error"
+    evidence: dict[str, Any] = {key: error.get(key) for key in ("source", "stage", "data", "provider")}
+    evidence["rpc_code"] = error.get("code")
+    match error.get("source"):
+        case "rpc":
+            return _rpc(error, message, evidence)
+        case "retry":
+            code = classify.by_wording(message) or "network"
+            wait = number(error.get("retry_after_s")) if code in ("rate_limited", "usage_limit") else None
+            text_ = f"the provider was retried {count(error.get('attempt'))} times: {message}"
+            return classify.failure(text_, code=code, retry_after_s=wait, **evidence)
+        case "choice":
+            code = "model_not_found" if error.get("category") == "model" else "invalid_spec"
+            return classify.failure(message, code=code, **evidence)
+        case "version":
+            return classify.failure(message, code="runtime_missing", **evidence)
+        case "spawn":
+            return classify.failure(message, code="runtime_missing" if error.get("missing") else "spawn_failed")
+        case "exit":
+            return _ended(error, message, end)
+    return classify.failure(message, code="crashed", stderr=end.stderr_tail or None, **evidence)
+
+
+def _rpc(error: Mapping[str, Any], message: str, evidence: dict[str, Any]) -> Failure:
+    code = _RPC.get(int(number(error.get("code")) or 0))
+    parts = [obj(error, "provider"), *_objects(error.get("data"))]
+    words = " ".join([message, *(text(part.get(key)) for part in parts for key in ("message", "details", "error"))])
+    if code is None:
+        code = next((NAMES[name] for part in parts for name in _names(part) if NAMES.get(name)), None)
+    status = next((found for part in parts for key in _STATUS if 100 <= (found := count(part.get(key))) <= 599), None)
+    code = code or classify.by_status(status)
+    if code in (None, "rate_limited"):  # 429 is used for exhausted quotas too
+        worded = classify.by_wording(words)
+        code = worded if code is None or worded == "usage_limit" else code
+    if code is None and any(part.get("retryable") is True or part.get("isRetryable") is True for part in parts):
+        code = "network"
+    return classify.failure(message, code=code or "crashed", retry_after_s=_wait(parts), status=status, **evidence)
+
+
+def _ended(error: Mapping[str, Any], message: str, end: Exit) -> Failure:
+    """An agent that ended without an answer: its last words on stderr say why, if anything does."""
+    exit_code = error.get("exit_code")
+    if isinstance(exit_code, int) and exit_code < 0:
+        message = f"{message} by {signal_name(-exit_code)}"
+    code = classify.by_wording(end.stderr_tail) or "crashed"
+    lines = [line for line in end.stderr_tail.splitlines() if line.strip()]
+    line = next((line for line in lines if classify.by_wording(line) == code), lines[-1] if lines else "")
+    return classify.failure(
+        f"{message}: {line}" if line else message,
+        code=code,
+        stage=error.get("stage"),
+        exit_code=exit_code,
+        stderr=end.stderr_tail or None,
+    )
+
+
+def _objects(value: Any, depth: int = 3) -> Iterator[dict[str, Any]]:
+    """The objects in an error's ``data``, which has no form of its own: the outermost first."""
+    if isinstance(value, dict) and depth:
+        yield value
+        for inner in value.values():
+            yield from _objects(inner, depth - 1)
+
+
+def _names(part: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(text(part.get(key)) for key in ("name", "errorName", "type"))
+
+
+def _wait(parts: list[dict[str, Any]]) -> float | None:
+    for part in parts:
+        for key, unit in _WAIT:
+            seconds = number(part.get(key))
+            if seconds is not None and seconds >= 0:
+                return seconds * unit
+        for headers in (part.get("headers"), part.get("responseHeaders")):
+            found = classify.retry_after(headers) if isinstance(headers, dict) else None
+            if found is not None:
+                return found
+    return None

@@ -1,0 +1,110 @@
+"""The opening of an attempt: everything between the claim and the agent.
+
+Shared by the worker, which then starts an agent, and the keeper of an agent inside an editor, which hands
+the job over. Each function leaves the token in one of three states: ours to work on, to be ended as the
+returned `Ending` says, or (None where a spec or an ending was to be expected) not ours any more.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from wf_cli.contract.failure import Failure
+from wf_cli.contract.identity import Target, target_of
+from wf_cli.contract.job import End, Outcome, Spec
+from wf_cli.contract.lifecycle import Status
+from wf_cli.contract.retry import Ending, ending_of
+from wf_cli.contract.token import Token, mark
+from wf_cli.errors import ContractError, Temporary
+from wf_cli.queue.base import Started
+from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.spool import verify
+from wf_cli.worker.settings import Opening, Steps
+
+#: Seconds a job waits whose plan is worked on by another job just now.
+BUSY_DELAY = 2.0
+
+
+def read_spec(queue: SpoolQueue, token: Token, *, by: str) -> Spec | Ending | None:
+    """The spec that a claimed token holds, validated; a damaged one is quarantined, then there is nothing to do."""
+    try:
+        return verify.token_is_valid(queue.spool, token, "claimed")
+    except ContractError as error:
+        queue.quarantine(token, Failure("invalid_spec", error.message), by=by)
+        return None
+    except FileNotFoundError:
+        return None  # RACE: an operator's cancel, or a reaper, took it
+    except OSError as error:
+        return ending_of(Failure("disk_error", f"cannot read the job: {error}"))
+
+
+def start(queue: SpoolQueue, steps: Steps, token: Token, target: Target | None) -> Ending | None:
+    """Under the fence and the plan's lock: is this attempt to run, and is it the plan's only one?
+
+    With None the token lies in running/ and its plan is in the job's phase, unless somebody took it away:
+    `SpoolQueue.holds` tells.
+    """
+    try:
+        with queue.fence(token.job_id):
+            if not queue.holds(token):
+                return None
+            if target is None:
+                queue.start(token)
+                return None
+            other = _other_job(queue, token, target)
+            if other is not None:
+                return Ending(End.RELEASED, reason=f"{other} works on this plan", delay_s=BUSY_DELAY)
+            with steps.opening(target) as (opening, why):
+                match opening:
+                    case Opening.DONE:
+                        return Ending(End.SUCCEEDED, reason=why, result={"agent": "none", "why": why})
+                    case Opening.SUPERSEDED:
+                        return Ending(End.CANCELLED, reason=f"superseded: {why}")
+                    case Opening.GO:
+                        if queue.start(token) is not Started.GO:
+                            return None
+    except Temporary as error:
+        return Ending(End.RELEASED, reason=error.message, delay_s=BUSY_DELAY)
+    return None
+
+
+def _other_job(queue: SpoolQueue, token: Token, target: Target) -> str | None:
+    for placed in queue.placed({Status.CLAIMED, Status.RUNNING}):
+        if placed.token.job_id == token.job_id:
+            continue
+        other = target_of(placed.token.job_id)
+        if other is not None and other.plan_id == target.plan_id:
+            return placed.token.job_id
+    return None
+
+
+def prompt(steps: Steps, spec: Spec, token: Token, last: Failure | None) -> str:
+    """What the agent is told: the prompt of a plan's step, or the payload of an own job as JSON."""
+    if spec.target is not None:
+        return steps.prompt(spec.target, token.attempt, last)
+    return json.dumps(spec.payload, ensure_ascii=False)
+
+
+def outcome_before(queue: SpoolQueue, token: Token) -> Outcome | None:
+    """How the attempt before this one ended; None for a first one, and when its record is damaged."""
+    if token.attempt < 2:
+        return None
+    try:
+        return queue.outcome(token.job_id, token.attempt - 1)
+    except ContractError:
+        return None
+
+
+def variables(token: Token, *, root: Path, spool_root: Path) -> dict[str, str]:
+    """The ``WF_*`` environment of every process of the attempt."""
+    return {
+        "WF_JOB_ID": token.job_id,
+        "WF_ATTEMPT": str(token.attempt),
+        "WF_JOB_TOKEN": mark(token),
+        "WF_ROLE": token.pool.role,
+        "WF_RUNTIME": token.pool.runtime,
+        "WF_ROOT": str(root),
+        "WF_SPOOL": str(spool_root),
+        "WF_DISTRIBUTED": "1",
+    }

@@ -1,0 +1,271 @@
+"""ACP, through a stand-in with the library's agent side (tests/support/acp_agent.py).
+
+Every run of `Bench` also checks that no process with the attempt's mark is left.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.acp_agent import KNOWN, SESSION
+from support.runs import SUPPORT, Bench, Outcome, request_for
+from wf_cli.contract.failure import ErrorClass, Failure
+from wf_cli.errors import ConfigError
+from wf_cli.runtimes import registry
+from wf_cli.runtimes.acp import AcpAdapter
+from wf_cli.runtimes.base import Limits, RuntimeMissing, RuntimeSettings
+from wf_cli.runtimes.cursor import CursorAdapter
+from wf_cli.runtimes.permissions import Permissions
+
+STAND_IN = (sys.executable, str(SUPPORT / "acp_agent.py"))
+LONG = Limits(startup_s=60, stall_s=60, max_runtime_s=90, grace_s=1.5)
+
+
+def run(
+    bench: Bench,
+    mode: str = "",
+    *,
+    told: dict[str, Any] | None = None,
+    permissions: Permissions | None = None,
+    options: dict[str, Any] | None = None,
+    limits: Limits = LONG,
+    environment: dict[str, str] | None = None,
+    **facts: Any,
+) -> Outcome:
+    settings = RuntimeSettings(
+        "fake", "acp", command=STAND_IN, permissions=permissions or Permissions(), options=options or {}
+    )
+    variables = {
+        "WF_FAKE_ACP": json.dumps({"mode": mode, **(told or {})}),
+        "WF_FAKE_ACP_NOTES": str(bench.root / "notes"),
+        "PYTHONPATH": str(SUPPORT.parent),
+        **(environment or {}),
+    }
+    return bench.run(AcpAdapter(settings), environment=variables, limits=limits, **facts)
+
+
+def notes(bench: Bench, what: str) -> list[dict[str, Any]]:
+    """What the agent was asked."""
+    lines = (bench.root / "notes").read_text().splitlines()
+    return [note for note in map(json.loads, lines) if note["what"] == what]
+
+
+def printed(outcome: Outcome, kind: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in outcome.transcript.read_text().splitlines() if line.startswith('{"type"')]
+    return [line for line in lines if line["type"] == kind]
+
+
+def failure_of(outcome: Outcome) -> Failure:
+    failure = outcome.result.verdict.failure
+    assert failure is not None
+    return failure
+
+
+def test_a_turn_that_ends_is_a_success_with_session_usage_and_summary(bench: Bench) -> None:
+    outcome = run(bench, prompt='do "it"\nnow', model="large")
+    verdict = outcome.result.verdict
+    assert verdict.failure is None, outcome.transcript.read_text()
+    assert verdict.session_id == SESSION
+    assert verdict.summary == "All done."
+    assert (verdict.usage.tokens_in, verdict.usage.tokens_out, verdict.usage.cost_usd) == (1500, 30, 0.75)
+    assert (outcome.events[0].kind, outcome.events[0].session_id) == ("session", SESSION)
+    assert outcome.events[-1].kind == "result"
+    assert outcome.result.survivors == 0
+    assert outcome.result.exit.stopped is None
+    assert notes(bench, "prompt")[0]["text"] == 'do "it"\nnow'
+    assert notes(bench, "option") == [{"what": "option", "id": "m", "value": "large"}]
+    assert notes(bench, "new")[0]["cwd"] == str(bench.root)
+
+
+def _error(code: int, message: str, **data: Any) -> dict[str, Any]:
+    return {"code": code, "message": message, "data": data or None}
+
+
+#: Misbehaviour, what it is told, and the code of the failure (None: a success all the same).
+TABLE: list[tuple[str, str, dict[str, Any], str | None]] = [
+    ("garbage on stdout", "garbage", {}, None),
+    ("a line without end", "long_line", {}, None),
+    ("a person is asked", "elicitation", {}, None),
+    ("a person is asked the way of Cursor", "question", {}, None),
+    ("never exits after its result", "stays", {}, None),
+    ("a child in a session of its own", "child", {}, None),
+    ("killed in the middle", "crash", {}, "crashed"),
+    ("exits 0 without an answer", "exit", {}, "crashed"),
+    ("exits 1, last words about a login", "exit", {"code": 1, "stderr": "Error: not logged in"}, "auth"),
+    ("exits, its child holds the pipe", "orphan_pipe", {}, "crashed"),
+    ("refuses", "stop", {"reason": "refusal"}, "policy_denied"),
+    ("out of tokens", "stop", {"reason": "max_tokens"}, "crashed"),
+    ("out of requests", "stop", {"reason": "max_turn_requests"}, "crashed"),
+    ("cancelled by nobody", "stop", {"reason": "cancelled"}, "crashed"),
+    ("a reason that does not exist", "bad_stop", {}, "crashed"),
+    ("another version of the protocol", "version", {}, "runtime_missing"),
+    (
+        "auth_required at the session",
+        "error",
+        {"at": "session/new", **_error(-32000, "Authentication required")},
+        "auth",
+    ),
+    ("auth_required at the prompt", "error", _error(-32000, "Log in"), "auth"),
+    ("initialize fails", "error", {"at": "initialize", **_error(-32603, "boom")}, "crashed"),
+    ("429 in a field", "error", _error(-32603, "no", statusCode=429), "rate_limited"),
+    ("429 of an exhausted quota", "error", _error(-32603, "You exceeded your quota", status=429), "usage_limit"),
+    ("a limit in words", "error", _error(-32603, "You've hit your usage limit"), "usage_limit"),
+    ("401 deep in the data", "error", _error(-32603, "no", cause={"response": {"status": 401}}), "auth"),
+    ("529 of a provider", "error", _error(-32603, "no", statusCode=529), "network"),
+    ("retryable in a field", "error", _error(-32603, "no", isRetryable=True), "network"),
+    ("stream cut", "error", _error(-32603, "read ECONNRESET"), "network"),
+    ("model not found in words", "error", _error(-32602, "Invalid params: model not found: x/y"), "model_not_found"),
+    (
+        "model not found by name",
+        "error",
+        _error(-32603, "no", errorName="ProviderModelNotFoundError"),
+        "model_not_found",
+    ),
+    ("nobody knows", "error", _error(-32603, "Internal error"), "crashed"),
+]
+
+
+@pytest.mark.parametrize(("mode", "told", "code"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_misbehaviour(bench: Bench, mode: str, told: dict[str, Any], code: str | None) -> None:
+    begin = time.monotonic()
+    outcome = run(bench, mode, told=told)
+    assert outcome.code == code, outcome.transcript.read_text()[:3000]
+    assert outcome.result.exit.stopped is None
+    assert time.monotonic() - begin < 45
+    if code is None:
+        assert outcome.result.verdict.summary.endswith("done.")
+
+
+#: Silence and deafness: the limits, the mode, what ends it, and the code.
+CLOCKS: list[tuple[str, Limits, str, str]] = [
+    ("hang_start", Limits(startup_s=3, stall_s=60, grace_s=0.5), "startup", "timeout"),
+    ("hang_new", Limits(startup_s=3, stall_s=60, grace_s=0.5), "startup", "timeout"),
+    ("hang_prompt", Limits(startup_s=60, stall_s=2, grace_s=1.5), "stall", "stall"),
+    ("deaf", Limits(startup_s=60, stall_s=2, grace_s=0.5), "stall", "stall"),
+    ("slow", Limits(startup_s=60, stall_s=2.5, max_runtime_s=6, grace_s=1.5), "max_runtime", "timeout"),
+]
+
+
+@pytest.mark.parametrize(("mode", "limits", "stopped", "code"), CLOCKS, ids=[row[0] for row in CLOCKS])
+def test_the_clocks(bench: Bench, mode: str, limits: Limits, stopped: str, code: str) -> None:
+    outcome = run(bench, mode, told={"seconds": 60}, limits=limits)
+    assert (outcome.result.exit.stopped, outcome.code) == (stopped, code), outcome.transcript.read_text()
+    begun = mode not in ("hang_start", "hang_new")
+    assert outcome.result.verdict.session_id == (SESSION if begun else None)
+    if mode in ("hang_prompt", "slow"):
+        assert notes(bench, "cancel")
+        assert printed(outcome, "cancelled") == [{"type": "cancelled", "clean": True}]
+
+
+def test_thoughts_alone_keep_an_agent_alive(bench: Bench) -> None:
+    outcome = run(bench, "slow", told={"seconds": 4}, limits=Limits(startup_s=60, stall_s=2.5, grace_s=1))
+    assert outcome.code is None
+    assert len(printed(outcome, "alive")) <= 6
+
+
+def test_fifty_megabytes_of_updates_pass(bench: Bench) -> None:
+    outcome = run(bench, "flood", told={"size": 50_000_000})
+    assert outcome.code is None
+    assert outcome.transcript.stat().st_size < 11_000_000
+    assert len(outcome.result.verdict.summary) <= 2010
+
+
+def test_a_retry_after_is_found_wherever_it_stands(bench: Bench) -> None:
+    for data in ({"status": 429, "retryAfter": 90}, {"error": {"status": 429, "headers": {"Retry-After": "90"}}}):
+        failure = failure_of(run(bench, "error", told=_error(-32603, "slow down", **data)))
+        assert (failure.code, failure.retry_after_s) == ("rate_limited", 90)
+        assert failure.error_class is ErrorClass.PARKED
+        assert failure.details["data"] == data
+
+
+def test_a_stop_in_the_middle_cancels_the_turn(bench: Bench) -> None:
+    asked = bench.root / "notes"
+
+    def should_stop() -> str | None:
+        return "superseded" if asked.exists() and '"prompt"' in asked.read_text() else None
+
+    begin = time.monotonic()
+    outcome = run(bench, "hang_prompt", should_stop=should_stop, limits=Limits(grace_s=10))
+    assert outcome.result.exit.stopped == "asked"
+    assert outcome.code == "crashed"
+    assert notes(bench, "cancel")
+    assert time.monotonic() - begin < 9  # the grace is not used up
+
+
+class TestResume:
+    def test_a_known_session_goes_on_and_its_history_is_not_news(self, bench: Bench) -> None:
+        outcome = run(bench, resume=KNOWN)
+        verdict = outcome.result.verdict
+        assert (verdict.failure, verdict.session_id, verdict.summary) == (None, KNOWN, "All done.")
+        assert notes(bench, "new") == []
+        assert not any("first attempt" in event.text for event in outcome.events)
+        assert verdict.usage.cost_usd == 0.25  # of 0.75, half a dollar is the first attempt's
+
+    @pytest.mark.parametrize("loads", [True, False])
+    def test_an_unknown_one_is_replaced_and_that_is_said(self, bench: Bench, loads: bool) -> None:
+        outcome = run(bench, told={"loads": loads}, resume="sess-gone")
+        assert (outcome.code, outcome.result.verdict.session_id) == (None, SESSION)
+        assert [note["session_lost"] for note in printed(outcome, "note")] == [True]
+        assert bool(notes(bench, "load")) is loads
+
+
+class TestPermissions:
+    def test_without_a_rule_it_is_allowed_for_this_once(self, bench: Bench) -> None:
+        assert run(bench, "permission").code is None
+        assert notes(bench, "answer")[0]["option_id"] == "o-allow_once"
+
+    def test_a_denial_is_told_and_the_agent_may_go_on(self, bench: Bench) -> None:
+        outcome = run(bench, "permission", permissions=Permissions(deny=("execute:rm *",)))
+        assert outcome.code is None
+        assert notes(bench, "answer")[0]["option_id"] == "o-reject_once"
+        assert any(event.text == "denied (execute:rm *): execute:rm -rf build" for event in outcome.events)
+
+    def test_an_agent_that_stops_there_has_failed(self, bench: Bench) -> None:
+        failure = failure_of(run(bench, "permission", told={"stop": True}, permissions=Permissions("deny")))
+        assert failure.code == "policy_denied"
+        assert failure.details["denied"] == "execute:rm -rf build"
+
+    def test_a_question_is_declined(self, bench: Bench) -> None:
+        outcome = run(bench, "elicitation")
+        assert notes(bench, "answer")[0]["action"] == "decline"
+        assert any("Which branch?" in event.text for event in outcome.events)
+
+
+def test_a_model_that_is_not_offered(bench: Bench) -> None:
+    failure = failure_of(run(bench, model="huge"))
+    assert failure.code == "model_not_found"
+    assert "small, large" in failure.message
+    assert notes(bench, "option") == []
+
+
+def test_a_choice_that_there_is_not(bench: Bench) -> None:
+    assert run(bench, options={"mode": "plan"}).code == "invalid_spec"
+
+
+def test_a_secret_said_in_pieces_is_redacted(bench: Bench) -> None:
+    outcome = run(bench, "split", environment={"WF_TEST_TOKEN": "correct-horse-battery"})
+    assert outcome.code is None
+    assert "horse" not in outcome.transcript.read_text()
+    assert "[redacted]" in outcome.transcript.read_text()
+    assert "horse" not in outcome.result.verdict.summary
+
+
+def test_the_program_has_to_be_there(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeMissing):
+        AcpAdapter(RuntimeSettings("x", "acp", command=("no-such-agent",))).launch(request_for(tmp_path, "m"))
+    with pytest.raises(ConfigError, match=r"runtimes\.x\.command"):
+        registry.make(RuntimeSettings("x", "acp"))
+
+
+def test_cursor_by_acp(bench: Bench) -> None:
+    settings = RuntimeSettings("cursor", "cursor", command=STAND_IN, protocol="acp", options={"args": ["-e", "url"]})
+    environment = {"WF_FAKE_ACP_NOTES": str(bench.root / "notes"), "PYTHONPATH": str(SUPPORT.parent)}
+    outcome = bench.run(CursorAdapter(settings), environment=environment, limits=LONG, prompt="do it")
+    assert outcome.code is None, outcome.transcript.read_text()
+    assert notes(bench, "start")[0]["argv"] == ["-e", "url", "acp"]
