@@ -22,7 +22,7 @@ from wf_cli.contract.event import EventSink
 from wf_cli.contract.identity import Target
 from wf_cli.contract.retry import RetryPolicy
 from wf_cli.contract.token import Pool, Token
-from wf_cli.errors import ConfigError, Refused, SpoolMissing, StaleAttempt, WfError
+from wf_cli.errors import ConfigError, Refused, SpoolMissing, StaleAttempt, UsageError, WfError
 from wf_cli.observe.log import EventLog
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import layout
@@ -189,6 +189,7 @@ class App:
         from wf_cli.runtimes import registry
         from wf_cli.runtimes.base import Limits, RuntimeSettings
         from wf_cli.runtimes.permissions import Permissions
+        from wf_cli.spool.lease import SHORTEST_SECONDS
         from wf_cli.steps import PlanSteps
         from wf_cli.worker.loop import Worker
         from wf_cli.worker.settings import Equipment, RoleSettings, WorkerSettings
@@ -211,6 +212,11 @@ class App:
                 permissions=Permissions(permissions.default, permissions.allow, permissions.deny),
             )
         )
+        lease_seconds = lease_seconds or self.config.lease_s
+        if lease_seconds < SHORTEST_SECONDS:
+            raise UsageError(
+                f"a lease of {lease_seconds:g} s is too short", hint=f"at least {SHORTEST_SECONDS:g}s; 30s is usual"
+            )
         owner = ids.owner_id(name or runtime)
         events = self.events(spool, owner)
         queue = self.queue(spool, events)
@@ -246,7 +252,7 @@ class App:
                 max_jobs=max_jobs,
                 name=name,
                 owner=owner,
-                lease_seconds=lease_seconds or self.config.lease_s,
+                lease_seconds=lease_seconds,
                 poll_seconds=poll_seconds,
                 drain_timeout=drain_timeout,
                 max_parallel_plans=self.config.epic.max_parallel_plans,

@@ -165,7 +165,7 @@ class Dispatcher:
                 out.blocked.append(Blocked(plan.id, epic_id, why, needs_help))
             return
         request = self._request(now, command, now.iteration, epic_id=epic_id)
-        others = sorted(occupied - {plan.id})
+        others = self._before(plan, jobs, occupied)
         if len(others) >= self._settings.max_parallel_plans:
             out.blocked.append(Blocked(plan.id, epic_id, f"waits for plan {', '.join(others)} (max_parallel_plans)"))
             return
@@ -225,6 +225,30 @@ class Dispatcher:
             if live or (epics.phase_of(plan) in _OPEN_PHASES and self._driven(plan) and not _died(plan, mine)):
                 occupied.add(plan.id)
         return occupied
+
+    def _before(self, plan: Plan, jobs: dict[str, list[Placed]], occupied: set[str]) -> list[str]:
+        """The open plans that ``plan`` has to wait for.
+
+        A new plan waits for all of them. Of several that are open already (a repository that changes over to
+        this mode, a smaller max_parallel_plans) each waits for those with a live job and for those before it
+        that have a next step: so one of them always goes on.
+        """
+        if plan.id not in occupied:
+            return sorted(occupied)
+        order = [other.id for other in plans.all_plans(self._project)]
+        return [
+            other
+            for other in order
+            if other in occupied
+            and other != plan.id
+            and (
+                any(p.status in LIVE for p in jobs.get(other, []))
+                or (order.index(other) < order.index(plan.id) and self._has_next(other))
+            )
+        ]
+
+    def _has_next(self, plan_id: str) -> bool:
+        return next_command(snapshot.take(plans.find(self._project, plan_id))) is not None
 
     def _driven(self, plan: Plan) -> bool:
         """Whether jobs work on this plan: a person's own plan in coding does not keep an epic waiting."""

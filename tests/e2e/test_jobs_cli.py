@@ -23,7 +23,7 @@ def test_a_job_from_enqueue_to_its_result(box: Box) -> None:
     box.shell("cat; echo hello from $1; exit 0\n")
     done = box.ok("enqueue", "--role", "builder", "--key", "build-1", "--payload", '{"n": 1}', "--json").document
     assert (done["job_id"], done["deduped"], done["status"]) == ("build-1", False, "queued")
-    box.worker(watch=False).ended()
+    box.ok("worker", "--runtime", "shell")
     shown = box.ok("spool", "show", "build", "--json").document
     assert schema.problems("job", shown) == []
     assert shown["status"] == "succeeded"

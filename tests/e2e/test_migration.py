@@ -194,7 +194,6 @@ def test_its_running_epic_is_finished_by_workers_although_its_queue_had_a_failed
     old.assert_sound()
 
 
-@pytest.mark.xfail(strict=True, reason="dispatcher: open plans without a job each wait for all the others, for ever")
 def test_plans_that_were_open_at_once_take_turns_where_one_at_a_time_is_allowed(old: Box) -> None:
     reference_repo.switch_on(old.root)
     for plan_id in ("02", "03", "05"):

@@ -78,8 +78,13 @@ def note(what: str, **facts: Any) -> None:
 
 
 def raw(text: str) -> None:
-    """Past the protocol."""
-    os.write(1, text.encode())
+    """Past the protocol, and all of it: the pipe is not blocking and holds less than some of this."""
+    data = memoryview(text.encode("utf-8", "surrogateescape"))
+    while data:
+        try:
+            data = data[os.write(1, data) :]
+        except BlockingIOError:
+            time.sleep(0.001)
 
 
 def options(model: str = "small") -> list[SessionConfigOptionSelect]:
@@ -217,10 +222,10 @@ class FakeAgent:
             '{"jsonrpc": "2.0", "method": "x/y"}',
         ]
         lines += ['{"method": "session/update", "params": {"sessionId": "s", "update": {"sessionUpdate": "newest"}}}']
-        raw("\n".join(lines) + "\n\xff\x00\n\n")
+        raw("\n".join(lines) + "\n\udcff\x00\n\n")
 
     async def _long_line(self, session_id: str) -> None:
-        await asyncio.to_thread(raw_all, "x" * 40_000_000 + "\n")
+        raw("x" * 40_000_000 + "\n")
 
     async def _flood(self, session_id: str) -> None:
         piece = "word " * 800
@@ -279,13 +284,6 @@ class FakeAgent:
         for start in range(0, len(said), 3):
             await self._update(acp.update_agent_message_text(said[start : start + 3]), session_id)
             await asyncio.sleep(0.06)
-
-
-def raw_all(text: str) -> None:
-    data = memoryview(text.encode())
-    os.set_blocking(1, True)
-    while data:
-        data = data[os.write(1, data) :]
 
 
 def target_is_there() -> bool:

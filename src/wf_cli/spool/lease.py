@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Seconds, by topology: attribute caches of network file systems live up to a minute.
 DEFAULT_SECONDS = {"local": 30.0, "shared": 180.0}
+#: Shorter leases cannot be told from an ordinary delay of owner or observer.
+SHORTEST_SECONDS = 2.0
 #: The worker gives its lease up when its main loop has not ticked for this share of the duration.
 TICK_SHARE = 0.5
 

@@ -35,8 +35,8 @@ GONE = frozenset({Verdict.DEAD, Verdict.EXPIRED, Verdict.ABSENT})
 
 #: Share of a lease's duration: a longer gap between two looks at it starts the watch again.
 GAP_SHARE = 0.5
-#: Seconds: a gap shorter than this is an ordinary delay, however short the lease.
-SHORTEST_GAP = 0.5
+#: Seconds: a gap shorter than this is an ordinary delay, however short the lease (`lease.SHORTEST_SECONDS`).
+SHORTEST_GAP = 1.0
 
 
 @dataclass(slots=True)

@@ -33,8 +33,9 @@ from wf_cli.worker.execute import Done, Execution
 from wf_cli.worker.reaper import Reaper
 from wf_cli.worker.settings import Equipment, Tally, WorkerSettings
 
-#: Seconds between rounds: reaping decides how fast a crash on this host is noticed.
-REAP_EVERY = 1.0
+#: Seconds between rounds: reaping decides how fast a crash on this host is noticed, and whether the shortest
+#: leases are looked at often enough to be seen expiring (`liveness.SHORTEST_GAP`).
+REAP_EVERY = 0.5
 SWEEP_EVERY = 2.0
 RECONCILE_EVERY = 5.0
 BURY_EVERY = 30.0
@@ -180,7 +181,7 @@ class Worker:
         duties: list[tuple[str, float, Callable[[], object]]] = [
             ("pin", self._rescan_every, self._queue.spool.assert_same),
             ("sweep", SWEEP_EVERY, lambda: enqueue.sweep(self._queue.spool)),
-            ("reap", min(REAP_EVERY, self._settings.lease_seconds / 6), self._reap),
+            ("reap", REAP_EVERY, self._reap),
             ("bury", BURY_EVERY, self._reaper.bury),
             ("reconcile", RECONCILE_EVERY, lambda: self._equipment.reconcile(None)),
             ("audit", SWEEP_EVERY, self._audit),
@@ -314,9 +315,13 @@ class Worker:
                     self._queue.end(token, Ending(End.RELEASED, reason="found by the audit"), by=owner)
 
     def _obey(self) -> None:
+        if self._draining is not None:
+            return
         for name in (self._session.record.owner, self._settings.name or "", "all", self._settings.runtime):
             if name and control.has(self._queue.spool, f"drain.{name}"):
+                self._equipment.say(f"asked to drain; `wf worker undrain {name}` takes that back for the next worker")
                 self.drain("asked to drain")
+                return
 
     def _drain_step(self) -> None:
         if self._draining is None:

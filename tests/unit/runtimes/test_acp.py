@@ -138,6 +138,7 @@ def test_misbehaviour(bench: Bench, mode: str, told: dict[str, Any], code: str |
     assert outcome.code == code, outcome.transcript.read_text()[:3000]
     assert outcome.result.exit.stopped is None
     assert time.monotonic() - begin < 45
+    assert outcome.result.survivors == (mode in ("child", "orphan_pipe"))
     if code is None:
         assert outcome.result.verdict.summary.endswith("done.")
 

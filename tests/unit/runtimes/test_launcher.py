@@ -209,3 +209,58 @@ def test_the_environment_is_in_no_command_line(bench: Bench) -> None:
         shown = subprocess.run(["cat", f"/proc/{ref.pid}/cmdline"], capture_output=True, check=True).stdout
         assert b"sesame" not in shown
         assert mark.encode() in shown
+
+
+class TestAskFirst:
+    """A stop that the agent gets alone at first, so that it can end its own children."""
+
+    POLITE = python(
+        """
+        import signal, subprocess, sys
+        child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        def stop(*_):
+            open("alone", "w").write(str(child.poll()))
+            child.kill()
+            sys.exit(7)
+        signal.signal(signal.SIGTERM, stop)
+        open("ready", "w").close()
+        child.wait()
+        """
+    )
+
+    def test_its_children_are_its_own_business_within_the_grace(self, bench: Bench) -> None:
+        report = self._stopped(bench, self.POLITE, grace=10)
+        assert (bench.root / "alone").read_text() == "None"  # the child had got no signal
+        assert report == (7, 0)
+
+    def test_after_the_grace_all_is_ended_at_once(self, bench: Bench) -> None:
+        deaf = python("import signal, time; signal.signal(15, signal.SIG_IGN); open('ready', 'w'); time.sleep(600)")
+        assert self._stopped(bench, deaf, grace=0.3)[0] == -signal.SIGKILL
+
+    def test_a_worker_that_dies_meanwhile_cuts_it_short(self, bench: Bench) -> None:
+        deaf = python("import signal, time; signal.signal(15, signal.SIG_IGN); open('ready', 'w'); time.sleep(600)")
+        mark = new_mark()
+        bench.marks.append(mark)
+        gate = self._open(bench, deaf, mark)
+        gate.stop(60)
+        gate.close()
+        assert proc.marked(mark) == []
+
+    def _open(self, bench: Bench, argv: tuple[str, ...], mark: str) -> Gate:
+        launch = Launch(argv, {"PATH": os.environ["PATH"]}, ask_first=True)
+        gate = Gate.open(launch, root=bench.root, mark=mark)
+        gate.go()
+        wait_until((bench.root / "ready").exists)
+        return gate
+
+    def _stopped(self, bench: Bench, argv: tuple[str, ...], grace: float) -> tuple[int | None, int]:
+        mark = new_mark()
+        bench.marks.append(mark)
+        gate = self._open(bench, argv, mark)
+        gate.stop(grace)
+        report = None
+        while report is None:
+            report = gate.hear()
+        gate.close()
+        assert proc.marked(mark) == []
+        return report.code, report.survivors

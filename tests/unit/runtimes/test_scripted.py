@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from support.runs import SUPPORT, Bench, Outcome
+from wf_cli.runtimes.acp import AcpAdapter
 from wf_cli.runtimes.base import Adapter, Limits, RuntimeSettings
 from wf_cli.runtimes.cursor import CursorAdapter
 from wf_cli.runtimes.scripted import ScriptedAdapter
@@ -69,6 +70,19 @@ def test_the_stand_in_for_cursor_does_the_same_work(project: Bench) -> None:
     outcome = run(project, "plan", CursorAdapter(RuntimeSettings("cursor", "cursor", command=command)))
     assert outcome.code is None
     assert "[T2]" in (project.root / "plans/01-parse-dates/todo.md").read_text()
+
+
+def test_the_stand_in_for_acp_agents_does_the_same_work(project: Bench) -> None:
+    command = (sys.executable, str(SUPPORT / "acp_agent.py"))
+    adapter = AcpAdapter(RuntimeSettings("fake", "acp", command=command))
+    outcome = run(project, "plan", adapter, environment={"PYTHONPATH": str(SUPPORT.parent)})
+    assert outcome.code is None, outcome.result
+    assert "[T2]" in (project.root / "plans/01-parse-dates/todo.md").read_text()
+    wf(project.root, "code", "1")
+    outcome = run(project, "code", adapter)
+    assert outcome.code is None, outcome.result
+    assert phase(project.root) == "awaiting_review"
+    assert any(event.kind == "tool" and "finish-code" in event.text for event in outcome.events)
 
 
 def test_an_attempt_that_crashes_in_the_middle_leaves_its_work_to_the_next_one(project: Bench) -> None:

@@ -1,0 +1,34 @@
+"""Agents inside an editor as workers: one job at a time, under the same rules as every worker.
+
+::
+
+    agent ── wf job next ──▶ keeper          a process of its own: session, lease, checkout slot
+      │          ◀── the job ──┘ │
+      │                          │ beats the lease; watches the editor, the token and an idle limit
+      ├── wf todo ..., finish-code (WF_JOB_TOKEN: fence, plan lock, token checked)
+      └── wf job finish ──▶ check of the plan, outcome ──▶ the keeper sees its token gone, and ends
+
+    ancestry    which process is the editor
+    wish        what an editor asks for
+    hiring      the agent's side: start a keeper, hear of a job
+    keep        the keeper's process
+    keeper      what it does
+    holding     when a job that was handed over has to go back
+    desk        the file in ``control/`` by which the agent's commands and the keeper know of each other
+    handover    a job as an agent gets it
+    held        heartbeat, finish, fail, release: what the agent does with it
+    tools       the composition of these for a project
+    mcp_server  the same over MCP
+
+Guarantees:
+
+- A job is with at most one agent: it is claimed and started as by any worker, and an agent that never
+  heard of it (its command was killed) does not have it: the keeper gives it back unless the job was acknowledged.
+- When the editor is gone, or nothing was heard of the agent for the idle limit, the job is given back, and
+  what carries the attempt's mark on this host is ended.
+- A keeper that is killed is a dead session like any other: a reaper ends its attempt.
+- An outcome is published by the agent's own command or by the keeper, whichever is first; there is one.
+
+What this cannot do: stop the agent itself, which is a part of the editor. After its attempt was ended its
+commands are refused with exit code 4; edits that need no ``wf`` are beyond reach.
+"""

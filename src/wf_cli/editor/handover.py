@@ -1,0 +1,85 @@
+"""A job as an agent inside an editor gets it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from wf_cli.clock import format_duration
+from wf_cli.contract.job import Spec
+from wf_cli.contract.token import Token, mark
+from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.worker import opening
+from wf_cli.worker.settings import Steps
+
+#: What makes a step of a plan a job of this agent; follows the prompt that every agent of the step gets.
+_HOW = """\
+
+## Handing this job in
+
+You work on it from inside an editor, so no worker watches your end: you say yourself how it went.
+
+- Every `wf` command of this job needs its token in the environment. Shells that are new for each command forget
+  what was exported: put it in front of the command, `WF_JOB_TOKEN={token} wf ...`.
+- Silent for {idle}, and the job goes back to the queue. Between long steps: `wf job heartbeat {token}`.
+- Done: `wf job finish {token}`. Exit code 1 lists what is missing: put that right and finish again. Running
+  `wf finish-code` or `wf done` alone does not end the job.
+- It cannot be done: `wf job fail {token} --message 'why'`. Not by you, or not now: `wf job release {token}`.
+- Where `wf` is an MCP server, its tools `heartbeat`, `finish`, `fail` and `release` do the same.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One attempt of one job. ``prompt`` for steps of plans, ``payload`` for jobs of one's own."""
+
+    job_id: str
+    attempt: int
+    role: str
+    runtime: str
+    #: The attempt's mark: ``WF_JOB_TOKEN``, and what the verbs of ``wf job`` take.
+    token: str
+    #: What ``wf`` commands of this job have to find in their environment.
+    environment: Mapping[str, str]
+    idle_s: float
+    plan_id: str | None = None
+    epic_id: str | None = None
+    prompt: str | None = None
+    payload: Any = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Job:
+        return cls(**value)
+
+    def exports(self) -> list[str]:
+        """The environment for a POSIX shell."""
+        return [f"export {name}={shlex.quote(value)}" for name, value in self.environment.items()]
+
+
+def make(queue: SpoolQueue, steps: Steps, token: Token, spec: Spec, *, root: Path, idle_s: float) -> Job:
+    """The job of a running token. Reads the plan; holds no lock."""
+    marked, target = mark(token), spec.target
+    prompt = None
+    if target is not None:
+        before = opening.outcome_before(queue, token)
+        told = opening.prompt(steps, spec, token, before.failure if before is not None else None)
+        prompt = told + _HOW.format(token=marked, idle=format_duration(idle_s))
+    return Job(
+        job_id=token.job_id,
+        attempt=token.attempt,
+        role=token.pool.role,
+        runtime=token.pool.runtime,
+        token=marked,
+        environment=opening.variables(token, root=root, spool_root=queue.spool.root),
+        idle_s=idle_s,
+        plan_id=target.plan_id if target is not None else None,
+        epic_id=target.epic_id if target is not None else None,
+        prompt=prompt,
+        payload=None if target is not None else spec.payload,
+    )

@@ -1,0 +1,109 @@
+"""The agent's side of a keeper: start one, and hear of a job."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from wf_cli import errors
+from wf_cli.app import App
+from wf_cli.contract.token import parse_mark
+from wf_cli.editor.handover import Job
+from wf_cli.editor.wish import Wish
+from wf_cli.errors import Refused, WfError
+from wf_cli.spool import layout, scan
+
+
+class Hiring:
+    """A keeper that looks for a job. Leaving the block without `accept` gives back what it found, or stops it."""
+
+    def __init__(self, app: App, wish: Wish):
+        order = {
+            "root": str(app.root),
+            "spool": str(app.spool_root),
+            "config": str(app.flags.config.absolute()) if app.flags.config is not None else None,
+            "wish": wish.to_json(),
+        }
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
+            [sys.executable, "-P", "-m", "wf_cli.editor.keep"],
+            cwd=app.root,
+            env=app.agent_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._say(json.dumps(order).encode())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def job(self) -> Job:
+        """Wait for the keeper's answer. Raises what the keeper raised: Temporary (exit 75) when there is no job."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        try:
+            answer: Mapping[str, Any] = json.loads(line)
+        except ValueError:
+            raise WfError("the keeper ended without an answer", code="KEEPER_FAILED") from None
+        if "error" in answer:
+            raise _error(answer["error"])
+        return Job.from_json(answer["job"])
+
+    def accept(self) -> None:
+        """The agent has the job: from now on the keeper holds it."""
+        self._say(b"ok")
+
+    def close(self) -> None:
+        """Let go of the keeper. Safe to repeat, and from another thread than the one in `job`, which ends then."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+        process.wait()  # the keeper itself has detached
+        process.stdout.close()
+
+    def _say(self, line: bytes) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # then there is no answer either
+            os.write(self._process.stdin.fileno(), line + b"\n")
+
+
+def refuse_second(app: App, mark: str | None) -> None:
+    """Refused when the agent that asks, by ``WF_JOB_TOKEN`` in its environment, has a job that still stands."""
+    parsed = parse_mark(mark or "")
+    if parsed is None or not layout.exists(app.spool_root):
+        return
+    running = scan.listing(app.open_spool(), "running")
+    if any((token.job_id, token.attempt, token.owner) == parsed for token in running):
+        raise Refused(
+            f"this agent has a job already: {parsed[0]}",
+            hint=f"first: wf job finish {mark} (or fail, or release)",
+            code="HAS_JOB",
+            token=mark,
+        )
+
+
+def _error(value: Mapping[str, Any]) -> WfError:
+    kind = getattr(errors, str(value["kind"]), WfError)
+    family = kind if isinstance(kind, type) and issubclass(kind, WfError) else WfError
+    return family(str(value["message"]), hint=value["hint"], code=value["code"])

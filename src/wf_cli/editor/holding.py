@@ -1,0 +1,59 @@
+"""Signs of life of an agent inside an editor. Compared with what was seen before, on one's own clock only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from wf_cli import proc
+from wf_cli.clock import Clock, format_duration
+from wf_cli.editor import desk
+from wf_cli.proc import ProcessRef
+from wf_cli.spool.layout import Spool
+
+#: Seconds between two looks at the desk and the plan's folder.
+LOOK = 0.5
+
+
+class Watch:
+    """One agent's watch: the editor's process, its heartbeats, and changes of the plan it works on."""
+
+    def __init__(self, spool: Spool, owner: str, editor: ProcessRef, idle_s: float, plan: Path | None, clock: Clock):
+        self._spool = spool
+        self._owner = owner
+        self._editor = editor
+        self._idle_s = idle_s
+        self._plan = plan
+        self._clock = clock
+        self._seen = self._signs()
+        self._since = self._looked = clock.monotonic()
+
+    def gone(self) -> str | None:
+        """Why the agent counts as gone; None while it does not."""
+        if not proc.alive(*self._editor):
+            return f"the editor (pid {self._editor.pid}) is gone"
+        now = self._clock.monotonic()
+        if now - self._looked < min(LOOK, self._idle_s):
+            return None
+        self._looked = now
+        signs = self._signs()
+        if signs != self._seen:
+            self._seen, self._since = signs, now
+        if now - self._since < self._idle_s:
+            return None
+        return f"nothing was heard of the agent for {format_duration(self._idle_s)}"
+
+    def _signs(self) -> tuple[object, ...]:
+        return desk.read(self._spool, self._owner), _files(self._plan)
+
+
+def _files(folder: Path | None) -> tuple[object, ...]:
+    """The names, sizes and times of the files in a plan's folder."""
+    if folder is None:
+        return ()
+    try:
+        with os.scandir(folder) as entries:
+            found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+    except OSError:
+        return ()
+    return tuple(sorted((name, info.st_size, info.st_mtime_ns) for name, info in found))

@@ -1,0 +1,97 @@
+"""The keeper's process: ``python -m wf_cli.editor.keep``, started by `hiring`.
+
+It reads one line of JSON on stdin, the order::
+
+    {"root": ..., "spool": ..., "config": ..., "wish": {...}}
+
+and answers with one line on stdout: ``{"job": {...}}``, or ``{"error": {"kind", "message", "hint", "code"}}``.
+After a job it hears ``ok`` on stdin when the agent has it; the end of stdin before that gives the job back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wf_cli.app import App, Flags
+from wf_cli.editor.keeper import Keeper
+from wf_cli.editor.wish import Wish
+from wf_cli.errors import WfError
+
+
+class Channel:
+    """The keeper's end of the pipes to the agent's command."""
+
+    def __init__(self, reading: int, writing: int):
+        self._reading, self._writing = reading, writing
+        self._heard: bool | None = None
+
+    def say(self, document: Mapping[str, Any]) -> None:
+        """Send one line. Whether anybody read it, `heard` tells."""
+        data = memoryview(json.dumps(document).encode() + b"\n")
+        try:
+            while data:
+                data = data[os.write(self._writing, data) :]
+        except BrokenPipeError:
+            self._heard = False
+
+    def heard(self) -> bool | None:
+        """True once the other side has said ok, False once it is gone, None before. Does not wait."""
+        if self._heard is None and select.select([self._reading], [], [], 0)[0]:
+            self._heard = os.read(self._reading, 16).startswith(b"ok")
+        return self._heard
+
+    def close(self) -> None:
+        """Hold nothing open any more: whoever reads the pipe to its end gets there."""
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for fd in (self._reading, self._writing):
+            os.dup2(nowhere, fd)
+        os.close(nowhere)
+
+
+def error_document(error: Exception) -> dict[str, Any]:
+    """``error`` for the other side, which raises it again."""
+    if not isinstance(error, WfError):
+        error = WfError(f"the keeper failed: {type(error).__name__}: {error}", code="KEEPER_FAILED")
+    return {
+        "error": {
+            "kind": type(error).__name__,
+            "message": error.message,
+            "hint": error.hint,
+            "code": error.code,
+        }
+    }
+
+
+def main() -> None:
+    """Detach from whoever started this, and keep one job."""
+    with os.fdopen(os.dup(0), "rb", buffering=0) as stdin:
+        order = json.loads(stdin.readline())
+    if os.fork():  # nobody has to wait for the keeper, and no editor finds it among its children
+        os._exit(0)
+    os.setsid()
+    channel = Channel(0, 1)
+    try:
+        keeper = _keeper(order, channel)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: keeper.stop("the keeper was told to end"))
+        keeper.run()
+    except Exception as error:  # noqa: BLE001 - the last resort: there is nobody else to tell
+        channel.say(error_document(error))
+        sys.exit(1)
+
+
+def _keeper(order: Mapping[str, Any], channel: Channel) -> Keeper:
+    config = Path(order["config"]) if order["config"] is not None else None
+    app = App(Path(order["root"]), os.environ, Flags(order["spool"], config))
+    return Keeper(app, Wish.from_json(order["wish"]), channel)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""What the keeper and the agent's commands work with, composed for one project."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+from wf_cli.app import App
+from wf_cli.contract.event import EventSink
+from wf_cli.contract.identity import Target
+from wf_cli.errors import WfError
+from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.spool.layout import Spool
+from wf_cli.steps import PlanSteps
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """A project's spool, queue and plan steps."""
+
+    app: App
+    spool: Spool
+    events: EventSink
+    queue: SpoolQueue
+    steps: PlanSteps
+
+    @classmethod
+    def of(cls, app: App, owner: str | None = None) -> Tools:
+        """Those of ``app``; ``owner`` is the session that they are for. SpoolMissing when there is no spool."""
+        spool = app.open_spool()
+        events = app.events(spool, owner)
+        strict = app.config.review.strict
+        steps = PlanSteps(
+            app.project(),
+            spool,
+            events,
+            strict_profile=None if strict == "off" else strict,
+            epic_paused=app.epic_is_paused,
+        )
+        return cls(app, spool, events, app.queue(spool, events), steps)
+
+    def reconcile(self, target: Target | None) -> None:
+        """Let the next step of a plan appear (with None, of every running epic). Workers repeat it, so it may fail."""
+        also = [target.plan_id] if target is not None and target.epic_id is None else []
+        with contextlib.suppress(WfError, OSError):
+            self.app.dispatcher(self.spool, self.events).reconcile(also=also)

@@ -1,0 +1,129 @@
+"""What may be done without a person, and which protocol asks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from support.runs import request_for
+from wf_cli.errors import ConfigError
+from wf_cli.runtimes import protocol
+from wf_cli.runtimes.base import CannotStart, RuntimeSettings
+from wf_cli.runtimes.cursor import CursorAdapter
+from wf_cli.runtimes.opencode import OpencodeAdapter
+from wf_cli.runtimes.permissions import Permissions, opencode_rules
+
+DENIES = Permissions(deny=("execute:git push*",))
+
+
+class TestPolicy:
+    @pytest.mark.parametrize(
+        ("kind", "title", "allowed", "rule"),
+        [
+            ("read", "src/a.py", True, "read:*"),
+            ("read", "secrets/key", False, "*:secrets/*"),
+            ("execute", "git status", True, "execute:git *"),
+            ("execute", "git push origin", False, "execute:git push*"),
+            ("execute", "make", False, "default"),
+            ("Execute", "git status", False, "default"),  # no kind of the protocol
+            (None, None, False, "default"),
+        ],
+    )
+    def test_a_denial_wins_over_a_permission_over_the_default(
+        self, kind: str | None, title: str | None, allowed: bool, rule: str
+    ) -> None:
+        policy = Permissions("deny", ("read:*", "execute:git *"), ("*:secrets/*", "execute:git push*"))
+        assert policy.decide(kind, title) == (allowed, rule)
+        assert Permissions.from_json(json.loads(json.dumps(policy.to_json()))) == policy
+
+    def test_nothing_said_allows_everything(self) -> None:
+        assert Permissions().decide("execute", "rm -rf /\nreally").allowed
+        assert not Permissions().restricts
+        assert not Permissions(allow=("read:*",)).restricts
+
+
+class TestOpencodeRules:
+    def test_denials_never_share_a_key_with_the_projects_rules(self) -> None:
+        rules = opencode_rules(Permissions(deny=("execute:rm *", "execute:git push*", "search:*", "*curl*", "*:x*")))
+        assert rules["?ash"] == {"rm *": "deny", "git push*": "deny"}
+        assert rules["?rep"] == rules["?lob"] == rules["?ist"] == {"*": "deny"}
+        assert rules["*?"] == {"*curl*": "deny", "x*": "deny"}
+        assert "?*" not in rules
+
+    def test_a_denying_default_asks_first_and_lets_denials_come_later(self) -> None:
+        assert list(opencode_rules(Permissions("deny", deny=("fetch:*",)))) == ["?*", "?ebfetch", "?ebsearch"]
+        assert opencode_rules(Permissions(allow=("read:*",))) == {}
+
+
+def opencode(
+    spoken: Literal["acp", "print", "auto"] = "auto", permissions: Permissions | None = None, **options: Any
+) -> RuntimeSettings:
+    return RuntimeSettings(
+        "oc", "opencode", options=options, protocol=spoken, permissions=permissions or Permissions()
+    )
+
+
+class TestProtocol:
+    @pytest.mark.parametrize(
+        ("version", "chosen"),
+        [("1.18.33", "acp"), ("1.17.9", "print"), ("0.14.0", "print"), ("2.0.11", "print"), ("", "print")],
+    )
+    def test_opencode_by_its_version(self, version: str, chosen: str) -> None:
+        assert protocol.of_opencode(opencode(), version) == chosen
+        assert protocol.of_opencode(opencode("print"), version) == "print"
+        assert protocol.of_opencode(opencode("acp"), version) == "acp"
+
+    def test_arguments_of_run_keep_it_with_run(self) -> None:
+        assert protocol.of_opencode(opencode(args=["--share"]), "1.18.33") == "print"
+
+    def test_denials_are_never_ignored(self) -> None:
+        assert protocol.of_opencode(opencode(permissions=DENIES, args=["--pure"]), "1.18.33") == "acp"
+        with pytest.raises(CannotStart, match="permissions need ACP"):
+            protocol.of_opencode(opencode(permissions=DENIES), "1.17.0")
+        with pytest.raises(ConfigError, match=r"runtimes\.oc\.protocol"):
+            OpencodeAdapter(opencode("print", DENIES))
+        with pytest.raises(ConfigError, match=r"runtimes\.c\.protocol"):
+            CursorAdapter(RuntimeSettings("c", "cursor", protocol="print", permissions=DENIES))
+
+    def test_cursor_prints_unless_it_must_ask(self) -> None:
+        assert protocol.of_cursor(RuntimeSettings("c", "cursor", protocol="auto")) == "print"
+        assert protocol.of_cursor(RuntimeSettings("c", "cursor", protocol="auto", permissions=DENIES)) == "acp"
+        assert protocol.of_cursor(RuntimeSettings("c", "cursor", protocol="acp")) == "acp"
+
+
+def test_opencode_by_acp_gets_its_job_on_stdin_and_rules_that_come_last(tmp_path: Path) -> None:
+    program = tmp_path / "opencode"
+    program.write_text("#!/bin/sh\necho 1.18.33\n")
+    program.chmod(0o755)
+    settings = RuntimeSettings(
+        "oc", "opencode", (str(program),), options={"agent": "a"}, protocol="auto", permissions=DENIES
+    )
+    own = {"permission": {"bash": "ask"}, "provider": {"x": {}}}
+    request = request_for(
+        tmp_path,
+        "m",
+        prompt="do it",
+        model="p/m",
+        resume="ses_1",
+        environment={"OPENCODE_CONFIG_CONTENT": json.dumps(own)},
+    )
+    launch = OpencodeAdapter(settings).launch(request)
+    job = json.loads(launch.stdin)
+    assert job["command"][1:] == ["acp", "--print-logs", "--log-level", "ERROR", "--cwd", str(tmp_path)]
+    assert (job["prompt"], job["resume"], job["opencode"]) == ("do it", "ses_1", True)
+    assert job["choose"] == {"model": "p/m", "mode": "a"}
+    assert not any("do it" in part for part in launch.argv)
+    content = json.loads(launch.environment["OPENCODE_CONFIG_CONTENT"])
+    assert list(content["permission"].items())[-1] == ("?ash", {"git push*": "deny"})
+    assert content["permission"]["bash"] == "ask"
+    assert content["provider"] == {"x": {}}
+    assert launch.environment["PWD"] == str(tmp_path)
+
+
+def test_the_protocol_stays_out_of_the_worker() -> None:
+    code = "import sys, wf_cli.runtimes.registry; print({'acp', 'asyncio', 'pydantic'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
