@@ -70,7 +70,7 @@ def _verify(call: Call) -> int:
     lines = [f"plan {plan.id}: {'passes' if found.ok else 'does not pass'}"]
     for name, gate in found.checks.items():
         if gate is not None:
-            lines.append(f"  {name}: {'ok' if gate.ok else f'{len(gate.errors)} errors'}")
+            lines.append(f"  {name}: {'ok' if gate.ok else f'{len(gate.errors)} error(s)'}")
             lines += [f"    - {error}" for error in gate.errors]
     return output.result(found.as_json(reference), lines, as_json=call.as_json)
 

@@ -97,6 +97,8 @@ _ENTRIES = (
     _typer("dead", _JOBS, "dead", "the dead letters: list, show, run again"),
     _typer("dead-letter", _JOBS, "dead", "the same as dead", hidden=True),
     _typer("late", _JOBS, "late", "results that came after their attempt was superseded"),
+    _typer("job", _WORKERS, "job", "take, finish and give back one job: agents inside an editor"),
+    _typer("mcp", _WORKERS, "mcp", "the same for editors, over MCP on stdio", "mcp_app"),
     _contract("worker", _WORKERS, "worker", "take and execute jobs", replaced_by="pool"),
     _contract("workers", _WORKERS, "worker", "how to start workers"),
     _typer("dispatch", _WORKERS, "dispatch", "publish the jobs that running epics wait for", "dispatch_app"),

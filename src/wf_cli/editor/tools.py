@@ -40,7 +40,7 @@ class Tools:
         return cls(app, spool, events, app.queue(spool, events), steps)
 
     def reconcile(self, target: Target | None) -> None:
-        """Let the next step of a plan appear (with None, of every running epic). Workers repeat it, so it may fail."""
+        """Let the next step of a plan appear; with None, of every running epic. Workers repeat it: it may fail."""
         also = [target.plan_id] if target is not None and target.epic_id is None else []
         with contextlib.suppress(WfError, OSError):
             self.app.dispatcher(self.spool, self.events).reconcile(also=also)

@@ -77,10 +77,11 @@ class LineTransport:
                     return line
                 self._dropping = False
                 continue
-            if len(self._buffer) > self._limit:
+            if len(self._buffer) > self._limit and not self._dropping:
                 self._on_noise(f"a line of more than {self._limit} bytes was dropped")
-                self._buffer.clear()
                 self._dropping = True
+            if self._dropping:
+                self._buffer.clear()
             self._searched = len(self._buffer)
             chunk = await self._reader.read(_CHUNK)
             if not chunk:

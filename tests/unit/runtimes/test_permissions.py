@@ -9,6 +9,8 @@ from typing import Any, Literal
 import pytest
 
 from support.runs import request_for
+from wf_cli.config import layers, model
+from wf_cli.config.load import load
 from wf_cli.errors import ConfigError
 from wf_cli.runtimes import protocol
 from wf_cli.runtimes.base import CannotStart, RuntimeSettings
@@ -121,6 +123,43 @@ def test_opencode_by_acp_gets_its_job_on_stdin_and_rules_that_come_last(tmp_path
     assert content["permission"]["bash"] == "ask"
     assert content["provider"] == {"x": {}}
     assert launch.environment["PWD"] == str(tmp_path)
+
+
+class TestConfiguration:
+    def test_a_runtime_lays_its_permissions_over_the_general_ones(self, tmp_path: Path) -> None:
+        (tmp_path / "wf.config.yaml").write_text(
+            """
+            permissions: {default: deny, allow: ["read:*"], deny: ["execute:git push*"]}
+            runtimes:
+              opencode: {protocol: print, permissions: {default: allow, deny: []}}
+              gemini: {adapter: acp, command: [gemini, --acp]}
+            """.replace("\n            ", "\n")
+        )
+        config = load(tmp_path, {}).config
+        assert config.permissions == model.Permissions("deny", ("read:*",), ("execute:git push*",))
+        assert config.runtimes["opencode"].permissions == model.Permissions("allow", ("read:*",), ())
+        assert config.runtimes["opencode"].protocol == "print"
+        assert (config.runtimes["gemini"].protocol, config.runtimes["gemini"].permissions) == (None, None)
+        assert layers.build(layers.as_tree(config)) == config
+
+    @pytest.mark.parametrize(
+        ("text", "key", "said"),
+        [
+            ("permissions: {defualt: deny}", "permissions.defualt", "did you mean default"),
+            ("permissions: {default: ask}", "permissions.default", "allow or deny"),
+            ("permissions: {deny: [7]}", "permissions.deny.0", "a pattern such as"),
+            ("runtimes: {opencode: {protocol: tcp}}", "runtimes.opencode.protocol", "acp"),
+            ("runtimes: {x: {adapter: acp}}", "runtimes.x.command", "there is no agent"),
+            ("runtimes: {x: {adapter: command, argv: [a], protocol: acp}}", "runtimes.x.protocol", "no choice"),
+            ("runtimes: {x: {adapter: acp, argv: [a]}}", "runtimes.x.argv", "command: [...] for acp"),
+        ],
+    )
+    def test_what_cannot_be_is_said_with_its_place(self, tmp_path: Path, text: str, key: str, said: str) -> None:
+        (tmp_path / "wf.config.yaml").write_text(text)
+        with pytest.raises(ConfigError) as caught:
+            load(tmp_path, {})
+        assert f"{key}: " in caught.value.message
+        assert said in caught.value.message
 
 
 def test_the_protocol_stays_out_of_the_worker() -> None:

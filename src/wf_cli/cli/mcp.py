@@ -1,0 +1,52 @@
+"""`wf mcp`: the verbs of `wf job` for an editor's agent, over the Model Context Protocol on stdin and stdout."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from wf_cli.cli.options import Common, seconds, single
+from wf_cli.errors import WfError
+
+
+def mcp(
+    common: Common,
+    runtime: Annotated[
+        str | None, typer.Option("--runtime", metavar="X", help="the pool to serve; default: the client's name")
+    ] = None,
+    idle: Annotated[
+        str, typer.Option("--idle", metavar="DUR", help="give a job back after so long a silence")
+    ] = "30m",
+) -> None:
+    """Serve next_job, heartbeat, finish, fail, release and job_context to an editor. Editors start it themselves.
+
+    `wf init --mcp` registers it with Cursor and OpenCode. A job goes back to the queue when the editor that
+    started this process is gone.
+
+    \b
+    wf mcp --runtime cursor
+    """
+    try:
+        from wf_cli.editor import mcp_server
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "mcp":
+            raise
+        raise WfError(
+            "wf mcp needs the package mcp, which is not installed",
+            hint="pip install 'wf-cli[mcp]'",
+            code="MCP_MISSING",
+        ) from error
+    from wf_cli.editor import ancestry
+
+    mcp_server.Server(
+        lambda: Common(common.spool, common.config).app,
+        editor=ancestry.editor_of(),
+        runtime=runtime,
+        idle_s=max(0.05, seconds(idle, "--idle")),
+        mark=os.environ.get("WF_JOB_TOKEN"),
+    ).run()
+
+
+mcp_app = single(mcp)

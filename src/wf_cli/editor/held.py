@@ -1,0 +1,241 @@
+"""What an agent inside an editor does with its job, by the job's token: heartbeat, finish, fail, release.
+
+Each raises StaleAttempt (exit code 4) once the attempt was superseded, and then has changed nothing. Everything
+that decides does so under the job's fence, like whoever would take the token away.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from wf_cli import ids
+from wf_cli.app import App
+from wf_cli.contract.failure import CODES, Failure
+from wf_cli.contract.identity import target_of
+from wf_cli.contract.job import Disposition, End, Outcome, Spec
+from wf_cli.contract.retry import Ending, ending_of
+from wf_cli.contract.token import Token, parse_mark
+from wf_cli.editor import desk, handover
+from wf_cli.editor.desk import Desk
+from wf_cli.editor.tools import Tools
+from wf_cli.errors import ContractError, Refused, SpoolMissing, StaleAttempt, UsageError, WfError
+from wf_cli.spool import attempt, scan, session
+from wf_cli.worker import closing
+from wf_cli.workflow import context, plans
+
+#: Bytes of a result: facts for `wf spool show`, not files.
+RESULT_LIMIT = 1024 * 1024
+#: Seconds to wait for a keeper to let go of the checkout once its job has ended.
+KEEPER_LIMIT = 5.0
+
+
+class Unmet(WfError):
+    """The plan does not have what the job is for. The job goes on."""
+
+    code = "CHECKS_UNMET"
+
+    def __init__(self, failure: Failure):
+        super().__init__(
+            failure.message,
+            hint="put that right, then finish again",
+            code=failure.code.upper(),
+            errors=list(failure.errors),
+        )
+        self.errors = failure.errors
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an attempt ended, for the agent."""
+
+    job_id: str
+    attempt: int
+    status: str
+    #: Where the job is now: queued, done, dead.
+    to: str
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Ended:
+        return cls(outcome.job_id, outcome.attempt, str(outcome.end), outcome.disposition.to)
+
+
+class HeldJob:
+    """The job of a token. UsageError for what is no token."""
+
+    def __init__(self, app: App, token: str):
+        parsed = parse_mark(token)
+        if parsed is None:
+            raise UsageError(f"{token!r} is no job's token", hint="wf job next prints it")
+        self.job_id, self.attempt, self.owner = parsed
+        self.target = target_of(self.job_id)
+        self._app = app
+        self._mark = token
+        try:
+            self._tools = Tools.of(app)
+        except SpoolMissing as error:
+            raise StaleAttempt(f"{token} has no spool any more: {error.message}", hint=_STOP) from error
+        self._queue, self._spool = self._tools.queue, self._tools.spool
+
+    def context(self) -> dict[str, Any]:
+        """The job as it was handed over, and its plan as it is now. Reads only."""
+        token, at = self._standing()
+        spec = self._spec()
+        job = handover.make(self._queue, self._tools.steps, token, spec, root=self._app.root, idle_s=at.idle_s)
+        return job.to_json() | {"plan": self._plan()}
+
+    def heartbeat(self) -> float:
+        """The agent is at work; the seconds of silence it may take from now on."""
+        _, at = self._standing()
+        desk.put(self._spool, at)
+        try:
+            self._standing()
+        except StaleAttempt:
+            desk.remove(self._spool, self.owner)  # its keeper has left, and would not clear it away
+            raise
+        return at.idle_s
+
+    def finish(self, result: object = None) -> Ended:
+        """End the attempt as success, if it is one: the check of the plan says so. Raises Unmet, and the job goes on.
+
+        A job outside any plan takes the agent's word, and ``result`` (an object; anything else is put into one).
+        Done already: says so again. Superseded: the result of such a job is kept as a late one (`wf late`).
+        """
+        facts = self._result(result)
+        try:
+            with self._queue.fence(self.job_id):
+                token, at = self._standing()
+                if self.target is not None:
+                    unmet = self._tools.steps.check(self.target, token)
+                    if unmet is not None:
+                        raise Unmet(unmet)
+                ending = Ending(End.SUCCEEDED, result=facts, started_ms=at.started_ms)
+                ended = self._ended(token, ending)
+        except StaleAttempt:
+            outcome = self._outcome()
+            if outcome is not None and outcome.end is End.SUCCEEDED and outcome.by == self.owner:
+                return Ended.of(outcome)
+            if outcome is not None and outcome.owner == self.owner and self.target is None:
+                self._keep_late(outcome, facts)
+            raise
+        return self._left(ended)
+
+    def fail(self, message: str, code: str = "crashed") -> Ended:
+        """End the attempt as failed; the class of ``code`` decides what that costs. UsageError for an unknown one."""
+        if code not in CODES:
+            raise UsageError(f"there is no error code {code!r}", hint=f"one of {', '.join(CODES)}")
+        with self._queue.fence(self.job_id):
+            token, at = self._standing()
+            ending = ending_of(Failure(code, message), started_ms=at.started_ms)
+            ended = self._ended(token, ending)
+        closing.cool_down(self._queue, token, ending, self._app.clock, self._tools.events)
+        return self._left(ended)
+
+    def release(self, reason: str | None = None, delay_s: float | None = None) -> Ended:
+        """Give the job back; it costs nothing. ``delay_s``: not to be claimed before."""
+        with self._queue.fence(self.job_id):
+            token, at = self._standing()
+            ending = Ending(End.RELEASED, reason=reason or "given back", delay_s=delay_s, started_ms=at.started_ms)
+            ended = self._ended(token, ending)
+        return self._left(ended)
+
+    # -- parts
+
+    def _standing(self) -> tuple[Token, Desk]:
+        """The running token of the attempt, and the desk of its keeper."""
+        token = next(
+            (
+                token
+                for token in scan.listing(self._spool, "running")
+                if (token.job_id, token.attempt, token.owner) == (self.job_id, self.attempt, self.owner)
+            ),
+            None,
+        )
+        if token is None or self._outcome() is not None:
+            raise StaleAttempt(
+                f"attempt {self.attempt} of {self.job_id} was superseded: {self.owner} does not hold it any more",
+                hint=_STOP,
+                job_id=self.job_id,
+                attempt=self.attempt,
+            )
+        at = desk.read(self._spool, self.owner)
+        if at is None:
+            raise Refused(
+                f"{self.job_id} was taken by a worker, which ends it when its agent's process ends",
+                hint="just exit: what is done is checked then",
+                job_id=self.job_id,
+            )
+        return token, at
+
+    def _ended(self, token: Token, ending: Ending) -> Ended:
+        ended = self._queue.end(token, ending, by=self.owner)
+        if not ended.accepted:
+            raise StaleAttempt(
+                f"attempt {self.attempt} of {self.job_id} has ended as {ended.outcome.end}", hint=_STOP
+            )
+        return Ended.of(ended.outcome)
+
+    def _left(self, ended: Ended) -> Ended:
+        """Let the next step appear, and the keeper let go of the checkout, so that the agent can go on at once."""
+        self._tools.reconcile(self.target)
+        clock = self._app.clock
+        deadline = clock.monotonic() + KEEPER_LIMIT
+        while clock.monotonic() < deadline:
+            record = session.read(self._spool, self.owner)
+            if record is None or record.state == "stopped" or record.proven_dead or not record.on_this_host:
+                break
+            clock.sleep(0.02)
+        return ended
+
+    def _outcome(self) -> Outcome | None:
+        try:
+            return self._queue.outcome(self.job_id, self.attempt)
+        except ContractError:
+            return None
+
+    def _spec(self) -> Spec:
+        spec = self._queue.spec(self.job_id)
+        if spec is None:
+            raise StaleAttempt(f"{self.job_id} is gone", hint=_STOP)
+        return spec
+
+    def _result(self, result: object) -> dict[str, Any]:
+        if self.target is not None:
+            if result is not None:
+                raise UsageError(f"{self.job_id} is a step of a plan: the plan itself is its result")
+            return {"agent": "editor"}
+        facts = result if isinstance(result, dict) else {} if result is None else {"value": result}
+        if len(json.dumps(facts)) > RESULT_LIMIT:
+            raise UsageError(
+                f"the result has more than {RESULT_LIMIT} characters", hint="write a file, and put its path there"
+            )
+        return facts
+
+    def _keep_late(self, standing: Outcome, facts: dict[str, Any]) -> None:
+        """Invariant 5: a late result is never silently dropped."""
+        now_ms = self._app.clock.now_ms()
+        late = replace(
+            standing, by=self.owner, nonce=ids.nonce(), end=End.SUCCEEDED, at_ms=now_ms,
+            disposition=Disposition("done", now_ms), failure=None, reason=None, result=facts,
+        )  # fmt: skip
+        attempt.keep_late(self._spool, late, self.owner)
+        self._tools.events.emit(
+            "attempt.late", job_id=self.job_id, attempt=self.attempt, owner=self.owner,
+            reason=f"superseded: {standing.end}",
+        )  # fmt: skip
+
+    def _plan(self) -> dict[str, Any] | None:
+        if self.target is None:
+            return None
+        project = self._app.project()
+        with suppress(plans.PlanNotFound):
+            found = context.context(
+                project, plans.find(project, self.target.plan_id), ("plan", "todo", "review", "evidence", "state")
+            )
+            return {"phase": found.phase, "files": found.files, "content": found.content}
+        return None
+
+
+_STOP = "stop now and take another job: wf job next"
