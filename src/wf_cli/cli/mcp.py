@@ -14,10 +14,10 @@ from wf_cli.errors import WfError
 def mcp(
     common: Common,
     runtime: Annotated[
-        str | None, typer.Option("--runtime", metavar="X", help="the pool to serve; default: the client's name")
+        str | None, typer.Option("--runtime", metavar="X", help="the pool; default: the client's name")
     ] = None,
     idle: Annotated[
-        str, typer.Option("--idle", metavar="DUR", help="give a job back after so long a silence")
+        str, typer.Option("--idle", metavar="DUR", help="give the job back after such a silence")
     ] = "30m",
 ) -> None:
     """Serve next_job, heartbeat, finish, fail, release and job_context to an editor. Editors start it themselves.

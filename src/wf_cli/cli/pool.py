@@ -82,11 +82,14 @@ def worker(
     if found is None:
         _report({"processed": 0, "succeeded": 0, "failed": 0, "released": 0}, as_json=as_json)
         return
+    from wf_cli.cli import live
+
+    the_board = live.board()
     the_worker = the_app.worker(
         found,
         runtime=runtime,
         pools=pools,
-        say=_say,
+        say=the_board.say,
         watch=watch,
         concurrency=concurrency,
         max_jobs=1 if once else max_jobs,
@@ -95,7 +98,7 @@ def worker(
         poll_seconds=poll_s,
         drain_timeout=drain_s,
     )
-    with _signals(the_worker):
+    with _signals(the_worker), live.drawing(the_board, the_worker.slots):
         tally = the_worker.run().to_json()
     _report(tally, as_json=as_json)
     if tally["processed"] == 0 and not watch:

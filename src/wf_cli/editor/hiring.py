@@ -32,6 +32,7 @@ class Hiring:
             "wish": wish.to_json(),
         }
         self._lock = threading.Lock()
+        self._listening = False
         self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
             [sys.executable, "-P", "-m", "wf_cli.editor.keep"],
             cwd=app.root,
@@ -53,9 +54,12 @@ class Hiring:
 
     def job(self) -> Job:
         """Wait for the keeper's answer. Raises what the keeper raised: Temporary (exit 75) when there is no job."""
-        assert self._process is not None
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        with self._lock:
+            process, self._listening = self._process, True
+        assert process is not None
+        assert process.stdout is not None
+        with process.stdout as pipe:  # closed here and nowhere else: closing waits for a reader in another thread
+            line = pipe.readline()
         try:
             answer: Mapping[str, Any] = json.loads(line)
         except ValueError:
@@ -79,7 +83,8 @@ class Hiring:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
         process.wait()  # the keeper itself has detached
-        process.stdout.close()
+        if not self._listening:
+            process.stdout.close()
 
     def _say(self, line: bytes) -> None:
         assert self._process is not None

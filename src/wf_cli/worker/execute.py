@@ -26,7 +26,7 @@ from wf_cli.spool import control
 from wf_cli.spool.session import Agent, SessionFile
 from wf_cli.worker import opening
 from wf_cli.worker.closing import cool_down
-from wf_cli.worker.settings import Equipment
+from wf_cli.worker.settings import Equipment, SlotView
 
 #: Seconds between two looks whether a running attempt still holds its token.
 TOKEN_POLL = 0.3
@@ -71,6 +71,11 @@ class Execution:
         self._begun_ms = clock.now_ms()
         self._next_look = 0.0
         self._session_id: str | None = None
+
+    def view(self) -> SlotView:
+        """What it does now, for people. From any thread."""
+        elapsed_s = max(0, self._clock.now_ms() - self._begun_ms) / 1000
+        return SlotView(self.token.job_id, self.token.attempt, elapsed_s, self.activity)
 
     def stop(self, reason: str) -> None:
         """Stop the agent and give the job back."""

@@ -31,7 +31,7 @@ from wf_cli.spool.watch import Watcher
 from wf_cli.worker.entrance import Entrance
 from wf_cli.worker.execute import Done, Execution
 from wf_cli.worker.reaper import Reaper
-from wf_cli.worker.settings import Equipment, Tally, WorkerSettings
+from wf_cli.worker.settings import Equipment, SlotView, Tally, WorkerSettings
 
 #: Seconds between rounds: reaping decides how fast a crash on this host is noticed, and whether the shortest
 #: leases are looked at often enough to be seen expiring (`liveness.SHORTEST_GAP`).
@@ -368,6 +368,6 @@ class Worker:
         elif folder in ("control", "done", "dead"):
             self._wake.set()
 
-    def status_line(self) -> str:
-        """What each slot does now."""
-        return "; ".join(f"{job}: {execution.activity}" for job, execution in sorted(self._running.items()))
+    def slots(self) -> list[SlotView]:
+        """What each busy slot does now. From any thread."""
+        return [execution.view() for _, execution in sorted(self._running.copy().items())]

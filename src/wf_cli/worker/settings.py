@@ -93,6 +93,16 @@ class Equipment:
     say: Callable[[str], None] = lambda _line: None
 
 
+@dataclass(frozen=True, slots=True)
+class SlotView:
+    """What one slot does now, for people."""
+
+    job_id: str
+    attempt: int
+    elapsed_s: float
+    activity: str
+
+
 @dataclass(slots=True)
 class Tally:
     """What a worker did."""

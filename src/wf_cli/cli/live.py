@@ -1,0 +1,91 @@
+"""What each slot of a worker does now, drawn under its lines on a terminal; plain lines when piped."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from wf_cli.clock import format_duration
+from wf_cli.worker.settings import SlotView
+
+#: Seconds between two drawings.
+REDRAW = 0.5
+
+
+class Board:
+    """Lines that stay, and a picture below them that is drawn anew. Its methods may come from any thread."""
+
+    def __init__(self, stream: TextIO, *, live: bool):
+        self._stream = stream
+        self._live = live
+        self._drawn = 0
+        self._lock = threading.Lock()
+
+    def say(self, line: str) -> None:
+        """A line that stays, with the time of day."""
+        with self._lock:
+            self._write(self._erasure() + f"{time.strftime('%H:%M:%S')} {line}\n")
+
+    def draw(self, lines: list[str]) -> None:
+        """Replace the picture. Nothing happens where there is no terminal."""
+        if not self._live:
+            return
+        width = shutil.get_terminal_size().columns
+        with self._lock:
+            text = self._erasure() + "".join(f"{line[: width - 1]}\n" for line in lines)
+            self._drawn = len(lines)
+            self._write(text)
+
+    def _erasure(self) -> str:
+        up = f"\x1b[{self._drawn}F\x1b[J" if self._drawn else ""
+        self._drawn = 0
+        return up
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # the terminal went away: the work goes on
+            self._live = False
+
+
+def board() -> Board:
+    """The board of this process: its stderr, live if that is a terminal."""
+    return Board(sys.stderr, live=sys.stderr.isatty())
+
+
+@contextmanager
+def drawing(the_board: Board, slots: Callable[[], list[SlotView]]) -> Iterator[None]:
+    """Draw ``slots`` in the background while the block runs, and clear the picture at its end."""
+    over = threading.Event()
+
+    def loop() -> None:
+        while not over.wait(REDRAW):
+            the_board.draw(picture(slots()))
+
+    thread = threading.Thread(target=loop, name="wf-live", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=5)
+        the_board.draw([])
+
+
+def picture(slots: list[SlotView]) -> list[str]:
+    """One line a slot: job, attempt, elapsed, and what its agent said or did last."""
+    return [
+        f"  {slot.job_id}.a{slot.attempt}  {format_duration(slot.elapsed_s):>6}  {_one_line(slot.activity)}"
+        for slot in slots
+    ]
+
+
+def _one_line(text: str) -> str:
+    # An agent's text may hold anything: control characters must not reach the terminal.
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

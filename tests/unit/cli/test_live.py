@@ -1,0 +1,49 @@
+"""The worker's live view: drawn on a terminal, absent in a pipe, and nothing an agent says can break it."""
+
+from __future__ import annotations
+
+import io
+
+from wf_cli.cli.live import Board, drawing, picture
+from wf_cli.worker.settings import SlotView
+
+SLOT = SlotView("e01-p01-i0-code-plan-coder", 2, 75.0, "bash: pytest\x1b[2J\r\nmore")
+
+
+def test_a_slot_is_one_line_without_control_characters() -> None:
+    assert picture([SLOT]) == ["  e01-p01-i0-code-plan-coder.a2   1m15s  bash: pytest [2J more"]
+
+
+def test_a_pipe_gets_plain_lines_only() -> None:
+    out = io.StringIO()
+    board = Board(out, live=False)
+    board.say("one")
+    board.draw(picture([SLOT]))
+    assert out.getvalue().endswith(" one\n")
+    assert out.getvalue().count("\n") == 1
+
+
+def test_on_a_terminal_the_picture_is_replaced_and_lines_stay_above_it() -> None:
+    out = io.StringIO()
+    board = Board(out, live=True)
+    board.draw(["a", "b"])
+    board.say("one")
+    board.draw(["c"])
+    text = out.getvalue()
+    assert text.index("\x1b[2F\x1b[J") < text.index("one") < text.index("c\n")
+
+
+def test_the_picture_is_gone_at_the_end() -> None:
+    out = io.StringIO()
+    board = Board(out, live=True)
+    with drawing(board, lambda: [SLOT]):
+        board.draw(["something"])
+    assert out.getvalue().endswith("\x1b[J")
+
+
+def test_a_terminal_that_went_away_stops_nothing() -> None:
+    out = io.StringIO()
+    board = Board(out, live=True)
+    out.close()
+    board.say("nobody hears this")
+    board.draw(["nor sees this"])
