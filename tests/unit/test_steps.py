@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from support.projects import EVIDENCE, REVIEW, TODO, make_plan, state_of
 
+from support.projects import EVIDENCE, REVIEW, TODO, make_plan, state_of
 from wf_cli.contract.event import NoEvents
 from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.identity import Target

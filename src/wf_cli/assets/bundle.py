@@ -48,10 +48,8 @@ _COMMANDS = {
     "update-model": ("Change the declared model once and lock it", "build"),
     "verify": ("Check the gates of a plan without changing it", "plan-verifier"),
     "who-are-you": ("Say which model works here and what it may do", "build"),
-    "worker": ("Run a worker of the distributed mode", "build"),
+    "worker": ("Take the jobs of this editor's pool, one after the other", "build"),
 }
-#: Commands that only OpenCode gets.
-_OPENCODE_ONLY = frozenset({"worker"})
 
 #: Agent -> (description, model).
 _AGENTS = {
@@ -85,8 +83,7 @@ def bundled() -> dict[TemplateId, str]:
     texts: dict[TemplateId, str] = {}
     for tool in TOOLS:
         for name in _COMMANDS:
-            if tool == "opencode" or name not in _OPENCODE_ONLY:
-                texts[TemplateId(tool, "commands", f"{name}.md")] = _command(tool, name)
+            texts[TemplateId(tool, "commands", f"{name}.md")] = _command(tool, name)
         for name in _AGENTS:
             if tool == "opencode" or name != "plan-worker":
                 texts[TemplateId(tool, "agents", f"{name}.md")] = _agent(tool, name)
@@ -97,7 +94,7 @@ def bundled() -> dict[TemplateId, str]:
 
 def _command(tool: Tool, name: str) -> str:
     description, agent = _COMMANDS[name]
-    body = _text("commands", f"{name}.md")
+    body = _text("commands", f"{name}.md").replace("{runtime}", tool)
     if tool == "opencode":
         body += "\nThe user's words: $ARGUMENTS\n"
     # Only this command of Cursor's has front matter, and only this one of OpenCode's has none.

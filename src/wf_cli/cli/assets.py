@@ -11,7 +11,24 @@ from wf_cli.cli.contract_call import Call, ContractCommand
 
 def _init(call: Call) -> int:
     with call.project.lock("assets"):
-        return _report(sync.init(call.root, force="--force" in call.words))
+        code = _report(sync.init(call.root, force="--force" in call.words))
+        if "--mcp" in call.words:
+            _register(call)
+    return code
+
+
+def _register(call: Call) -> None:
+    from wf_cli.assets import registrations
+    from wf_cli.assets.registrations import Found
+
+    for done in registrations.register(call.root):
+        match done.found:
+            case Found.ADDED:
+                output.say(f"wf mcp registered in {done.file}")
+            case Found.THERE:
+                output.say(f"{done.file} has a server called wf already; it stays as it is")
+            case Found.LEFT:
+                output.say(f"{done.file} is left as it is; add to it:", done.registration.advice)
 
 
 def _sync(call: Call) -> int:
@@ -42,9 +59,10 @@ def _skill(call: Call) -> int:
 COMMANDS = {
     "init": ContractCommand(
         _init,
-        ("wf init [--force]",),
+        ("wf init [--force] [--mcp]",),
         """Installs templates in .wf/templates, unless there are some, and copies them to .cursor and .opencode.
---force deletes the templates first and installs those of this wf.""",
+--force deletes the templates first and installs those of this wf. --mcp registers `wf mcp` with both editors, in
+.cursor/mcp.json and opencode.json, beside what is there.""",
     ),
     "sync": ContractCommand(
         _sync,

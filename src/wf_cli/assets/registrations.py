@@ -1,0 +1,121 @@
+"""The registration of `wf mcp` with both editors: one entry in a file that belongs to the user.
+
+Whatever else is in the file stays, in its order. A file that cannot be changed without losing something (with
+comments, with a key twice, no JSON at all) is left alone, and the user is told what to add.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from wf_cli import fsio
+from wf_cli.assets.bundle import Tool
+
+NAME = "wf"
+
+
+class Found(StrEnum):
+    """What became of a registration."""
+
+    ADDED = "added"
+    #: An entry called wf is there, whatever it says: it is the user's.
+    THERE = "there"
+    #: The file was left alone; `Registration.advice` says what to add.
+    LEFT = "left"
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Where an editor looks for MCP servers, and what it wants to read there."""
+
+    tool: Tool
+    file: str
+    section: str
+    entry: Mapping[str, Any]
+    #: What a new file has besides.
+    heading: Mapping[str, Any]
+    #: Files of which one is used instead, and which this module cannot write.
+    instead: tuple[str, ...] = ()
+
+    @property
+    def advice(self) -> str:
+        """The lines to add by hand."""
+        return json.dumps({self.section: {NAME: dict(self.entry)}}, indent=2)
+
+
+REGISTRATIONS = (
+    Registration("cursor", ".cursor/mcp.json", "mcpServers", {"command": "wf", "args": ["mcp"]}, {}),
+    Registration(
+        "opencode",
+        "opencode.json",
+        "mcp",
+        {"type": "local", "command": ["wf", "mcp"], "enabled": True},
+        {"$schema": "https://opencode.ai/config.json"},
+        instead=("opencode.jsonc",),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done for one editor, in which file."""
+
+    registration: Registration
+    found: Found
+    file: str
+
+
+def register(root: Path) -> list[Done]:
+    """Register `wf mcp` with both editors, for this project."""
+    return [_register(root, registration) for registration in REGISTRATIONS]
+
+
+def _register(root: Path, registration: Registration) -> Done:
+    for name in registration.instead:
+        if (root / name).exists():
+            return Done(registration, Found.LEFT, name)
+    path = (root / registration.file).resolve()  # a link stays one
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        text = ""
+    except (OSError, UnicodeDecodeError):
+        return Done(registration, Found.LEFT, registration.file)
+    document = _parse(text) if text.strip() else dict(registration.heading)
+    section = document.setdefault(registration.section, {}) if document is not None else None
+    if document is None or not isinstance(section, dict):
+        return Done(registration, Found.LEFT, registration.file)
+    if NAME in section:
+        return Done(registration, Found.THERE, registration.file)
+    section[NAME] = dict(registration.entry)
+    end = "\n" if not text or text.endswith("\n") else ""
+    fsio.write_atomic(path, json.dumps(document, indent=_indent(text), ensure_ascii=False) + end)
+    return Done(registration, Found.ADDED, registration.file)
+
+
+def _parse(text: str) -> dict[str, Any] | None:
+    """The object in ``text``; None when writing it again would lose something."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError("a key stands there twice")
+        return found
+
+    try:
+        value = json.loads(text, object_pairs_hook=unique)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _indent(text: str) -> int | str:
+    """The indentation that the file has."""
+    match = re.search(r"\n([ \t]+)\S", text)
+    return match[1] if match is not None else 2
