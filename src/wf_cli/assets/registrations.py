@@ -50,7 +50,14 @@ class Registration:
 
 
 REGISTRATIONS = (
-    Registration("cursor", ".cursor/mcp.json", "mcpServers", {"command": "wf", "args": ["mcp"]}, {}),
+    # Cursor may start a server in the home directory, whichever folder is open; this variable it fills in.
+    Registration(
+        "cursor",
+        ".cursor/mcp.json",
+        "mcpServers",
+        {"command": "wf", "args": ["mcp"], "env": {"WF_ROOT": "${workspaceFolder}"}},
+        {},
+    ),
     Registration(
         "opencode",
         "opencode.json",

@@ -22,8 +22,8 @@ def mcp(
 ) -> None:
     """Serve next_job, heartbeat, finish, fail, release and job_context to an editor. Editors start it themselves.
 
-    `wf init --mcp` registers it with Cursor and OpenCode. A job goes back to the queue when the editor that
-    started this process is gone.
+    `wf init --mcp` registers it with Cursor and OpenCode. The project is the folder in WF_ROOT, or else the working
+    directory. A job goes back to the queue when the editor that started this process is gone.
 
     \b
     wf mcp --runtime cursor
@@ -31,7 +31,7 @@ def mcp(
     try:
         from wf_cli.editor import mcp_server
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "mcp":
+        if (error.name or "").partition(".")[0] not in ("mcp", "anyio"):  # anyio comes with it
             raise
         raise WfError(
             "wf mcp needs the package mcp, which is not installed",
@@ -40,6 +40,9 @@ def mcp(
         ) from error
     from wf_cli.editor import ancestry
 
+    root = os.environ.get("WF_ROOT", "")
+    if os.path.isabs(root):  # an editor that does not know the variable in its registration passes it as it is
+        os.chdir(root)
     mcp_server.Server(
         lambda: Common(common.spool, common.config).app,
         editor=ancestry.editor_of(),

@@ -94,17 +94,13 @@ class Client:
         return code
 
     async def _spawn(self) -> Process:
-        environment = dict(os.environ)
-        command = [*self._job.command]
-        if self._server is not None:
-            command += self._server.arguments
-            environment |= self._server.environment
+        more = self._server.arguments if self._server is not None else []
         return await asyncio.create_subprocess_exec(
-            *command,
+            *self._job.command,
+            *more,
             stdin=PIPE,
             stdout=PIPE,  # stderr is ours, and goes to the transcript
             cwd=self._job.cwd,
-            env=environment,
             preexec_fn=proc.die_with_parent,
         )
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,8 @@ _OPTIONS: Mapping[str, tuple[type, ...]] = {
     "result_grace": (int, float),
 }
 _CONTENT = "OPENCODE_CONFIG_CONTENT"
+#: The password of the HTTP server that ``opencode acp`` opens on the loopback interface (see `opencode_server`).
+SERVER_PASSWORD = "OPENCODE_SERVER_PASSWORD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +98,17 @@ class OpencodeAdapter:
 
     def _acp(self, command: tuple[str, ...], major: int, request: Request) -> Launch:
         choose = {"mode": self._options.get("agent"), "thought_level": self._options.get("variant")}
+        more = {
+            "agent": {"title": {"disable": True}},  # no model request is spent on a title
+            "permission": opencode_rules(self._settings.permissions),
+        }
         return acp.launch(
             [
                 *(*command, "acp", "--print-logs", "--log-level", "ERROR", "--cwd", str(request.root)),
                 *(str(item) for item in self._options.get("args", ())),
             ],
             request,
-            environment=self._environment(
-                request,
-                # No model request is spent on a title.
-                {"agent": {"title": {"disable": True}}, "permission": opencode_rules(self._settings.permissions)},
-            ),
+            environment={SERVER_PASSWORD: secrets.token_urlsafe(16), **self._environment(request, more)},
             permissions=self._settings.permissions,
             choose={category: value for category, value in choose.items() if value is not None},
             opencode=major == 1,

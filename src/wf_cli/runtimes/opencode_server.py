@@ -5,7 +5,8 @@ says; an error comes without its HTTP status and headers; and the usage of a tur
 ``GET /session/status`` tells the retry with its time, ``GET /session/<id>`` the sums, and the last message
 holds the error. All of it is a bonus: no answer, no facts, and nothing else changes.
 
-The server is there anyway (``--port 0`` by default, without a password): here it gets a password.
+The server is there anyway (``--port 0`` by default, and open to everybody on the host): here it has the password
+that the adapter made, which is part of the agent's environment and so never stands in a transcript.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import asyncio
 import base64
 import http.client
 import json
-import secrets
 import socket
 import time
 from collections.abc import Mapping
@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 from wf_cli.runtimes.acp_report import Reporter
 from wf_cli.runtimes.jsonlines import count, number, obj, text
+from wf_cli.runtimes.opencode import SERVER_PASSWORD
 
 #: Seconds for an answer: a request during the start was seen to be accepted and never answered.
 LIMIT = 3.0
@@ -33,7 +34,6 @@ PATIENCE = 30.0
 #: Seconds of retries without progress after which it is the same.
 SERIES = 60.0
 _BODY = 4 << 20
-_PASSWORD = "OPENCODE_SERVER_PASSWORD"
 
 
 class Retry(NamedTuple):
@@ -52,17 +52,17 @@ class OpencodeServer:
         self._login = base64.b64encode(f"{user}:{password}".encode()).decode()
         self._session = ""
         self._before: Mapping[str, Any] | None = None
+        #: For the command line of the agent.
         self.arguments = ["--port", str(port), "--hostname", "127.0.0.1"]
-        self.environment = {_PASSWORD: password}
 
     @classmethod
     def make(cls, environ: Mapping[str, str]) -> OpencodeServer:
-        """One on a port that is free now. The user's own password, where there is one, stays."""
+        """One on a port that is free now, with the login of the agent's environment."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
         user = environ.get("OPENCODE_SERVER_USERNAME") or "opencode"
-        return cls(port, user, environ.get(_PASSWORD) or secrets.token_urlsafe(16))
+        return cls(port, user, environ.get(SERVER_PASSWORD, ""))
 
     async def begin(self, session: str, *, resumed: bool) -> None:
         """A turn of ``session`` begins. What a resumed session used before is not this turn's."""

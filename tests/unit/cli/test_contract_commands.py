@@ -156,7 +156,8 @@ def test_config_keeps_keys_it_does_not_know(wf: Cli) -> None:
 
 def test_in_a_job_the_role_decides(wf: Cli) -> None:
     make_plan(wf.root, phase="reviewing")
-    job = {"WF_JOB_TOKEN": "t", "WF_ROLE": "plan-coder"}
+    # The role is the token's own: a variable cannot give an agent more than its job has.
+    job = {"WF_JOB_TOKEN": "p01-i0-code-plan-coder.a1.me-box-00000001", "WF_ROLE": "plan-reviewer"}
     assert "a job of role plan-coder" in wf("todo", "accept", "1", "T1", environ=job)[2]
 
 

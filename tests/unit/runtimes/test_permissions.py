@@ -17,6 +17,7 @@ from wf_cli.runtimes.base import CannotStart, RuntimeSettings
 from wf_cli.runtimes.cursor import CursorAdapter
 from wf_cli.runtimes.opencode import OpencodeAdapter
 from wf_cli.runtimes.permissions import Permissions, opencode_rules
+from wf_cli.runtimes.redact import secret_values
 
 DENIES = Permissions(deny=("execute:git push*",))
 
@@ -123,6 +124,8 @@ def test_opencode_by_acp_gets_its_job_on_stdin_and_rules_that_come_last(tmp_path
     assert content["permission"]["bash"] == "ask"
     assert content["provider"] == {"x": {}}
     assert launch.environment["PWD"] == str(tmp_path)
+    # The server that OpenCode opens is not for everybody, and the password is none of the transcript's business.
+    assert launch.environment["OPENCODE_SERVER_PASSWORD"] in secret_values(launch.environment)
 
 
 class TestConfiguration:
