@@ -130,6 +130,9 @@ def test_an_own_job_is_taken_done_and_finished(box: Box) -> None:
     keeper = keeper_of(box, job)
     assert verb(box, "heartbeat", job).document["idle_s"] == 1800
     assert verb(box, "finish", job, "--result", '{"n": 2}').document["to"] == "done"
+    record = session.read(box.spool, str(box.outcomes(job_id)[1].owner))
+    assert record is not None
+    assert record.state == "stopped", "the keeper has let go when finish returns"
     outcome = box.outcomes(job_id)[1]
     assert (outcome.end, outcome.by, outcome.result) == (End.SUCCEEDED, outcome.owner, {"n": 2})
     assert outcome.started_ms is not None
@@ -211,6 +214,19 @@ def test_next_waits_for_a_job(box: Box) -> None:
     assert verb(box, "finish", job).code == 0
 
 
+def test_nobody_waits_for_a_command_that_was_killed(box: Box) -> None:
+    box.shell("exit 1")
+    (job_id,) = box.enqueue("one")
+    box.ok("hold", job_id)
+    waiting = box.start("job", "next", "--runtime", "shell", "--wait", "60s")
+    eventually(lambda: session.owners(box.spool), "the keeper's session", box)
+    waiting.kill()
+    box.await_empty()
+    box.ok("release", job_id)
+    assert box.status(job_id) is Status.QUEUED
+    box.assert_sound()
+
+
 def test_an_agent_that_has_a_job_gets_no_second_one(box: Box) -> None:
     box.shell("exit 1")
     box.enqueue("one", "two")
@@ -288,8 +304,12 @@ def test_i1_the_job_of_a_killed_keeper_is_reaped_and_done_by_a_worker(box: Box) 
     box.shell("exit 0")
     (job_id,) = box.enqueue("one")
     job = take(box)
-    os.kill(keeper_of(box, job).pid, signal.SIGKILL)
-    worker = box.worker()
+    with subprocess.Popen(
+        ["sleep", "600"], env={**box.environ, **job["environment"]}, start_new_session=True
+    ) as stray:
+        os.kill(keeper_of(box, job).pid, signal.SIGKILL)
+        worker = box.worker()
+        assert stray.wait(HANG) < 0, "the reaper ended what the agent had started"
     box.await_status(job_id, Status.SUCCEEDED)
     assert {n: o.end for n, o in box.outcomes(job_id).items()} == {1: End.LOST, 2: End.SUCCEEDED}
     assert verb(box, "finish", job, "--result", '{"late": true}').code == 4
@@ -308,6 +328,17 @@ def test_a_keeper_that_is_told_to_end_gives_its_job_back(box: Box) -> None:
     await_gone([keeper])
     assert box.status(job_id) is Status.QUEUED
     box.assert_sound()
+
+
+def test_a_keeper_does_not_outlive_its_spool_and_never_makes_it_again(box: Box) -> None:
+    box.shell("exit 1")
+    box.enqueue("one")
+    job = take(box)
+    keeper = keeper_of(box, job)
+    box.spool_root.rename(box.tmp / "moved-away")
+    await_gone([keeper])
+    assert not box.spool_root.exists()
+    assert verb(box, "finish", job).code == 4
 
 
 def test_a_job_that_nobody_took_over_goes_back(box: Box) -> None:

@@ -31,6 +31,7 @@ class Channel:
     def __init__(self, reading: int, writing: int):
         self._reading, self._writing = reading, writing
         self._heard: bool | None = None
+        self._closed = False
 
     def say(self, document: Mapping[str, Any]) -> None:
         """Send one line. Whether anybody read it, `heard` tells."""
@@ -48,7 +49,10 @@ class Channel:
         return self._heard
 
     def close(self) -> None:
-        """Hold nothing open any more: whoever reads the pipe to its end gets there."""
+        """Hold nothing open any more: whoever reads the pipe to its end gets there. Safe to repeat."""
+        if self._closed:
+            return
+        self._closed = True
         nowhere = os.open(os.devnull, os.O_RDWR)
         for fd in (self._reading, self._writing):
             os.dup2(nowhere, fd)
