@@ -304,12 +304,15 @@ def test_i1_the_job_of_a_killed_keeper_is_reaped_and_done_by_a_worker(box: Box) 
     box.shell("exit 0")
     (job_id,) = box.enqueue("one")
     job = take(box)
-    with subprocess.Popen(
-        ["sleep", "600"], env={**box.environ, **job["environment"]}, start_new_session=True
-    ) as stray:
+    environ = {**box.environ, **job["environment"]}
+    stray = subprocess.Popen(["sleep", "600"], env=environ, start_new_session=True)
+    try:
         os.kill(keeper_of(box, job).pid, signal.SIGKILL)
         worker = box.worker()
         assert stray.wait(HANG) < 0, "the reaper ended what the agent had started"
+    finally:
+        stray.kill()
+        stray.wait()
     box.await_status(job_id, Status.SUCCEEDED)
     assert {n: o.end for n, o in box.outcomes(job_id).items()} == {1: End.LOST, 2: End.SUCCEEDED}
     assert verb(box, "finish", job, "--result", '{"late": true}').code == 4

@@ -70,6 +70,8 @@ def serving_runtimes(spool: Spool) -> dict[str, int]:
         record = session.read(spool, owner)
         if record is None or record.state == "stopped" or record.proven_dead:
             continue
+        if record.concurrency < 1:  # an editor's keeper: it has its job and takes no other
+            continue
         if lease.path_of(spool, owner).exists():
             found[record.runtime] = record.pid
     return found

@@ -29,7 +29,7 @@ class Post:
         self.owner = owner
         self._events = tools.events
         self._file = SessionFile(
-            tools.spool, session.this_process(owner, wish.runtime, lease_s, now_ms, roles=wish.roles)
+            tools.spool, session.this_process(owner, wish.runtime, lease_s, now_ms, roles=wish.roles, concurrency=0)
         )
         self._lease = Lease(tools.spool, owner, lease_s, tools.app.clock, lambda _reason: None)
         for event in ("lease.acquired", "worker.started"):

@@ -45,6 +45,7 @@ class SessionRecord:
     lease_seconds: float
     started_ms: int
     roles: tuple[str, ...] = ()
+    #: Jobs at a time; 0 for one that takes no more (an editor's keeper).
     concurrency: int = 1
     state: str = "running"  # running, draining, stopped
     agents: tuple[Agent, ...] = field(default=())
