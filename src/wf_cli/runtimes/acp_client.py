@@ -182,6 +182,8 @@ class Client:
             if gone.done() or stop.done():
                 return
             process.send_signal(number)
+        # Until the kernel has let go of it, so that the launcher finds nothing left to end.
+        await asyncio.wait({asyncio.create_task(self._gone(process))}, timeout=_LAST_WORDS)
 
     async def _gone(self, process: Process | None) -> None:
         # Not `wait`, which in some versions of Python also waits for the ends of the pipes.
