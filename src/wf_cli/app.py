@@ -32,6 +32,7 @@ from wf_cli.workflow.project import Permit, Project
 
 if TYPE_CHECKING:
     from wf_cli.dispatcher import Dispatcher
+    from wf_cli.steps import PlanSteps
     from wf_cli.worker.loop import Worker
 
 
@@ -170,6 +171,19 @@ class App:
 
     # -- workers
 
+    def steps(self, spool: Spool, events: EventSink) -> PlanSteps:
+        """What jobs do to plans, as the configuration says."""
+        from wf_cli.steps import PlanSteps
+
+        strict = self.config.review.strict
+        return PlanSteps(
+            self.project(),
+            spool,
+            events,
+            strict_profile=None if strict == "off" else strict,
+            epic_paused=self.epic_is_paused,
+        )
+
     def worker(
         self,
         spool: Spool,
@@ -190,7 +204,6 @@ class App:
         from wf_cli.runtimes.base import Limits, RuntimeSettings
         from wf_cli.runtimes.permissions import Permissions
         from wf_cli.spool.lease import SHORTEST_SECONDS
-        from wf_cli.steps import PlanSteps
         from wf_cli.worker.loop import Worker
         from wf_cli.worker.settings import Equipment, RoleSettings, WorkerSettings
 
@@ -221,14 +234,7 @@ class App:
         events = self.events(spool, owner)
         queue = self.queue(spool, events)
         dispatcher = self.dispatcher(spool, events)
-        strict = self.config.review.strict
-        steps = PlanSteps(
-            self.project(),
-            spool,
-            events,
-            strict_profile=None if strict == "off" else strict,
-            epic_paused=self.epic_is_paused,
-        )
+        steps = self.steps(spool, events)
 
         def role_settings(role: str) -> RoleSettings:
             policy = self.config.effective(role)

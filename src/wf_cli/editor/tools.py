@@ -29,15 +29,7 @@ class Tools:
         """Those of ``app``; ``owner`` is the session that they are for. SpoolMissing when there is no spool."""
         spool = app.open_spool()
         events = app.events(spool, owner)
-        strict = app.config.review.strict
-        steps = PlanSteps(
-            app.project(),
-            spool,
-            events,
-            strict_profile=None if strict == "off" else strict,
-            epic_paused=app.epic_is_paused,
-        )
-        return cls(app, spool, events, app.queue(spool, events), steps)
+        return cls(app, spool, events, app.queue(spool, events), app.steps(spool, events))
 
     def reconcile(self, target: Target | None) -> None:
         """Let the next step of a plan appear; with None, of every running epic. Workers repeat it: it may fail."""
