@@ -10,7 +10,7 @@ from typing import Any, cast
 import typer
 from typer.core import TyperGroup
 
-from wf_cli.cli import contract_help, conversion, output, registry
+from wf_cli.cli import conversion, output, registry
 
 _PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -47,6 +47,8 @@ def _contract_stub(entry: registry.Entry) -> Any:
         raise typer.Exit(run_contract([entry.name, *ctx.args], os.environ))
 
     app = typer.Typer(add_completion=False)
+    from wf_cli.cli import contract_help  # not for the commands that are typer's own
+
     text = "\n".join(contract_help.of_command(entry))
     app.command(entry.name, help=text, short_help=entry.summary, context_settings=_PASS_THROUGH)(stub)
     command = typer.main.get_command(app)
