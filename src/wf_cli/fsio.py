@@ -22,9 +22,6 @@ from wf_cli import ids
 from wf_cli.errors import StateError
 from wf_cli.seams import step
 
-#: Errors that mean "the disk takes no more data just now": operators can do something about these.
-DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
-
 _HAS_FULLFSYNC = hasattr(__import__("fcntl"), "F_FULLFSYNC") if os.name == "posix" else False
 
 
@@ -212,15 +209,6 @@ def read_regular(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise ValueError(f"{path} is larger than {limit} bytes")
     return data
-
-
-def append_line(path: Path, line: str) -> None:
-    """Add one line by one write. Complete lines only as long as one host writes to ``path``."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-    try:
-        os.write(fd, line.encode() + b"\n")
-    finally:
-        os.close(fd)
 
 
 @contextlib.contextmanager

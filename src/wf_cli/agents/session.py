@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wf_cli import fsio, ids
+from wf_cli import fsio, ids, routing
 from wf_cli.agents import models
 from wf_cli.clock import Clock, iso, iso_date
 from wf_cli.errors import Refused, StateError, UsageError
@@ -36,14 +36,6 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "todo implemented": (models.CODING, models.FIXING),
     "todo accept": (models.REVIEWING,),
     "todo reject": (models.REVIEWING,),
-}
-
-#: What the agent of a job may do, by the job's role.
-ROLE_CAPABILITIES: dict[str, tuple[str, ...]] = {
-    "orchestrator": (models.PLANNING,),
-    "plan-coder": (models.CODING,),
-    "plan-reviewer": (models.REVIEWING, models.COMPLETING),
-    "plan-fixer": (models.CODING, models.FIXING),
 }
 
 _SET_MODEL_HINT = "choose one with: wf set-model <id> (the ids: wf models)"
@@ -155,7 +147,7 @@ def guard(command: str, session: Session | None, job_role: str | None = None) ->
     With ``job_role`` the role of the job decides and the session is not looked at.
     """
     if job_role is not None:
-        capabilities = ROLE_CAPABILITIES.get(job_role, ())
+        capabilities = sorted(routing.capabilities_of(job_role))
         _require(command, capabilities, f"a job of role {job_role}", "leave this to the job whose turn it is")
         return
     if command == "set-model":

@@ -6,7 +6,7 @@ A rescan is the truth; what events tell only makes it come sooner (`ReadyIndex`)
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable
 
 from wf_cli import fsio
 from wf_cli.clock import Clock
@@ -65,14 +65,6 @@ def find(spool: Spool, job_id: str, *, archive: bool = True) -> Placed | None:
         if not fsio.listed(spool.folder("jobs"), f"{job_id}.json"):
             return None
     return None
-
-
-def live_of(spool: Spool, matches: Container[str]) -> Iterator[Placed]:
-    """The live tokens of some job ids."""
-    for folder in LIVE_DIRECTORIES:
-        for token in listing(spool, folder):
-            if token.job_id in matches:
-                yield Placed(folder, token)
 
 
 class ReadyIndex:
