@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -107,7 +108,7 @@ def takes_text(path: tuple[str, ...]) -> bool:
 
 def sense(tree: Mapping[str, Any]) -> list[Problem]:
     """What a well-shaped, merged ``tree`` gets wrong: things that do not exist or cannot be."""
-    return [*_durations(tree, ()), *_spool(tree), *_runtimes(tree), *_routing(tree), *_notify(tree)]
+    return [*_durations(tree, ()), *_spool(tree), *_runtimes(tree), *_routing(tree), *_redact(tree), *_notify(tree)]
 
 
 def _durations(tree: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Problem]:
@@ -174,6 +175,17 @@ def _routing(tree: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(("routing", role, "runtime"), f"there is no runtime {name} under runtimes; {hint}")
         elif len(role) + len(name) + 1 > POOL_LIMIT:
             yield Problem(("routing", role), f"{role}@{name} is too long; expected: at most {POOL_LIMIT} bytes")
+
+
+def _redact(tree: Mapping[str, Any]) -> Iterator[Problem]:
+    for i, pattern in enumerate(tree.get("redact", ())):
+        try:
+            empty = re.search(pattern, "") is not None
+        except (re.error, OverflowError, RecursionError) as error:
+            yield Problem(("redact", str(i)), f"{pattern} is no regular expression of Python's: {error}")
+            continue
+        if empty:
+            yield Problem(("redact", str(i)), f"{pattern} matches the empty text, and so everywhere")
 
 
 def _notify(tree: Mapping[str, Any]) -> Iterator[Problem]:

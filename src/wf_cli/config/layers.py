@@ -89,6 +89,7 @@ def build(tree: Mapping[str, Any]) -> Config:
     spool = model.Spool(**tree.get("spool", {}))
     retry, timeouts = _retry(tree, base.retry), _timeouts(tree, base.timeouts)
     permissions = _permissions(tree.get("permissions", {}), base.permissions)
+    checks = _checks(tree, base.checks)
     lease = tree.get("lease", {}).get("duration")
     return Config(
         version=tree.get("version", base.version),
@@ -101,12 +102,20 @@ def build(tree: Mapping[str, Any]) -> Config:
         review=model.Review(**tree.get("review", {})),
         routing={
             role: RolePolicy(
-                role, entry.get("runtime"), entry.get("model"), _retry(entry, retry), _timeouts(entry, timeouts)
+                role,
+                entry.get("runtime"),
+                entry.get("model"),
+                _retry(entry, retry),
+                _timeouts(entry, timeouts),
+                _checks(entry, checks),
             )
             for role, entry in tree.get("routing", {}).items()
         },
         runtimes={name: _runtime(name, entry, permissions) for name, entry in tree.get("runtimes", {}).items()},
         permissions=permissions,
+        budget=_budget(tree.get("budget", {}), base.budget),
+        checks=checks,
+        redact=tuple(tree.get("redact", base.redact)),
         notify=tuple(Notify(tuple(entry["on"]), tuple(entry["run"])) for entry in tree.get("notify", ())),
     )
 
@@ -128,6 +137,15 @@ def _retry(tree: Mapping[str, Any], base: model.Retry) -> model.Retry:
 
 def _timeouts(tree: Mapping[str, Any], base: Timeouts) -> Timeouts:
     return replace(base, **{f"{key}_s": parse_duration(value) for key, value in tree.get("timeouts", {}).items()})
+
+
+def _checks(tree: Mapping[str, Any], base: model.Checks) -> model.Checks:
+    return replace(base, **tree.get("checks", {}))
+
+
+def _budget(given: Mapping[str, Any], base: model.Budget) -> model.Budget:
+    dollars = {key: float(given[key]) for key in ("per_job_usd", "per_epic_usd") if key in given}
+    return replace(base, unknown_cost=given.get("unknown_cost", base.unknown_cost), **dollars)
 
 
 def _permissions(given: Mapping[str, Any], base: model.Permissions) -> model.Permissions:
@@ -177,6 +195,9 @@ def as_tree(config: Config) -> Tree:
             if config.permissions != model.Permissions()
             else {}
         ),
+        **({"budget": _budget_tree(config.budget)} if config.budget != model.Budget() else {}),
+        "checks": _checks_tree(config.checks),
+        **({"redact": list(config.redact)} if config.redact else {}),
         "notify": [{"on": list(entry.on), "run": list(entry.run)} for entry in config.notify],
     }
 
@@ -210,7 +231,21 @@ def _policy_tree(policy: RolePolicy, config: Config) -> Tree:
         tree["retry"] = _retry_tree(policy.retry)
     if policy.timeouts != config.timeouts:
         tree["timeouts"] = _timeouts_tree(policy.timeouts)
+    if policy.checks != config.checks:
+        tree["checks"] = _checks_tree(policy.checks)
     return tree
+
+
+def _checks_tree(checks: model.Checks) -> Tree:
+    return {"no_change": checks.no_change}
+
+
+def _budget_tree(budget: model.Budget) -> Tree:
+    dollars = {"per_job_usd": budget.per_job_usd, "per_epic_usd": budget.per_epic_usd}
+    return {
+        **{key: value for key, value in dollars.items() if value is not None},
+        "unknown_cost": budget.unknown_cost,
+    }
 
 
 def _permissions_tree(permissions: model.Permissions) -> Tree:

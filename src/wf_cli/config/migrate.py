@@ -33,6 +33,14 @@ mode: command
 # Plans open at a time in this checkout; review rounds before a plan is blocked.
 # epic: {max_parallel_plans: 1, max_iterations: 5}
 
+# fail: a code or fix attempt that changes nothing outside its plan's folder has failed. allow: it may.
+# checks: {no_change: fail}
+
+# What agents may cost, in dollars; a job that would go beyond is held until you raise it and run `wf release`.
+#   budget: {per_job_usd: 5, per_epic_usd: 100, unknown_cost: allow}
+# What is masked in transcripts and logs, besides the values of *_KEY, *_TOKEN, *_SECRET and *PASSWORD* variables:
+#   redact: ["acme-[0-9a-f]{32}"]
+
 # The strict checks that run when a review opens: off, fast, default, full.
 # review: {strict: off}
 

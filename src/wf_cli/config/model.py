@@ -74,6 +74,29 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """Dollars that agents may cost; None: no limit."""
+
+    per_job_usd: float | None = None
+    per_epic_usd: float | None = None
+    #: What an attempt whose cost nobody told means for the next one, where there is a limit.
+    unknown_cost: Literal["allow", "hold"] = "allow"
+
+    @property
+    def limits(self) -> bool:
+        """Whether there is any limit."""
+        return self.per_job_usd is not None or self.per_epic_usd is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What an attempt has to prove besides its gate."""
+
+    #: A code or fix attempt that changes nothing outside its plan's folder.
+    no_change: Literal["fail", "allow"] = "fail"
+
+
+@dataclass(frozen=True, slots=True)
 class Permissions:
     """What agents may do without a person: patterns for ``kind:title`` of a tool call; a denial wins."""
 
@@ -109,6 +132,7 @@ class RolePolicy:
     model: str | None = None
     retry: Retry = Retry()
     timeouts: Timeouts = Timeouts()
+    checks: Checks = Checks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +174,10 @@ class Config:
     routing: Mapping[str, RolePolicy] = field(default_factory=default_routing)
     runtimes: Mapping[str, Runtime] = field(default_factory=default_runtimes)
     permissions: Permissions = Permissions()
+    budget: Budget = Budget()
+    checks: Checks = Checks()
+    #: Regular expressions of what is masked wherever an agent's words are stored.
+    redact: tuple[str, ...] = ()
     notify: tuple[Notify, ...] = ()
 
     @property
@@ -164,7 +192,7 @@ class Config:
 
     def effective(self, role: str) -> RolePolicy:
         """What holds for ``role``; for one that is not routed, the general limits and no runtime."""
-        return self.routing.get(role) or RolePolicy(role, None, None, self.retry, self.timeouts)
+        return self.routing.get(role) or RolePolicy(role, None, None, self.retry, self.timeouts, self.checks)
 
     def spool_path(self, root: Path) -> Path:
         """The absolute folder of the spool of the project at ``root``."""
