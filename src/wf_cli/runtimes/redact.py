@@ -1,15 +1,15 @@
 """Secrets never leave an agent's environment through what it prints.
 
-Known values are replaced, wherever they appear: transcripts, events, messages. What is not known to be
-secret (a key read from a file, a value spelt in another encoding) is not found; a transcript stays a private
-file.
+Known values are replaced, wherever they appear: transcripts, events, messages; and so is what the configured
+patterns match, line by line. What neither finds (a key read from a file, a value spelt in another encoding) stays;
+a transcript is a private file.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from wf_cli import proc
@@ -18,6 +18,8 @@ MASK = "[redacted]"
 _MASK = MASK.encode()
 #: Characters a value needs to count: a shorter one ("1", "true") would blank out half of the text.
 SHORTEST = 6
+#: Bytes of one line that wait for its end, where there are patterns. Of a longer line they see pieces.
+LINE_LIMIT = 64 << 10
 
 _SECRET_NAME = re.compile(r"(?:^|_)(?:API_?)?(?:KEY|TOKEN|SECRET|CREDENTIALS?)$|PASSWORD|PASSWD", re.IGNORECASE)
 _SECRET_FIELD = re.compile(r"key$|token$|secret$|password|authorization", re.IGNORECASE)
@@ -54,9 +56,11 @@ def _secret_fields(value: Any, name: str = "") -> Iterator[str]:
 
 
 class Redactor:
-    """Replaces a set of values."""
+    """Replaces a set of values, and what the regular expressions ``patterns`` (of `re`, valid ones) match."""
 
-    def __init__(self, secrets: set[str]):
+    def __init__(self, secrets: set[str], patterns: Sequence[str] = ()):
+        # One after the other: joined, the flags and groups of one would be those of all.
+        self._patterns = [re.compile(pattern) for pattern in patterns]
         # As it is, and as it looks inside of JSON, which is what agents print. Longest first, so that a
         # value that contains another one is replaced as a whole.
         spellings = {form for value in secrets for form in (value, json.dumps(value)[1:-1])}
@@ -67,7 +71,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """``text`` without secrets."""
-        return self._in_text.sub(MASK, text)
+        return _masked(self._patterns, self._in_text.sub(MASK, text))
 
     def value(self, value: Any) -> Any:
         """A JSON value without secrets in its strings."""
@@ -81,19 +85,52 @@ class Redactor:
 
     def stream(self) -> RedactedStream:
         """For one stream of bytes that comes in pieces."""
-        return RedactedStream(self._secrets, self._in_bytes)
+        return RedactedStream(self._secrets, self._in_bytes, self._patterns)
+
+
+def _masked(patterns: Sequence[re.Pattern[str]], text: str) -> str:
+    for pattern in patterns:
+        text = pattern.sub(MASK, text)
+    return text
 
 
 class RedactedStream:
-    """Bytes pass through, delayed only while they may be the beginning of a secret."""
+    """Bytes pass through, delayed only while they may be the beginning of a secret; with patterns, by whole lines."""
 
-    def __init__(self, secrets: list[bytes], pattern: re.Pattern[bytes]):
+    def __init__(self, secrets: list[bytes], pattern: re.Pattern[bytes], patterns: Sequence[re.Pattern[str]] = ()):
         self._secrets = secrets
         self._pattern = pattern
+        self._patterns = patterns
         self._held = b""
+        self._line = b""
 
     def feed(self, data: bytes) -> bytes:
         """What can be written now."""
+        data = self._without_values(data)
+        return self._whole_lines(data) if self._patterns else data
+
+    def end(self) -> bytes:
+        """What was held back."""
+        held, self._held = self._pattern.sub(_MASK, self._held), b""
+        line, self._line = self._line + held, b""
+        return self._masked_lines(line)
+
+    def _whole_lines(self, data: bytes) -> bytes:
+        data = self._line + data
+        end = data.rfind(b"\n") + 1
+        if len(data) - end > LINE_LIMIT:  # cut at a blank if there is one: what is sought has none, as a rule
+            end = data.rfind(b" ", end) + 1 or len(data)
+        self._line = data[end:]
+        return self._masked_lines(data[:end])
+
+    def _masked_lines(self, data: bytes) -> bytes:
+        if not self._patterns or not data:
+            return data
+        lines = data.decode("utf-8", "surrogateescape").split("\n")
+        clean = "\n".join(_masked(self._patterns, line) for line in lines)
+        return clean.encode("utf-8", "surrogateescape")
+
+    def _without_values(self, data: bytes) -> bytes:
         data = self._held + data
         out = []
         done = 0
@@ -107,11 +144,6 @@ class RedactedStream:
                 return b"".join(out)
             out += data[done : found.start()], _MASK
             done = found.end()
-
-    def end(self) -> bytes:
-        """What was held back."""
-        held, self._held = self._held, b""
-        return self._pattern.sub(_MASK, held)
 
     def _open_end(self, data: bytes, begin: int) -> int:
         """Where the longest end of ``data`` starts that begins a secret without being all of it."""

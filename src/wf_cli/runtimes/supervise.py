@@ -6,7 +6,7 @@ import contextlib
 import os
 import selectors
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +43,7 @@ class AgentRun:
     launcher or the system does becomes an `AgentResult`. ``on_event`` and ``should_stop`` may raise: the
     tree is ended and the exception goes on.
 
+    What is secret in the environment, and what the regular expressions ``redact`` match, comes out of here masked.
     Does not close ``slot``: while it is open here, or anything of the attempt lives, it stays taken.
     """
 
@@ -55,6 +56,7 @@ class AgentRun:
         transcript: Path | None = None,
         on_event: Callable[[AgentEvent], None] = lambda event: None,
         slot: locks.Slot | None = None,
+        redact: Sequence[str] = (),
     ):
         self._adapter = adapter
         self._request = request
@@ -62,6 +64,7 @@ class AgentRun:
         self._transcript_path = transcript
         self._on_event = on_event
         self._slot = slot
+        self._redact = redact
         self._gate: Gate | None = None
         self._launch: Launch | None = None
         #: Why the transcript is missing or incomplete, for the log; None when it is neither.
@@ -99,7 +102,7 @@ class AgentRun:
         """
         gate, launch = self._opened(), self._launch
         assert launch is not None
-        redactor = Redactor(secret_values(launch.environment))
+        redactor = Redactor(secret_values(launch.environment), self._redact)
         transcript = Transcript(self._transcript_path, redactor)
         try:
             with selectors.DefaultSelector() as selector:

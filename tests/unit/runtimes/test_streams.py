@@ -109,3 +109,42 @@ def test_a_transcript_follows_no_link(tmp_path: Path) -> None:
     transcript.close()
     assert not (tmp_path / "elsewhere").exists()
     assert transcript.trouble is not None
+
+
+class TestPatterns:
+    """Configured regular expressions, besides the known values."""
+
+    @given(
+        st.lists(
+            st.sampled_from(["acme-0123", "acme-zz", "plain text ", "\n", "acme", "-0123", "\r\n", "ü"]), max_size=30
+        ),
+        st.lists(st.integers(1, 9), max_size=30),
+    )
+    def test_what_a_line_matches_passes_no_stream_however_it_arrives(self, parts: list[str], cuts: list[int]) -> None:
+        data = "".join(parts).encode()
+        stream = Redactor(set(), ["acme-[0-9]{4}"]).stream()
+        out, at = b"", 0
+        for cut in cuts:
+            out += stream.feed(data[at : at + cut])
+            at += cut
+        out += stream.feed(data[at:]) + stream.end()
+        assert re.search(rb"acme-[0-9]{4}", out) is None
+        whole = re.sub(rb"acme-[0-9]{4}", MASK.encode(), data)
+        assert out == whole, "and nothing else is touched"
+
+    def test_several_patterns_and_values_are_masked_in_texts_and_details_too(self) -> None:
+        redactor = Redactor({"hunter22"}, ["acme-[0-9]+", r"(?i)bearer \S+"])
+        assert redactor.text("hunter22 acme-7 Bearer x.y") == " ".join([MASK] * 3)
+        assert redactor.value({"a": ["acme-7"]}) == {"a": [MASK]}
+
+    def test_a_line_without_an_end_is_not_kept_for_ever(self) -> None:
+        stream = Redactor(set(), ["acme-[0-9]{4}"]).stream()
+        out = b""
+        for _ in range(100):
+            out += stream.feed(b"word " * 1000)
+        assert len(out) > 400_000
+        assert len(out + stream.end()) == 500_000
+
+    def test_bytes_that_are_no_text_pass_as_they_are(self) -> None:
+        stream = Redactor(set(), ["acme-[0-9]{4}"]).stream()
+        assert stream.feed(b"\xff\xfe acme-1234\n") + stream.end() == b"\xff\xfe " + MASK.encode() + b"\n"
