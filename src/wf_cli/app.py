@@ -5,6 +5,7 @@ Everything is made on demand, so that a command pays only for what it uses.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -33,6 +34,7 @@ from wf_cli.workflow.project import Permit, Project
 if TYPE_CHECKING:
     from wf_cli.dispatcher import Dispatcher
     from wf_cli.steps import PlanSteps
+    from wf_cli.worker import budget
     from wf_cli.worker.loop import Worker
 
 
@@ -122,7 +124,7 @@ class App:
         mark = self.environ.get("WF_JOB_TOKEN")
         if mark:
             try:
-                return fencing.by_token(layout.open_spool(self._spool_root_of_agent()), mark)
+                return fencing.by_token(layout.open_spool(self.agent_spool_root), mark)
             except SpoolMissing as error:
                 raise StaleAttempt(
                     f"the job in WF_JOB_TOKEN has no spool any more: {error.message}",
@@ -131,7 +133,9 @@ class App:
         root = self.spool_root
         return fencing.by_person(layout.open_spool(root)) if layout.exists(root) else None
 
-    def _spool_root_of_agent(self) -> Path:
+    @property
+    def agent_spool_root(self) -> Path:
+        """The spool of the job that this process acts for: its worker has named it."""
         given = self.environ.get("WF_SPOOL")
         return Path(given) if given and os.path.isabs(given) else self.spool_root
 
@@ -232,14 +236,15 @@ class App:
             )
         owner = ids.owner_id(name or runtime)
         events = self.events(spool, owner)
+        today = _Today(self)
         queue = self.queue(spool, events)
         dispatcher = self.dispatcher(spool, events)
         steps = self.steps(spool, events)
 
         def role_settings(role: str) -> RoleSettings:
-            policy = self.config.effective(role)
+            policy = today.config().effective(role)
             limits = Limits(policy.timeouts.startup_s, policy.timeouts.stall_s, policy.timeouts.max_runtime_s)
-            return RoleSettings(policy.model, limits)
+            return RoleSettings(policy.model, limits, must_change=policy.checks.no_change == "fail")
 
         def reconcile(target: Target | None) -> None:
             try:
@@ -269,12 +274,18 @@ class App:
                 environment=self.agent_environment(),
                 root=self.root,
                 role=role_settings,
+                budget=lambda: _budget_limits(today.config()),
+                redact=self.config.redact,
                 reconcile=reconcile,
                 say=say,
             ),
             self.clock,
             events,
         )
+
+    def budget(self) -> budget.Limits:
+        """What jobs may cost."""
+        return _budget_limits(self.config)
 
     def agent_environment(self) -> dict[str, str]:
         """Our own environment, with the `wf` that runs now first in PATH and nothing of another attempt."""
@@ -284,3 +295,25 @@ class App:
         if path.split(os.pathsep)[0] != bin_dir:
             environ["PATH"] = f"{bin_dir}{os.pathsep}{path}"
         return environ
+
+
+class _Today:
+    """The configuration as the files say now, for a worker that outlives many changes of them.
+
+    A file that cannot be used changes nothing: what it said before still holds.
+    """
+
+    def __init__(self, app: App):
+        self._app = app
+        self._loaded = app.loaded
+
+    def config(self) -> Config:
+        with contextlib.suppress(WfError, OSError):
+            self._loaded = App(self._app.root, self._app.environ, self._app.flags, self._app.clock).loaded
+        return self._loaded.config
+
+
+def _budget_limits(config: Config) -> budget.Limits:
+    from wf_cli.worker import budget
+
+    return budget.Limits(config.budget.per_job_usd, config.budget.per_epic_usd, config.budget.unknown_cost)

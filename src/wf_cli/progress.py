@@ -30,6 +30,8 @@ class PlanProgress:
     runtime: str | None = None
     owner: str | None = None
     note: str = ""
+    #: Why wf itself holds the job: a person has to act. None for a job that runs, waits, or was held by a person.
+    held_why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def look(project: Project, queue: SpoolQueue, epic: Epic, last: Reconciled | Non
     for plan in epics.linked_plans(project, epic):
         blocked = notes.get(plan.id)
         found = jobs.get(plan.id)
-        lines.append(_line(plan, found, blocked.why if blocked is not None else ""))
+        lines.append(_line(queue, plan, found, blocked.why if blocked is not None else ""))
     started = parse_iso_ms(str(record.get("started_at", "")))
     elapsed = (project.clock.now_ms() - started) / 1000 if started is not None else 0.0
     end, why = _end(str(record.get("status")), lines, last)
@@ -71,7 +73,7 @@ def look(project: Project, queue: SpoolQueue, epic: Epic, last: Reconciled | Non
     )
 
 
-def _line(plan: plans.Plan, found: Placed | None, note: str) -> PlanProgress:
+def _line(queue: SpoolQueue, plan: plans.Plan, found: Placed | None, note: str) -> PlanProgress:
     iteration = 0
     try:
         state = plans.read_state(plan)
@@ -84,15 +86,31 @@ def _line(plan: plans.Plan, found: Placed | None, note: str) -> PlanProgress:
     token = found.token
     return PlanProgress(
         plan.id, plan.name, line.phase, iteration, token.job_id, found.status, token.attempt, token.pool.runtime,
-        token.owner, note,
+        token.owner, note, _held_why(queue, found),
     )  # fmt: skip
+
+
+def _held_why(queue: SpoolQueue, placed: Placed) -> str | None:
+    if placed.status is not Status.HELD or not placed.token.attempt:
+        return None
+    try:
+        last = queue.outcome(placed.token.job_id, placed.token.attempt)
+    except WfError:
+        return None
+    if last is None or last.disposition.to != "held" or last.failure is None:
+        return None
+    return f"{placed.token.job_id} is held: {last.failure.message}"
 
 
 def _end(status: str, lines: list[PlanProgress], last: Reconciled | None) -> tuple[str | None, tuple[str, ...]]:
     if status == epics.COMPLETED:
         return "completed", ()
-    if last is None or last.published or any(line.status in LIVE for line in lines if line.status is not None):
+    if last is None or last.published:
         return None, ()
+    live = [line for line in lines if line.status in LIVE]
+    held = tuple(f"plan {line.plan_id}: {line.held_why}" for line in live if line.held_why is not None)
+    if live:
+        return ("blocked", held) if len(held) == len(live) else (None, ())
     plan_ids = {line.plan_id for line in lines}
     help_needed = [b for b in last.blocked if b.needs_help and (b.plan_id in plan_ids or not b.plan_id)]
     if help_needed:

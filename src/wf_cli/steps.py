@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import Failure
@@ -20,7 +20,7 @@ from wf_cli.fencing import by_token
 from wf_cli.runtimes import prompts
 from wf_cli.spool.layout import Spool
 from wf_cli.worker.settings import Opening
-from wf_cli.workflow import gates, phase_commands, phases, plans, snapshot, strict
+from wf_cli.workflow import gates, phase_commands, phases, plans, snapshot, strict, worktree
 from wf_cli.workflow.plans import Plan, PlanNotFound
 from wf_cli.workflow.project import Project
 from wf_cli.workflow.snapshot import Snapshot
@@ -42,6 +42,8 @@ _STEPS = {
     "review": _Step((phases.AWAITING_REVIEW,), phases.REVIEWING, phases.REVIEW),
     "fix": _Step((phases.REVIEWING, phases.BLOCKED), phases.FIXING, phases.FIX, raises=1),
 }
+#: Steps that are there to change something outside the plan's folder.
+_CHANGING = ("code", "fix")
 
 
 class PlanSteps:
@@ -112,7 +114,7 @@ class PlanSteps:
         if plan is not None:
             strict.store(self._project, plan, strict.run_checks(self._project, plan, self._strict_profile))
 
-    def prompt(self, target: Target, attempt: int, last: Failure | None) -> str:
+    def prompt(self, target: Target, attempt: int, last: Failure | None, *, resumed: bool = False) -> str:
         plan = self._plan(target)
         return prompts.render(
             target.command,
@@ -122,17 +124,38 @@ class PlanSteps:
             iteration=target.iteration,
             attempt=attempt,
             errors=_told(last),
+            resumed=resumed,
         )
 
-    def check(self, target: Target, token: Token) -> Failure | None:
+    def baseline(self, target: Target) -> str | None:
+        plan = self._plan(target)
+        if plan is None or target.command not in _CHANGING:
+            return None
+        return worktree.baseline(self._project.root, [plan.relative])
+
+    def nothing_changed(self, plan: Plan, baseline: str | None) -> Failure | None:
+        """A failure if the checkout outside of the plan's folder is as it was at ``baseline``; None otherwise, and
+        when that cannot be told."""
+        if baseline is None or worktree.changed(self._project.root, [plan.relative], baseline) is not False:
+            return None
+        told = f"nothing outside {plan.relative}/ has changed since this job began"
+        return Failure(
+            "no_change", told, errors=(f"{told}: do the work; words and evidence in the plan's folder are none",)
+        )
+
+    def check(self, target: Target, token: Token, baseline: str | None = None) -> Failure | None:
         plan = self._plan(target)
         if plan is None:
             return Failure("checks_unmet", f"plan {target.plan_id} does not exist any more")
         try:
             unmet = self._unmet(target, snapshot.take(plan))
-            if unmet is not None and target.command in ("code", "fix") and gates.review_gate(plan).ok:
-                # Only finish-code was forgotten: everything it demands is there.
-                unmet = self._finish_code(plan, target, token)
+            if unmet is not None and target.command in _CHANGING:
+                idle = self.nothing_changed(plan, baseline)
+                if idle is not None:
+                    return replace(idle, errors=idle.errors + unmet.errors)
+                if gates.review_gate(plan).ok:
+                    # Only finish-code was forgotten: everything it demands is there.
+                    unmet = self._finish_code(plan, target, token)
         except WfError as error:
             return Failure("checks_unmet", error.message, errors=(error.message,))
         return unmet

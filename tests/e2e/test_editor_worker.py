@@ -150,11 +150,13 @@ def test_a_plan_is_coded_and_reviewed_by_agents_inside_editors(project: Box) -> 
     assert "You are the coder of plan 01" in job["prompt"]
     assert f"wf job finish {job['token']}" in job["prompt"]
     early = verb(project, "finish", job)
-    assert (early.code, early.document["error"]) == (1, "GATE_FAILED")
+    assert (early.code, early.document["error"]) == (1, "NO_CHANGE")
     assert any("T1" in error for error in early.document["errors"]), "the gate's own errors"
     assert project.status(job["job_id"]) is Status.RUNNING, "the agent repairs it, and finishes again"
     told = project.wf("job", "finish", job["token"], env=env)
     assert (told.code, "- " in told.out) == (1, True)
+    (project.root / "parser.py").write_text("parse = int\n")
+    assert verb(project, "finish", job).document["error"] == "GATE_FAILED"
     project.ok("todo", "implemented", "01", "T1", "--test", "make check", "--output", "ok", env=env)
     done = verb(project, "finish", job)  # the check runs the finish-code that was forgotten
     assert (done.code, done.document["status"]) == (0, "succeeded"), done.text
@@ -437,8 +439,9 @@ def test_mcp_serves_the_whole_cycle(project: Box) -> None:
             assert (await call("heartbeat", token=token))[1]["idle_s"] == 1800
             failed, told = await call("finish", token=token)
             assert failed
-            assert "GATE_FAILED" in told
+            assert "NO_CHANGE" in told
             assert "T1" in told
+            (project.root / "parser.py").write_text("parse = int\n")
             resource = await client.read_resource(f"wf://job/{token}")
             content = json.loads(resource.contents[0].text)  # type: ignore[union-attr]
             assert content["prompt"] == job["prompt"]

@@ -229,7 +229,7 @@ def test_the_gates_errors_are_in_the_prompt_of_the_next_attempt(project: Box) ->
     assert error not in first
     assert error in second
     outcomes = project.outcomes(job_id)
-    assert [o.failure.code for o in outcomes.values() if o.failure] == ["gate_failed"] * 3
+    assert [o.failure.code for o in outcomes.values() if o.failure] == ["no_change"] * 3
     assert worker.stop().code == 0
     project.assert_sound()
 

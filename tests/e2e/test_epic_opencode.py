@@ -19,6 +19,11 @@ import pytest
 
 from support.scripted_model_server import ScriptedModelServer
 from support.wait import wait_until
+from wf_cli import proc
+from wf_cli.contract.job import Outcome
+from wf_cli.contract.token import mark
+from wf_cli.spool import layout, records, scan
+from wf_cli.spool.layout import Spool
 
 pytestmark = [pytest.mark.opencode, pytest.mark.timeout(420)]
 
@@ -27,48 +32,50 @@ OPENCODE = Path(os.environ.get("WF_TEST_OPENCODE") or REPO / ".cache/opencode/no
 CURSOR = Path(__file__).parents[1] / "support" / "cursor_agent.py"
 WF = Path(sys.executable).with_name("wf")
 
-# The reviewer of the stand-in looks for work/<plan>/<item>.txt.
+# The reviewer of the stand-in looks for work/<plan>/<item>.txt. Two plans of one checkout may commit at once.
 WORK = (
     "set -e; dir=work/$(basename plans/{{plan}}-*); mkdir -p $dir; "
     "for id in $(grep -oE '^- \\[ \\] \\[T[0-9]+\\]' plans/{{plan}}-*/todo.md | grep -oE 'T[0-9]+'); do "
     "date +%s%N >> $dir/$id.txt; "
     'wf todo implemented {{plan}} "$id" --test="test -s $dir/$id.txt" --output="exit 0"; done; '
-    "git add work; git commit -qm 'work on plan {{plan}}'; echo worked"
+    "until git add $dir && git commit -qm 'work on plan {{plan}}' -- $dir; do sleep 0.2; done; echo worked"
 )
+
+
+def bash(command: str, description: str) -> dict[str, Any]:
+    """A model's turn that calls the shell tool."""
+    arguments = {"command": command, "description": description, "timeout": 600_000}
+    return {"text": "Working.", "tool_calls": [{"name": "bash", "arguments": arguments}]}
+
+
+#: From the work to the hand-over.
+TURNS: list[dict[str, Any]] = [
+    bash(WORK, "Work"),
+    {"expect": "worked", **bash("wf finish-code {{plan}}", "Hand over")},
+    {"expect": "awaiting_review", "text": "Plan {{plan}} is handed over."},
+]
+FIRST = r"You are the (?:coder|fixer) of plan (?P<plan>\d+)"
+#: What a session is told that is resumed.
+AGAIN = {"name": "again", "prompt": r"You worked on this step of plan (?P<plan>\d+) before", "turns": TURNS}
 SCRIPT: dict[str, Any] = {
     "models": ["scripted"],
     "no_tools": {"text": "A title"},
     "default": {"text": "Nothing to do."},
-    "agents": [
-        {
-            "name": "coder or fixer",
-            "prompt": r"You are the (?:coder|fixer) of plan (?P<plan>\d+)",
-            "turns": [
-                {
-                    "text": "Working.",
-                    "tool_calls": [{"name": "bash", "arguments": {"command": WORK, "description": "Work"}}],
-                },
-                {
-                    "expect": "worked",
-                    "tool_calls": [
-                        {
-                            "name": "bash",
-                            "arguments": {"command": "wf finish-code {{plan}}", "description": "Hand over"},
-                        }
-                    ],
-                },
-                {"expect": "awaiting_review", "text": "Plan {{plan}} is handed over."},
-            ],
-        }
-    ],
+    "agents": [AGAIN, {"name": "coder or fixer", "prompt": FIRST, "turns": TURNS}],
 }
 
 
+def script(*turns: dict[str, Any]) -> dict[str, Any]:
+    """`SCRIPT` with other turns for the first attempt at a step."""
+    return {**SCRIPT, "agents": [AGAIN, {"name": "first", "prompt": FIRST, "turns": list(turns)}]}
+
+
 @pytest.fixture
-def model() -> Iterator[ScriptedModelServer]:
+def model(request: pytest.FixtureRequest) -> Iterator[ScriptedModelServer]:
+    """The model; a test gives its script with ``indirect``."""
     if not OPENCODE.exists():
         pytest.skip(f"the real OpenCode is not installed at {OPENCODE}: `make opencode` installs it")
-    with ScriptedModelServer(SCRIPT) as server:
+    with ScriptedModelServer(getattr(request, "param", SCRIPT)) as server:
         yield server
 
 
@@ -118,6 +125,7 @@ class Checkout:
             },
         }
         self.workers: list[subprocess.Popen[bytes]] = []
+        self.followers: list[subprocess.Popen[str]] = []
 
     def run(self, *argv: str | Path, timeout: float = 60, **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -135,10 +143,10 @@ class Checkout:
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout
 
-    def start_worker(self, runtime: str) -> subprocess.Popen[bytes]:
+    def start_worker(self, runtime: str, *options: str) -> subprocess.Popen[bytes]:
         with open(self.root.parent / f"{runtime}.log", "ab") as log:
             worker = subprocess.Popen(
-                [WF, "worker", "--runtime", runtime, "--watch"],
+                [WF, "worker", "--runtime", runtime, "--watch", *options],
                 cwd=self.root,
                 env={**self.environ, "WF_DISTRIBUTED": "1"},
                 stdin=subprocess.DEVNULL,
@@ -148,7 +156,42 @@ class Checkout:
         self.workers.append(worker)
         return worker
 
+    def follow(self, epic: str = "01") -> subprocess.Popen[str]:
+        """Run an epic and stay with it; `followed` waits for its end."""
+        follower = subprocess.Popen(
+            [WF, "epic", "run", epic, "--follow", "--json"],
+            cwd=self.root,
+            env={**self.environ, "WF_DISTRIBUTED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.followers.append(follower)
+        return follower
+
+    def followed(self, follower: subprocess.Popen[str], timeout: float = 300) -> None:
+        """The epic has completed."""
+        out, _ = follower.communicate(timeout=timeout)
+        assert follower.returncode == 0, out + self.logs()
+        assert json.loads(out)["end"] == "completed"
+
+    def logs(self) -> str:
+        return "".join(path.read_text() for path in sorted(self.root.parent.glob("*.log")))
+
+    @property
+    def spool(self) -> Spool:
+        return layout.open_spool(self.root / ".wf" / "spool")
+
+    def outcome(self, job_id: str, attempt: int) -> Outcome:
+        found = records.read_outcome(self.spool, job_id, attempt)
+        assert found is not None
+        return found
+
     def close(self) -> None:
+        for follower in self.followers:
+            if follower.poll() is None:
+                follower.kill()
+                follower.communicate()
         for worker in self.workers:
             if worker.poll() is None:
                 worker.send_signal(signal.SIGTERM)
@@ -188,8 +231,7 @@ def test_an_epic_of_two_plans_completes_on_both_pools(checkout: Checkout) -> Non
     for runtime in ("cursor", "opencode"):
         checkout.start_worker(runtime)
     done = checkout.run(WF, "epic", "run", "01", "--follow", timeout=360, WF_DISTRIBUTED="1")
-    logs = "".join((checkout.root.parent / f"{r}.log").read_text() for r in ("cursor", "opencode"))
-    assert done.returncode == 0, done.stdout + done.stderr + logs
+    assert done.returncode == 0, done.stdout + done.stderr + checkout.logs()
     jobs = jobs_of(checkout)
     assert {job["status"] for job in jobs.values()} == {"succeeded"}
     under = {"orchestrator": "cursor", "plan-reviewer": "cursor", "plan-coder": "opencode", "plan-fixer": "opencode"}
@@ -204,28 +246,76 @@ def test_an_epic_of_two_plans_completes_on_both_pools(checkout: Checkout) -> Non
     assert json.loads(checkout.wf("epic", "status", "01", "--json"))["epic_phase"] == "completed"
 
 
-def test_i1_the_job_of_a_killed_worker_completes_on_attempt_2(checkout: Checkout) -> None:
+@pytest.mark.parametrize("model", [script(bash("touch started; sleep 600", "Think hard"))], indirect=True)
+def test_i1_a_worker_killed_in_the_middle_of_a_command_leaves_no_process_and_attempt_2_resumes_the_session(
+    checkout: Checkout, model: ScriptedModelServer
+) -> None:
+    job = "e01-p01-i0-code-plan-coder"
     checkout.start_worker("cursor")
     first = checkout.start_worker("opencode")
-    follower = subprocess.Popen(
-        [WF, "epic", "run", "01", "--follow", "--json"],
-        cwd=checkout.root,
-        env={**checkout.environ, "WF_DISTRIBUTED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        running = checkout.root / ".wf" / "spool" / "running"
-        wait_until(lambda: running.is_dir() and any("-code-" in n for n in os.listdir(running)), 120)
-        first.kill()
-        first.wait()
-        checkout.start_worker("opencode")
-        out, _ = follower.communicate(timeout=300)
-    finally:
-        if follower.poll() is None:
-            follower.kill()
-            follower.communicate()
-    assert follower.returncode == 0, out
-    assert json.loads(out)["end"] == "completed"
-    assert jobs_of(checkout)["e01-p01-i0-code-plan-coder"]["attempt"] == 2
+    follower = checkout.follow()
+    wait_until((checkout.root / "started").exists, 180)
+    (token,) = [t for t in scan.listing(checkout.spool, "running") if t.job_id == job]
+    there = proc.marked(mark(token))
+    assert len(there) >= 3, "the ACP client, OpenCode, and its shell in a session of its own"
+    first.kill()
+    first.wait()
+    wait_until(lambda: not any(proc.alive(*ref) for ref in there), 30)
+    assert proc.marked(mark(token)) == []
+
+    checkout.start_worker("opencode")
+    wait_until(lambda: jobs_of(checkout)[job]["status"] == "succeeded", 180)
+    assert jobs_of(checkout)[job]["attempt"] == 2
+    lost, done = checkout.outcome(job, 1), checkout.outcome(job, 2)
+    assert (str(lost.end), lost.failure and lost.failure.code) == ("lost", "lost")
+    assert lost.session_id is not None
+    assert done.session_id == lost.session_id
+    told = next(request for request in model.requests if request["agent"] == "again")
+    assert told["prompt"].startswith("## Attempt 2 at the same step")
+    assert told["messages"] > 3, "the session knows what was said in the first attempt"
+    assert "# Carry out plan" not in told["prompt"]
+    follower.kill()
+
+
+LIMIT = {"status": 429, "error": "Rate limit reached for requests", "headers": {"retry-after": "40"}}
+
+
+@pytest.mark.parametrize("model", [script({**TURNS[0], "fail": [LIMIT]}, *TURNS[1:])], indirect=True)
+def test_a_429_with_retry_after_parks_the_pool_and_work_goes_on_after_it(checkout: Checkout) -> None:
+    job = "e01-p01-i0-code-plan-coder"
+    for runtime in ("cursor", "opencode"):
+        checkout.start_worker(runtime)
+    follower = checkout.follow()
+    cooldown = checkout.root / ".wf/spool/control/cooldown.opencode.json"
+    wait_until(cooldown.exists, 180)
+    stops = json.loads(checkout.wf("spool", "ls", "--json", WF_DISTRIBUTED="1"))["stops"]
+    assert [(stop["kind"], stop["runtime"]) for stop in stops] == [("cooldown", "opencode")]
+    assert "runtime opencode is cooling down until" in checkout.wf("explain", job, WF_DISTRIBUTED="1")
+    wait_until(lambda: jobs_of(checkout)[job]["status"] == "succeeded", 240)
+    assert (jobs_of(checkout)[job]["attempt"], jobs_of(checkout)[job]["burned"]) == (2, 0)
+    parked = checkout.outcome(job, 1)
+    assert parked.failure is not None
+    assert parked.failure.code == "rate_limited"
+    assert parked.failure.retry_after_s == pytest.approx(40, abs=8)
+    assert parked.disposition.delay_s >= 20
+    follower.kill()
+
+
+def test_two_epics_on_two_workers_of_the_pool_at_once(checkout: Checkout) -> None:
+    config = checkout.root / "wf.config.yaml"
+    config.write_text(config.read_text() + "epic: {max_parallel_plans: 2}\n")
+    checkout.wf("epic", "create", "A third thing")
+    (second,) = (checkout.root / "epics").glob("02-*")
+    (second / "epic.md").write_text("# Epic: A third thing\n\n## Scope\n\n- Plan 1: Third\n")
+    checkout.start_worker("cursor", "--concurrency", "2")
+    for name in ("one", "two"):
+        checkout.start_worker("opencode", "--id", name)
+    followers = [checkout.follow("01"), checkout.follow("02")]
+    for follower in followers:
+        checkout.followed(follower, 400)
+    jobs = jobs_of(checkout)
+    assert {job["status"] for job in jobs.values()} == {"succeeded"}
+    assert {job["epic_id"] for job in jobs.values()} == {"01", "02"}
+    codes = [checkout.outcome(job_id, job["attempt"]) for job_id, job in jobs.items() if job["role"] == "plan-coder"]
+    assert len({outcome.owner for outcome in codes}) == 2, "both workers had a part in it"
+    assert json.loads(checkout.wf("spool", "verify", "--json"))["findings"] == []

@@ -169,6 +169,7 @@ def test_the_agents_of_a_killed_worker_leave_tokens_that_open_nothing(project: B
     new = json.loads(project.noted(f"environment.{job_id}.a2"))
     assert_refused(project, old, "finish-code", "01")
     assert_refused(project, old, *IMPLEMENTED)
+    (project.root / "parser.py").write_text("parse = int\n")
     project.ok("finish-code", "01", env=new)
     project.note(f"go.{job_id}.a2")
     project.await_status(job_id, Status.SUCCEEDED, attempt=2)

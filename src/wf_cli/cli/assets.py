@@ -12,9 +12,14 @@ from wf_cli.cli.contract_call import Call, ContractCommand
 def _init(call: Call) -> int:
     with call.project.lock("assets"):
         code = _report(sync.init(call.root, force="--force" in call.words))
-        if "--mcp" in call.words:
+        if _wants_mcp(call):
             _register(call)
     return code
+
+
+def _wants_mcp(call: Call) -> bool:
+    """With the mode off the contract says what `init` writes, and it knows no registrations."""
+    return "--mcp" in call.words or (call.is_distributed and "--no-mcp" not in call.words)
 
 
 def _register(call: Call) -> None:
@@ -59,10 +64,10 @@ def _skill(call: Call) -> int:
 COMMANDS = {
     "init": ContractCommand(
         _init,
-        ("wf init [--force] [--mcp]",),
+        ("wf init [--force] [--mcp|--no-mcp]",),
         """Installs templates in .wf/templates, unless there are some, and copies them to .cursor and .opencode.
 --force deletes the templates first and installs those of this wf. --mcp registers `wf mcp` with both editors, in
-.cursor/mcp.json and opencode.json, beside what is there.""",
+.cursor/mcp.json and opencode.json, beside what is there; in distributed mode that is done unless --no-mcp is given.""",
     ),
     "sync": ContractCommand(
         _sync,

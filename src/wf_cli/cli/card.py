@@ -68,9 +68,21 @@ def _attempt(attempt: Attempt) -> tuple[str, ...]:
         attempt.owner or NOTHING,
         attempt.started_at or NOTHING,
         attempt.ended_at or NOTHING,
+        _usage(attempt),
         attempt.transcript or NOTHING,
         _error(attempt.error) or NOTHING,
     )
+
+
+def _usage(attempt: Attempt) -> str:
+    """Tokens and dollars; what nobody told is said to be unknown, of an attempt that may have had an agent."""
+    told = attempt.usage or {}
+    if not told and attempt.started_at is None and attempt.status not in ("lost", "cancelled"):
+        return NOTHING
+    tokens = [told.get(key) for key in ("tokens_in", "tokens_out")]
+    known = "tokens unknown" if None in tokens else f"{tokens[0]} in {tokens[1]} out"
+    cost = told.get("cost_usd")
+    return f"{known}, {'cost unknown' if cost is None else f'${cost:.4f}'}"
 
 
 def _events(record: Record) -> Iterator[str]:

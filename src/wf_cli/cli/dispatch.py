@@ -112,7 +112,10 @@ def resume(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let workers claim again after `wf pause`; also ends the cool-down of a pool."""
+    """Let workers claim again after `wf pause`; also ends the cool-down of a pool.
+
+    Jobs that were parked for that provider are ready at once.
+    """
     from wf_cli.spool import control
 
     the_app = app_for(spool, config)
@@ -124,8 +127,9 @@ def resume(
     else:
         names = [name, f"cooldown.{runtime}"]
     withdrawn = [n for n in names if control.withdraw(found, n)]
+    ready = the_app.queue(found).unpark(runtime, reason=reason)
     the_app.events(found).emit("pool.resumed", runtime=runtime, reason=reason)
-    _tell("resumed" if withdrawn else "was not paused", runtime, as_json=as_json)
+    _tell("resumed" if withdrawn or ready else "was not paused", runtime, as_json=as_json)
 
 
 def _name(runtime: str | None) -> str:

@@ -98,6 +98,36 @@ def publish_instead(call: Call, command: PhaseCommand, plan: Plan) -> bool:
     return True
 
 
+def refuse_idle_handover(call: Call, command: PhaseCommand, plan: Plan) -> None:
+    """An agent hands a plan over to review: raises NothingChanged when its job has changed nothing but the plan.
+
+    Said while the agent is there and can still do the work; its worker would say it too (`no_change`).
+    """
+    if call.job_role is None or command.name != "finish-code":
+        return
+    from wf_cli.contract.token import mark
+    from wf_cli.errors import WfError
+    from wf_cli.spool import layout, scan, session
+
+    the_app = _app(call)
+    marked = call.environ["WF_JOB_TOKEN"]
+    if not layout.exists(the_app.agent_spool_root):
+        return  # nothing can be changed then, which the command itself says
+    spool = layout.open_spool(the_app.agent_spool_root)
+    token = next((token for token in scan.listing(spool, "running") if mark(token) == marked), None)
+    agent = session.agent_of(spool, token) if token is not None else None
+    idle = the_app.steps(spool, the_app.events(spool)).nothing_changed(plan, agent.baseline if agent else None)
+    if idle is not None:
+        raise WfError(
+            idle.message,
+            hint="do the work of the open items; if this step really needs no change, say so in your last message "
+            "and stop: a person can set checks.no_change to allow in wf.config",
+            code="NO_CHANGE",
+            plan_id=plan.id,
+            errors=list(idle.errors),
+        )
+
+
 def epic_started(call: Call, epic: Epic, flags: frozenset[str]) -> dict[str, Any] | None:
     """``epic`` was set running; returns the ``auto_workers`` part of the JSON, or None for none.
 

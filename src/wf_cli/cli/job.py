@@ -163,7 +163,12 @@ def _held(common: Common, token: str) -> HeldJob:
 
 def _emit(common: Common, ended: Ended) -> None:
     values = {"job_id": ended.job_id, "attempt": ended.attempt, "status": ended.status, "to": ended.to}
-    where = {"done": "", "dead": "; it is a dead letter now", "queued": "; it is queued again"}[ended.to]
+    where = {
+        "done": "",
+        "dead": "; it is a dead letter now",
+        "queued": "; it is queued again",
+        "held": "; it is held",
+    }[ended.to]
     common.emit(values, [f"{ended.job_id}: attempt {ended.attempt} {ended.status}{where}"])
 
 

@@ -12,6 +12,7 @@ from wf_cli.clock import format_duration
 from wf_cli.inspection.rows import Row, counts, rows
 from wf_cli.inspection.viewer import Criteria, Viewer
 from wf_cli.spool import scan
+from wf_cli.spool.control import Requests, Stop
 
 #: Seconds between two looks of ``--watch``.
 WATCH_EVERY = 1.0
@@ -21,13 +22,18 @@ _CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 
 @dataclass(frozen=True)
 class Listing:
-    """The jobs that fit, as far as ``limit``; ``counts`` is of all that fit."""
+    """The jobs that fit, as far as ``limit``; ``counts`` is of all that fit. ``stops``: pauses and cool-downs."""
 
     counts: dict[str, int]
     rows: list[Row]
+    stops: Sequence[Stop] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {"counts": self.counts, "jobs": [row.to_json() for row in self.rows]}
+        return {
+            "counts": self.counts,
+            "jobs": [row.to_json() for row in self.rows],
+            "stops": [stop.to_json() for stop in self.stops],
+        }
 
 
 def look(viewer: Viewer | None, criteria: Criteria, *, sort: str, limit: int | None) -> Listing:
@@ -37,7 +43,8 @@ def look(viewer: Viewer | None, criteria: Criteria, *, sort: str, limit: int | N
 
         return Listing({str(status): 0 for status in Status}, [])
     fit = [p for p in scan.everything(viewer.spool) if criteria.fits(p, viewer)]
-    return Listing(counts(fit, viewer), rows(fit, viewer, sort=sort, limit=limit))
+    stops = Requests(viewer.spool, viewer.clock).stops()
+    return Listing(counts(fit, viewer), rows(fit, viewer, sort=sort, limit=limit), stops)
 
 
 def lines(listed: Sequence[Row]) -> list[str]:
@@ -63,6 +70,8 @@ def summary(listing: Listing) -> str:
 def show(common: Common, listing: Listing) -> None:
     """Print a list once. The summary is for people: records alone go into a pipe."""
     common.emit(listing.to_json(), lines(listing.rows))
+    if not common.as_json:
+        output.note(*(stop.text() for stop in listing.stops))
     if not common.as_json and (tables.on_terminal() or not listing.rows):
         output.note(summary(listing))
 
@@ -82,12 +91,14 @@ def watch(common: Common, criteria: Criteria, *, sort: str, limit: int | None) -
             viewer.refresh()
         listing = look(viewer, criteria, sort=sort, limit=limit)
         # Ages change all the time: on a screen that is worth a new picture, in a stream it is not.
-        state = [(row.job_id, row.status, row.attempt, row.reason) for row in listing.rows], listing.counts
+        jobs = [(row.job_id, row.status, row.attempt, row.reason) for row in listing.rows]
+        state = jobs, listing.counts, listing.stops
         if common.as_json:
             if state != said:
                 print_line(document(**listing.to_json()))
         elif tables.on_terminal():
-            output.say(f"{_CLEAR}{summary(listing)}", *lines(listing.rows))
+            stops = (stop.text() for stop in listing.stops)
+            output.say(f"{_CLEAR}{summary(listing)}", *stops, *lines(listing.rows))
         elif state != said:
             output.say(*lines(listing.rows))
         said = state

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from wf_cli.clock import format_duration
+from wf_cli.runtimes.base import Usage
 from wf_cli.worker.settings import SlotView
 
 #: Seconds between two drawings.
@@ -79,11 +80,26 @@ def drawing(the_board: Board, slots: Callable[[], list[SlotView]]) -> Iterator[N
 
 
 def picture(slots: list[SlotView]) -> list[str]:
-    """One line a slot: job, attempt, elapsed, and what its agent said or did last."""
-    return [
-        f"  {slot.job_id}.a{slot.attempt}  {format_duration(slot.elapsed_s):>6}  {_one_line(slot.activity)}"
-        for slot in slots
-    ]
+    """One line a slot: job, attempt, elapsed, tokens and cost so far, and what its agent said or did last."""
+    return [f"  {_busy(slot) if slot.job_id is not None else '-'}  {_one_line(slot.activity)}" for slot in slots]
+
+
+def _busy(slot: SlotView) -> str:
+    return f"{slot.job_id}.a{slot.attempt}  {format_duration(slot.elapsed_s):>6}  {_spent(slot.usage):<12}"
+
+
+def _spent(usage: Usage) -> str:
+    """``12.3k $0.04``: tokens read and written, and dollars; what is unknown is said, or left out of the rest."""
+    known = [count for count in (usage.tokens_in, usage.tokens_out) if count is not None]
+    tokens = f"{_count(sum(known))} tok" if known else "? tok"
+    return tokens if usage.cost_usd is None else f"{tokens} ${usage.cost_usd:.2f}"
+
+
+def _count(number: int) -> str:
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.1f}{unit}"
+    return str(number)
 
 
 def _one_line(text: str) -> str:

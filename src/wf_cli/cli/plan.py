@@ -46,6 +46,7 @@ def _phase_command(command: PhaseCommand) -> ContractCommand:
         # Reads the mode before anything changes: a broken file must not be noticed afterwards (quirk 28).
         if distributed_hooks.publish_instead(call, command, plan):
             return 0
+        distributed_hooks.refuse_idle_handover(call, command, plan)
         change = phase_commands.run(call.project, plan, command)
         output.say(*_described(change))
         output.warn(change.warnings)

@@ -238,7 +238,7 @@ def _list(the_app: App, *, as_json: bool) -> None:
         views = list(sessions(Viewer(found, the_app.clock)))
         stops = control.Requests(found, the_app.clock).stops()
     if as_json:
-        output.print_json(document(workers=[v.to_json() for v in views], stops=[stop.text() for stop in stops]))
+        output.print_json(document(workers=[v.to_json() for v in views], stops=[stop.to_json() for stop in stops]))
         return
     output.note(*(stop.text() for stop in stops))
     if not views:

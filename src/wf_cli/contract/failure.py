@@ -18,6 +18,8 @@ class ErrorClass(StrEnum):
     PARKED = "parked"
     #: This machine cannot do it just now. Burns nothing; released with a delay, the session pauses.
     HOST = "host"
+    #: The money for it is spent. Burns nothing; the job is held until an operator lets it go on.
+    BUDGET = "budget"
     #: Trying again cannot help. Dead letter at once.
     PERMANENT = "permanent"
 
@@ -40,6 +42,8 @@ CODES: dict[str, ErrorClass] = {
     "disk_error": ErrorClass.HOST,
     "spawn_failed": ErrorClass.HOST,
     "runtime_missing": ErrorClass.HOST,
+    "over_budget": ErrorClass.BUDGET,
+    "unknown_cost": ErrorClass.BUDGET,
     "invalid_spec": ErrorClass.PERMANENT,
     "policy_denied": ErrorClass.PERMANENT,
     "model_not_found": ErrorClass.PERMANENT,

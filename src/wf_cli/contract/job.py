@@ -141,7 +141,7 @@ class End(StrEnum):
 class Disposition:
     """Where the job goes after an attempt."""
 
-    to: str  # queued, done, dead
+    to: str  # queued, held, done, dead
     time_ms: int
     delay_s: int = 0
 
@@ -171,6 +171,10 @@ class Outcome:
     started_ms: int | None = None
     session_id: str | None = None
     usage: dict[str, Any] | None = None
+    #: The checkout before the job's first attempt: later ones prove a change against it, whoever made it.
+    baseline: str | None = None
+    #: The pool's runtime at that time: a session of one runtime is none of another's.
+    runtime: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         out: dict[str, Any] = {
@@ -202,6 +206,10 @@ class Outcome:
             out["session_id"] = self.session_id
         if self.usage is not None:
             out["usage"] = self.usage
+        if self.baseline is not None:
+            out["baseline"] = self.baseline
+        if self.runtime is not None:
+            out["runtime"] = self.runtime
         return out
 
     def encode(self) -> bytes:
@@ -230,14 +238,16 @@ class Outcome:
             started_ms=clock.parse_iso_ms(value["started_at"]) if "started_at" in value else None,
             session_id=value.get("session_id"),
             usage=value.get("usage"),
+            baseline=value.get("baseline"),
+            runtime=value.get("runtime"),
         )
 
 
 def destination(token: Token, outcome: Outcome) -> tuple[str, Token]:
     """Where ``token`` goes by ``outcome``: directory and new token. Pure, so that anyone can finish the step."""
     where = outcome.disposition
-    if where.to == "queued":
-        return "queued", token.queued_at(where.time_ms, where.delay_s, burned=outcome.burned)
+    if where.to in ("queued", "held"):
+        return where.to, token.queued_at(where.time_ms, where.delay_s, burned=outcome.burned)
     if where.to == "dead":
         moved = token.finished("failed", burned=outcome.burned)
         return "dead", replace(moved, time_ms=where.time_ms)

@@ -5,9 +5,10 @@
     enqueue             claim              start              end: succeeded, cancelled
        ────▶  queued  ────────▶  claimed  ────────▶  running  ────────▶  done
                ▲ │ ▲               │ end: released, lost  │ end: released, failed, lost
-          hold │ │ └───────────────┴──────────────────────┤   (budget left: queued again)
+          hold │ │ └───────────────┴──────────────────────┤   (attempts left: queued again)
                ▼ │ release                                │
-              held                                        └────────▶  dead   (budget spent, permanent)
+              held  ◀─────────── its money is spent ──────┤
+                                                          └────────▶  dead   (attempts used up, permanent)
 
 A status is the directory its token lies in. ``stalled`` is not stored: a claimed or running job whose
 session is proven dead, or whose lease was seen unchanged for its whole duration, is stalled.
@@ -27,7 +28,7 @@ class Status(StrEnum):
     CLAIMED = "claimed"
     #: An agent may be at work. A crash leaves it here until a reaper ends the attempt and its processes.
     RUNNING = "running"
-    #: An operator keeps it from being claimed.
+    #: An operator, or a spent budget, keeps it from being claimed.
     HELD = "held"
     #: In done/: its last attempt's outcome was accepted as success.
     SUCCEEDED = "succeeded"
@@ -66,12 +67,12 @@ TRANSITIONS: dict[tuple[Status, Action], frozenset[Status]] = {
     (S.CLAIMED, A.START): frozenset({S.RUNNING}),
     (S.CLAIMED, A.SUCCEED): frozenset({S.SUCCEEDED}),
     (S.CLAIMED, A.FAIL): frozenset({S.QUEUED, S.FAILED}),
-    (S.CLAIMED, A.RELEASE): frozenset({S.QUEUED, S.FAILED}),
+    (S.CLAIMED, A.RELEASE): frozenset({S.QUEUED, S.HELD, S.FAILED}),
     (S.CLAIMED, A.LOSE): frozenset({S.QUEUED, S.FAILED}),
     (S.CLAIMED, A.CANCEL): frozenset({S.CANCELLED}),
     (S.RUNNING, A.SUCCEED): frozenset({S.SUCCEEDED}),
     (S.RUNNING, A.FAIL): frozenset({S.QUEUED, S.FAILED}),
-    (S.RUNNING, A.RELEASE): frozenset({S.QUEUED, S.FAILED}),
+    (S.RUNNING, A.RELEASE): frozenset({S.QUEUED, S.HELD, S.FAILED}),
     (S.RUNNING, A.LOSE): frozenset({S.QUEUED, S.FAILED}),
     (S.RUNNING, A.CANCEL): frozenset({S.CANCELLED}),
     (S.FAILED, A.RETRY): frozenset({S.QUEUED}),

@@ -58,6 +58,9 @@ class Ending:
     usage: dict[str, Any] | None = None
     #: Released: seconds until it may be claimed again; None is `RELEASE_DELAY`.
     delay_s: float | None = None
+    #: Released: held for an operator instead of queued.
+    hold: bool = False
+    baseline: str | None = None
 
 
 def decide(
@@ -73,9 +76,10 @@ def decide(
 ) -> Outcome:
     """The outcome of the attempt that ``token`` (claimed or running) stands for.
 
-    ``previous`` is the outcome of the attempt before, for the counts of losses and parkings.
+    ``previous`` is the outcome of the attempt before, for the counts of losses and parkings, and for what later
+    attempts still need of earlier ones.
     """
-    continues = previous is not None and previous.disposition.to == "queued"
+    continues = previous is not None and previous.disposition.to in ("queued", "held")
     losses = previous.losses if continues and previous is not None else 0
     parked = previous.parked if continues and previous is not None else 0
     burned = token.burned
@@ -91,10 +95,13 @@ def decide(
         case End.RELEASED:
             losses = 0
             delay = RELEASE_DELAY if ending.delay_s is None else max(RELEASE_DELAY, ending.delay_s)
-            if failure is not None:
+            if failure is not None and not ending.hold:
                 parked += 1
             spent = parked >= PARKED_LIMIT * token.budget
-            where = Disposition("dead", now_ms) if spent else _queued(now_ms, delay)
+            if ending.hold:
+                where = Disposition("held", now_ms)
+            else:
+                where = Disposition("dead", now_ms) if spent else _queued(now_ms, delay)
         case End.FAILED:
             losses, burned = 0, burned + 1
             permanent = failure is not None and failure.error_class is ErrorClass.PERMANENT
@@ -102,6 +109,10 @@ def decide(
                 where = Disposition("dead", now_ms)
             else:
                 where = _queued(now_ms, policy.delay(burned, rng))
+    session_id = ending.session_id
+    if session_id is None and ending.started_ms is None and previous is not None:
+        # No agent was started: what the attempt before left to go on with is still there.
+        session_id = previous.session_id if previous.runtime == token.pool.runtime else None
     return Outcome(
         job_id=token.job_id,
         attempt=token.attempt,
@@ -118,18 +129,22 @@ def decide(
         reason=ending.reason,
         result=ending.result or {},
         started_ms=ending.started_ms,
-        session_id=ending.session_id,
+        session_id=session_id,
         usage=ending.usage,
+        baseline=ending.baseline or (previous.baseline if previous is not None else None),
+        runtime=token.pool.runtime,
     )
 
 
 def ending_of(failure: Failure, **facts: Any) -> Ending:
-    """The ending a failure asks for by its class: parked and host faults burn nothing."""
+    """The ending a failure asks for by its class: parked and host faults and a spent budget burn nothing."""
     match failure.error_class:
         case ErrorClass.PARKED:
             delay = PARKED_DELAY if failure.retry_after_s is None else failure.retry_after_s
             return Ending(End.RELEASED, failure=failure, delay_s=delay, **facts)
         case ErrorClass.HOST:
             return Ending(End.RELEASED, failure=failure, delay_s=HOST_DELAY, **facts)
+        case ErrorClass.BUDGET:
+            return Ending(End.RELEASED, failure=failure, hold=True, **facts)
         case _:
             return Ending(End.FAILED, failure=failure, **facts)

@@ -54,7 +54,7 @@ class Ended:
     job_id: str
     attempt: int
     status: str
-    #: Where the job is now: queued, done, dead.
+    #: Where the job is now: queued, held, done, dead.
     to: str
 
     @classmethod
@@ -108,7 +108,8 @@ class HeldJob:
             with self._queue.fence(self.job_id):
                 token, at = self._standing()
                 if self.target is not None:
-                    unmet = self._tools.steps.check(self.target, token)
+                    agent = session.agent_of(self._spool, token)
+                    unmet = self._tools.steps.check(self.target, token, agent.baseline if agent else None)
                     if unmet is not None:
                         raise Unmet(unmet)
                 ending = Ending(End.SUCCEEDED, result=facts, started_ms=at.started_ms)
@@ -128,9 +129,13 @@ class HeldJob:
             raise UsageError(f"there is no error code {code!r}", hint=f"one of {', '.join(CODES)}")
         with self._queue.fence(self.job_id):
             token, at = self._standing()
-            ending = ending_of(Failure(code, message), started_ms=at.started_ms)
+            failure = Failure(code, message)
+            ending = ending_of(failure, started_ms=at.started_ms)
+            if closing.is_parked(failure):
+                runtime, events = token.pool.runtime, self._tools.events
+                delay_s = closing.cool_down(self._spool, runtime, failure, self._app.clock, events)
+                ending = replace(ending, delay_s=delay_s)
             ended = self._ended(token, ending)
-        closing.cool_down(self._queue, token, ending, self._app.clock, self._tools.events)
         return self._left(ended)
 
     def release(self, reason: str | None = None, delay_s: float | None = None) -> Ended:

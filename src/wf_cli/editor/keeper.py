@@ -32,6 +32,7 @@ from wf_cli.locks import Slot
 from wf_cli.seams import step
 from wf_cli.spool import control, enqueue, layout
 from wf_cli.worker import opening
+from wf_cli.worker.budget import Purse
 from wf_cli.worker.entrance import Entrance
 from wf_cli.worker.loop import MIN_FREE_BYTES, RECONCILE_EVERY
 from wf_cli.worker.reaper import Reaper
@@ -210,10 +211,15 @@ class Keeper:
         spec = opening.read_spec(self._queue, token, by=self._post.owner)
         if not isinstance(spec, Spec):
             return spec
+        objection = Purse.open(self._queue, token, self._tools.app.budget()).objection()
+        if objection is not None:
+            return ending_of(objection)
         ending = opening.start(self._queue, steps, token, spec.target)
         if ending is not None or not self._queue.holds(token):
             return ending
-        self._post.sign_on(token)
+        before = opening.outcome_before(self._queue, token)
+        must_change = self._app.config.effective(token.pool.role).checks.no_change == "fail"
+        self._post.sign_on(token, opening.baseline(steps, spec.target, token, before) if must_change else None)
         desk.put(self._spool, Desk(self._post.owner, started_ms, self._wish.idle_s))
         if spec.target is not None:
             steps.prepare(spec.target)

@@ -65,14 +65,16 @@ class Post:
             raise errors[0]
         return values[0]
 
-    def sign_on(self, token: Token) -> None:
-        """Name this process as the one to ask about the attempt.
+    def sign_on(self, token: Token, baseline: str | None) -> None:
+        """Name this process as the one to ask about the attempt, and the checkout as it is before that.
 
         So a reaper that finds the keeper dead ends what carries the attempt's mark. Never the editor: with
         the process that stands here a reaper ends all that it started.
         """
         me = proc.this_process()
-        self._file.add_agent(Agent(token.job_id, token.attempt, mark(token), os.getpid(), me.start or None))
+        self._file.add_agent(
+            Agent(token.job_id, token.attempt, mark(token), os.getpid(), me.start or None, baseline=baseline)
+        )
 
     def sign_off(self, token: Token) -> None:
         """Nothing of the attempt is left to ask about."""

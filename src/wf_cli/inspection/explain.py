@@ -56,7 +56,9 @@ def explanation(placed: Placed, viewer: Viewer, *, epic_paused: Callable[[str], 
     reason = viewer.reason(placed)
     summary = {
         "queued": f"it waits: {missing[0].text}" if missing else "it is ready; the next free worker takes it",
-        "held": "an operator holds it; no worker takes it",
+        "held": f"it is held: {reason}"
+        if _held_by_its_end(token, viewer)
+        else "an operator holds it; no worker takes it",
         "claimed": f"{token.owner} has claimed it and starts its agent",
         "running": f"{token.owner} works on it (attempt {token.attempt})",
         "stalled": f"{reason}; the next worker that looks ends the attempt and the job is queued again",
@@ -67,6 +69,12 @@ def explanation(placed: Placed, viewer: Viewer, *, epic_paused: Callable[[str], 
     }[status_text]
     command = missing[0].command if missing else _next(token, status_text)
     return Explanation(token.job_id, status_text, summary, tuple(conditions), command)
+
+
+def _held_by_its_end(token: Token, viewer: Viewer) -> bool:
+    """Whether wf holds it (its budget is spent), and not an operator."""
+    end = viewer.last_end(token)
+    return end is not None and end.to == "held"
 
 
 def _next(token: Token, status: str) -> str | None:
@@ -84,7 +92,8 @@ def _conditions(
     match status:
         case Status.QUEUED | Status.HELD:
             if status is Status.HELD:
-                yield Condition("not_held", False, "it is held", f"wf release {placed.token.job_id}")
+                why = f": {viewer.reason(placed)}" if _held_by_its_end(placed.token, viewer) else ""
+                yield Condition("not_held", False, f"it is held{why}", f"wf release {placed.token.job_id}")
             yield from _waiting(placed.token, viewer, epic_paused)
         case Status.CLAIMED | Status.RUNNING | Status.STALLED:
             yield from _at_work(placed.token, viewer)

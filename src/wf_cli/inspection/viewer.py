@@ -109,7 +109,9 @@ class Viewer:
             return end.text
         if status is Status.CANCELLED:  # cancelled while it waited leaves no outcome: this is of an attempt before
             return end.text if end.end == "cancelled" else None
-        return end.text if end.to == "queued" else f"retried after {end.text}"
+        if end.to == placed.folder:
+            return end.text
+        return f"{'released' if end.to == 'held' else 'retried'} after {end.text}"
 
 
 @dataclass(frozen=True, slots=True)

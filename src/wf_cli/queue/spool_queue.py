@@ -12,11 +12,11 @@ from contextlib import AbstractContextManager
 from wf_cli import ids
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
-from wf_cli.contract.failure import Failure
+from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending, RetryPolicy, decide
-from wf_cli.contract.token import Placed, Pool, Token, mark
+from wf_cli.contract.token import Placed, Pool, Token
 from wf_cli.errors import NotFound, Refused, Temporary
 from wf_cli.queue.base import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
 from wf_cli.queue.batch import prepare
@@ -209,12 +209,16 @@ class SpoolQueue:
         code = "lost" if folder == "running" else "never_started"
         failure = Failure(code, f"the session {token.owner} is gone")
         # The agent's own session, if it had named one: the next attempt may go on with it.
-        record = session.read(self.spool, token.owner or "")
-        agents = record.agents if record is not None else ()
-        session_id = next((a.session_id for a in agents if a.mark == mark(token)), None)
+        agent = session.agent_of(self.spool, token)
+        lost = Ending(
+            End.LOST,
+            failure=failure,
+            session_id=agent.session_id if agent is not None else None,
+            baseline=agent.baseline if agent is not None else None,
+        )
         try:
             with self.fence(token.job_id):
-                return self.end(token, Ending(End.LOST, failure=failure, session_id=session_id), by=by)
+                return self.end(token, lost, by=by)
         except Temporary:
             return None
 
@@ -320,6 +324,21 @@ class SpoolQueue:
             return False
         self._report.emit("job.rerouted", token, reason=reason or f"{token.pool} to {pool}")
         return True
+
+    def unpark(self, runtime: str | None, *, reason: str | None = None) -> list[str]:
+        """Make the jobs ready that wait for the provider of ``runtime`` (None: of any), because it is known to take
+        requests again; their ids."""
+        ready = []
+        for token in scan.listing(self.spool, "queued"):
+            if not token.delay_s or runtime not in (None, token.pool.runtime):
+                continue
+            last = self.outcome(token.job_id, token.attempt) if token.attempt else None
+            if last is None or last.failure is None or last.failure.error_class is not ErrorClass.PARKED:
+                continue
+            if operate.hurry(self.spool, token, self._clock.now_ms()):
+                self._report.emit("job.released", token, from_="queued", to="queued", reason=reason or "resumed")
+                ready.append(token.job_id)
+        return ready
 
     def quarantine(self, token: Token, failure: Failure, *, by: str) -> Ended:
         """End a claimed attempt whose content cannot be run: the job goes to dead/ with the reason."""

@@ -79,6 +79,8 @@ class Request:
     model: str | None = None
     #: A session of the runtime to go on with, from the attempt before.
     resume: str | None = None
+    #: What that session is told instead of ``prompt``, which it has had; None is ``prompt`` again.
+    resume_prompt: str | None = None
     limits: Limits = field(default_factory=Limits)
 
 
@@ -114,6 +116,8 @@ class AgentEvent:
     kind: Literal["session", "text", "tool", "usage", "error", "result", "other"]
     text: str = ""
     session_id: str | None = None
+    #: What the attempt has used so far, as sums, wherever the agent has just told it.
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Level-triggered requests to workers, as files in ``control/``: they hold as long as the file is there.
 
-``pause.json`` and ``pause.<runtime>.json`` stop claims; ``cooldown.<runtime>.json`` too, until a time;
-``drain.<owner>.json`` ends one session after its jobs; ``fresh.<job>.a<n>.json`` tells attempt n to start
-without its agent's earlier session.
+``pause.json`` and ``pause.<runtime>.json`` stop claims; ``cooldown.<runtime>.json`` too, until the time that its
+provider named (`Cooldown`); ``drain.<owner>.json`` ends one session after its jobs; ``fresh.<job>.a<n>.json``
+tells attempt n to start without its agent's earlier session.
 """
 
 from __future__ import annotations
@@ -30,6 +30,15 @@ class Stop:
     reason: str
     until_ms: int | None
 
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "runtime": self.runtime,
+            "until": clocks.iso(self.until_ms) if self.until_ms else None,
+            "reason": self.reason or None,
+            "text": self.text(),
+        }
+
     def text(self) -> str:
         """For people."""
         scope = f"runtime {self.runtime}" if self.runtime else "the spool"
@@ -38,9 +47,14 @@ class Stop:
         return f"{scope} is {what}{until}{f': {self.reason}' if self.reason else ''}"
 
 
-def request(spool: Spool, name: str, clock: Clock, *, reason: str = "", seconds: float | None = None) -> None:
-    """Write the request ``name`` (``pause``, ``cooldown.opencode``, ...), for ``seconds`` or until withdrawn."""
-    value: dict[str, Any] = {"at": clocks.iso(clock.now_ms()), "reason": reason}
+def request(
+    spool: Spool, name: str, clock: Clock, *, reason: str = "", seconds: float | None = None, **facts: Any
+) -> None:
+    """Write the request ``name`` (``pause``, ``cooldown.opencode``, ...), for ``seconds`` or until withdrawn.
+
+    ``facts`` are kept beside it for whoever writes it the next time.
+    """
+    value: dict[str, Any] = {**facts, "at": clocks.iso(clock.now_ms()), "reason": reason}
     if seconds is not None:
         value |= {"seconds": seconds, "until_ms": clock.now_ms() + math.ceil(seconds * 1000)}
     spool.replace("control", f"{name}.json", json.dumps(value))
@@ -57,6 +71,24 @@ def withdraw(spool: Spool, name: str) -> bool:
 def has(spool: Spool, name: str) -> bool:
     """Whether the request stands (its content does not matter)."""
     return fsio.listed(spool.folder("control"), f"{name}.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Cooldown:
+    """The cool-down of a runtime that was requested last. ``round`` counts those in a row for which the provider
+    named no time."""
+
+    until_ms: int
+    round: int
+
+
+def cooldown(spool: Spool, runtime: str) -> Cooldown | None:
+    """What the file says, also when its time is over; None without one, or when it is damaged."""
+    try:
+        value = json.loads(fsio.read_regular(spool.path("control", f"cooldown.{runtime}.json"), 65536))
+        return Cooldown(int(value["until_ms"]), int(value.get("round", 1)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+        return None
 
 
 class Requests:

@@ -48,6 +48,12 @@ def reroute(spool: Spool, token: Token, pool: Pool) -> bool:
     return _rename(spool, "queued", token, "queued", validate(replace(token, pool=pool)), "reroute")
 
 
+def hurry(spool: Spool, token: Token, now_ms: int) -> bool:
+    """A queued token that waits for its time is ready now; False when it was claimed or moved meanwhile."""
+    moved = validate(replace(token, time_ms=now_ms, delay_s=0))
+    return _rename(spool, "queued", token, "queued", moved, "hurry")
+
+
 def bury(spool: Spool, placed: Placed, now_ms: int) -> bool:
     """queued or held to dead: a token whose content cannot be run."""
     moved = replace(placed.token.finished("failed"), time_ms=now_ms)

@@ -29,6 +29,8 @@ class Agent:
     start: str | None
     #: The runtime's own session, as soon as it said so: the next attempt may go on with it.
     session_id: str | None = None
+    #: The checkout before the job's first attempt (`wf_cli.workflow.worktree`), where a change is to be proven.
+    baseline: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ def read(spool: Spool, owner: str) -> SessionRecord | None:
                 pid=int(a["pid"]),
                 start=_text(a["start"]),
                 session_id=_text(a.get("session_id")),
+                baseline=_text(a.get("baseline")),
             )
             for a in value["agents"]
         )
@@ -161,6 +164,13 @@ def owners(spool: Spool) -> list[str]:
     found = {n.removesuffix(".json") for n in fsio.names(spool.folder("sessions")) if n.endswith(".json")}
     found |= {n.removesuffix(".lease") for n in fsio.names(spool.folder("leases")) if n.endswith(".lease")}
     return sorted(owner for owner in found if is_word(owner))
+
+
+def agent_of(spool: Spool, token: Token) -> Agent | None:
+    """What the session of ``token`` says of its agent; None when it names none."""
+    record = read(spool, token.owner or "")
+    agents = record.agents if record is not None else ()
+    return next((agent for agent in agents if agent.mark == mark(token)), None)
 
 
 def has_agent(spool: Spool, token: Token) -> bool:

@@ -1,27 +1,58 @@
-"""What the end of an attempt means for the pool."""
+"""What the end of an attempt means for its pool.
+
+A limit of the provider is a state of the pool, not of one job: ``control/cooldown.<runtime>.json`` says until when
+nobody claims for that runtime. It ends by itself, or by `wf resume`.
+"""
 
 from __future__ import annotations
 
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
-from wf_cli.contract.failure import ErrorClass
-from wf_cli.contract.retry import Ending
-from wf_cli.contract.token import Token
-from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.contract.failure import ErrorClass, Failure
+from wf_cli.contract.retry import MAX_DELAY, PARKED_DELAY
 from wf_cli.spool import control
+from wf_cli.spool.layout import Spool
+
+#: Seconds that the wait grows to, round by round, while a provider refuses and names no time.
+LONGEST_WAIT = {"rate_limited": 600.0, "usage_limit": 3600.0, "auth": 3600.0}
+#: Seconds after the end of a cool-down in which the next refusal is the next round.
+SERIES = 900.0
 
 
-def cool_down(queue: SpoolQueue, token: Token, ending: Ending, clock: Clock, events: EventSink) -> None:
-    """A parked ending parks its runtime: nobody claims for it until the provider takes requests again."""
-    failure = ending.failure
-    if failure is None or failure.error_class is not ErrorClass.PARKED or ending.delay_s is None:
-        return
-    runtime = token.pool.runtime
+def cool_down(spool: Spool, runtime: str, failure: Failure, clock: Clock, events: EventSink) -> float:
+    """Park the pool of ``runtime`` for as long as its provider wants (`ErrorClass.PARKED`); for how many seconds.
+
+    A time that the provider named counts. Without one the wait doubles with each round, from `PARKED_DELAY` to
+    `LONGEST_WAIT`. A cool-down that lasts longer already stays as it is.
+    """
+    now_ms = clock.now_ms()
+    last = control.cooldown(spool, runtime)
+    left_s = (last.until_ms - now_ms) / 1000 if last is not None else 0.0
+    if failure.retry_after_s is not None and failure.retry_after_s >= 0:
+        seconds, this_round = min(max(1.0, failure.retry_after_s), MAX_DELAY), 1
+    elif last is not None and left_s > 0:  # of several agents that are refused at once the first one counts
+        return left_s
+    else:
+        this_round = last.round + 1 if last is not None and -left_s <= SERIES else 1
+        longest = LONGEST_WAIT.get(failure.code, PARKED_DELAY)
+        seconds = min(PARKED_DELAY * 2.0 ** min(this_round - 1, 16), longest)
+    if left_s >= seconds:
+        return left_s
+    reason = f"{failure.code}: {failure.message}"
     control.request(
-        queue.spool,
-        f"cooldown.{runtime}",
-        clock,
-        reason=f"{failure.code}: {failure.message}",
-        seconds=ending.delay_s,
+        spool, f"cooldown.{runtime}", clock, reason=reason, seconds=seconds, code=failure.code, round=this_round
     )
-    events.emit("pool.cooldown", runtime=runtime, reason=failure.message, error_code=failure.code)
+    events.emit("pool.cooldown", runtime=runtime, reason=reason, error_code=failure.code, duration_s=seconds)
+    return seconds
+
+
+def warm_up(spool: Spool, runtime: str, clock: Clock, events: EventSink) -> None:
+    """An agent of ``runtime`` got through: a cool-down whose time is over is history, and the next is a first one."""
+    last = control.cooldown(spool, runtime)
+    if last is not None and last.until_ms <= clock.now_ms() and control.withdraw(spool, f"cooldown.{runtime}"):
+        events.emit("pool.resumed", runtime=runtime, reason="its provider takes requests again")
+
+
+def is_parked(failure: Failure | None) -> bool:
+    """Whether the failure is one of the pool's."""
+    return failure is not None and failure.error_class is ErrorClass.PARKED

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import ErrorClass, Failure
-from wf_cli.contract.job import End, Spec
+from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import Token, mark
 from wf_cli.errors import WfError
@@ -24,9 +24,9 @@ from wf_cli.runtimes.supervise import AgentRun
 from wf_cli.seams import step
 from wf_cli.spool import control
 from wf_cli.spool.session import Agent, SessionFile
-from wf_cli.worker import opening
-from wf_cli.worker.closing import cool_down
-from wf_cli.worker.settings import Equipment, SlotView
+from wf_cli.worker import closing, opening
+from wf_cli.worker.budget import Purse
+from wf_cli.worker.settings import Equipment, RoleSettings, SlotView
 
 #: Seconds between two looks whether a running attempt still holds its token.
 TOKEN_POLL = 0.3
@@ -71,11 +71,17 @@ class Execution:
         self._begun_ms = clock.now_ms()
         self._next_look = 0.0
         self._session_id: str | None = None
+        self._before: Outcome | None = None
+        self._baseline: str | None = None
+        self._purse: Purse | None = None
+        self._usage = Usage()
+        #: The running agent has spent what there was.
+        self._overdrawn: Failure | None = None
 
     def view(self) -> SlotView:
         """What it does now, for people. From any thread."""
         elapsed_s = max(0, self._clock.now_ms() - self._begun_ms) / 1000
-        return SlotView(self.token.job_id, self.token.attempt, elapsed_s, self.activity)
+        return SlotView(self.token.job_id, self.token.attempt, elapsed_s, self.activity, self._usage)
 
     def stop(self, reason: str) -> None:
         """Stop the agent and give the job back."""
@@ -100,6 +106,10 @@ class Execution:
         spec = opening.read_spec(self._queue, self.token, by=self._owner)
         if not isinstance(spec, Spec):
             return spec
+        self._purse = Purse.open(self._queue, self.token, self._equipment.budget())
+        objection = self._purse.objection()
+        if objection is not None:
+            return ending_of(objection)
         ending = opening.start(self._queue, self._equipment.steps, self.token, spec.target)
         if ending is not None or not self._queue.holds(self.token):
             return ending
@@ -109,25 +119,38 @@ class Execution:
             self._session.remove_agent(mark(self.token))
 
     def _work(self, spec: Spec) -> Ending:
-        last = self._last_failure()
+        steps, role = self._equipment.steps, self._equipment.role(self.token.pool.role)
+        self._before = opening.outcome_before(self._queue, self.token)
         step("work.started")
         if spec.target is not None:
-            self._equipment.steps.prepare(spec.target)
-        prompt = opening.prompt(self._equipment.steps, spec, self.token, last)
+            steps.prepare(spec.target)
+        if role.must_change:
+            self._baseline = opening.baseline(steps, spec.target, self.token, self._before)
         try:
-            result = self._run_agent(spec, prompt)
+            result = self._run_agents(self._request(spec, role))
         except CannotStart as error:
-            return ending_of(error.failure(), started_ms=self._begun_ms)
+            return ending_of(error.failure())
         if result is None:
             return Ending(End.RELEASED, reason="superseded before its agent was started")
+        usage = _known(self._used(result))
+        self._events.emit(
+            "attempt.usage",
+            job_id=self.token.job_id,
+            attempt=self.token.attempt,
+            runtime=self.token.pool.runtime,
+            reason=None if usage else "unknown: the agent told nothing",
+            **(usage or {}),
+        )
         return replace(
             self._ending(spec, result),
             started_ms=self._begun_ms,
             session_id=result.verdict.session_id or self._session_id,
-            usage=_usage(result.verdict.usage),
+            usage=usage,
         )
 
     def _ending(self, spec: Spec, result: AgentResult) -> Ending:
+        if self._overdrawn is not None and result.verdict.failure is not None:
+            return ending_of(self._overdrawn)
         if result.exit.stopped == "asked" and result.verdict.failure is not None:
             return Ending(End.RELEASED, reason=self._stop_reason or "stopped")
         failure = self._judge(spec, result)
@@ -141,21 +164,21 @@ class Execution:
         if spec.target is None:
             return claimed
         self.activity = "checking"
-        unmet = self._equipment.steps.check(spec.target, self.token)
+        unmet = self._equipment.steps.check(spec.target, self.token, self._baseline)
         if unmet is None:
             return None
         if claimed is not None and claimed.error_class is not ErrorClass.QUALITY:
             return claimed
         return unmet
 
-    def _run_agent(self, spec: Spec, prompt: str) -> AgentResult | None:
+    def _request(self, spec: Spec, role: RoleSettings) -> Request:
         token, equipment = self.token, self._equipment
-        role = equipment.role(token.pool.role)
-        request = Request(
+        last = self._before.failure if self._before is not None else None
+        return Request(
             job_id=token.job_id,
             attempt=token.attempt,
             role=token.pool.role,
-            prompt=prompt,
+            prompt=opening.prompt(equipment.steps, spec, token, last),
             root=equipment.root,
             environment={
                 **equipment.environment,
@@ -166,8 +189,24 @@ class Execution:
             epic_id=spec.target.epic_id if spec.target else None,
             model=role.model,
             resume=self._resumable(),
+            resume_prompt=opening.resume_prompt(equipment.steps, spec, token, last),
             limits=role.limits,
         )
+
+    def _run_agents(self, request: Request) -> AgentResult | None:
+        """The agent; and once more, afresh, when it could not go on with the session it was to resume.
+
+        That agent has done nothing, so it is no second start of the attempt's work, and costs no attempt.
+        """
+        result = self._run_agent(request)
+        failure = result.verdict.failure if result is not None else None
+        if request.resume is None or failure is None or not failure.details.get("session_lost"):
+            return result
+        self._equipment.say(f"{self.token.job_id}: the session {request.resume} is lost; going on in a new one")
+        return self._run_agent(replace(request, resume=None, resume_prompt=None))
+
+    def _run_agent(self, request: Request) -> AgentResult | None:
+        token, equipment = self.token, self._equipment
         with AgentRun(
             equipment.adapter,
             request,
@@ -175,11 +214,19 @@ class Execution:
             transcript=self._queue.spool.transcript_path(token.job_id, token.attempt),
             on_event=self._on_event,
             slot=self._slot,
+            redact=equipment.redact,
         ) as run:
             launcher = run.spawn()
             step("work.spawned")
             self._session.add_agent(
-                Agent(token.job_id, token.attempt, mark(token), launcher.pid, launcher.start or None)
+                Agent(
+                    token.job_id,
+                    token.attempt,
+                    mark(token),
+                    launcher.pid,
+                    launcher.start or None,
+                    baseline=self._baseline,
+                )
             )
             step("work.recorded")
             # Once more, now that everybody could find this agent: a session that was paused before the
@@ -214,24 +261,36 @@ class Execution:
                 attempt=self.token.attempt,
                 session_id=event.session_id,
             )
+        if event.usage is not None:
+            self._spend(event.usage)
         if event.text:
             self.activity = event.text[:200]
 
-    def _last_failure(self) -> Failure | None:
-        outcome = opening.outcome_before(self._queue, self.token)
-        return outcome.failure if outcome is not None else None
+    def _spend(self, usage: Usage) -> None:
+        self._usage = _merged(self._usage, usage)
+        if usage.cost_usd is not None and self._purse is not None and self._overdrawn is None:
+            self._overdrawn = self._purse.exceeded(usage.cost_usd)
+            if self._overdrawn is not None:
+                self.stop(self._overdrawn.message)
+
+    def _used(self, result: AgentResult) -> Usage:
+        """What the whole run told, or, of one that was cut short, the last that was heard."""
+        return _merged(self._usage, result.verdict.usage)
 
     def _resumable(self) -> str | None:
         """The agent's session of the attempt before, unless it was lost or is not wanted (`wf retry --fresh`)."""
-        outcome = opening.outcome_before(self._queue, self.token)
-        if outcome is None or (outcome.failure is not None and outcome.failure.details.get("session_lost")):
+        before = self._before
+        if before is None or before.runtime not in (None, self.token.pool.runtime):
+            return None
+        if before.failure is not None and before.failure.details.get("session_lost"):
             return None
         fresh = control.has(self._queue.spool, f"fresh.{self.token.job_id}.a{self.token.attempt}")
-        return None if fresh else outcome.session_id
+        return None if fresh else before.session_id
 
     def _end(self, ending: Ending) -> Done:
         """Publish the ending; a full disk is waited for, because the work is done and must not be lost."""
         pause = 0.5
+        ending = self._tell_pool(replace(ending, baseline=ending.baseline or self._baseline))
         while True:
             try:
                 ended = self._queue.end(self.token, ending, by=self._owner)
@@ -243,14 +302,35 @@ class Execution:
                 pause = min(pause * 2, 10.0)
                 continue
             outcome = ended.outcome
-            cool_down(self._queue, self.token, ending, self._clock, self._events)
             return Done(self.token, outcome.end, outcome.failure, ended.accepted)
+
+    def _tell_pool(self, ending: Ending) -> Ending:
+        """Before the outcome: once the job is in the queue again its pool must be seen to wait."""
+        spool, runtime, failure = self._queue.spool, self.token.pool.runtime, ending.failure
+        try:
+            if failure is not None and closing.is_parked(failure):
+                delay_s = closing.cool_down(spool, runtime, failure, self._clock, self._events)
+                return replace(ending, delay_s=delay_s)
+            if ending.end is End.SUCCEEDED and ending.started_ms is not None:
+                closing.warm_up(spool, runtime, self._clock, self._events)
+        except OSError as error:  # the job waits by itself; its pool is told by the next one
+            self._equipment.say(f"{self.token.job_id}: cannot tell the pool: {error}")
+        return ending
 
 
 #: Never set: `wait` on it is a sleep that a test can cut short.
 _PAUSE = threading.Event()
 
 
-def _usage(usage: Usage) -> dict[str, float | int | None] | None:
+def _merged(old: Usage, new: Usage) -> Usage:
+    """The newer figures, where there are any: both are sums from the beginning."""
+    return Usage(
+        old.tokens_in if new.tokens_in is None else new.tokens_in,
+        old.tokens_out if new.tokens_out is None else new.tokens_out,
+        old.cost_usd if new.cost_usd is None else new.cost_usd,
+    )
+
+
+def _known(usage: Usage) -> dict[str, float | int | None] | None:
     known = {"tokens_in": usage.tokens_in, "tokens_out": usage.tokens_out, "cost_usd": usage.cost_usd}
     return known if any(v is not None for v in known.values()) else None

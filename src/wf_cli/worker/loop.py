@@ -369,5 +369,7 @@ class Worker:
             self._wake.set()
 
     def slots(self) -> list[SlotView]:
-        """What each busy slot does now. From any thread."""
-        return [execution.view() for _, execution in sorted(self._running.copy().items())]
+        """What each slot does now, the busy ones first. From any thread."""
+        busy = [execution.view() for _, execution in sorted(self._running.copy().items())]
+        waits = f"draining ({self._draining})" if self._draining else self._stop_said or "waiting for a job"
+        return busy + [SlotView(None, 0, 0.0, waits)] * (self._settings.concurrency - len(busy))

@@ -86,6 +86,26 @@ def prompt(steps: Steps, spec: Spec, token: Token, last: Failure | None) -> str:
     return json.dumps(spec.payload, ensure_ascii=False)
 
 
+def resume_prompt(steps: Steps, spec: Spec, token: Token, last: Failure | None) -> str | None:
+    """What a session is told that knows the step already: what the last attempt lacked. None for an own job, whose
+    payload is all there is to say."""
+    return steps.prompt(spec.target, token.attempt, last, resumed=True) if spec.target is not None else None
+
+
+def baseline(steps: Steps, target: Target | None, token: Token, before: Outcome | None) -> str | None:
+    """The checkout before the job's first agent; None where nobody knows, and where no change is asked for.
+
+    ``before`` is the outcome of the attempt before: what its agent has changed is this job's work, too.
+    """
+    if target is None:
+        return None
+    if before is not None and before.baseline is not None:
+        return before.baseline
+    lost = before is not None and before.failure is not None and before.failure.code == "lost"
+    first = token.attempt == 1 or (before is not None and before.started_ms is None and not lost)
+    return steps.baseline(target) if first else None
+
+
 def outcome_before(queue: SpoolQueue, token: Token) -> Outcome | None:
     """How the attempt before this one ended; None for a first one, and when its record is damaged."""
     if token.attempt < 2:

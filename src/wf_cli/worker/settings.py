@@ -12,7 +12,8 @@ from typing import Protocol
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
 from wf_cli.contract.token import Pool, Token
-from wf_cli.runtimes.base import Adapter, Limits
+from wf_cli.runtimes.base import Adapter, Limits, Usage
+from wf_cli.worker import budget
 
 
 class Opening(StrEnum):
@@ -41,12 +42,20 @@ class Steps(Protocol):
         """After the start and before the agent, without locks: strict checks of a review, where configured."""
         ...
 
-    def prompt(self, target: Target, attempt: int, last: Failure | None) -> str:
-        """What the agent is told; the errors of the attempt before are part of it."""
+    def prompt(self, target: Target, attempt: int, last: Failure | None, *, resumed: bool = False) -> str:
+        """What the agent is told; the errors of the attempt before are part of it, and ``resumed`` all of it."""
         ...
 
-    def check(self, target: Target, token: Token) -> Failure | None:
-        """What the plan still lacks for the job to count as done; None when nothing."""
+    def baseline(self, target: Target) -> str | None:
+        """The checkout as it is before a step that has to change something; None for other steps, or when it
+        cannot be told."""
+        ...
+
+    def check(self, target: Target, token: Token, baseline: str | None = None) -> Failure | None:
+        """What the plan still lacks for the job to count as done; None when nothing.
+
+        With ``baseline`` nothing is handed over for the agent before something differs from it.
+        """
         ...
 
 
@@ -56,6 +65,8 @@ class RoleSettings:
 
     model: str | None = None
     limits: Limits = field(default_factory=Limits)
+    #: Whether a code or fix step has to change something outside its plan's folder.
+    must_change: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +97,26 @@ class Equipment:
     #: The environment agents start from; values may be secret.
     environment: Mapping[str, str] = field(repr=False)
     root: Path
+    #: As the configuration says at the moment of the call; so does ``budget``.
     role: Callable[[str], RoleSettings]
     #: Reconcile after a commit (of a plan, or of everything with None) and on a timer. Must not raise.
     reconcile: Callable[[Target | None], None]
+    budget: Callable[[], budget.Limits] = budget.Limits
+    #: What is masked in an agent's words besides the values of secret variables: regular expressions.
+    redact: tuple[str, ...] = ()
     #: One line for people: what the worker does.
     say: Callable[[str], None] = lambda _line: None
 
 
 @dataclass(frozen=True, slots=True)
 class SlotView:
-    """What one slot does now, for people."""
+    """What one slot does now, for people. ``job_id`` is None where it has no job."""
 
-    job_id: str
+    job_id: str | None
     attempt: int
     elapsed_s: float
     activity: str
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(slots=True)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from wf_cli.cli.live import Board, drawing, picture
+from wf_cli.runtimes.base import Usage
 from wf_cli.worker.settings import SlotView
 
 SLOT = SlotView("e01-p01-i0-code-plan-coder", 2, 75.0, "bash: pytest\x1b[2J\r\nmore")
 
 
 def test_a_slot_is_one_line_without_control_characters() -> None:
-    assert picture([SLOT]) == ["  e01-p01-i0-code-plan-coder.a2   1m15s  bash: pytest [2J more"]
+    assert picture([SLOT]) == ["  e01-p01-i0-code-plan-coder.a2   1m15s  ? tok         bash: pytest [2J more"]
+    spent = replace(SLOT, usage=Usage(11_800, 500, 0.0421))
+    assert "  12.3k tok $0.04  " in picture([spent])[0]
+
+
+def test_a_free_slot_says_what_it_waits_for() -> None:
+    assert picture([SlotView(None, 0, 0.0, "runtime x is cooling down")]) == ["  -  runtime x is cooling down"]
 
 
 def test_a_pipe_gets_plain_lines_only() -> None:

@@ -46,7 +46,8 @@ def test_every_failure_leads_to_a_valid_place(
     counts = CODES[code] in (ErrorClass.TRANSIENT, ErrorClass.QUALITY, ErrorClass.PERMANENT)
     assert outcome.burned == token.burned + counts
     dead = CODES[code] is ErrorClass.PERMANENT or outcome.burned >= token.budget
-    assert directory == ("dead" if dead else "queued")
+    held = CODES[code] is ErrorClass.BUDGET
+    assert directory == ("dead" if dead else "held" if held else "queued")
     assert outcome.disposition.delay_s * 1000 >= outcome.disposition.time_ms - NOW >= 0
     if CODES[code] in (ErrorClass.PARKED, ErrorClass.HOST):
         assert outcome.disposition.time_ms >= NOW + RELEASE_DELAY * 1000

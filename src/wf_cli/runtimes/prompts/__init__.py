@@ -29,11 +29,12 @@ def render(
     attempt: int,
     errors: Sequence[str] = (),
     extra: str = "",
+    resumed: bool = False,
 ) -> str:
     """The prompt of one attempt. ``plan_dir`` is relative to the checkout; ``errors`` are those of the last attempt.
 
-    ``extra`` is what the user wants every agent of this kind to know. ContractError for a command without
-    a prompt.
+    ``extra`` is what the user wants every agent of this kind to know. ``resumed``: for a session that knows the
+    step already, the errors alone. ContractError for a command without a prompt.
     """
     if command not in COMMANDS:
         raise ContractError(f"there is no prompt for {command!r}", hint=f"one of {', '.join(COMMANDS)}")
@@ -44,6 +45,9 @@ def render(
         "attempt": str(attempt),
         "epic": f"`wf epic context {epic_id}` shows the epic it belongs to." if epic_id else "It belongs to no epic.",
     }
+    if resumed:
+        listed = _listed(errors or ("it ended before the step was done",))
+        return _template("resume").substitute(values, errors=listed)
     parts = [_template(command).substitute(values)]
     if errors:
         parts.insert(0, _template("errors").substitute(values, errors=_listed(errors)))

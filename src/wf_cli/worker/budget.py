@@ -1,0 +1,119 @@
+"""What a job and its epic may cost: looked at before an agent is launched, and while it runs.
+
+Costs are what the attempts' outcomes say. An attempt that had an agent and told no cost is *unknown*, which is
+never zero: ``unknown_cost: hold`` lets nothing follow it, ``allow`` counts it as nothing.
+
+What other jobs of the epic spend at this very moment is not seen before their attempts end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from wf_cli import fsio
+from wf_cli.contract.failure import Failure
+from wf_cli.contract.identity import target_of
+from wf_cli.contract.job import End, Outcome
+from wf_cli.contract.token import Token, parse_outcome
+from wf_cli.errors import ContractError
+from wf_cli.queue.spool_queue import SpoolQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Dollars; None: no limit."""
+
+    per_job_usd: float | None = None
+    per_epic_usd: float | None = None
+    unknown_cost: Literal["allow", "hold"] = "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Dollars of attempts that have ended, and the attempts that told none."""
+
+    usd: float = 0.0
+    unknown: tuple[str, ...] = ()
+
+
+class Purse:
+    """The budget of one attempt, as it was when the attempt began."""
+
+    def __init__(self, limits: Limits, job: Spent, epic: Spent | None, epic_id: str | None):
+        self._limits = limits
+        self._bounds = [("per_job_usd", "this job", limits.per_job_usd, job)]
+        if epic is not None:
+            self._bounds.append(("per_epic_usd", f"epic {epic_id}", limits.per_epic_usd, epic))
+
+    @classmethod
+    def open(cls, queue: SpoolQueue, token: Token, limits: Limits) -> Purse:
+        """Adds up what was spent. Reads outcomes only where there is a limit."""
+        target = target_of(token.job_id)
+        epic_id = target.epic_id if target is not None else None
+        job = _spent(queue, lambda job_id: job_id == token.job_id) if limits.per_job_usd is not None else Spent()
+        epic = None
+        if limits.per_epic_usd is not None and epic_id is not None:
+            epic = _spent(queue, lambda job_id: _epic_of(job_id) == epic_id)
+        return cls(limits, job, epic, epic_id)
+
+    def objection(self) -> Failure | None:
+        """Why no agent may be launched, or None."""
+        for key, whose, limit, spent in self._bounds:
+            if limit is None:
+                continue
+            if spent.usd >= limit:
+                return _over(key, whose, limit, spent.usd)
+            if spent.unknown and self._limits.unknown_cost == "hold":
+                told = ", ".join(spent.unknown[:3]) + (", ..." if len(spent.unknown) > 3 else "")
+                return Failure(
+                    "unknown_cost",
+                    f"nobody told what {told} cost, and budget.unknown_cost is hold: set it to allow, and wf release",
+                    details={"budget": key, "attempts": list(spent.unknown)},
+                )
+        return None
+
+    def exceeded(self, running_usd: float) -> Failure | None:
+        """Why the running agent, which has cost ``running_usd`` so far, has to be stopped, or None."""
+        for key, whose, limit, spent in self._bounds:
+            if limit is not None and spent.usd + running_usd >= limit:
+                return _over(key, whose, limit, spent.usd + running_usd)
+        return None
+
+
+def _over(key: str, whose: str, limit: float, spent: float) -> Failure:
+    return Failure(
+        "over_budget",
+        f"{whose} has cost ${spent:.4f} of ${limit:g}; raise budget.{key} in wf.config, then wf release",
+        details={"budget": key, "limit_usd": limit, "spent_usd": round(spent, 6)},
+    )
+
+
+def _spent(queue: SpoolQueue, wanted: Callable[[str], bool]) -> Spent:
+    usd, unknown = 0.0, []
+    for name in sorted(fsio.names(queue.spool.folder("outcomes"))):
+        parsed = parse_outcome(name)
+        if parsed is None or parsed[2] is not None or not wanted(parsed[0]):
+            continue
+        try:
+            outcome = queue.outcome(parsed[0], parsed[1])
+        except ContractError:
+            outcome = None
+        cost = (outcome.usage or {}).get("cost_usd") if outcome is not None else None
+        if cost is not None:
+            usd += cost
+        elif outcome is None or _had_agent(outcome):
+            unknown.append(f"{parsed[0]}.a{parsed[1]}")
+    return Spent(usd, tuple(unknown))
+
+
+def _had_agent(outcome: Outcome) -> bool:
+    """Whether there may have been one: whoever ends an attempt from outside does not know when it was started."""
+    from_outside = outcome.end is End.CANCELLED or (outcome.failure is not None and outcome.failure.code == "lost")
+    return outcome.started_ms is not None or from_outside
+
+
+def _epic_of(job_id: str) -> str | None:
+    target = target_of(job_id)
+    return target.epic_id if target is not None else None

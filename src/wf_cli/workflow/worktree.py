@@ -1,0 +1,122 @@
+"""Has anything in the checkout changed, outside some folders, since a moment ago?
+
+A *baseline* is a short text that stands for the checkout at one moment; it is made before an agent works and
+compared after. With git it is the commit of that moment and a digest of what differs from it, so that work
+counts whether it was committed or not; what git ignores does not count. Without git it is a digest of names,
+sizes and times of all files.
+
+It proves that something changed, not who changed it: other plans and people may share the checkout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+#: Seconds for one git command; a checkout of hundreds of thousands of files takes some.
+GIT_LIMIT = 60.0
+#: Files of a checkout without git that are looked at. More is not looked at in this way: nothing is known then.
+FILE_LIMIT = 50_000
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+#: State of wf's own, which changes all the time.
+_OURS = (".wf",)
+#: Folders that tools fill, in a checkout without git that could say so.
+_TOOLS = frozenset({".git", ".hg", ".svn", "node_modules", ".venv", "__pycache__"})
+
+
+def baseline(root: Path, without: Sequence[str]) -> str | None:
+    """The checkout at ``root`` as it is now, without the folders ``without`` (relative); None: it cannot be told."""
+    if _git(root, "rev-parse", "--is-inside-work-tree") == b"true\n":
+        head = (_git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}") or b"").decode("ascii", "replace")
+        # Before the first commit everything is compared with nothing.
+        since = head.strip() or (_git(root, "hash-object", "-t", "tree", os.devnull) or b"").decode().strip()
+        digest = _since(root, since, without) if since else None
+        return None if digest is None else f"git:{since}:{digest}"
+    digest = _files(root, without)
+    return None if digest is None else f"files:{digest}"
+
+
+def changed(root: Path, without: Sequence[str], before: str) -> bool | None:
+    """Whether anything is different from ``before``, a `baseline` of the same folders; None: it cannot be told."""
+    kind, _, rest = before.partition(":")
+    if kind == "git":
+        since, _, digest = rest.partition(":")
+        # It comes out of a file: nothing that git could take for an option.
+        now = _since(root, since, without) if _COMMIT.fullmatch(since) else None
+    elif kind == "files":
+        digest, now = rest, _files(root, without)
+    else:
+        return None
+    return None if now is None else now != digest
+
+
+def _since(root: Path, since: str, without: Sequence[str]) -> str | None:
+    """A digest of everything that differs from ``since``: tracked content, and untracked files by size and time."""
+    paths = ["--", ".", *(f":(exclude){folder}" for folder in (*_OURS, *without))]
+    # Of submodules the commit counts; looking into them takes a git of its own each.
+    tracked = _git(
+        root, "diff", "--no-ext-diff", "--no-textconv", "--binary", "--no-color", "--ignore-submodules=dirty",
+        "--relative", since, *paths,
+    )  # fmt: skip
+    untracked = _git(root, "ls-files", "--others", "--exclude-standard", "-z", *paths)
+    if tracked is None or untracked is None:
+        return None
+    digest = hashlib.sha256(tracked)
+    for name in sorted(untracked.split(b"\0")):
+        if name:
+            digest.update(_stamp(root, os.fsdecode(name)))
+    return digest.hexdigest()[:32]
+
+
+def _files(root: Path, without: Sequence[str]) -> str | None:
+    left_out = {*_OURS, *without}
+    digest = hashlib.sha256()
+    for count, name in enumerate(_walk(root, "", left_out)):
+        if count >= FILE_LIMIT:
+            return None
+        digest.update(_stamp(root, name))
+    return digest.hexdigest()[:32]
+
+
+def _walk(root: Path, folder: str, left_out: set[str]) -> Iterator[str]:
+    try:
+        entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        name = os.path.join(folder, entry.name)
+        if entry.is_dir(follow_symlinks=False):
+            if name not in left_out and entry.name not in _TOOLS:
+                yield from _walk(root, name, left_out)
+        else:
+            yield name
+
+
+def _stamp(root: Path, name: str) -> bytes:
+    try:
+        info = os.lstat(root / name)
+        facts = f"{info.st_mode}:{info.st_size}:{info.st_mtime_ns}"
+    except OSError:
+        facts = "gone"
+    return os.fsencode(name) + f"\0{facts}\0".encode()
+
+
+def _git(root: Path, *arguments: str) -> bytes | None:
+    """What git says; None when there is no git, no repository, or no answer in time."""
+    try:
+        done = subprocess.run(
+            # No locks and no hooks: the agent's own git may be at work, and looking must not disturb it.
+            ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments],
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=GIT_LIMIT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
