@@ -507,6 +507,16 @@ def test_a_job_parked_ten_times_its_budget_is_dead(queue: Queue, clock: FakeCloc
     assert where(queue, "a") == "dead"
 
 
+def test_a_job_whose_money_is_spent_is_held_and_goes_on_when_it_is_released(queue: Queue) -> None:
+    queue.enqueue(request("a"))
+    assert end(queue, run_one(queue), ending_of(Failure("over_budget", "too much")))
+    assert where(queue, "a") == "held"
+    assert queue.claim("w-box-1", (POOL,)) is None
+    assert queue.unhold("a")
+    token = claim_one(queue)
+    assert (token.attempt, token.burned) == (2, 0)
+
+
 def test_releases_without_a_fault_never_count_towards_the_parked_limit(queue: Queue, clock: FakeClock) -> None:
     queue.enqueue(request("a", max_attempts=1))
     for _ in range(PARKED_LIMIT + 2):

@@ -26,7 +26,8 @@ from support.spools import (
     spool_queue,
 )
 from wf_cli import seams
-from wf_cli.contract.retry import Ending
+from wf_cli.contract.failure import Failure
+from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.queue.batch import prepare
 from wf_cli.spool import enqueue, layout, liveness, operate, session, verify
 from wf_cli.spool.layout import Spool
@@ -103,6 +104,14 @@ def one_dead(root: Path) -> None:
     queue = spool_queue(open_at(root))
     (placed,) = queue.placed()
     queue.end(placed.token, failing("policy_denied"), by=EARLIER)
+
+
+def one_parked(root: Path) -> None:
+    """Its provider wanted it to wait."""
+    one_running(root)
+    queue = spool_queue(open_at(root))
+    (placed,) = queue.placed()
+    queue.end(placed.token, ending_of(Failure("usage_limit", "no more", retry_after_s=3600)), by=EARLIER)
 
 
 def three_finished(root: Path) -> None:
@@ -214,6 +223,14 @@ def do_fail_for_good(root: Path) -> object:
 
 def do_release(root: Path) -> object:
     return _live(root, RELEASE)
+
+
+def do_spend_all(root: Path) -> object:
+    return _live(root, ending_of(Failure("over_budget", "too much")))
+
+
+def do_unpark(root: Path) -> object:
+    return spool_queue(open_at(root)).unpark("opencode")
 
 
 def do_end_late(root: Path) -> object:
@@ -329,6 +346,8 @@ SCENARIOS = (
     Scenario("fail", one_queued, do_fail),
     Scenario("fail-for-good", one_queued, do_fail_for_good),
     Scenario("release", one_queued, do_release),
+    Scenario("over-budget", one_queued, do_spend_all),
+    Scenario("unpark", one_parked, do_unpark),
     Scenario("late", lost_before, do_end_late),
     Scenario("cancel-queued", one_queued, do_cancel),
     Scenario("cancel-held", one_held, do_cancel),
