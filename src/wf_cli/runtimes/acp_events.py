@@ -6,15 +6,15 @@ DESIGN section 7: from the protocol's own words and the fields of an error first
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from wf_cli.contract.failure import Failure
 from wf_cli.runtimes import classify
+from wf_cli.runtimes.acp_report import NO_MESSAGE
 from wf_cli.runtimes.base import AgentEvent, Exit, Usage, Verdict
 from wf_cli.runtimes.command import exit_failure, signal_name
-from wf_cli.runtimes.jsonlines import brief, count, number, obj, parse_object, session_id, text
-from wf_cli.runtimes.opencode_events import NAMES
+from wf_cli.runtimes.jsonlines import brief, count, names, number, obj, objects, parse_object, session_id, text
 
 #: StopReason of the protocol, without ``end_turn``: code and words.
 _STOPS: Mapping[str, tuple[str, str]] = {
@@ -23,11 +23,10 @@ _STOPS: Mapping[str, tuple[str, str]] = {
     "max_turn_requests": ("crashed", "the agent's limit of requests was reached in the middle of the work"),
     "cancelled": ("crashed", "the turn was cancelled"),
 }
-#: JSON-RPC error codes that mean one thing (agentclientprotocol.com/protocol/schema, ErrorCode).
-_RPC = {-32000: "auth"}
 #: Names under which errors carry an HTTP status, and the seconds to wait.
 _STATUS = ("statusCode", "status", "status_code", "httpStatus", "code")
 _WAIT = (("retry_after_s", 1.0), ("retryAfter", 1.0), ("retry_after", 1.0), ("retryAfterMs", 0.001))
+_USAGE = ("tokens_in", "tokens_out", "cost_usd")
 SUMMARY_LIMIT = 2000
 
 
@@ -43,6 +42,10 @@ class AcpReader:
         #: The last denial, while nothing was said or begun after it.
         self._denied: dict[str, Any] | None = None
         self._noise = ""
+        #: What the agent said outside of the protocol.
+        self._refusal = ""
+        #: Whether the turn has done nothing yet.
+        self._idle = True
 
     @property
     def finished(self) -> bool:
@@ -60,20 +63,23 @@ class AcpReader:
             case "session":
                 return self._opened(event)
             case "text":
-                self._denied = None
+                self._denied, self._idle = None, False
                 return [AgentEvent("text", brief(said))]
             case "tool":
+                self._idle = False
                 return [self._tool(event)]
             case "permission":
                 return [self._permission(event)]
             case "question":
                 return [AgentEvent("other", brief(f"question declined: {said}"))]
             case "usage":
-                return self._used(event)
+                return [self._uses(event)]
             case "retry":
                 wait = number(event.get("wait_s")) or 0.0
                 return [AgentEvent("error", brief(f"provider retried in {wait:.0f} s: {text(event.get('message'))}"))]
             case "note":
+                if said.startswith(NO_MESSAGE):
+                    self._refusal = (self._refusal + said.removeprefix(NO_MESSAGE) + "\n")[-2000:]
                 return [AgentEvent("other", brief(said))]
             case "error":
                 self._error = event
@@ -84,29 +90,33 @@ class AcpReader:
         return []
 
     def verdict(self, end: Exit) -> Verdict:
+        summary = text((self._result or {}).get("text"))[:SUMMARY_LIMIT]
+        return Verdict(self._judge(end), self._session, self._used(), summary)
+
+    def _used(self) -> Usage:
         read, written = self._usage.get("tokens_in"), self._usage.get("tokens_out")
-        usage = Usage(
+        return Usage(
             None if read is None else int(read),
             None if written is None else int(written),
             self._usage.get("cost_usd"),
         )
-        summary = text((self._result or {}).get("text"))[:SUMMARY_LIMIT]
-        return Verdict(self._judge(end), self._session, usage, summary)
 
     def _judge(self, end: Exit) -> Failure | None:
         if self._error is not None:
-            return _failure(self._error, end)
+            return _failure(self._error, end, refusal=self._refusal, idle=self._idle)
         if self._result is None:
             failure = exit_failure(end) or Failure("crashed", "the ACP client ended without a result")
             return failure if not self._noise else classify.failure(self._noise, code=failure.code, **failure.details)
         reason = text(self._result.get("stop_reason"))
         if reason != "end_turn":
             code, words = _STOPS.get(reason, ("crashed", f"the turn ended with {reason or 'no reason'}"))
-            return classify.failure(words, code=code, stop_reason=reason or None, **self._denial())
+            cause = classify.Cause(code, "stop_reason", reason) if reason in _STOPS else None
+            return classify.failure(words, cause=cause, code=code, stop_reason=reason or None, **self._denial())
         if self._denied is not None:
             what = text(self._denied.get("what"))
+            cause = classify.Cause("policy_denied", "permission", text(self._denied.get("rule")) or None, brief(what))
             return classify.failure(
-                f"the agent stopped at a denied permission: {what}", code="policy_denied", **self._denial()
+                f"the agent stopped at a denied permission: {what}", cause=cause, **self._denial()
             )
         return None
 
@@ -136,85 +146,85 @@ class AcpReader:
         word = "allowed" if allowed else "denied"
         return AgentEvent("other", brief(f"{word} ({text(event.get('rule'))}): {text(event.get('what'))}"))
 
-    def _used(self, event: Mapping[str, Any]) -> list[AgentEvent]:
-        for key in ("tokens_in", "tokens_out", "cost_usd"):
-            if (value := number(event.get(key))) is not None:
-                self._usage[key] = value
+    def _uses(self, event: Mapping[str, Any]) -> AgentEvent:
+        told = {key: value for key in _USAGE if (value := number(event.get(key))) is not None}
+        self._usage.update(told)
+        usage = self._used() if told else None
         read, written = self._usage.get("tokens_in"), self._usage.get("tokens_out")
         if read is not None and written is not None:
-            return [AgentEvent("usage", f"{read:.0f} tokens in, {written:.0f} out")]
+            return AgentEvent("usage", f"{read:.0f} tokens in, {written:.0f} out", usage=usage)
         context = event.get("context")
-        return [AgentEvent("usage", f"{count(context)} tokens of context" if context is not None else "")]
+        words = f"{count(context)} tokens of context" if context is not None else ""
+        return AgentEvent("usage", words, usage=usage)
 
 
-def _failure(error: Mapping[str, Any], end: Exit) -> Failure:
-    """An error line as a failure, with its fields as evidence."""
+def _failure(error: Mapping[str, Any], end: Exit, *, refusal: str, idle: bool) -> Failure:
+    """An error line as a failure, with its fields in the details."""
     message = text(error.get("message")) or "unknown error"
-    evidence: dict[str, Any] = {key: error.get(key) for key in ("source", "stage", "data", "provider")}
-    evidence["rpc_code"] = error.get("code")
+    facts: dict[str, Any] = {key: error.get(key) for key in ("source", "stage", "data", "provider")}
+    facts["rpc_code"] = error.get("code")
     match error.get("source"):
         case "rpc":
-            return _rpc(error, message, evidence)
+            return _rpc(error, message, facts, idle=idle)
         case "retry":
-            code = classify.by_wording(message) or "network"
-            wait = number(error.get("retry_after_s")) if code in ("rate_limited", "usage_limit") else None
-            text_ = f"the provider was retried {count(error.get('attempt'))} times: {message}"
-            return classify.failure(text_, code=code, retry_after_s=wait, **evidence)
+            attempt = count(error.get("attempt"))
+            cause = classify.wording(message) or classify.Cause("network", "retry", attempt, brief(message))
+            wait = number(error.get("retry_after_s")) if cause.code in ("rate_limited", "usage_limit") else None
+            words = f"the provider was retried {attempt} times: {message}"
+            return classify.failure(words, cause=cause, idle=idle, retry_after_s=wait, **facts)
         case "choice":
             code = "model_not_found" if error.get("category") == "model" else "invalid_spec"
-            return classify.failure(message, code=code, **evidence)
+            return classify.failure(message, cause=_own(code, error), **facts)
         case "version":
-            return classify.failure(message, code="runtime_missing", **evidence)
+            return classify.failure(message, cause=_own("runtime_missing", error), **facts)
         case "spawn":
-            return classify.failure(message, code="runtime_missing" if error.get("missing") else "spawn_failed")
+            code = "runtime_missing" if error.get("missing") else "spawn_failed"
+            return classify.failure(message, cause=_own(code, error))
         case "exit":
-            return _ended(error, message, end)
-    return classify.failure(message, code="crashed", stderr=end.stderr_tail or None, **evidence)
+            return _ended(error, message, f"{refusal}{end.stderr_tail}", idle=idle)
+    return classify.failure(message, code="crashed", stderr=end.stderr_tail or None, **facts)
 
 
-def _rpc(error: Mapping[str, Any], message: str, evidence: dict[str, Any]) -> Failure:
-    code = _RPC.get(int(number(error.get("code")) or 0))
-    parts = [obj(error, "provider"), *_objects(error.get("data"))]
-    words = " ".join([message, *(text(part.get(key)) for part in parts for key in ("message", "details", "error"))])
-    if code is None:
-        code = next((NAMES[name] for part in parts for name in _names(part) if NAMES.get(name)), None)
+def _own(code: str, error: Mapping[str, Any]) -> classify.Cause:
+    """What the ACP client itself has found."""
+    return classify.Cause(code, "client", text(error.get("source")), brief(text(error.get("message"))))
+
+
+def _rpc(error: Mapping[str, Any], message: str, facts: dict[str, Any], *, idle: bool) -> Failure:
+    parts = [obj(error, "provider"), *objects(error.get("data"))]
+    told = (text(part.get(key)) for part in parts for key in ("message", "details", "error"))
+    words = "\n".join([message, *told])
     status = next((found for part in parts for key in _STATUS if 100 <= (found := count(part.get(key))) <= 599), None)
-    code = code or classify.by_status(status)
-    if code in (None, "rate_limited"):  # 429 is used for exhausted quotas too
-        worded = classify.by_wording(words)
-        code = worded if code is None or worded == "usage_limit" else code
-    if code is None and any(part.get("retryable") is True or part.get("isRetryable") is True for part in parts):
-        code = "network"
-    return classify.failure(message, code=code or "crashed", retry_after_s=_wait(parts), status=status, **evidence)
-
-
-def _ended(error: Mapping[str, Any], message: str, end: Exit) -> Failure:
-    """An agent that ended without an answer: its last words on stderr say why, if anything does."""
-    exit_code = error.get("exit_code")
-    if isinstance(exit_code, int) and exit_code < 0:
-        message = f"{message} by {signal_name(-exit_code)}"
-    code = classify.by_wording(end.stderr_tail) or "crashed"
-    lines = [line for line in end.stderr_tail.splitlines() if line.strip()]
-    line = next((line for line in lines if classify.by_wording(line) == code), lines[-1] if lines else "")
+    cause = classify.of_error(
+        words,
+        names=(*names(error.get("provider")), *names(error.get("data"))),
+        rpc_code=int(number(error.get("code")) or 0),
+        status=status,
+        retryable=any(part.get("retryable") is True or part.get("isRetryable") is True for part in parts),
+    )
     return classify.failure(
-        f"{message}: {line}" if line else message,
-        code=code,
-        stage=error.get("stage"),
-        exit_code=exit_code,
-        stderr=end.stderr_tail or None,
+        message, cause=cause, said=words, idle=idle, retry_after_s=_wait(parts), status=status, **facts
     )
 
 
-def _objects(value: Any, depth: int = 3) -> Iterator[dict[str, Any]]:
-    """The objects in an error's ``data``, which has no form of its own: the outermost first."""
-    if isinstance(value, dict) and depth:
-        yield value
-        for inner in value.values():
-            yield from _objects(inner, depth - 1)
-
-
-def _names(part: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(text(part.get(key)) for key in ("name", "errorName", "type"))
+def _ended(error: Mapping[str, Any], message: str, said: str, *, idle: bool) -> Failure:
+    """An agent that ended without an answer: its last words say why, unless a signal does."""
+    exit_code = error.get("exit_code")
+    if isinstance(exit_code, int) and exit_code < 0:
+        message, cause = f"{message} by {signal_name(-exit_code)}", None
+    else:
+        cause = classify.wording(said)
+    line = cause.text if cause is not None else said.rstrip().rpartition("\n")[2]
+    return classify.failure(
+        f"{message}: {line}" if line else message,
+        cause=cause,
+        code="crashed",
+        said=said,
+        idle=idle,
+        stage=error.get("stage"),
+        exit_code=exit_code,
+        stderr=said or None,
+    )
 
 
 def _wait(parts: list[dict[str, Any]]) -> float | None:

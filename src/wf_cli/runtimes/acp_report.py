@@ -12,7 +12,8 @@
     {"type": "usage", "tokens_in": .., "tokens_out": .., "cost_usd": .., "context": ..}
     {"type": "alive", "what": ..}                             a sign of life and no more, at most one a second
     {"type": "error", "source": "rpc|exit|spawn|choice|protocol|version|retry", "message": .., ...}
-    {"type": "cancelled", "clean": bool}                      after SIGTERM
+    {"type": "offer", "category": .., "values": [..], "current": ..}     of a dry call only
+    {"type": "cancelled", "clean": bool, "stage": ..}         after SIGTERM; the stage where there was no turn yet
     {"type": "result", "stop_reason": .., "text": ..}
 """
 
@@ -25,6 +26,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+#: How a note begins that quotes a line of the agent's stdout which is no message.
+NO_MESSAGE = "no message: "
 #: Characters of one text that are printed; longer ones are cut at a blank.
 TEXT_LIMIT = 2000
 #: Lines of garbage and of the library's complaints that are passed on.

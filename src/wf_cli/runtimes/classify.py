@@ -1,75 +1,140 @@
-"""What went wrong, by code: structured facts first, the wording of a message only where there are none."""
+"""What went wrong, by code: structured facts first, the wording of a message only where there are none.
+
+What is known of wordings stands in `failure_patterns`. A failure that was classified says why in its details, for
+`wf spool show`: ``evidence: {"source": "status", "value": 429, "text": <the message, short>}``, or ``"text"`` with
+the words and their line. One without evidence was not recognised, and is a crash.
+
+Wordings are for messages of errors and for stderr, never for what an agent said. Even there a line may quote
+anything, so frames of stacks and the output of tests are passed over, and only the beginning of a line counts.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from wf_cli.contract.failure import Failure
-from wf_cli.runtimes.jsonlines import brief
+from wf_cli.runtimes import failure_patterns as patterns
+from wf_cli.runtimes import reset_time
+from wf_cli.runtimes.jsonlines import brief, plain
+from wf_cli.runtimes.lines import TAIL_LIMIT
 
 #: Characters of a message that is stored.
 MESSAGE_LIMIT = 500
+#: Characters of a line that are looked at. What follows in longer ones is what was sent or answered: AI SDK errors
+#: in OpenCode's log carry the whole conversation.
+LINE_LIMIT = 600
+#: Lines at the end of a text that are looked at.
+_LINES = 100
+#: Characters of the line in the evidence, and of those before the words.
+_SHOWN, _LEAD = 200, 60
+#: Codes that end at a time which providers tell.
+_TIMED = ("rate_limited", "usage_limit")
 
-_STATUS = {401: "auth", 402: "usage_limit", 403: "auth", 408: "network", 429: "rate_limited"}
 
-# Messages of providers and agent CLIs, most telling first. "quota" comes before "429": providers use that
-# status for both, and only one of them goes away by itself.
-_WORDING: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (code, re.compile(pattern, re.IGNORECASE))
-    for code, pattern in (
-        (
-            "usage_limit",
-            r"usage limit|spend(ing)? limit|insufficient[ _](quota|funds|credit|balance)|quota exceeded|exceeded your"
-            r"|out of credits|credit balance|payment required|hit your limit|upgrade your plan",
-        ),
-        ("rate_limited", r"rate.?limit|too many requests|\b429\b"),
-        (
-            "auth",
-            r"unauthori[sz]ed|not (logged|signed) in|invalid (api|x-api) ?-?key|api key (is )?(missing|invalid)"
-            r"|api key not valid|authentication (required|failed)|incorrect api key|no api key"
-            r"|please (log ?in|sign in|run .*login)"
-            r"|\b401\b|\b403\b|forbidden",
-        ),
-        (
-            "model_not_found",
-            r"ModelNotFound|model.{0,80}(not found|does not exist|is not available|not supported)"
-            r"|(unknown|invalid|no such) (model|provider)|cannot use this model|provider.{0,40}not found",
-        ),
-        (
-            "policy_denied",
-            r"workspace.{0,20}trust|trust (this|the) (workspace|directory|folder)"
-            r"|blocked by (policy|your administrator)|content policy|rejected permission",
-        ),
-        (
-            "network",
-            r"ECONN\w+|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|EPIPE|socket hang up|fetch failed|network error|connection"
-            r" (error|refused|reset|closed)|unable to connect|timed? ?out|overloaded|service unavailable|bad gateway"
-            r"|internal server error|\b50[0234]\b",
-        ),
-    )
-)
+class Cause(NamedTuple):
+    """Why a failure has its code."""
+
+    code: str
+    #: What told it: "status", "name", "rpc_code", "retryable", "text", "exit_code", ...
+    source: str
+    value: str | int | bool | None
+    text: str = ""
+    #: The session itself is why: there is no going on with it.
+    session_over: bool = False
+
+    def evidence(self) -> dict[str, Any]:
+        """As it is stored with the failure."""
+        told: dict[str, Any] = {"source": self.source, "value": self.value}
+        return {**told, "text": self.text} if self.text else told
 
 
 def by_status(status: int | None) -> str | None:
     """The code of an HTTP status; None when it says nothing."""
     if status is None:
         return None
-    return "network" if 500 <= status <= 599 else _STATUS.get(status)
+    return "network" if 500 <= status <= 599 else patterns.STATUSES.get(status)
 
 
 def by_wording(message: str) -> str | None:
     """The code that a message of a provider or an agent CLI suggests; None when it suggests none."""
-    return next((code for code, pattern in _WORDING if pattern.search(message)), None)
+    cause = wording(message)
+    return None if cause is None else cause.code
 
 
-def failure(message: str, *, code: str | None = None, retry_after_s: float | None = None, **details: Any) -> Failure:
-    """A failure of ``code``, or of what the message suggests, or a crash. Details that are None are left out."""
+def wording(text: str) -> Cause | None:
+    """The last line of ``text`` that is a known wording, as a cause: what ended a process is said last."""
+    for line in reversed(list(_lines(text))):
+        for row, pattern in _wordings():
+            if (found := pattern.search(line)) is not None:
+                return _told(row, line, found)
+    return None
+
+
+def session_lost(text: str) -> bool:
+    """Whether a line of ``text`` says that the session to go on with does not exist."""
+    return lost(text) is not None
+
+
+def lost(text: str) -> Cause | None:
+    """The line that says that the session to go on with does not exist, wherever it stands."""
+    for line in _lines(text):
+        for row, pattern in _wordings()[: len(patterns.SESSION_LOST)]:
+            if (found := pattern.search(line)) is not None:
+                return _told(row, line, found)
+    return None
+
+
+def of_error(
+    text: str,
+    *,
+    names: Iterable[str] = (),
+    rpc_code: int | None = None,
+    status: int | None = None,
+    retryable: bool = False,
+) -> Cause | None:
+    """The cause of a structured error, most telling field first; ``text`` is its message. None: nobody knows."""
+    cause = _of_fields(names, rpc_code, status, brief(text, _SHOWN))
+    worded = wording(text) if cause is None or cause.code in ("rate_limited", "auth") else None
+    if worded is not None and (cause is None or _outweighs(worded, cause)):
+        cause = worded
+    if cause is None and retryable:
+        return Cause("network", "retryable", True, brief(text, _SHOWN))
+    return cause
+
+
+def failure(
+    message: str,
+    *,
+    code: str | None = None,
+    cause: Cause | None = None,
+    said: str | None = None,
+    idle: bool = False,
+    retry_after_s: float | None = None,
+    now_ms: int | None = None,
+    **details: Any,
+) -> Failure:
+    """A failure of ``cause``, else of ``code``, else of what the message suggests, else a crash.
+
+    ``said`` is all that was said, where the message is a part of it: it may tell when a limit ends, unless
+    ``retry_after_s`` does. ``idle`` says that the attempt has done nothing: if its session was the reason, then it is
+    lost, and the work can begin in a new one. Details that are None are left out.
+    """
+    if cause is None and code is None:
+        cause = wording(message)
+    code = cause.code if cause is not None else code or "crashed"
+    if retry_after_s is None and code in _TIMED:
+        retry_after_s = reset_time.seconds_until(message if said is None else said, _now_ms(now_ms))
+    if cause is not None:
+        details["evidence"] = cause.evidence()
+        if cause.session_over and idle:
+            details["session_lost"] = True
     return Failure(
-        code=code or by_wording(message) or "crashed",
+        code=code,
         message=brief(message, MESSAGE_LIMIT),
         retry_after_s=retry_after_s,
         details={key: value for key, value in details.items() if value is not None},
@@ -79,15 +144,78 @@ def failure(message: str, *, code: str | None = None, retry_after_s: float | Non
 def retry_after(headers: Mapping[str, Any], now_ms: int | None = None) -> float | None:
     """Seconds of a Retry-After header (RFC 9110 10.2.3: seconds or a date; also ``retry-after-ms``).
 
-    A date is compared with the local clock: a hint for a pause, no decision about ownership.
+    Else of the reset headers of a provider's limits. A date is compared with the local clock: a hint for a pause, no
+    decision about ownership.
     """
     lower = {str(key).lower(): str(value) for key, value in headers.items()}
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", lower.get(name, "")):
             return float(lower[name]) * unit
+    now = _now_ms(now_ms)
     try:
         moment = parsedate_to_datetime(lower.get("retry-after", ""))
-    except (ValueError, TypeError, IndexError):
-        return None
-    now = datetime.now(UTC) if now_ms is None else datetime.fromtimestamp(now_ms / 1000, UTC)
-    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
+        wait_s = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - now / 1000
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return _reset(lower, now)
+    return max(0.0, wait_s)
+
+
+def _reset(headers: Mapping[str, str], now_ms: int) -> float | None:
+    """Of the limits that are used up, else of all, the wait for the last one: an earlier one may not be the one."""
+    waits: dict[str, float] = {}
+    for name, value in headers.items():
+        if "ratelimit" in name and "reset" in name:
+            wait_s = reset_time.of_header(value, now_ms)
+            if wait_s is not None:
+                waits[name] = wait_s
+    used_up = [wait_s for name, wait_s in waits.items() if headers.get(name.replace("reset", "remaining")) == "0"]
+    return max(used_up or waits.values(), default=None)
+
+
+def _now_ms(now_ms: int | None) -> int:
+    return int(datetime.now(UTC).timestamp() * 1000) if now_ms is None else now_ms
+
+
+def _of_fields(names: Iterable[str], rpc_code: int | None, status: int | None, text: str) -> Cause | None:
+    for name in names:
+        if (code := patterns.NAMES.get(name)) is not None:
+            return Cause(code, "name", name, text, name in patterns.FULL_NAMES)
+    if rpc_code is not None and (code := patterns.RPC_CODES.get(rpc_code)) is not None:
+        return Cause(code, "rpc_code", rpc_code, text)
+    if (code := by_status(status)) is not None:
+        return Cause(code, "status", status, text, status in patterns.FULL_STATUSES)
+    return None
+
+
+def _outweighs(worded: Cause, cause: Cause) -> bool:
+    """Whether the words say better what the field only hints at."""
+    if worded.code == "usage_limit":  # providers use 429, 401 and 403 for spent money too
+        return True
+    # 403 is also what a key gets that may use other models, or other prompts.
+    return (cause.source, cause.value) == ("status", 403) and worded.code in ("model_not_found", "policy_denied")
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines that may be messages, each cut to what is looked at."""
+    lines = plain(text).splitlines()
+    if len(lines) > 1 and len(text) > TAIL_LIMIT - 200 and len(lines[0]) > LINE_LIMIT:
+        del lines[0]  # the tail of a stream, which begins in the middle of a long line
+    for line in lines[-_LINES:]:
+        if line and not _not_errors().search(line, 0, LINE_LIMIT):
+            yield line[:LINE_LIMIT]
+
+
+def _told(row: patterns.Row, line: str, found: re.Match[str]) -> Cause:
+    shown = line[max(0, found.start() - _LEAD) :]
+    return Cause(row.code, "text", brief(found[0], 80), brief(shown, _SHOWN), row.session_over)
+
+
+@cache
+def _wordings() -> tuple[tuple[patterns.Row, re.Pattern[str]], ...]:
+    """Compiled at the first failure, which most programs that import this never see."""
+    return tuple((row, re.compile(row.pattern, re.IGNORECASE | re.ASCII)) for row in patterns.WORDINGS)
+
+
+@cache
+def _not_errors() -> re.Pattern[str]:
+    return re.compile(patterns.NOT_ERRORS, re.IGNORECASE)

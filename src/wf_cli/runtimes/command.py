@@ -1,8 +1,8 @@
 """Any program as a runtime: an argv template from the user's own config, judged by its exit code.
 
 The program gets the prompt (plan jobs) or the payload (own jobs) on stdin. Exit code 0 is success, 75
-(EX_TEMPFAIL of sysexits.h) asks for a pause, everything else is a failed attempt. It may be silent; what
-it prints on stdout is shown line by line and has no meaning.
+(EX_TEMPFAIL of sysexits.h) asks for a pause, as long as its stderr says ("try again in 20 minutes"); everything
+else is a failed attempt. It may be silent; what it prints on stdout is shown line by line and has no meaning.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import signal
 
 from wf_cli.contract.failure import Failure
 from wf_cli.errors import ConfigError
-from wf_cli.runtimes import program
+from wf_cli.runtimes import classify, program
 from wf_cli.runtimes.base import AgentEvent, Exit, Launch, Request, RuntimeMissing, RuntimeSettings, Verdict
 from wf_cli.runtimes.jsonlines import brief
 
@@ -78,14 +78,20 @@ class CommandReader:
 
 
 def exit_failure(end: Exit) -> Failure | None:
-    """What an exit code alone says."""
+    """What an exit code alone says. Any program may print anything: its words do not decide the code."""
     if end.code == 0:
         return None
     last = end.stderr_tail.rstrip().rpartition("\n")[2]
-    details = {"exit_code": end.code, "stderr": end.stderr_tail}
     if end.code == EX_TEMPFAIL:
         text = "the program asked for a pause (exit code 75)"
-        return Failure("rate_limited", f"{text}: {brief(last)}" if last else text, details=details)
+        return classify.failure(
+            f"{text}: {brief(last)}" if last else text,
+            cause=classify.Cause("rate_limited", "exit_code", end.code, brief(last)),
+            said=end.stderr_tail,
+            exit_code=end.code,
+            stderr=end.stderr_tail,
+        )
+    details = {"exit_code": end.code, "stderr": end.stderr_tail}
     text = f"exit code {end.code}" if end.code > 0 else f"killed by {signal_name(-end.code)}"
     return Failure("crashed", f"{text}: {brief(last)}" if last else text, details=details)
 

@@ -5,15 +5,17 @@ One object a line, ``session_id`` on each. The ``result`` line ends the turn and
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from wf_cli.contract.failure import Failure
 from wf_cli.runtimes import classify
 from wf_cli.runtimes.base import AgentEvent, Exit, Usage, Verdict
-from wf_cli.runtimes.jsonlines import brief, count, obj, parse_object, session_id, text
+from wf_cli.runtimes.jsonlines import brief, count, names, obj, parse_object, session_id, text
 
 #: Characters of the result text that are kept.
 SUMMARY_LIMIT = 2000
+#: Characters above which the result of a failed run may be the agent's own words; messages of errors are shorter.
+PROSE = 300
 
 
 class CursorReader:
@@ -23,6 +25,10 @@ class CursorReader:
         self._session: str | None = None
         self._result: dict[str, Any] | None = None
         self._noise = ""
+        #: The last words of the agent.
+        self._said = ""
+        #: Whether the run has done nothing yet.
+        self._idle = True
 
     @property
     def finished(self) -> bool:
@@ -38,13 +44,24 @@ class CursorReader:
         out = self._session_of(event)
         match event.get("type"):
             case "assistant":
-                out.append(AgentEvent("text", brief(_message(event))))
+                self._idle = False
+                message = _message(event)
+                self._said = (self._said + message)[-SUMMARY_LIMIT:]
+                out.append(AgentEvent("text", brief(message)))
             case "tool_call":
+                self._idle = False
                 out += _tool(event)
             case "result":
                 self._result = event
-                said = brief(text(event.get("result")))
-                out.append(AgentEvent("error", said) if event.get("is_error") else AgentEvent("result", said))
+                kind: Literal["error", "result"] = "error" if event.get("is_error") else "result"
+                usage = _usage(event)
+                out.append(
+                    AgentEvent(kind, brief(text(event.get("result"))), usage=usage if usage != Usage() else None)
+                )
+            case "error":
+                message = text(event.get("message")) or text(obj(event, "error").get("message"))
+                self._noise = (self._noise + message[:500] + "\n")[-2000:]
+                out.append(AgentEvent("error", brief(message)))
             case "user" | "system" | "thinking":
                 pass
             case _:
@@ -54,25 +71,39 @@ class CursorReader:
     def verdict(self, end: Exit) -> Verdict:
         if self._result is None:
             return Verdict(self._no_result(end), self._session)
-        said = text(self._result.get("result"))
-        failure = None
         # is_error has to be there and false: a shape that we do not know is no success.
-        if self._result.get("is_error") is not False:
-            failure = classify.failure(
-                said or text(self._result.get("error")) or "the agent reported an error",
-                subtype=text(self._result.get("subtype")) or None,
-                exit_code=end.code,
-            )
-        return Verdict(failure, self._session, _usage(self._result), said[:SUMMARY_LIMIT])
+        failure = None if self._result.get("is_error") is False else self._reported(self._result, end)
+        summary = text(self._result.get("result"))[:SUMMARY_LIMIT]
+        return Verdict(failure, self._session, _usage(self._result), summary)
+
+    def _reported(self, result: dict[str, Any], end: Exit) -> Failure:
+        """The failure that a result line reports."""
+        error = text(result.get("error")) or text(obj(result, "error").get("message"))
+        said = text(result.get("result"))
+        # A long result that repeats what the agent has said is prose, and may speak of anything.
+        prose = len(said) > PROSE and said[-SUMMARY_LIMIT:] in self._said
+        message = error or ("" if prose else said)
+        return classify.failure(
+            message or said or "the agent reported an error",
+            cause=classify.of_error(message, names=names(result)),
+            code="crashed",
+            idle=self._idle,
+            subtype=text(result.get("subtype")) or None,
+            exit_code=end.code,
+        )
 
     def _no_result(self, end: Exit) -> Failure:
         said = "\n".join(part for part in (end.stderr_tail, self._noise.strip()) if part)
-        code = classify.by_wording(said) or "crashed"
-        line = next((line for line in said.splitlines() if classify.by_wording(line) == code), "")
-        last = line or said.rpartition("\n")[2]
+        cause = None
+        if end.code >= 0:  # a signal was not the program's decision, whatever it had to say before
+            cause = (classify.lost(said) if self._idle else None) or classify.wording(said)
+        last = cause.text if cause is not None else said.rpartition("\n")[2]
         return classify.failure(
             f"no result (exit code {end.code}){': ' + last if last else ''}",
-            code=code,
+            cause=cause,
+            code="crashed",
+            said=said,
+            idle=self._idle,
             exit_code=end.code,
             stderr=said or None,
         )

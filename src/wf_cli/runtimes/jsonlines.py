@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 #: Characters of an event's text; it is for a live view.
 TEXT_LIMIT = 200
 
+_COLOUR = re.compile(r"\x1b\[[0-9;:?]{0,40}[ -/]{0,4}[@-~]|\x1b\][^\x07\x1b\n]{0,400}(?:\x07|\x1b\\)")
 _SESSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}", re.ASCII)
 
 
@@ -28,6 +30,20 @@ def obj(value: Any, *path: str) -> dict[str, Any]:
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else {}
+
+
+def objects(value: Any, depth: int = 3) -> Iterator[dict[str, Any]]:
+    """``value`` and the objects inside of it: errors nest without a common form. The outermost first."""
+    if isinstance(value, dict) and depth:
+        yield value
+        for inner in value.values():
+            yield from objects(inner, depth - 1)
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """What an error calls itself, in any of the fields in use, the outermost first."""
+    keys = ("name", "errorName", "type", "code", "status")
+    return tuple(found for part in objects(value) for key in keys if (found := text(part.get(key))))
 
 
 def text(value: Any) -> str:
@@ -52,9 +68,14 @@ def number(value: Any) -> float | None:
     return float(value) if abs(value) < 1e18 else None
 
 
+def plain(value: str) -> str:
+    """``value`` without a terminal's colours and titles, which agent CLIs print into pipes too."""
+    return _COLOUR.sub("", value) if "\x1b" in value else value
+
+
 def brief(value: str, limit: int = TEXT_LIMIT) -> str:
     """One line of at most ``limit`` characters, for people; control characters become blanks."""
     if len(value) <= limit and value.isprintable() and value == value.strip() and "  " not in value:
         return value  # the usual case, and cheap: programs print millions of lines
-    line = " ".join("".join(char if char.isprintable() else " " for char in value[: 4 * limit]).split())
+    line = " ".join("".join(char if char.isprintable() else " " for char in plain(value[: 4 * limit])).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -13,18 +13,12 @@ from wf_cli.contract.failure import Failure
 from wf_cli.runtimes import classify
 from wf_cli.runtimes.base import AgentEvent, Exit, Usage, Verdict
 from wf_cli.runtimes.command import exit_failure
-from wf_cli.runtimes.jsonlines import brief, count, number, obj, parse_object, session_id, text
+from wf_cli.runtimes.jsonlines import brief, count, names, number, obj, parse_object, session_id, text
 
-#: Error names that say enough by themselves (packages/opencode: MessageV2, Provider).
-NAMES = {
-    "ProviderAuthError": "auth",
-    "ProviderModelNotFoundError": "model_not_found",
-    "ModelNotFoundError": "model_not_found",
-    "MessageAbortedError": "crashed",
-    "MessageOutputLengthError": "crashed",
-}
 #: Characters of the closing words that are kept.
 SUMMARY_LIMIT = 2000
+#: Characters of a provider's answer in which the end of a limit is looked for.
+_BODY_LIMIT = 4000
 
 
 class OpencodeReader:
@@ -36,6 +30,8 @@ class OpencodeReader:
         self._error: Failure | None = None
         self._rejected: str | None = None
         self._summary = ""
+        #: Whether the run has done nothing yet.
+        self._idle = True
         self._steps = 0
         self._tokens_in = self._tokens_out = 0
         self._cost = 0.0
@@ -55,9 +51,11 @@ class OpencodeReader:
             case "step_start":
                 self._reason = None
             case "text":
+                self._idle = False
                 self._summary = text(part.get("text"))[:SUMMARY_LIMIT]
                 out.append(AgentEvent("text", brief(self._summary)))
             case "tool_use":
+                self._idle = False
                 out.append(self._tool(part))
             case "step_finish":
                 out.append(self._step(part))
@@ -68,14 +66,12 @@ class OpencodeReader:
         return out
 
     def verdict(self, end: Exit) -> Verdict:
-        known = self._steps > 0
-        usage = Usage(
-            self._tokens_in if known else None,
-            self._tokens_out if known else None,
-            # OpenCode says 0 for models whose price it does not know.
-            self._cost if self._cost > 0 else None,
-        )
+        usage = self._used() if self._steps > 0 else Usage()
         return Verdict(self._judge(end), self._session, usage, self._summary)
+
+    def _used(self) -> Usage:
+        # OpenCode says 0 for models whose price it does not know.
+        return Usage(self._tokens_in, self._tokens_out, self._cost if self._cost > 0 else None)
 
     def _judge(self, end: Exit) -> Failure | None:
         if self._error is not None:
@@ -84,25 +80,37 @@ class OpencodeReader:
             return None
         if end.code != 0:
             failure = exit_failure(end)
-            return failure and self._with_stderr(failure, end)
+            # A signal was not the program's decision, whatever its log had to say before.
+            return self._with_stderr(failure, end) if failure is not None and end.code > 0 else failure
         if self._rejected is not None:
-            return classify.failure(f"a permission was refused: {self._rejected}", code="policy_denied")
+            cause = classify.Cause("policy_denied", "permission", "rejected", self._rejected)
+            return classify.failure(f"a permission was refused: {self._rejected}", cause=cause)
         last = f"its last step ended with {self._reason}" if self._reason else "no step was completed"
-        return classify.failure(
+        failure = classify.failure(
             f"OpenCode ended in the middle of its work: {last}", code="crashed", reason=self._reason
         )
+        # Older versions refuse with exit code 0, too.
+        return self._with_stderr(failure, end) if self._idle else failure
 
     def _with_stderr(self, failure: Failure, end: Exit) -> Failure:
-        """The same, with the cause from the error log where the event had none (an unknown model, say)."""
-        if failure.code != "crashed" or not end.stderr_tail:
+        """The same, with the cause from the error log where nothing else tells one (an unknown model, say).
+
+        An error with a status has told all: what the log has besides are errors of requests that were repeated.
+        """
+        log, known = end.stderr_tail, failure.details
+        if failure.code != "crashed" or "evidence" in known or "status" in known:
             return failure
-        if "Session not found" in end.stderr_tail:
-            return classify.failure("the session to resume does not exist", code="crashed", session_lost=True)
-        code = classify.by_wording(end.stderr_tail)
-        if code is None:
-            return failure
-        line = next((line for line in end.stderr_tail.splitlines() if classify.by_wording(line)), failure.message)
-        return classify.failure(line, code=code, exit_code=end.code, stderr=end.stderr_tail)
+        lost = classify.lost(log) if self._idle else None
+        message = "the session to resume does not exist"
+        if lost is None:
+            own = "\n".join(line for line in log.splitlines() if "ref" in known and str(known["ref"]) in line)
+            cause = classify.wording(own) or classify.wording(log)
+            if cause is None:
+                return failure
+            message = cause.text
+        return classify.failure(
+            message, cause=lost or cause, said=log, idle=self._idle, exit_code=end.code, stderr=log
+        )
 
     def _session_of(self, event: dict[str, Any]) -> list[AgentEvent]:
         session = session_id(event.get("sessionID"))
@@ -127,6 +135,7 @@ class OpencodeReader:
 
     def _step(self, part: dict[str, Any]) -> AgentEvent:
         self._reason = text(part.get("reason")) or "unknown"
+        self._idle = False
         self._steps += 1
         tokens = obj(part, "tokens")
         cache = obj(tokens, "cache")
@@ -134,23 +143,26 @@ class OpencodeReader:
         self._tokens_out += count(tokens.get("output")) + count(tokens.get("reasoning"))
         self._cost += number(part.get("cost")) or 0.0
         if self.finished:
-            return AgentEvent("result", brief(self._summary))
-        return AgentEvent("usage", f"{self._tokens_in} tokens in, {self._tokens_out} out")
+            return AgentEvent("result", brief(self._summary), usage=self._used())
+        return AgentEvent("usage", f"{self._tokens_in} tokens in, {self._tokens_out} out", usage=self._used())
 
     def _failed(self, error: dict[str, Any]) -> AgentEvent:
         data = obj(error, "data")
         name = text(error.get("name")) or text(error.get("type"))
         message = text(data.get("message")) or text(error.get("message")) or name or "unknown error"
         status = count(data.get("statusCode")) or None
-        code = NAMES.get(name) or classify.by_status(status)
-        if code in (None, "rate_limited"):  # 429 is used for exhausted quotas too
-            worded = classify.by_wording(message)
-            code = worded if code is None or worded == "usage_limit" else code
-        if code is None and data.get("isRetryable") is True:
-            code = "network"
+        body = text(data.get("responseBody"))  # the provider's own words; not stored
+        cause = classify.of_error(
+            message,
+            names=(name, *names(parse_object(body))),
+            status=status,
+            retryable=data.get("isRetryable") is True,
+        )
         self._error = classify.failure(
             message,
-            code=code or "crashed",
+            cause=cause,
+            said=f"{message} {body[:_BODY_LIMIT]}",
+            idle=self._idle,
             retry_after_s=classify.retry_after(obj(data, "responseHeaders")),
             name=name or None,
             status=status,

@@ -34,6 +34,8 @@ PATIENCE = 30.0
 #: Seconds of retries without progress after which it is the same.
 SERIES = 60.0
 _BODY = 4 << 20
+#: Headers that tell when to come back (`classify.retry_after`).
+_WAIT = ("retry-after", "ratelimit")
 
 
 class Retry(NamedTuple):
@@ -91,7 +93,9 @@ class OpencodeServer:
             "status": count(data.get("statusCode")) or None,
             "retryable": data.get("isRetryable"),
             "message": text(data.get("message"))[:1000],
-            "headers": {k: v for k, v in obj(data, "responseHeaders").items() if "retry-after" in str(k).lower()},
+            "headers": {
+                k: v for k, v in obj(data, "responseHeaders").items() if any(word in k.lower() for word in _WAIT)
+            },
         }
 
     async def watch(self, report: Reporter) -> Retry:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from wf_cli.contract.failure import Failure
 from wf_cli.runtimes.acp_events import AcpReader
 from wf_cli.runtimes.acp_report import TEXT_LIMIT, Reporter, Words, cut
 from wf_cli.runtimes.acp_transport import LineTransport
-from wf_cli.runtimes.base import Exit
+from wf_cli.runtimes.base import Exit, Usage
 
 
 class Writer:
@@ -126,6 +127,7 @@ def read(*lines: dict[str, Any]) -> AcpReader:
     return reader
 
 
+ENDED = Exit(1)
 RESULT = {"type": "result", "stop_reason": "end_turn", "text": "Done."}
 DENIED = {"type": "permission", "what": "execute:rm", "allowed": False, "rule": "default", "tool": "t"}
 
@@ -176,3 +178,139 @@ class TestReader:
     def test_unknown_usage_stays_unknown(self) -> None:
         usage = read({"type": "usage", "context": 7}, RESULT).verdict(Exit(0)).usage
         assert (usage.tokens_in, usage.tokens_out, usage.cost_usd) == (None, None, None)
+
+    def test_each_line_of_usage_tells_the_sums_so_far(self) -> None:
+        reader = AcpReader()
+        lines: list[dict[str, Any]] = [
+            {"type": "usage", "context": 7},
+            {"type": "usage", "cost_usd": 0.25, "context": 9},
+            {"type": "text", "text": "On it."},
+            {"type": "usage", "tokens_in": 100, "tokens_out": 5},
+            {"type": "usage", "context": 11},
+            RESULT,
+        ]
+        events = [event for line in lines for event in reader.feed(json.dumps(line))]
+        assert [event.usage for event in events] == [
+            None,
+            Usage(None, None, 0.25),
+            None,
+            Usage(100, 5, 0.25),
+            None,
+            None,
+        ]
+        assert reader.verdict(Exit(0)).usage == Usage(100, 5, 0.25)
+
+
+WORK = {"type": "text", "text": "On it."}
+
+
+def failure_of(*lines: dict[str, Any], end: Exit = ENDED) -> Failure:
+    failure = read(*lines).verdict(end).failure
+    assert failure is not None
+    return failure
+
+
+def rpc(message: str, code: int = -32603, **facts: Any) -> dict[str, Any]:
+    return {"type": "error", "source": "rpc", "message": message, "code": code, "stage": "session/prompt", **facts}
+
+
+class TestEvidence:
+    @pytest.mark.parametrize(
+        ("line", "code", "source", "value"),
+        [
+            (rpc("Log in", -32000), "auth", "rpc_code", -32000),
+            (rpc("You've hit your usage limit", -32000), "usage_limit", "text", "usage limit"),
+            (rpc("no", data={"statusCode": 429}), "rate_limited", "status", 429),
+            (rpc("no", data={"errorName": "ProviderModelNotFoundError"}), "model_not_found", "name", None),
+            (rpc("no", provider={"name": "APIError", "status": 401, "message": "x"}), "auth", "status", 401),
+            (rpc("no", data={"isRetryable": True}), "network", "retryable", True),
+            (rpc("Internal error", data={"details": "read ECONNRESET"}), "network", "text", "ECONNRESET"),
+            (rpc("Internal error", data={"details": "Output blocked by content filter"}), "crashed", "text", None),
+            (
+                {"type": "error", "source": "choice", "category": "model", "message": "m"},
+                "model_not_found",
+                "client",
+                None,
+            ),
+            (
+                {"type": "error", "source": "choice", "category": "mode", "message": "m"},
+                "invalid_spec",
+                "client",
+                None,
+            ),
+            ({"type": "error", "source": "version", "message": "m"}, "runtime_missing", "client", "version"),
+            ({"type": "error", "source": "spawn", "message": "m"}, "spawn_failed", "client", "spawn"),
+            ({"type": "error", "source": "retry", "message": "Bad response", "attempt": 3}, "network", "retry", 3),
+            ({"type": "result", "stop_reason": "refusal"}, "policy_denied", "stop_reason", "refusal"),
+            (DENIED, "policy_denied", "permission", "default"),
+        ],
+    )
+    def test_a_failure_says_what_told_its_code(
+        self, line: dict[str, Any], code: str, source: str, value: object
+    ) -> None:
+        failure = failure_of(line) if line is not DENIED else failure_of(DENIED, RESULT, end=Exit(0))
+        evidence = failure.details["evidence"]
+        assert (failure.code, evidence["source"]) == (code, source)
+        assert value is None or evidence["value"] == value
+
+    @pytest.mark.parametrize("line", [rpc("Internal error"), {"type": "error", "source": "protocol", "message": "m"}])
+    def test_what_nobody_knows_has_none(self, line: dict[str, Any]) -> None:
+        failure = failure_of(line)
+        assert failure.code == "crashed"
+        assert "evidence" not in failure.details
+
+    def test_of_an_agent_that_ended_the_last_line_that_is_known_counts(self) -> None:
+        stderr = (
+            "HTTP 429 Too Many Requests, next attempt in 2 s\nError: not logged in\n    at login (x.js:1:401)\nbye"
+        )
+        line = {"type": "error", "source": "exit", "message": "the agent ended", "exit_code": 1}
+        failure = failure_of(line, end=Exit(1, stderr_tail=stderr))
+        assert failure.code == "auth"
+        assert failure.message == "the agent ended: Error: not logged in"
+        assert (failure.details["stderr"], failure.details["exit_code"]) == (stderr, 1)
+
+    def test_a_refusal_outside_of_the_protocol_counts_too(self) -> None:
+        note = {"type": "note", "text": "no message: Workspace Trust Required: run with --trust"}
+        line = {"type": "error", "source": "exit", "message": "the agent ended", "exit_code": 0}
+        failure = failure_of(line, note)  # a note from before the session comes after the error
+        assert failure.code == "policy_denied"
+        assert failure.message == "the agent ended: Workspace Trust Required: run with --trust"
+        assert failure_of(line, {**note, "text": "Workspace Trust Required"}).code == "crashed"
+
+    def test_a_signal_outweighs_what_was_said_before(self) -> None:
+        line = {"type": "error", "source": "exit", "message": "the agent was killed", "exit_code": -9}
+        failure = failure_of(line, end=Exit(1, stderr_tail="429 Too Many Requests"))
+        assert (failure.code, failure.message) == (
+            "crashed",
+            "the agent was killed by SIGKILL: 429 Too Many Requests",
+        )
+
+    def test_a_limit_may_say_in_words_when_it_ends(self) -> None:
+        failure = failure_of(rpc("Internal error", data={"details": "usage limit reached, resets in 2 hours"}))
+        assert (failure.code, failure.retry_after_s) == ("usage_limit", 7200.0)
+        failure = failure_of(rpc("usage limit reached, resets in 2 hours", data={"retryAfter": 90}))
+        assert failure.retry_after_s == 90
+
+    def test_or_in_the_headers_of_the_provider(self) -> None:
+        provider = {
+            "name": "APIError",
+            "status": 429,
+            "message": "no",
+            "headers": {"x-ratelimit-reset-tokens": "6m0s"},
+        }
+        assert failure_of(rpc("no", provider=provider)).retry_after_s == 360
+
+
+class TestLostSessions:
+    def test_one_that_the_agent_does_not_know(self) -> None:
+        failure = failure_of(rpc("Session not found: sess-1"))
+        assert (failure.code, failure.details["session_lost"]) == ("crashed", True)
+        assert failure.details["rpc_code"] == -32603
+
+    def test_one_that_is_full_from_the_first_request_on(self) -> None:
+        full = rpc("Internal error", data={"details": "prompt is too long: 210171 tokens > 200000 maximum"})
+        assert failure_of(full).details["session_lost"] is True
+        assert "session_lost" not in failure_of(WORK, full).details
+
+    def test_other_failures_leave_the_session(self) -> None:
+        assert "session_lost" not in failure_of(rpc("read ECONNRESET")).details

@@ -11,7 +11,7 @@ import pytest
 
 from support.runs import Bench, request_for
 from wf_cli.errors import ConfigError
-from wf_cli.runtimes.base import CannotStart, Exit, Launch, Limits, RuntimeMissing, RuntimeSettings
+from wf_cli.runtimes.base import CannotStart, Exit, Launch, Limits, RuntimeMissing, RuntimeSettings, Usage
 from wf_cli.runtimes.opencode import OpencodeAdapter, major, merged
 from wf_cli.runtimes.opencode_events import OpencodeReader
 
@@ -133,6 +133,24 @@ class TestVerdict:
     def test_a_cost_of_nothing_is_an_unknown_cost(self) -> None:
         assert read(finish("stop")).verdict(DONE).usage.cost_usd is None
 
+    def test_each_step_tells_the_sums_so_far(self) -> None:
+        reader = OpencodeReader()
+        lines = [
+            event("step_start", part={}),
+            event("text", part={"text": "On it."}),
+            finish("tool-calls"),
+            finish("tool-calls", 0.25),
+            finish("stop", 0.5),
+        ]
+        events = [found for line in lines for found in reader.feed(line)]
+        assert [found.usage for found in events if found.usage is not None] == [
+            Usage(125, 10, None),
+            Usage(250, 20, 0.25),
+            Usage(375, 30, 0.75),
+        ]
+        assert [found.kind for found in events] == ["session", "text", "usage", "usage", "result"]
+        assert reader.verdict(DONE).usage == Usage(375, 30, 0.75)
+
     def test_without_a_step_the_usage_is_unknown(self) -> None:
         assert read().verdict(Exit(1)).usage.tokens_in is None
 
@@ -182,6 +200,30 @@ class TestVerdict:
             (error("APIError", message="boom", statusCode=500, isRetryable=True), "network"),
             (error("APIError", message="read ECONNRESET"), "network"),
             (error("APIError", message="hm", isRetryable=True), "network"),
+            (
+                error("APIError", message="Insufficient balance. Manage your billing here", statusCode=401),
+                "usage_limit",
+            ),
+            (error("APIError", message="Request Entity Too Large", statusCode=413), "crashed"),
+            (
+                error("APIError", message="prompt is too long: 210171 tokens > 200000 maximum", statusCode=400),
+                "crashed",
+            ),
+            (error("ContextOverflowError", message="x"), "crashed"),
+            (error("MessageAbortedError", message="Aborted"), "crashed"),
+            (
+                error(
+                    "APIError",
+                    message="Rate limit exceeded. Please try again later.",
+                    statusCode=429,
+                    responseBody='{"type":"error","error":{"type":"FreeUsageLimitError","message":"Rate limit"}}',
+                ),
+                "usage_limit",
+            ),
+            (
+                error("APIError", message="no", statusCode=400, responseBody='{"error":{"code":"model_not_found"}}'),
+                "model_not_found",
+            ),
             (error("APIError", message="scripted refusal", statusCode=400, isRetryable=False), "crashed"),
             (error("ProviderAuthError", message="x"), "auth"),
             (error("ProviderModelNotFoundError", message="x"), "model_not_found"),
@@ -202,6 +244,29 @@ class TestVerdict:
         assert failure is not None
         assert failure.retry_after_s == 7.0
 
+    def test_where_no_header_says_so_the_message_may_tell_when_to_come_back(self) -> None:
+        message = "weekly usage limit reached. It will reset in 5 days 10 hours."
+        failure = read(error("APIError", message=message, statusCode=429)).verdict(Exit(1)).failure
+        assert failure is not None
+        assert (failure.code, failure.retry_after_s) == ("usage_limit", 468_000.0)
+        evidence = failure.details["evidence"]
+        assert (evidence["source"], evidence["value"], evidence["text"]) == ("text", "usage limit", message)
+
+    def test_or_the_answer_of_the_provider(self) -> None:
+        body = '{"error":{"type":"usage_limit_reached","message":"secret","resets_in_seconds":90}}'
+        line = error("APIError", message="The usage limit has been reached", statusCode=429, responseBody=body)
+        failure = read(line).verdict(Exit(1)).failure
+        assert failure is not None
+        assert failure.retry_after_s == 90.0
+        assert failure.details["evidence"]["source"] == "name"
+        assert "secret" not in str(failure.to_json())
+
+    def test_a_status_is_evidence(self) -> None:
+        failure = read(error("APIError", message="no", statusCode=401)).verdict(Exit(1)).failure
+        assert failure is not None
+        assert failure.details["evidence"] == {"source": "status", "value": 401, "text": "no"}
+        assert failure.details["status"] == 401
+
     def test_an_unknown_model_is_found_in_the_log(self) -> None:
         line = error("UnknownError", message="Unexpected server error. Check server logs for details.", ref="err_1")
         log = (
@@ -209,10 +274,74 @@ class TestVerdict:
         )
         assert code_of(line, end=Exit(1, stderr_tail=log)) == "model_not_found"
 
-    def test_a_session_that_is_gone_is_said(self) -> None:
-        failure = read().verdict(Exit(1, stderr_tail="Error: Session not found")).failure
+    def test_of_an_error_the_log_knows_by_its_number_only_its_own_lines_count(self) -> None:
+        line = error("UnknownError", message="Unexpected server error. Check server logs for details.", ref="err_2")
+        log = (
+            'level=ERROR message=failed ref=err_2 error="AI_LoadAPIKeyError: x API key is missing."\n'
+            'level=ERROR message="stream error" error="read ECONNRESET"'
+        )
+        failure = read(line).verdict(Exit(1, stderr_tail=log)).failure
+        assert failure is not None
+        assert failure.code == "auth"
+        assert failure.details["evidence"]["value"] == "API key is missing"
+        assert failure.details["stderr"] == log
+
+    def test_requests_that_were_repeated_do_not_explain_an_error_with_a_status(self) -> None:
+        line = error("APIError", message="scripted refusal", statusCode=400, isRetryable=False)
+        assert code_of(line, end=Exit(1, stderr_tail="level=ERROR error=429 Too Many Requests")) == "crashed"
+
+    def test_what_the_agent_says_is_not_why_it_failed(self) -> None:
+        said = event("text", part={"text": "HTTP 401 Unauthorized is answered now, 429 Too Many Requests too."})
+        verdict = read(said, finish("length")).verdict(DONE)
+        assert verdict.failure is not None
+        assert verdict.failure.code == "crashed"
+        assert "evidence" not in verdict.failure.details
+
+    @pytest.mark.parametrize(
+        "log", ["\x1b[91m\x1b[1mError: \x1b[0mSession not found", "Error: Session not found: ses_1\nread ECONNRESET"]
+    )
+    def test_a_session_that_is_gone_is_said(self, log: str) -> None:
+        failure = read().verdict(Exit(1, stderr_tail=log)).failure
+        assert failure is not None
+        assert failure.code == "crashed"
+        assert failure.message == "the session to resume does not exist"
+        assert failure.details["session_lost"] is True
+        assert failure.details["evidence"]["value"] == "Session not found"
+
+    def test_older_versions_say_so_with_exit_code_0(self) -> None:
+        failure = read().verdict(Exit(0, stderr_tail="Error: Session not found")).failure
         assert failure is not None
         assert failure.details["session_lost"] is True
+
+    def test_after_some_work_exit_code_0_is_not_explained_by_the_log(self) -> None:
+        log = "level=ERROR error=429 Too Many Requests"
+        assert code_of(finish("tool-calls"), end=Exit(0, stderr_tail=log)) == "crashed"
+
+    def test_a_signal_outweighs_what_the_log_said_before(self) -> None:
+        log = "level=ERROR error=429 Too Many Requests"
+        failure = read().verdict(Exit(-9, stderr_tail=log)).failure
+        assert failure is not None
+        assert (failure.code, failure.details["exit_code"]) == ("crashed", -9)
+        assert code_of(end=Exit(1, stderr_tail=log)) == "rate_limited"
+
+    def test_an_error_may_say_so_too(self) -> None:
+        failure = read(error("NotFoundError", message="Session not found: ses_1")).verdict(Exit(1)).failure
+        assert failure is not None
+        assert failure.details["session_lost"] is True
+
+    def test_a_session_in_which_something_was_done_was_there(self) -> None:
+        failure = read(finish("tool-calls")).verdict(Exit(1, stderr_tail="Error: Session not found")).failure
+        assert failure is not None
+        assert "session_lost" not in failure.details
+
+    def test_a_session_that_is_full_from_the_first_request_on_is_lost(self) -> None:
+        line = error("ContextOverflowError", message="prompt is too long: 210171 tokens > 200000 maximum")
+        failure = read(line).verdict(Exit(1)).failure
+        assert failure is not None
+        assert (failure.code, failure.details["session_lost"]) == ("crashed", True)
+        failure = read(finish("tool-calls"), line).verdict(Exit(1)).failure
+        assert failure is not None
+        assert "session_lost" not in failure.details
 
     def test_a_session_id_that_could_be_a_flag_is_ignored(self) -> None:
         reader = OpencodeReader()
