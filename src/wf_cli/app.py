@@ -205,8 +205,7 @@ class App:
     ) -> Worker:
         """A worker of ``runtime``, ready to run. ConfigError for a runtime that is not configured."""
         from wf_cli.runtimes import registry
-        from wf_cli.runtimes.base import Limits, RuntimeSettings
-        from wf_cli.runtimes.permissions import Permissions
+        from wf_cli.runtimes.base import Limits
         from wf_cli.spool.lease import SHORTEST_SECONDS
         from wf_cli.worker.loop import Worker
         from wf_cli.worker.settings import Equipment, RoleSettings, WorkerSettings
@@ -217,18 +216,7 @@ class App:
                 f"there is no runtime {runtime!r}",
                 hint=f"configured are {', '.join(sorted(self.config.runtimes))}; add it under runtimes: in wf.config",
             )
-        permissions = configured.permissions or self.config.permissions
-        adapter = registry.make(
-            RuntimeSettings(
-                name=configured.name,
-                adapter=configured.adapter,
-                command=tuple(configured.command),
-                argv=tuple(configured.argv),
-                options=configured.options,
-                protocol=configured.protocol or "auto",
-                permissions=Permissions(permissions.default, permissions.allow, permissions.deny),
-            )
-        )
+        adapter = registry.make(registry.settings_of(self.config, configured))
         lease_seconds = lease_seconds or self.config.lease_s
         if lease_seconds < SHORTEST_SECONDS:
             raise UsageError(

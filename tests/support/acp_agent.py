@@ -28,6 +28,10 @@ Does the plan's work like `scripted_agent` when it is given a job, else says a w
 ``split``             says the secret in ``WF_TEST_TOKEN`` in pieces of three characters
 ====================  ======================================================================================
 
+Whatever the mode: ``loads`` false is an agent that loads no sessions, ``models`` are those it offers, and with
+``login`` it opens no session before ``authenticate``, which then succeeds (``ok``), fails (``fails``) or never
+ends (``hangs``).
+
 ``WF_FAKE_ACP_NOTES`` names a file that gets what it was asked, as JSON lines.
 """
 
@@ -47,6 +51,8 @@ from typing import Any
 import acp
 from acp.schema import (
     AgentCapabilities,
+    AuthenticateResponse,
+    AuthMethodAgent,
     ElicitationFormSessionMode,
     ElicitationSchema,
     Implementation,
@@ -87,8 +93,11 @@ def raw(text: str) -> None:
             time.sleep(0.001)
 
 
-def options(model: str = "small") -> list[SessionConfigOptionSelect]:
-    values = [SessionConfigSelectOption(value=name, name=name) for name in ("small", "large")]
+MODELS: list[str] = TOLD.get("models", ["small", "large"])
+
+
+def options(model: str = MODELS[0]) -> list[SessionConfigOptionSelect]:
+    values = [SessionConfigSelectOption(value=name, name=name) for name in MODELS]
     return [
         SessionConfigOptionSelect(
             id="m", name="Model", category="model", type="select", current_value=model, options=values
@@ -102,6 +111,7 @@ class FakeAgent:
     def __init__(self) -> None:
         self._client: Any = None
         self._cancelled = asyncio.Event()
+        self._logged_in = "login" not in TOLD
 
     def on_connect(self, conn: Any) -> None:
         self._client = conn
@@ -114,10 +124,26 @@ class FakeAgent:
             protocol_version=99 if MODE == "version" else protocol_version,
             agent_capabilities=AgentCapabilities(load_session=TOLD.get("loads", True)),
             agent_info=Implementation(name="Fake", version="1.0"),
+            auth_methods=[AuthMethodAgent(id="cursor_login", name="Log in")],
         )
+
+    async def authenticate(self, method_id: str, **_: Any) -> AuthenticateResponse:
+        note("authenticate", method=method_id)
+        match TOLD.get("login"):
+            case "hangs":
+                await asyncio.Event().wait()
+            case "fails":
+                raise acp.RequestError(-32602, "Invalid params", {"message": "Failed to open browser for login"})
+        self._logged_in = True
+        return AuthenticateResponse()
+
+    def _let_in(self) -> None:
+        if not self._logged_in:
+            raise acp.RequestError.auth_required()
 
     async def new_session(self, cwd: str, **_: Any) -> NewSessionResponse:
         note("new", cwd=cwd)
+        self._let_in()
         self._fail_as_told("session/new")
         if MODE == "hang_new":
             await asyncio.Event().wait()
@@ -125,6 +151,7 @@ class FakeAgent:
 
     async def load_session(self, cwd: str, session_id: str, **_: Any) -> LoadSessionResponse:
         note("load", session=session_id)
+        self._let_in()
         if session_id != KNOWN:
             raise acp.RequestError.resource_not_found(session_id)
         await self._update(acp.update_agent_message_text("what I said in the first attempt"), KNOWN)

@@ -18,13 +18,17 @@ def doctor(
         bool, typer.Option("--fs-probe", help="try the spool's folder out; says which topology it is for")
     ] = False,
     fix: Annotated[bool, typer.Option("--fix", help="remove old, empty locks of wf-cli 0.3.x")] = False,
+    no_call: Annotated[bool, typer.Option("--no-call", help="do not start the agents for a dry call")] = False,
 ) -> None:
     """Check configuration, session, agents, leftovers, git, runtimes, spool and workers. Ends with 5 on errors.
 
-    Creates nothing (--fs-probe: a scratch folder beside the spool, removed at the end) and prints no secrets.
+    Agents that speak ACP are started for a dry call: they open a session and get no prompt, which costs no
+    tokens. Creates nothing else (--fs-probe: a scratch folder beside the spool, removed at the end) and prints
+    no secrets.
 
     \b
     wf doctor                what is wrong, and what to do about it
+    wf doctor --no-call      the same, without starting agents
     wf doctor --fs-probe     on a new machine, and before a spool is put on a network file system
     """
     from wf_cli.diagnosis import Level, Patient, diagnose
@@ -32,7 +36,7 @@ def doctor(
     root = context_project.working_directory()
     spool = str(root / common.spool) if common.spool else None
     patient = Patient(root, os.environ, common.clock, common.config, spool)
-    checks = list(diagnose(patient, fs_probe=fs_probe, fix=fix))
+    checks = list(diagnose(patient, fs_probe=fs_probe, fix=fix, call=not no_call))
     counts = {level: sum(check.status is level for check in checks) for level in Level}
     topology = next((c.detail.partition(":")[0] for c in checks if c.name == "topology"), None)
     values = {

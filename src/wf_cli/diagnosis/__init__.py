@@ -6,11 +6,14 @@
     configuration   all problems of the configuration, with their places (also for ``wf config check``)
     project         session, templates and agents, leftovers of wf-cli 0.3.x, git
     runtimes        the agent programs
+    logins          whether they are logged in
+    dry_call        an ACP session without a prompt
     spool           the spool, its files, workers and stops
     folder          the file system under the spool, tried out
 
-Nothing is created or changed, but for the scratch folder of the probe and what ``fix`` asks for. No check raises:
-what cannot be looked at is an error of its own. Values of secrets are masked in everything that is said.
+Nothing is created or changed, but for the scratch folder of the probe, what ``fix`` asks for, and what agents note
+down when they are called. No check raises: what cannot be looked at is an error of its own. Values of secrets are
+masked in everything that is said.
 """
 
 from __future__ import annotations
@@ -39,14 +42,14 @@ class Patient:
     spool: str | None = None
 
 
-def diagnose(patient: Patient, *, fs_probe: bool = False, fix: bool = False) -> Iterator[Check]:
-    """Every check, in an order in which a reader would repair things."""
+def diagnose(patient: Patient, *, fs_probe: bool = False, fix: bool = False, call: bool = True) -> Iterator[Check]:
+    """Every check, in an order in which a reader would repair things. ``call``: start the agents, see `dry_call`."""
     redactor = Redactor(secret_values(patient.environ))
-    for check in _checks(patient, fs_probe=fs_probe, fix=fix):
+    for check in _checks(patient, fs_probe=fs_probe, fix=fix, call=call):
         yield replace(check, detail=redactor.text(check.detail))
 
 
-def _checks(patient: Patient, *, fs_probe: bool, fix: bool) -> Iterator[Check]:
+def _checks(patient: Patient, *, fs_probe: bool, fix: bool, call: bool) -> Iterator[Check]:
     root, environ = patient.root, patient.environ
     yield ok("python", f"{sys.version.split()[0]} at {sys.executable}")
     found = configuration.find(root, environ, patient.config_file, {"spool.dir": patient.spool})
@@ -61,7 +64,7 @@ def _checks(patient: Patient, *, fs_probe: bool, fix: bool) -> Iterator[Check]:
         yield warn("spool", "not looked at, nor the runtimes: the configuration comes first", "wf config check")
         return
     config = loaded.config
-    yield from guarded("runtimes", lambda: runtimes.routed(config, root, environ))
+    yield from guarded("runtimes", lambda: runtimes.routed(config, root, environ, patient.clock, call=call))
     yield from guarded("spool", lambda: spool.look(spool_root, config, patient.clock))
     if fs_probe:
         yield from guarded("folder", lambda: folder.probe(spool_root, config.spool.topology))

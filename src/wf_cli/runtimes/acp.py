@@ -42,16 +42,19 @@ class AcpAdapter:
                 path=f"runtimes.{settings.name}.command",
             )
 
-    def launch(self, request: Request) -> Launch:
-        command = program.require(
+    def locate(self, request: Request) -> tuple[str, ...]:
+        """The program with its arguments; RuntimeMissing when it is not here."""
+        return program.require(
             self._settings.command,
             root=request.root,
             environment=request.environment,
             config_path=f"runtimes.{self._settings.name}",
             install=f"install {self._settings.command[0]}",
         )
+
+    def launch(self, request: Request) -> Launch:
         return launch(
-            command,
+            self.locate(request),
             request,
             permissions=self._settings.permissions,
             choose={key: self._options[key] for key in ("mode", "thought_level") if key in self._options},
@@ -69,22 +72,31 @@ def launch(
     *,
     permissions: Permissions,
     choose: Mapping[str, str],
+    model_is_set: bool = False,
     environment: Mapping[str, str] | None = None,
     auth_method: str | None = None,
+    auth_on_demand: bool = False,
     opencode: bool = False,
     result_grace_s: float = RESULT_GRACE,
 ) -> Launch:
-    """The client with ``command`` as its agent. The prompt goes through its stdin, with the rest of the job."""
+    """The client with ``command`` as its agent. The prompt goes through its stdin, with the rest of the job.
+
+    ``model_is_set``: the command names the model, which the session may know by another name.
+    """
+    model = {"model": request.model} if request.model else {}
     job = {
         "command": list(command),
         "cwd": str(request.root),
         "prompt": request.prompt,
         "resume": request.resume,
+        "resume_prompt": request.resume_prompt,
         # The model first: it decides which other choices there are.
-        "choose": {**({"model": request.model} if request.model else {}), **choose},
+        "choose": choose if model_is_set else {**model, **choose},
+        "prefer": model if model_is_set else {},
         "permissions": permissions.to_json(),
         "grace_s": request.limits.grace_s,
         "auth_method": auth_method,
+        "auth_on_demand": auth_on_demand,
         "opencode": opencode,
     }
     return Launch(

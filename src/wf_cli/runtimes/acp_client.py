@@ -29,7 +29,7 @@ from acp.core import ClientSideConnection
 from pydantic import ValidationError
 
 from wf_cli import proc
-from wf_cli.runtimes.acp_report import Reporter
+from wf_cli.runtimes.acp_report import NO_MESSAGE, Reporter
 from wf_cli.runtimes.acp_session import Conversation
 from wf_cli.runtimes.acp_transport import LineTransport
 from wf_cli.runtimes.acp_turn import Job, Turn, Unusable
@@ -72,7 +72,7 @@ class Client:
             process.stdout,
             process.stdin,
             on_message=lambda: self._report.alive("message"),
-            on_noise=lambda line: self._report.note(f"no message: {line}"),
+            on_noise=lambda line: self._report.note(f"{NO_MESSAGE}{line}"),
             answer=talk.outside,
         )
         # The handlers are those of the protocol, see `acp_session`. Elicitation is still "unstable".
@@ -108,6 +108,10 @@ class Client:
         """The turn and its last line. Errors of the agent become that line; others are bugs and go on."""
         try:
             await turn.open()
+            if self._job.dry:
+                turn.tell_offers()
+                self._report.say("result", stop_reason="end_turn", text="")
+                return 0
             if self._server is not None:
                 await self._server.begin(turn.session_id or "", resumed=turn.resumed)
             response = await self._prompt(turn)
@@ -162,13 +166,13 @@ class Client:
             self._report.say("usage", **usage)
 
     async def _cancel(self, turn: Turn, work: asyncio.Task[int]) -> int:
-        clean = False
+        clean, stage = False, None if turn.prompting else turn.stage
         if turn.prompting:
             cancelling = asyncio.create_task(turn.cancel())  # an agent that does not read holds it up
             await asyncio.wait({work}, timeout=self._job.grace_s * CANCEL_SHARE)
             cancelling.cancel()
             clean = work.done() and not work.cancelled() and work.exception() is None
-        self._report.say("cancelled", clean=clean)
+        self._report.say("cancelled", clean=clean, stage=stage)
         return 1
 
     async def _close(self, process: Process, agent: ClientSideConnection) -> None:

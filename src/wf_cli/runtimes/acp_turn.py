@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,9 @@ from wf_cli.runtimes.permissions import Permissions
 
 #: JSON-RPC error code of "log in first" (agentclientprotocol.com/protocol/schema, ErrorCode).
 AUTH_REQUIRED = -32000
+#: Seconds for a login. One that a person has to finish in a browser is never finished here, and Cursor was seen not
+#: to answer at all then (github.com/screenpipe/screenpipe pull 6455).
+AUTH_LIMIT = 20.0
 #: Choices that are named in a message.
 _SHOWN = 20
 
@@ -37,15 +41,24 @@ class Job:
     prompt: str
     #: A session of an earlier attempt.
     resume: str | None = None
+    #: What that session is told instead of ``prompt``, when it really goes on.
+    resume_prompt: str | None = None
     #: Category of a session's option (``model``, ``mode``, ``thought_level``) -> the value to set.
     choose: Mapping[str, str] = field(default_factory=dict)
+    #: The same, where the agent offers exactly this value; otherwise it is nothing to worry about.
+    prefer: Mapping[str, str] = field(default_factory=dict)
     permissions: Permissions = field(default_factory=Permissions)
     #: Seconds from SIGTERM to the end by force.
     grace_s: float = 5.0
     #: An authentication method to use before a session is opened, where the agent offers it.
     auth_method: str | None = None
+    #: Use it only when the agent refuses to open a session without.
+    auth_on_demand: bool = False
+    auth_limit_s: float = AUTH_LIMIT
     #: Whether it is OpenCode 1.x, whose own server knows what ACP does not tell.
     opencode: bool = False
+    #: Open a session, say what it offers, and be done: no prompt, so no request to a model.
+    dry: bool = False
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Job:
@@ -72,6 +85,7 @@ class Turn:
         self.stage = "initialize"
         self.session_id: str | None = None
         self.resumed = False
+        self._opened: Any = None
 
     @property
     def prompting(self) -> bool:
@@ -90,8 +104,9 @@ class Turn:
                 "version",
                 f"the agent speaks version {hello.protocol_version} of ACP, we speak {acp.PROTOCOL_VERSION}",
             )
-        await self._log_in(hello)
-        options, lost = await self._open_session(hello)
+        if not self._job.auth_on_demand:
+            await self._log_in(hello)
+        self._opened, lost = await self._admitted(hello)
         info = hello.agent_info
         self._report.say(
             "session",
@@ -103,25 +118,57 @@ class Turn:
         if lost is not None:
             text = f"session {self._job.resume} cannot be resumed ({lost}); a new one was started"
             self._report.note(text, session_lost=True)
-        await self._choose(options)
+        await self._choose()
 
     async def prompt(self) -> PromptResponse:
-        """The work."""
+        """The work. A session that was lost has not heard of it, and is told all."""
         assert self.session_id is not None
         self._talk.begin(new=not self.resumed)
         self.stage = "session/prompt"
-        return await self._agent.prompt(session_id=self.session_id, prompt=[acp.text_block(self._job.prompt)])
+        text = self._job.resume_prompt if self.resumed else None
+        block = acp.text_block(self._job.prompt if text is None else text)
+        return await self._agent.prompt(session_id=self.session_id, prompt=[block])
+
+    def tell_offers(self) -> None:
+        """What can be chosen in the session, as lines."""
+        for option in _options(self._opened):
+            self._report.say(
+                "offer",
+                category=option.category or option.id,
+                values=list(_values(option)),
+                current=option.current_value,
+            )
 
     async def cancel(self) -> None:
         """Ask the agent to end the turn; the prompt returns then."""
         if self.session_id is not None:
             await self._agent.cancel(session_id=self.session_id)
 
-    async def _log_in(self, hello: InitializeResponse) -> None:
+    async def _log_in(self, hello: InitializeResponse) -> bool:
+        """Whether there was something to do. A login that fails is "log in first", whatever code it has."""
         method = self._job.auth_method
-        if method is not None and any(offer.id == method for offer in hello.auth_methods or ()):
-            self.stage = "authenticate"
-            await self._agent.authenticate(method_id=method)
+        if method is None or not any(offer.id == method for offer in hello.auth_methods or ()):
+            return False
+        self.stage = "authenticate"
+        limit_s = self._job.auth_limit_s
+        try:
+            await asyncio.wait_for(self._agent.authenticate(method_id=method), limit_s)
+        except TimeoutError:
+            text = f"the agent wants a login, and {method} had not ended after {limit_s:g} s"
+            raise Unusable("rpc", text, code=AUTH_REQUIRED) from None
+        except acp.RequestError as error:
+            text = f"the agent wants a login, and {method} failed: {error}"
+            raise Unusable("rpc", text, code=AUTH_REQUIRED, data=error.data) from error
+        return True
+
+    async def _admitted(self, hello: InitializeResponse) -> tuple[Any, str | None]:
+        """`_open_session`, after a login where the agent asks for one."""
+        try:
+            return await self._open_session(hello)
+        except acp.RequestError as error:
+            if error.code != AUTH_REQUIRED or not self._job.auth_on_demand or not await self._log_in(hello):
+                raise
+        return await self._open_session(hello)
 
     async def _open_session(self, hello: InitializeResponse) -> tuple[Any, str | None]:
         """The session's options, and why the one to resume was lost, if it was."""
@@ -153,12 +200,16 @@ class Turn:
             return None, str(error)[:200]
         return None, "the agent loads no sessions"
 
-    async def _choose(self, opened: Any) -> None:
+    async def _choose(self) -> None:
         assert self.session_id is not None
-        for category, value in self._job.choose.items():
-            option = _option(opened, category)
-            if option is None and category == "mode" and opened.modes is not None:
-                offered = [mode.id for mode in opened.modes.available_modes]
+        modes = self._opened.modes
+        wishes = [(*wish, False) for wish in self._job.prefer.items()]
+        for category, value, needed in wishes + [(*wish, True) for wish in self._job.choose.items()]:
+            option = _option(self._opened, category)
+            if not needed and (option is None or value not in _values(option)):
+                continue
+            if option is None and category == "mode" and modes is not None:
+                offered = [mode.id for mode in modes.available_modes]
             elif option is None:
                 raise Unusable("choice", f"the agent offers no choice of {category}: {value}", category=category)
             else:
@@ -173,17 +224,21 @@ class Turn:
                 await self._agent.set_session_mode(session_id=self.session_id, mode_id=value)
             else:
                 # The choice of a model may change the others' options.
-                opened = await self._agent.set_config_option(
+                self._opened = await self._agent.set_config_option(
                     session_id=self.session_id, config_id=option.id, value=value
                 )
 
 
 def _option(opened: Any, category: str) -> SessionConfigOptionSelect | None:
     """The option of a category, or, where the agent tells no categories, of that name."""
-    options = [option for option in opened.config_options or () if isinstance(option, SessionConfigOptionSelect)]
+    options = _options(opened)
     return next((option for option in options if option.category == category), None) or next(
         (option for option in options if option.id == category), None
     )
+
+
+def _options(opened: Any) -> list[SessionConfigOptionSelect]:
+    return [option for option in opened.config_options or () if isinstance(option, SessionConfigOptionSelect)]
 
 
 def _values(option: SessionConfigOptionSelect) -> Iterator[str]:

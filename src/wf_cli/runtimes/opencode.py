@@ -1,7 +1,9 @@
-"""OpenCode: ``opencode acp`` (1.18 and later), or ``opencode run --format json``, versions 1.x and 2.x.
+"""OpenCode: ``opencode acp`` (1.18 and later, 2.x), or ``opencode run --format json``, versions 1.x and 2.x.
 
-Seen with 1.18.33 (tests/e2e/test_opencode_real.py drives it); 2.x from its source and documentation only.
-What shaped this:
+Seen with 1.18.33 (tests/e2e/test_acp_real.py and test_opencode_real.py drive it). 2.x could not be installed here
+and follows its documentation (opencode.ai/v2/docs/cli/acp) and source (packages/cli/src/commands): its ``acp``
+has no flags of its own, takes the directory from the session, and runs a private server without a port for
+others, so what `opencode_server` asks 1.x for stays unknown. What shaped this:
 
 - The prompt goes to stdin: as an argument it would be altered, and shown in `ps`.
 - OpenCode works in ``$PWD`` rather than in its working directory, so both are set, and ``--dir`` too.
@@ -50,13 +52,17 @@ class _Flags:
 
     directory: bool
     variant_flag: bool
-    extra: tuple[str, ...]
+    #: Further flags of ``run`` and of ``acp``.
+    run: tuple[str, ...]
+    acp: tuple[str, ...]
+    #: Whether ``acp`` has an HTTP server that can be asked.
+    server: bool
 
 
 _FLAGS = {
-    1: _Flags(directory=True, variant_flag=True, extra=()),
-    # 2.x would talk to a background service that outlives the command.
-    2: _Flags(directory=False, variant_flag=False, extra=("--standalone",)),
+    1: _Flags(directory=True, variant_flag=True, run=(), acp=("--print-logs", "--log-level", "ERROR"), server=True),
+    # Without --standalone ``run`` would talk to a background service that outlives the command.
+    2: _Flags(directory=False, variant_flag=False, run=("--standalone",), acp=(), server=False),
 }
 
 
@@ -70,53 +76,59 @@ class OpencodeAdapter:
         protocol.checked(settings)
 
     def launch(self, request: Request) -> Launch:
-        command, version = self._found(request)
-        if protocol.of_opencode(self._settings, version) == "acp":
-            return self._acp(command, major(version), request)
-        flags = _FLAGS[min(max(_FLAGS), major(version))]
+        command = self.locate(request)
+        flags = _FLAGS[min(max(_FLAGS), major(self._version(command, request)))]
+        if self.choice(command, request).spoken == "acp":
+            return self._acp(command, flags, request)
+        # A session that does not exist is an error of `run`, and no work is done: the worker starts afresh then.
+        resumed = request.resume_prompt if request.resume is not None else None
         return Launch(
             [*command, *self._arguments(request, flags)],
             self._environment(request),
-            request.prompt.encode(),
+            (request.prompt if resumed is None else resumed).encode(),
             result_grace_s=float(self._options.get("result_grace", RESULT_GRACE)),
         )
 
     def reader(self, request: Request) -> Reader:
-        _, version = self._found(request)
-        return AcpReader() if protocol.of_opencode(self._settings, version) == "acp" else OpencodeReader()
+        return AcpReader() if self.choice(self.locate(request), request).spoken == "acp" else OpencodeReader()
 
-    def _found(self, request: Request) -> tuple[tuple[str, ...], str]:
-        """The program and its version; asked once per program file."""
-        command = program.require(
+    def locate(self, request: Request) -> tuple[str, ...]:
+        """The program with its leading arguments; RuntimeMissing when it is not here."""
+        return program.require(
             self._settings.command or ("opencode",),
             root=request.root,
             environment=request.environment,
             config_path=f"runtimes.{self._settings.name}",
             install="install it with `npm i -g opencode-ai`",
         )
-        return command, program.version(command, environment=request.environment)
 
-    def _acp(self, command: tuple[str, ...], major: int, request: Request) -> Launch:
+    def choice(self, command: tuple[str, ...], request: Request) -> protocol.Choice:
+        """The protocol of ``command``. CannotStart when it cannot keep the permissions."""
+        return protocol.of_opencode(self._settings, self._version(command, request))
+
+    def _version(self, command: tuple[str, ...], request: Request) -> str:
+        return program.version(command, environment=request.environment)
+
+    def _acp(self, command: tuple[str, ...], flags: _Flags, request: Request) -> Launch:
         choose = {"mode": self._options.get("agent"), "thought_level": self._options.get("variant")}
-        more = {
-            "agent": {"title": {"disable": True}},  # no model request is spent on a title
-            "permission": opencode_rules(self._settings.permissions),
-        }
+        directory = ("--cwd", str(request.root)) if flags.directory else ()
+        more: dict[str, Any] = {"permission": opencode_rules(self._settings.permissions)}
+        secret = {}
+        if flags.server:
+            secret = {SERVER_PASSWORD: secrets.token_urlsafe(16)}
+            more["agent"] = {"title": {"disable": True}}  # no model request is spent on a title
         return acp.launch(
-            [
-                *(*command, "acp", "--print-logs", "--log-level", "ERROR", "--cwd", str(request.root)),
-                *(str(item) for item in self._options.get("args", ())),
-            ],
+            [*command, "acp", *flags.acp, *directory, *(str(item) for item in self._options.get("args", ()))],
             request,
-            environment={SERVER_PASSWORD: secrets.token_urlsafe(16), **self._environment(request, more)},
+            environment={**secret, **self._environment(request, more)},
             permissions=self._settings.permissions,
             choose={category: value for category, value in choose.items() if value is not None},
-            opencode=major == 1,
+            opencode=flags.server,
             result_grace_s=float(self._options.get("result_grace", acp.RESULT_GRACE)),
         )
 
     def _arguments(self, request: Request, flags: _Flags) -> list[str]:
-        out = ["run", "--format", "json", "--auto", "--print-logs", "--log-level", "ERROR", *flags.extra]
+        out = ["run", "--format", "json", "--auto", "--print-logs", "--log-level", "ERROR", *flags.run]
         out += ["--title", f"{request.job_id} a{request.attempt}"]
         if flags.directory:
             out += ["--dir", str(request.root)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,22 +41,35 @@ def require(
 def version(command: Sequence[str], *, environment: Mapping[str, str]) -> str:
     """The first line of ``<command> --version``, asked once per program file; RuntimeMissing when it does not run.
 
-    Also for `wf doctor`. The environment is the agent's.
+    Also for `wf doctor`. The environment is the agent's. One that hangs is ended with all it started.
     """
     try:
         key = (" ".join(command), os.stat(command[0]).st_mtime_ns)
         if key not in _versions:
-            done = subprocess.run(
-                [*command, "--version"],
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=VERSION_LIMIT,
-                check=False,
-                start_new_session=True,  # a Ctrl-C is the worker's business
-            )
-            lines = (done.stdout or done.stderr).decode("utf-8", "replace").strip().splitlines()
+            lines = _said([*command, "--version"], environment).decode("utf-8", "replace").strip().splitlines()
             _versions[key] = lines[0].strip() if lines else ""
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RuntimeMissing(f"{command[0]} does not run: {error}", program=command[0]) from error
     return _versions[key]
+
+
+def _said(argv: Sequence[str], environment: Mapping[str, str]) -> bytes:
+    """What a short command prints."""
+    process = subprocess.Popen(
+        argv,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # a Ctrl-C is the worker's business
+    )
+    with process:
+        try:
+            out, err = process.communicate(timeout=VERSION_LIMIT)
+        except BaseException:
+            # The group: wrappers start the program itself, which would outlive them, and hold the pipes. It is this
+            # one's as long as nobody has waited for it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return out or err

@@ -1,54 +1,77 @@
-"""Which of its two protocols an agent CLI is driven by: ``runtimes.<name>.protocol: acp|print`` of wf.config."""
+"""Which of its two protocols an agent CLI is driven by (docs/decisions/0004-acp-first.md).
+
+ACP is the first way of every runtime: the session is told before any work, so that a killed attempt can go on
+with it; tools are seen when they start; a stop cancels what runs; permissions are asked for. Printing is the
+second, for versions that cannot do ACP. ``runtimes.<name>.protocol: acp|print`` of wf.config decides otherwise.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from wf_cli.errors import ConfigError
 from wf_cli.runtimes.base import CannotStart, RuntimeSettings
 
 Spoken = Literal["acp", "print"]
+#: The date in what ``cursor-agent --version`` says (``2026.09.18-3a1b2c4``): year, month, day.
+Build = tuple[int, int, int]
+
+#: The first OpenCode whose ACP was run against this; before, a session's model could not be chosen by it
+#: (github.com/anomalyco/opencode issue 31750). 2.x has it from the beginning (opencode.ai/v2/docs/cli/acp).
+OPENCODE_ACP = (1, 18)
+#: The first Cursor build that somebody saw speak it (github.com/pingdotgg/t3code/blob/05f4cb2,
+#: .plans/18-cursor-agent-provider.md); it was announced five days later (cursor.com/blog/jetbrains-acp).
+CURSOR_ACP: Build = (2026, 2, 27)
+#: Builds whose ACP stands still at the first shell command (forum.cursor.com/t/158988; github.com/greenpolo/
+#: cc-multi-cli-plugin, CHANGELOG 2.0.1).
+CURSOR_STALLS: frozenset[Build] = frozenset({(2026, 4, 17)})
 
 
-def of_opencode(settings: RuntimeSettings, version: str) -> Spoken:
-    """ACP for 1.18 and later of 1.x, where it is not asked for differently.
+class Choice(NamedTuple):
+    """A protocol, and why it is this one: words for people, without a full stop."""
 
-    It tells the session before any work, tool starts as they happen, cancels cleanly and asks for
-    permission; what it does not tell (retries, HTTP status, sums of usage) the process itself does
-    (`opencode_server`). Not by itself: older versions and 2.x, which nobody has run against this, and
-    runtimes with ``args``, which are those of ``opencode run``.
+    spoken: Spoken
+    why: str
+
+
+def of_opencode(settings: RuntimeSettings, version: str) -> Choice:
+    """ACP for 1.18 and later, 2.x too.
+
+    Not by itself for runtimes with ``args``: they have always been those of ``opencode run``, and ``opencode
+    acp`` refuses what it does not know.
     """
+    if settings.protocol != "auto":
+        return _asked_for(settings, settings.protocol)
     match = re.search(r"(\d+)\.(\d+)", version)
-    able = match is not None and int(match[1]) == 1 and int(match[2]) >= 18
+    first = ".".join(map(str, OPENCODE_ACP))
+    if match is None:
+        return _print(settings, f"its version ({version[:40]!r}) is none of OpenCode's")
+    if (int(match[1]), int(match[2])) < OPENCODE_ACP:
+        return _print(settings, f"OpenCode {match[0]} is older than {first}")
+    if settings.options.get("args") and not settings.permissions.restricts:
+        return Choice("print", "its options.args are those of `opencode run`")
+    return Choice("acp", f"OpenCode {first} and later speak it")
+
+
+def of_cursor(settings: RuntimeSettings, version: str) -> Choice:
+    """ACP for builds that have it; print for older ones, and for programs that do not say their build."""
     if settings.protocol != "auto":
-        return _denying(settings, settings.protocol)
-    if able and (not settings.options.get("args") or settings.permissions.restricts):
-        return "acp"
-    return _denying(settings, "print", why=f"OpenCode {version or 'of an unknown version'} is driven without ACP")
+        return _asked_for(settings, settings.protocol)
+    build = cursor_build(version)
+    if build is None:
+        return _print(settings, f"its version ({version[:40]!r}) is no build of Cursor's")
+    if build < CURSOR_ACP:
+        return _print(settings, f"Cursor's builds before {_date(CURSOR_ACP)} do not speak ACP")
+    if build in CURSOR_STALLS:
+        return _print(settings, f"the ACP of Cursor's build {_date(build)} stands still at shell commands")
+    return Choice("acp", f"Cursor's builds from {_date(CURSOR_ACP)} on speak it")
 
 
-def of_cursor(settings: RuntimeSettings) -> Spoken:
-    """Print, unless ACP is asked for (or needed, since permissions are set).
-
-    Of Cursor's ACP nothing could be run here, and reports speak against it as a default: other names of
-    models than the command line has (alookai/alook pull 631), so that a configured model would not be
-    found; no usage (lee259/oh-my-claudian pull 27); an authentication that never returns when nobody is
-    logged in (screenpipe pull 6455).
-    """
-    if settings.protocol != "auto":
-        return _denying(settings, settings.protocol)
-    return "acp" if settings.permissions.restricts else "print"
-
-
-def _denying(settings: RuntimeSettings, spoken: Spoken, why: str = "protocol: print asks nobody") -> Spoken:
-    """``spoken``; CannotStart when permissions are to be denied over a protocol that never asks for any."""
-    if spoken == "print" and settings.permissions.restricts:
-        raise CannotStart(
-            f"runtimes.{settings.name}: the configured permissions need ACP, and {why}",
-            hint=f"set runtimes.{settings.name}.protocol: acp, or remove the denials",
-        )
-    return spoken
+def cursor_build(version: str) -> Build | None:
+    """The date in what ``--version`` says; None when there is none."""
+    match = re.search(r"\b(20\d\d)\.(\d\d)\.(\d\d)\b", version)
+    return (int(match[1]), int(match[2]), int(match[3])) if match is not None else None
 
 
 def checked(settings: RuntimeSettings) -> None:
@@ -59,3 +82,22 @@ def checked(settings: RuntimeSettings) -> None:
             hint="use protocol: acp, or give this runtime permissions of its own",
             path=f"runtimes.{settings.name}.protocol",
         )
+
+
+def _asked_for(settings: RuntimeSettings, spoken: Spoken) -> Choice:
+    why = f"runtimes.{settings.name}.protocol says so"
+    return _print(settings, why) if spoken == "print" else Choice(spoken, why)
+
+
+def _print(settings: RuntimeSettings, why: str) -> Choice:
+    """Print; CannotStart when permissions are to be denied, since nobody is asked for any then."""
+    if settings.permissions.restricts:
+        raise CannotStart(
+            f"runtimes.{settings.name}: the configured permissions need ACP, and {why}",
+            hint=f"update it, or remove the denials; runtimes.{settings.name}.protocol: acp insists on ACP",
+        )
+    return Choice("print", why)
+
+
+def _date(build: Build) -> str:
+    return "{}.{:02}.{:02}".format(*build)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 
+from wf_cli.config.model import Config, Runtime
 from wf_cli.errors import ConfigError
 from wf_cli.runtimes.acp import AcpAdapter
 from wf_cli.runtimes.base import Adapter, RuntimeSettings
 from wf_cli.runtimes.command import CommandAdapter
 from wf_cli.runtimes.cursor import CursorAdapter
 from wf_cli.runtimes.opencode import OpencodeAdapter
+from wf_cli.runtimes.permissions import Permissions
 from wf_cli.runtimes.scripted import ScriptedAdapter
 
 #: The values of ``runtimes.<name>.adapter``.
@@ -21,6 +23,20 @@ ADAPTERS: dict[str, Callable[[RuntimeSettings], Adapter]] = {
     "opencode": OpencodeAdapter,
     "scripted": ScriptedAdapter,
 }
+
+
+def settings_of(config: Config, runtime: Runtime) -> RuntimeSettings:
+    """What an adapter is made with, of one entry of ``runtimes:`` and what holds for all."""
+    permissions = runtime.permissions or config.permissions
+    return RuntimeSettings(
+        name=runtime.name,
+        adapter=runtime.adapter,
+        command=tuple(runtime.command),
+        argv=tuple(runtime.argv),
+        options=runtime.options,
+        protocol=runtime.protocol or "auto",
+        permissions=Permissions(permissions.default, permissions.allow, permissions.deny),
+    )
 
 
 def make(settings: RuntimeSettings) -> Adapter:

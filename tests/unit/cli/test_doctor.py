@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,15 @@ from typing import Any
 import pytest
 
 from support.projects import Cli, make_epic, make_plan, make_session
+from support.runs import SUPPORT, request_for
 from support.spools import POOL, claim_one, make_spool, request, spool_queue
 from wf_cli.assets import sync
 from wf_cli.clock import SystemClock
-from wf_cli.diagnosis import Patient, diagnose, folder
+from wf_cli.diagnosis import Patient, diagnose, dry_call, folder, logins
 from wf_cli.diagnosis.check import Check, Level, error, ok
 from wf_cli.spool import control
 
+CLOCK = SystemClock()
 #: A name no program has.
 MISSING = "wf-test-no-such-program"
 
@@ -180,6 +184,237 @@ def test_versions_are_asked_of_known_agents_only(root: Path) -> None:
     details = {check.name: check.detail for check in look(root)}
     assert "version 1.2.3" in details["runtime:opencode"]
     assert "version 1.2.3" not in details["runtime:cursor"]
+    assert "call:cursor" not in details
+
+
+#: Answers short questions by itself, since Python takes its time.
+FAKE = f"""#!/bin/sh
+case "$*" in
+    --version) echo "${{WF_TEST_VERSION:-2026.09.18-0fa4e11}}"; exit ;;
+    status*|"auth list"*)
+        echo "$*" >> asked
+        [ "$WF_TEST_STATUS" = hang ] && sleep 600
+        printf '%s\\n' "$WF_TEST_STATUS"; exit ;;
+esac
+exec {sys.executable} {SUPPORT / "acp_agent.py"} "$@"
+"""
+
+
+def agents(
+    root: Path, told: dict[str, Any] | None = None, *, mode: str = "distributed", **values: Any
+) -> dict[str, str]:
+    """Cursor's pool is tests/support/acp_agent.py, which behaves as ``told``; the environment for it."""
+    path = root / "fake-agent"
+    path.write_text(FAKE)
+    path.chmod(0o755)
+    made = {"cursor": {"adapter": "cursor", "command": ["./fake-agent"]}, "opencode": {"adapter": "scripted"}}
+    configure(root, mode=mode, **{"runtimes": made, **values})
+    return {
+        "WF_FAKE_ACP": json.dumps(told or {}),
+        "WF_FAKE_ACP_NOTES": str(root / "notes"),
+        "WF_TEST_STATUS": json.dumps({"isAuthenticated": True, "userInfo": {"email": "kay@example.com"}}, indent=2),
+        "PYTHONPATH": str(SUPPORT.parent),
+        "HOME": str(root),
+    }
+
+
+def of(checks: list[Check], runtime: str = "cursor") -> dict[str, Check]:
+    """The checks of one runtime, by what they are about."""
+    return {check.name.partition(":")[0]: check for check in checks if check.name.endswith(f":{runtime}")}
+
+
+def notes(root: Path, what: str) -> list[dict[str, Any]]:
+    lines = (root / "notes").read_text().splitlines() if (root / "notes").exists() else []
+    return [note for note in map(json.loads, lines) if note["what"] == what]
+
+
+def asked(root: Path) -> list[str]:
+    """The questions about the login."""
+    return (root / "asked").read_text().splitlines() if (root / "asked").exists() else []
+
+
+def running() -> list[str]:
+    """The commands of processes that a doctor has started and left."""
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if b"WF_JOB_TOKEN=doctor." in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text())
+        except OSError:
+            continue
+    return found
+
+
+def test_an_agent_in_order_is_found_explained_known_and_called(root: Path) -> None:
+    found = of(look(root, agents(root)))
+    assert [*found] == ["runtime", "protocol", "login", "call"]
+    assert {check.status for check in found.values()} == {Level.OK}
+    assert "version 2026.09.18-0fa4e11; does orchestrator, plan-reviewer" in found["runtime"].detail
+    assert found["protocol"].detail.startswith("acp: Cursor's builds from 2026.02.27")
+    assert found["login"].detail == "logged in as k***@example.com"
+    assert "by Fake 1.0" in found["call"].detail
+    assert "the default model (small) of orchestrator, plan-reviewer" in found["call"].detail
+    assert len(notes(root, "new")) == 1
+    assert notes(root, "prompt") == []
+    assert running() == []
+
+
+def test_each_model_of_the_roles_is_tried(root: Path) -> None:
+    routing = {"orchestrator": {"model": "small"}, "plan-reviewer": {"model": "huge"}}
+    made = {"cursor": {"adapter": "acp", "command": ["./fake-agent"]}, "opencode": {"adapter": "scripted"}}
+    checks = look(root, agents(root, runtimes=made, routing=routing))
+    calls = [check for check in checks if check.name == "call:cursor"]
+    by_status = {check.status: check.detail for check in calls}
+    assert "small of orchestrator" in by_status[Level.OK]
+    assert "model not found: huge; offered: small, large" in by_status[Level.ERROR]
+    assert "routing.plan-reviewer.model" in str(next(check.remedy for check in calls if check.remedy))
+
+
+@pytest.mark.parametrize(("mode", "status"), [("command", Level.WARN), ("distributed", Level.ERROR)])
+def test_nobody_logged_in_matters_as_much_as_the_mode_and_is_not_called(root: Path, mode: str, status: Level) -> None:
+    environ = {**agents(root, mode=mode), "WF_TEST_STATUS": "\n  Not logged in\n"}
+    found = of(look(root, environ))
+    assert (found["login"].status, found["login"].detail) == (status, "not logged in, so it was not called")
+    assert found["login"].remedy == "cursor-agent login, or set CURSOR_API_KEY"
+    assert "call" not in found
+    assert asked(root) == ["status --format json", "status"]
+
+
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [
+        (" \x1b[32m✓\x1b[0m Logged in as kay@example.com", "logged in as k***@example.com"),
+        ('{"isAuthenticated": false}', "not logged in"),
+        ("{}", "unknown"),
+        ("", "unknown"),
+        ('{"isAuthenticated": "perhaps"', "unknown"),
+    ],
+)
+def test_what_cursor_says_about_its_login(root: Path, said: str, known: str) -> None:
+    found = of(look(root, {**agents(root), "WF_TEST_STATUS": said}, call=False))
+    assert found["login"].detail.startswith(known)
+    assert "kay" not in found["login"].detail
+
+
+def test_a_key_is_enough_and_stays_unsaid(root: Path) -> None:
+    secret = "sesame-open-4711"
+    found = of(look(root, {**agents(root, {"login": "fails"}), "CURSOR_API_KEY": secret}))
+    assert found["login"].detail == "CURSOR_API_KEY is given"
+    assert asked(root) == []
+    assert notes(root, "authenticate") == []
+    assert found["call"].status is Level.ERROR
+    assert "CURSOR_API_KEY is given" in str(found["call"].remedy)
+    assert not any(secret in f"{check.detail} {check.remedy}" for check in found.values())
+
+
+def test_an_agent_that_hangs_is_ended_and_says_where(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dry_call, "LIMIT", 6.0)
+    monkeypatch.setattr(logins, "LIMIT", 2.0)
+    found = of(look(root, {**agents(root, {"mode": "hang_new"}), "WF_TEST_STATUS": "hang"}))
+    assert (found["login"].status, found["call"].status) == (Level.WARN, Level.ERROR)
+    assert found["login"].detail == "unknown: cursor-agent status did not end within 2 s"
+    assert re.match(r"no answer to (initialize|session/new) within 6 s", found["call"].detail)
+    assert running() == []
+
+
+def test_the_last_words_of_an_agent_that_dies_are_shown_without_secrets(root: Path) -> None:
+    path = root / "fake-agent"
+    environ = {**agents(root), "CURSOR_API_KEY": "sesame-open-4711"}
+    path.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && echo 2026.09.18-abc && exit\n'
+        "echo 'TypeError: key sesame-open-4711 is no key' >&2\nexit 3\n"
+    )
+    found = of(look(root, environ))["call"]
+    assert found.status is Level.ERROR
+    assert "ended with exit code 3 before it answered initialize" in found.detail
+    assert "TypeError: key [redacted] is no key" in found.detail
+
+
+def test_an_old_build_prints_and_is_not_called(root: Path) -> None:
+    environ = {**agents(root), "WF_TEST_VERSION": "2025.11.06-abc"}
+    found = of(look(root, environ))
+    assert found["protocol"].detail.startswith("print: Cursor's builds before 2026.02.27")
+    assert "only --version was asked" in found["call"].detail
+    assert notes(root, "start") == []
+
+
+def test_denials_that_cannot_be_kept_are_named(root: Path) -> None:
+    environ = agents(root, permissions={"deny": ["execute:git push*"]})
+    assert of(look(root, environ, call=False))["permissions"].status is Level.WARN
+    folder = root / ".cursor"
+    (folder / "cli-config.json").write_text('{"approvalMode": "allowlist"}')
+    assert of(look(root, environ, call=False))["permissions"].status is Level.OK
+    (folder / "cli-config.json").write_text('{"approvalMode": "unrestricted"}')
+    assert "'unrestricted'" in of(look(root, environ, call=False))["permissions"].detail
+
+
+def test_denials_that_a_program_cannot_ask_for_are_an_error(root: Path) -> None:
+    environ = agents(root, permissions={"deny": ["execute:git push*"]})
+    found = of(look(root, {**environ, "WF_TEST_VERSION": "2025.11.06-abc"}))
+    assert [*found] == ["runtime", "protocol"]
+    assert found["protocol"].status is Level.ERROR
+
+
+def test_any_acp_agent_is_called_and_not_asked_for_its_version(root: Path) -> None:
+    made = {"cursor": {"adapter": "acp", "command": ["./fake-agent"]}, "opencode": {"adapter": "scripted"}}
+    found = of(look(root, agents(root, runtimes=made)))
+    assert [*found] == ["runtime", "protocol", "call"]
+    assert "version" not in found["runtime"].detail
+    assert found["call"].status is Level.OK
+
+
+def test_without_calls_no_agent_is_started(root: Path) -> None:
+    found = of(look(root, agents(root), call=False))
+    assert [*found] == ["runtime", "protocol", "login"]
+    assert notes(root, "start") == []
+
+
+class TestLoginOfOpencode:
+    @pytest.mark.parametrize(
+        ("version", "said", "known"),
+        [
+            ("1.18.33", "└  2 credentials\n\n└  1 environment variable", True),
+            ("1.18.33", "└  0 credentials", False),
+            ("1.18.33", "└  0 credentials\n└  1 environment variable", True),
+            ("1.18.33", "what?", None),
+            ("1.18.33", "hang", None),
+            ("2.0.11", '[{"id": "anthropic", "connections": [{"type": "credential"}]}]', True),
+            ("2.0.11", "[]", False),
+            ("2.0.11", "No authenticated integrations", None),
+        ],
+    )
+    def test_it_is_counted(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch, version: str, said: str, known: bool | None
+    ) -> None:
+        monkeypatch.setattr(logins, "LIMIT", 2.0 if said == "hang" else 20.0)
+        environ = {"PATH": os.environ["PATH"], **agents(root), "WF_TEST_STATUS": said}
+        login = logins.of_opencode(
+            (str(root / "fake-agent"),), version, request_for(root, "m", environment=environ), CLOCK
+        )
+        assert login.known is known
+        assert running() == []
+        more = " --standalone --format json" if version.startswith("2") else ""
+        assert asked(root) == [f"auth list{more}"]
+
+    def test_an_injected_key_is_one(self, root: Path) -> None:
+        for content, known in (({"x": {"options": {"apiKey": "k"}}}, True), ({"x": {"options": {}}}, False)):
+            environ = {**agents(root), "OPENCODE_CONFIG_CONTENT": json.dumps({"provider": content})}
+            environ["WF_TEST_STATUS"] = "0 credentials"
+            request = request_for(root, "m", environment=environ)
+            assert logins.of_opencode((str(root / "fake-agent"),), "1.18.33", request, CLOCK).known is known
+
+    def test_without_a_key_models_that_are_offered_are_enough(self, root: Path) -> None:
+        environ = {
+            **agents(root, routing={"plan-coder": {"model": "large"}, "plan-fixer": {"model": "large"}}),
+            "WF_TEST_VERSION": "1.18.33",
+            "WF_TEST_STATUS": "0 credentials",
+        }
+        made = {"cursor": {"adapter": "scripted"}, "opencode": {"adapter": "opencode", "command": ["./fake-agent"]}}
+        configure(root, mode="distributed", runtimes=made)
+        found = of(look(root, environ), "opencode")
+        assert found["login"].status is Level.OK
+        assert found["login"].detail.endswith("its session offers 2 model(s) all the same")
+        assert of(look(root, environ, call=False), "opencode")["login"].status is Level.ERROR
 
 
 # -- the spool
@@ -272,7 +507,7 @@ def test_the_command_ends_with_5_and_one_document(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wf = Cli(root, monkeypatch, capsys)
-    document = wf.json("doctor", "--fs-probe")
+    document = wf.json("doctor", "--fs-probe", "--no-call")
     assert (document["ok"], document["schema_version"], document["topology"]) == (True, 1, "local")
     assert {"name", "status", "detail", "remedy"} == set(document["checks"][0])
     configure(root, mode="nonsense")

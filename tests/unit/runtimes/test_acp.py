@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,7 @@ from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.errors import ConfigError
 from wf_cli.runtimes import registry
 from wf_cli.runtimes.acp import AcpAdapter
-from wf_cli.runtimes.base import Limits, RuntimeMissing, RuntimeSettings
-from wf_cli.runtimes.cursor import CursorAdapter
+from wf_cli.runtimes.base import Launch, Limits, Request, RuntimeMissing, RuntimeSettings
 from wf_cli.runtimes.permissions import Permissions
 
 STAND_IN = (sys.executable, str(SUPPORT / "acp_agent.py"))
@@ -159,6 +159,10 @@ def test_the_clocks(bench: Bench, mode: str, limits: Limits, stopped: str, code:
     assert (outcome.result.exit.stopped, outcome.code) == (stopped, code), outcome.transcript.read_text()
     begun = mode not in ("hang_start", "hang_new")
     assert outcome.result.verdict.session_id == (SESSION if begun else None)
+    if not begun:
+        (last,) = printed(outcome, "cancelled")
+        assert last["clean"] is False
+        assert last["stage"] in ("initialize", "session/new")[: 1 + (mode == "hang_new")]
     if mode in ("hang_prompt", "slow"):
         assert notes(bench, "cancel")
         assert printed(outcome, "cancelled") == [{"type": "cancelled", "clean": True}]
@@ -208,6 +212,17 @@ class TestResume:
         assert not any("first attempt" in event.text for event in outcome.events)
         assert verdict.usage.cost_usd == 0.25  # of 0.75, half a dollar is the first attempt's
 
+    def test_it_is_told_what_is_new_where_there_is_something(self, bench: Bench) -> None:
+        assert run(bench, resume=KNOWN, prompt="all of it", resume_prompt="T2 is missing").code is None
+        assert run(bench, resume=KNOWN, prompt="all of it").code is None
+        assert [note["text"] for note in notes(bench, "prompt")] == ["T2 is missing", "all of it"]
+
+    @pytest.mark.parametrize("told", [{}, {"loads": False}])
+    def test_a_lost_one_has_to_hear_all_of_it(self, bench: Bench, told: dict[str, Any]) -> None:
+        outcome = run(bench, told=told, resume="sess-gone", prompt="all of it", resume_prompt="T2 is missing")
+        assert (outcome.code, outcome.result.verdict.session_id) == (None, SESSION)
+        assert [note["text"] for note in notes(bench, "prompt")] == ["all of it"]
+
     @pytest.mark.parametrize("loads", [True, False])
     def test_an_unknown_one_is_replaced_and_that_is_said(self, bench: Bench, loads: bool) -> None:
         outcome = run(bench, told={"loads": loads}, resume="sess-gone")
@@ -249,6 +264,27 @@ def test_a_choice_that_there_is_not(bench: Bench) -> None:
     assert run(bench, options={"mode": "plan"}).code == "invalid_spec"
 
 
+def test_an_agent_that_wants_a_login_first_gets_it(bench: Bench) -> None:
+    assert run(bench, told={"login": "ok"}, options={"auth_method": "cursor_login"}).code is None
+    assert [note["what"] for note in notes(bench, "authenticate") + notes(bench, "new")] == ["authenticate", "new"]
+    assert run(bench, told={"login": "ok"}).code == "auth"
+
+
+def test_a_dry_job_opens_a_session_and_says_what_it_offers(bench: Bench) -> None:
+    class Dry(AcpAdapter):
+        def launch(self, request: Request) -> Launch:
+            launch = super().launch(request)
+            return replace(launch, stdin=json.dumps({**json.loads(launch.stdin), "dry": True}).encode())
+
+    variables = {"WF_FAKE_ACP_NOTES": str(bench.root / "notes"), "PYTHONPATH": str(SUPPORT.parent)}
+    adapter = Dry(RuntimeSettings("fake", "acp", command=STAND_IN))
+    outcome = bench.run(adapter, environment=variables, limits=LONG, model="large")
+    assert outcome.code is None, outcome.transcript.read_text()
+    offers = printed(outcome, "offer")
+    assert offers == [{"type": "offer", "category": "model", "values": ["small", "large"], "current": "large"}]
+    assert notes(bench, "prompt") == []
+
+
 def test_a_secret_said_in_pieces_is_redacted(bench: Bench) -> None:
     outcome = run(bench, "split", environment={"WF_TEST_TOKEN": "correct-horse-battery"})
     assert outcome.code is None
@@ -262,11 +298,3 @@ def test_the_program_has_to_be_there(tmp_path: Path) -> None:
         AcpAdapter(RuntimeSettings("x", "acp", command=("no-such-agent",))).launch(request_for(tmp_path, "m"))
     with pytest.raises(ConfigError, match=r"runtimes\.x\.command"):
         registry.make(RuntimeSettings("x", "acp"))
-
-
-def test_cursor_by_acp(bench: Bench) -> None:
-    settings = RuntimeSettings("cursor", "cursor", command=STAND_IN, protocol="acp", options={"args": ["-e", "url"]})
-    environment = {"WF_FAKE_ACP_NOTES": str(bench.root / "notes"), "PYTHONPATH": str(SUPPORT.parent)}
-    outcome = bench.run(CursorAdapter(settings), environment=environment, limits=LONG, prompt="do it")
-    assert outcome.code is None, outcome.transcript.read_text()
-    assert notes(bench, "start")[0]["argv"] == ["-e", "url", "acp"]

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Literal
 
 import pytest
 
@@ -12,9 +11,7 @@ from support.runs import request_for
 from wf_cli.config import layers, model
 from wf_cli.config.load import load
 from wf_cli.errors import ConfigError
-from wf_cli.runtimes import protocol
-from wf_cli.runtimes.base import CannotStart, RuntimeSettings
-from wf_cli.runtimes.cursor import CursorAdapter
+from wf_cli.runtimes.base import RuntimeSettings
 from wf_cli.runtimes.opencode import OpencodeAdapter
 from wf_cli.runtimes.permissions import Permissions, opencode_rules
 from wf_cli.runtimes.redact import secret_values
@@ -59,42 +56,6 @@ class TestOpencodeRules:
     def test_a_denying_default_asks_first_and_lets_denials_come_later(self) -> None:
         assert list(opencode_rules(Permissions("deny", deny=("fetch:*",)))) == ["?*", "?ebfetch", "?ebsearch"]
         assert opencode_rules(Permissions(allow=("read:*",))) == {}
-
-
-def opencode(
-    spoken: Literal["acp", "print", "auto"] = "auto", permissions: Permissions | None = None, **options: Any
-) -> RuntimeSettings:
-    return RuntimeSettings(
-        "oc", "opencode", options=options, protocol=spoken, permissions=permissions or Permissions()
-    )
-
-
-class TestProtocol:
-    @pytest.mark.parametrize(
-        ("version", "chosen"),
-        [("1.18.33", "acp"), ("1.17.9", "print"), ("0.14.0", "print"), ("2.0.11", "print"), ("", "print")],
-    )
-    def test_opencode_by_its_version(self, version: str, chosen: str) -> None:
-        assert protocol.of_opencode(opencode(), version) == chosen
-        assert protocol.of_opencode(opencode("print"), version) == "print"
-        assert protocol.of_opencode(opencode("acp"), version) == "acp"
-
-    def test_arguments_of_run_keep_it_with_run(self) -> None:
-        assert protocol.of_opencode(opencode(args=["--share"]), "1.18.33") == "print"
-
-    def test_denials_are_never_ignored(self) -> None:
-        assert protocol.of_opencode(opencode(permissions=DENIES, args=["--pure"]), "1.18.33") == "acp"
-        with pytest.raises(CannotStart, match="permissions need ACP"):
-            protocol.of_opencode(opencode(permissions=DENIES), "1.17.0")
-        with pytest.raises(ConfigError, match=r"runtimes\.oc\.protocol"):
-            OpencodeAdapter(opencode("print", DENIES))
-        with pytest.raises(ConfigError, match=r"runtimes\.c\.protocol"):
-            CursorAdapter(RuntimeSettings("c", "cursor", protocol="print", permissions=DENIES))
-
-    def test_cursor_prints_unless_it_must_ask(self) -> None:
-        assert protocol.of_cursor(RuntimeSettings("c", "cursor", protocol="auto")) == "print"
-        assert protocol.of_cursor(RuntimeSettings("c", "cursor", protocol="auto", permissions=DENIES)) == "acp"
-        assert protocol.of_cursor(RuntimeSettings("c", "cursor", protocol="acp")) == "acp"
 
 
 def test_opencode_by_acp_gets_its_job_on_stdin_and_rules_that_come_last(tmp_path: Path) -> None:
