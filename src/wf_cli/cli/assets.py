@@ -67,7 +67,7 @@ COMMANDS = {
         ("wf init [--force] [--mcp|--no-mcp]",),
         """Installs templates in .wf/templates, unless there are some, and copies them to .cursor and .opencode.
 --force deletes the templates first and installs those of this wf. --mcp registers `wf mcp` with both editors, in
-.cursor/mcp.json and opencode.json, beside what is there; in distributed mode it is the default, and --no-mcp declines.""",
+.cursor/mcp.json and opencode.json, beside what is there; in distributed mode it does so unless --no-mcp is given.""",
     ),
     "sync": ContractCommand(
         _sync,
