@@ -254,6 +254,21 @@ exit 1
         assert self.leaks(box, SECRET) == []
 
 
+    def test_nor_in_what_an_agent_inside_an_editor_says(self, box: Box) -> None:
+        box.shell("exit 1", redact=["acme-[0-9a-f]{16}"])
+        box.enqueue("one", "two", "three")
+        env = {"TEST_DB_PASSWORD": SECRET}
+        said = f"cannot log in with {SECRET}, customer acme-0123456789abcdef"
+        for verb, *words in (
+            ("fail", "--message", said),
+            ("release", "--reason", said),
+            ("finish", "--result", json.dumps({"how": [said]})),
+        ):
+            job = box.ok("job", "next", "--runtime", "shell", "--json", env=env).document
+            box.ok("job", verb, job["token"], *words, env=env)
+        assert self.leaks(box, SECRET, "acme-0123456789abcdef") == []
+
+
 def test_a_usage_limit_parks_the_pool_is_shown_everywhere_and_resume_starts_the_job_at_once(box: Box) -> None:
     limit = "Error: You have hit your usage limit. Try again in 3 hours."
     script = f'[ -e "$N/paid" ] || {{ echo "{limit}" >&2; exit 75; }}\n'

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from wf_cli import ids
@@ -22,6 +23,8 @@ from wf_cli.editor import desk, handover
 from wf_cli.editor.desk import Desk
 from wf_cli.editor.tools import Tools
 from wf_cli.errors import ContractError, Refused, SpoolMissing, StaleAttempt, UsageError, WfError
+from wf_cli.runtimes import classify
+from wf_cli.runtimes.redact import Redactor, secret_values
 from wf_cli.spool import attempt, scan, session
 from wf_cli.worker import closing
 from wf_cli.workflow import context, plans
@@ -129,7 +132,8 @@ class HeldJob:
             raise UsageError(f"there is no error code {code!r}", hint=f"one of {', '.join(CODES)}")
         with self._queue.fence(self.job_id):
             token, at = self._standing()
-            failure = Failure(code, message)
+            # What a limit's message says of its end counts, as with any agent; the code is the agent's word.
+            failure = replace(classify.failure(message, code=code), message=self._clean(message))
             ending = ending_of(failure, started_ms=at.started_ms)
             if closing.is_parked(failure):
                 runtime, events = token.pool.runtime, self._tools.events
@@ -142,7 +146,8 @@ class HeldJob:
         """Give the job back; it costs nothing. ``delay_s``: not to be claimed before."""
         with self._queue.fence(self.job_id):
             token, at = self._standing()
-            ending = Ending(End.RELEASED, reason=reason or "given back", delay_s=delay_s, started_ms=at.started_ms)
+            told = self._clean(reason) if reason else "given back"
+            ending = Ending(End.RELEASED, reason=told, delay_s=delay_s, started_ms=at.started_ms)
             ended = self._ended(token, ending)
         return self._left(ended)
 
@@ -216,7 +221,16 @@ class HeldJob:
             raise UsageError(
                 f"the result has more than {RESULT_LIMIT} characters", hint="write a file, and put its path there"
             )
-        return facts
+        clean: dict[str, Any] = self._redactor.value(facts)
+        return clean
+
+    def _clean(self, text: str) -> str:
+        return self._redactor.text(text)
+
+    @cached_property
+    def _redactor(self) -> Redactor:
+        """For what the agent says: the variables of its shell are those that it may quote."""
+        return Redactor(secret_values(self._app.environ), self._app.config.redact)
 
     def _keep_late(self, standing: Outcome, facts: dict[str, Any]) -> None:
         """Invariant 5: a late result is never silently dropped."""
