@@ -158,7 +158,10 @@ class TestMoney:
         project.ok("release", review)
         done = project.wf("epic", "run", epic, "--follow", deadline_s=120)
         assert done.code == 0, done.text
-        assert "$1.8000" in done.out
+        project.await_status(review, Status.SUCCEEDED, attempt=2)
+        usage = project.outcomes(review)[2].usage
+        assert usage is not None
+        assert usage["cost_usd"] == 0.6
         for worker in crew:
             assert worker.stop().code == 0
         project.assert_sound()

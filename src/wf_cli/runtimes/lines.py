@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-#: Bytes of one line that a reader gets to see; the rest of that line is dropped.
-LINE_LIMIT = 16 << 20
+#: Bytes of one line that a reader gets to see; the rest of that line is dropped. A result line holds a whole answer.
+LINE_LIMIT = 4 << 20
 #: Bytes of stderr that are kept for messages.
 TAIL_LIMIT = 8 << 10
 
