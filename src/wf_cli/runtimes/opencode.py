@@ -148,6 +148,8 @@ class OpencodeAdapter:
         ours = {
             "permission": {"question": "deny", "doom_loop": "deny"},
             "experimental": {"continue_loop_on_deny": True},
+            # What `wf init` registered is for agents that take jobs themselves; this one has its job.
+            "mcp": {"wf": {"enabled": False}},
         }
         content = merged(merged(ours, _user_content(request.environment)), more or {})
         if "permission" in self._options:

@@ -85,6 +85,7 @@ class TestLaunch:
         assert content["provider"] == {"x": {}}
         assert content["permission"] == {"question": "allow", "doom_loop": "deny", "bash": {"rm *": "deny"}}
         assert content["experimental"] == {"continue_loop_on_deny": True}
+        assert content["mcp"] == {"wf": {"enabled": False}}, "it has its job, and takes no other"
 
     def test_no_rule_is_injected_that_would_win_over_a_denial_of_the_project(self, tmp_path: Path) -> None:
         content = json.loads(launch(tmp_path).environment["OPENCODE_CONFIG_CONTENT"])
