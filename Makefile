@@ -23,7 +23,7 @@ demo: $(READY) ## a whole epic on two worker pools, with scripted agents and a w
 	$(BIN)/wf demo $(DEMO_ARGS)
 
 test: $(READY) ## the test suite (without the real OpenCode)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not opencode" $(TEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not opencode" $(TEST_ARGS)
 
 check: $(READY) ## ruff, mypy --strict, import layers
 	$(BIN)/ruff check src tests benchmarks
@@ -38,7 +38,7 @@ $(OPENCODE):
 	npm install --no-audit --no-fund --silent --prefix .cache/opencode opencode-ai@$(OPENCODE_VERSION)
 
 opencode: $(READY) $(OPENCODE) ## the end-to-end tests that drive the real OpenCode (needs npm)
-	WF_TEST_OPENCODE=$(abspath $(OPENCODE)) $(BIN)/python -m pytest -m opencode $(TEST_ARGS)
+	WF_TEST_OPENCODE=$(abspath $(OPENCODE)) $(BIN)/python -m pytest -n 2 --dist worksteal -m opencode $(TEST_ARGS)
 
 format: $(READY) ## reformat
 	$(BIN)/ruff format src tests benchmarks

@@ -139,9 +139,7 @@ class PlanSteps:
         if baseline is None or worktree.changed(self._project.root, [plan.relative], baseline) is not False:
             return None
         told = f"nothing outside {plan.relative}/ has changed since this job began"
-        return Failure(
-            "no_change", told, errors=(f"{told}: do the work; words and evidence in the plan's folder are none",)
-        )
+        return Failure("no_change", f"no change outside {plan.relative}/", errors=(told,))
 
     def check(self, target: Target, token: Token, baseline: str | None = None) -> Failure | None:
         plan = self._plan(target)

@@ -498,7 +498,7 @@ SCRIPT: dict[str, Any] = {
             "turns": [
                 _calls("wf_next_job", wait="20s"),
                 _calls("wf_finish", expect="You are the coder of plan 01", token="{{token}}"),
-                _calls("bash", expect="GATE_FAILED", command=WORK, description="Work"),
+                _calls("bash", expect="NO_CHANGE", command=WORK, description="Work"),
                 _calls("wf_heartbeat", expect="handed-over", token="{{token}}"),
                 _calls("wf_finish", expect="idle_s", token="{{token}}"),
                 {"expect": "succeeded", "text": "The job is done."},

@@ -119,7 +119,7 @@ def refuse_idle_handover(call: Call, command: PhaseCommand, plan: Plan) -> None:
     idle = the_app.steps(spool, the_app.events(spool)).nothing_changed(plan, agent.baseline if agent else None)
     if idle is not None:
         raise WfError(
-            idle.message,
+            idle.errors[0],
             hint="do the work of the open items; if this step really needs no change, say so in your last message "
             "and stop: a person can set checks.no_change to allow in wf.config",
             code="NO_CHANGE",
