@@ -256,7 +256,6 @@ exit 1
         assert box.status("job") is Status.SUCCEEDED, box.story()
         assert self.leaks(box, SECRET) == []
 
-
     def test_nor_in_what_an_agent_inside_an_editor_says(self, box: Box) -> None:
         box.shell("exit 1", redact=["acme-[0-9a-f]{16}"])
         box.enqueue("one", "two", "three")
