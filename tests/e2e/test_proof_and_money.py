@@ -185,6 +185,18 @@ class TestMoney:
         assert not control.has(project.spool, "cooldown.shell"), "no fault of the provider"
         project.assert_sound()
 
+    def test_a_step_that_is_done_counts_although_its_agent_had_to_be_stopped(self, project: Box) -> None:
+        project.configure(runtimes={"cursor": ACP, "opencode": ACP}, budget={"per_job_usd": 0.5})
+        lone_plan(project)
+        project.ok("code", "01")
+        env = told(project, "works_and_spends", dollars=[0.2, 0.6])
+        project.start("worker", "--runtime", "opencode", "--once", env=env).ended()
+        assert project.status(CODE) is Status.SUCCEEDED, project.story()
+        assert project.phase("01") == "awaiting_review"
+        usage = project.outcomes(CODE)[1].usage
+        assert usage is not None
+        assert usage["cost_usd"] == 0.6
+
     def test_an_unknown_cost_is_said_and_may_hold_the_job(self, box: Box) -> None:
         box.shell("exit 1\n", budget={"per_job_usd": 1, "unknown_cost": "hold"})
         box.enqueue("job")

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """`acp_agent` with more modes: ``spends`` tells costs while it works; ``idle`` and ``split`` do none of the work.
 
-``spends`` reports the sums in ``dollars`` one after the other and then waits to be cancelled. ``idle`` knows the
-session that it opened, in whatever process: a retry resumes it.
+``spends`` reports the sums in ``dollars`` one after the other and then waits to be cancelled;
+``works_and_spends`` does the step's work before. ``idle`` knows the session that it opened, in whatever process: a
+retry resumes it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ class Spender(FakeAgent):
             await asyncio.sleep(0.3)
         await self._cancelled.wait()
         return "cancelled"
+
+    async def _works_and_spends(self, session_id: str) -> str:
+        assert await self._work(session_id) == []
+        return await self._spends(session_id)
 
     async def _split(self, session_id: str) -> str:  # type: ignore[override]
         await super()._split(session_id)

@@ -47,7 +47,10 @@ def cool_down(spool: Spool, runtime: str, failure: Failure, clock: Clock, events
 
 
 def warm_up(spool: Spool, runtime: str, clock: Clock, events: EventSink) -> None:
-    """An agent of ``runtime`` got through: a cool-down whose time is over is history, and the next is a first one."""
+    """An agent of ``runtime`` got through: a cool-down whose time is over is history, and the next is a first one.
+
+    RACE: a request that another session writes just now may be removed with it. That costs one refused agent more.
+    """
     last = control.cooldown(spool, runtime)
     if last is not None and last.until_ms <= clock.now_ms() and control.withdraw(spool, f"cooldown.{runtime}"):
         events.emit("pool.resumed", runtime=runtime, reason="its provider takes requests again")

@@ -149,13 +149,12 @@ class Execution:
         )
 
     def _ending(self, spec: Spec, result: AgentResult) -> Ending:
-        if self._overdrawn is not None and result.verdict.failure is not None:
-            return ending_of(self._overdrawn)
-        if result.exit.stopped == "asked" and result.verdict.failure is not None:
+        stopped = result.exit.stopped == "asked" and result.verdict.failure is not None
+        if stopped and self._overdrawn is None:
             return Ending(End.RELEASED, reason=self._stop_reason or "stopped")
-        failure = self._judge(spec, result)
+        failure = self._judge(spec, result)  # a step may be done although its agent had to be stopped
         if failure is not None:
-            return ending_of(failure)
+            return ending_of(self._overdrawn if stopped and self._overdrawn is not None else failure)
         return Ending(End.SUCCEEDED, result={"summary": result.verdict.summary[:2000], "exit_code": result.exit.code})
 
     def _judge(self, spec: Spec, result: AgentResult) -> Failure | None:
