@@ -16,7 +16,7 @@ from wf_cli import locks
 from wf_cli.clock import SystemClock
 from wf_cli.runtimes.base import Request, RuntimeSettings
 from wf_cli.runtimes.command import CommandAdapter
-from wf_cli.runtimes.supervise import AgentRun
+from wf_cli.runtimes.process.supervise import AgentRun
 
 
 def main() -> None:

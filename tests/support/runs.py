@@ -17,7 +17,7 @@ from wf_cli import ids, locks, proc
 from wf_cli.clock import SystemClock
 from wf_cli.runtimes.base import Adapter, AgentEvent, AgentResult, Limits, Request, RuntimeSettings
 from wf_cli.runtimes.command import CommandAdapter
-from wf_cli.runtimes.supervise import AgentRun
+from wf_cli.runtimes.process.supervise import AgentRun
 
 SUPPORT = Path(__file__).parent
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from wf_cli.clock import Clock
 from wf_cli.diagnosis import configuration, folder, project, runtimes, spool
 from wf_cli.diagnosis.check import Check, Level, error, guarded, ok, warn
-from wf_cli.runtimes.redact import Redactor, secret_values
+from wf_cli.runtimes.process.redact import Redactor, secret_values
 
 __all__ = ["Check", "Level", "Patient", "diagnose"]
 

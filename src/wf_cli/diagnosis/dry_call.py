@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 
 from wf_cli.clock import Clock
 from wf_cli.contract.failure import Failure
-from wf_cli.runtimes.acp_events import AcpReader
+from wf_cli.runtimes.acp.events import AcpReader
 from wf_cli.runtimes.base import Adapter, AgentEvent, AgentResult, Exit, Launch, Limits, Request, Verdict
 from wf_cli.runtimes.jsonlines import brief, parse_object, text
-from wf_cli.runtimes.supervise import AgentRun
+from wf_cli.runtimes.process.supervise import AgentRun
 
 #: Seconds for all of it. OpenCode needs 4 to 6 on an idle machine, Cursor 3 to 4.
 LIMIT = 45.0

@@ -16,7 +16,7 @@ from wf_cli.runtimes.base import AgentEvent, CannotStart, Exit, Launch, Limits, 
 from wf_cli.runtimes.command import exit_failure
 from wf_cli.runtimes.cursor import KEYS
 from wf_cli.runtimes.opencode import major
-from wf_cli.runtimes.supervise import AgentRun
+from wf_cli.runtimes.process.supervise import AgentRun
 
 #: Seconds for one question. Both programs need one to three on an idle machine.
 LIMIT = 20.0

@@ -20,7 +20,7 @@ from wf_cli.diagnosis.check import Check, Level, guarded, ok, warn
 from wf_cli.diagnosis.dry_call import Answer
 from wf_cli.diagnosis.logins import Login
 from wf_cli.runtimes import program, registry
-from wf_cli.runtimes.acp import AcpAdapter
+from wf_cli.runtimes.acp.adapter import AcpAdapter
 from wf_cli.runtimes.base import Adapter, CannotStart, Request, RuntimeMissing
 from wf_cli.runtimes.cursor import CursorAdapter
 from wf_cli.runtimes.opencode import OpencodeAdapter

@@ -23,8 +23,8 @@ from wf_cli.editor import desk, handover
 from wf_cli.editor.desk import Desk
 from wf_cli.editor.tools import Tools
 from wf_cli.errors import ContractError, Refused, SpoolMissing, StaleAttempt, UsageError, WfError
-from wf_cli.runtimes import classify
-from wf_cli.runtimes.redact import Redactor, secret_values
+from wf_cli.runtimes.failures import classify
+from wf_cli.runtimes.process.redact import Redactor, secret_values
 from wf_cli.spool import attempt, scan, session
 from wf_cli.worker import closing
 from wf_cli.workflow import context, plans

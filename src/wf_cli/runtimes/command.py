@@ -12,8 +12,9 @@ import signal
 
 from wf_cli.contract.failure import Failure
 from wf_cli.errors import ConfigError
-from wf_cli.runtimes import classify, program
+from wf_cli.runtimes import program
 from wf_cli.runtimes.base import AgentEvent, Exit, Launch, Request, RuntimeMissing, RuntimeSettings, Verdict
+from wf_cli.runtimes.failures import classify
 from wf_cli.runtimes.jsonlines import brief
 
 #: "Parked": the program cannot work just now and says nothing about the job.

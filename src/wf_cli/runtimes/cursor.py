@@ -30,8 +30,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wf_cli.runtimes import acp, options, program, protocol
-from wf_cli.runtimes.acp_events import AcpReader
+from wf_cli.runtimes import options, program, protocol
+from wf_cli.runtimes.acp import adapter as acp
+from wf_cli.runtimes.acp.events import AcpReader
 from wf_cli.runtimes.base import Launch, Reader, Request, RuntimeMissing, RuntimeSettings
 from wf_cli.runtimes.cursor_events import CursorReader
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from wf_cli.contract.failure import Failure
-from wf_cli.runtimes import classify
 from wf_cli.runtimes.base import AgentEvent, Exit, Usage, Verdict
+from wf_cli.runtimes.failures import classify
 from wf_cli.runtimes.jsonlines import brief, count, names, obj, parse_object, session_id, text
 
 #: Characters of the result text that are kept.

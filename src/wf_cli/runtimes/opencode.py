@@ -24,8 +24,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wf_cli.runtimes import acp, options, program, protocol
-from wf_cli.runtimes.acp_events import AcpReader
+from wf_cli.runtimes import options, program, protocol
+from wf_cli.runtimes.acp import adapter as acp
+from wf_cli.runtimes.acp.events import AcpReader
 from wf_cli.runtimes.base import CannotStart, Launch, Reader, Request, RuntimeSettings
 from wf_cli.runtimes.opencode_events import OpencodeReader
 from wf_cli.runtimes.permissions import opencode_rules

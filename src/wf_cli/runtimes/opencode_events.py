@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from wf_cli.contract.failure import Failure
-from wf_cli.runtimes import classify
 from wf_cli.runtimes.base import AgentEvent, Exit, Usage, Verdict
 from wf_cli.runtimes.command import exit_failure
+from wf_cli.runtimes.failures import classify
 from wf_cli.runtimes.jsonlines import brief, count, names, number, obj, parse_object, session_id, text
 
 #: Characters of the closing words that are kept.

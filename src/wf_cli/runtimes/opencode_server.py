@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from wf_cli.runtimes.acp_report import Reporter
+from wf_cli.runtimes.acp.report import Reporter
 from wf_cli.runtimes.jsonlines import count, number, obj, text
 from wf_cli.runtimes.opencode import SERVER_PASSWORD
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from wf_cli.config.model import Config, Runtime
 from wf_cli.errors import ConfigError
-from wf_cli.runtimes.acp import AcpAdapter
+from wf_cli.runtimes.acp.adapter import AcpAdapter
 from wf_cli.runtimes.base import Adapter, RuntimeSettings
 from wf_cli.runtimes.command import CommandAdapter
 from wf_cli.runtimes.cursor import CursorAdapter

@@ -20,7 +20,7 @@ from wf_cli.errors import WfError
 from wf_cli.locks import Slot
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.runtimes.base import AgentEvent, AgentResult, CannotStart, Request, Usage
-from wf_cli.runtimes.supervise import AgentRun
+from wf_cli.runtimes.process.supervise import AgentRun
 from wf_cli.seams import step
 from wf_cli.spool import control
 from wf_cli.spool.session import Agent, SessionFile

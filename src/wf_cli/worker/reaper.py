@@ -11,7 +11,7 @@ from wf_cli.contract.event import EventSink
 from wf_cli.contract.lifecycle import Status
 from wf_cli.queue.base import Reaped
 from wf_cli.queue.spool_queue import SpoolQueue
-from wf_cli.runtimes import strays
+from wf_cli.runtimes.process import strays
 from wf_cli.spool import lease, session
 from wf_cli.spool.liveness import GONE, Observer, Verdict
 

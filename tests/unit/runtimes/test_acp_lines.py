@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from wf_cli.contract.failure import Failure
-from wf_cli.runtimes.acp_events import AcpReader
-from wf_cli.runtimes.acp_report import TEXT_LIMIT, Reporter, Words, cut
-from wf_cli.runtimes.acp_transport import LineTransport
+from wf_cli.runtimes.acp.events import AcpReader
+from wf_cli.runtimes.acp.report import TEXT_LIMIT, Reporter, Words, cut
+from wf_cli.runtimes.acp.transport import LineTransport
 from wf_cli.runtimes.base import Exit, Usage
 
 
@@ -224,6 +224,10 @@ class TestEvidence:
             (rpc("no", data={"errorName": "ProviderModelNotFoundError"}), "model_not_found", "name", None),
             (rpc("no", provider={"name": "APIError", "status": 401, "message": "x"}), "auth", "status", 401),
             (rpc("no", data={"isRetryable": True}), "network", "retryable", True),
+            (rpc("no", data={"statusCode": 529}), "network", "status", 529),
+            (rpc("no", data={"cause": {"response": {"status": 401}}}), "auth", "status", 401),
+            (rpc("You exceeded your quota", data={"status": 429}), "usage_limit", "text", None),
+            (rpc("Invalid params: model not found: x/y", -32602), "model_not_found", "text", None),
             (rpc("Internal error", data={"details": "read ECONNRESET"}), "network", "text", "ECONNRESET"),
             (rpc("Internal error", data={"details": "Output blocked by content filter"}), "crashed", "text", None),
             (

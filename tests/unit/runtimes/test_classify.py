@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wf_cli.contract.failure import CODES, ErrorClass, Failure
-from wf_cli.runtimes import classify, failure_patterns
+from wf_cli.runtimes.failures import classify, patterns
 
 NOW = 1_795_336_000_000  # 2026-11-22T08:26:40Z
 
@@ -205,12 +205,12 @@ def test_what_agents_and_tests_print_says_nothing(line: str) -> None:
 
 def test_the_table_is_large_enough_and_has_every_class_of_a_provider() -> None:
     assert len(WORDED) >= 100
-    assert set(REAL) == {row.code for row in failure_patterns.WORDINGS} <= set(CODES)
-    assert {*failure_patterns.NAMES.values(), *failure_patterns.STATUSES.values()} <= set(CODES)
+    assert set(REAL) == {row.code for row in patterns.WORDINGS} <= set(CODES)
+    assert {*patterns.NAMES.values(), *patterns.STATUSES.values()} <= set(CODES)
 
 
 def test_every_row_says_where_it_comes_from() -> None:
-    assert all(row.origin for row in failure_patterns.WORDINGS)
+    assert all(row.origin for row in patterns.WORDINGS)
 
 
 class TestLines:

@@ -3,7 +3,7 @@
 import pytest
 
 from wf_cli.runtimes.base import Limits
-from wf_cli.runtimes.deadlines import UNWATCHED, Deadlines, Expiry
+from wf_cli.runtimes.process.deadlines import UNWATCHED, Deadlines, Expiry
 
 LIMITS = Limits(startup_s=5, stall_s=10, max_runtime_s=30, grace_s=2)
 

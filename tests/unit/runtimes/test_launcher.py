@@ -12,9 +12,9 @@ from support.wait import wait_until
 from wf_cli import locks, proc
 from wf_cli.clock import SystemClock
 from wf_cli.runtimes.base import CannotStart, Launch, RuntimeMissing
-from wf_cli.runtimes.gate import Gate
-from wf_cli.runtimes.strays import kill_attempt
-from wf_cli.runtimes.supervise import AgentRun
+from wf_cli.runtimes.process.gate import Gate
+from wf_cli.runtimes.process.strays import kill_attempt
+from wf_cli.runtimes.process.supervise import AgentRun
 
 # A tree as agents make them: a child in its own session, deaf to SIGTERM, whose parent has gone.
 STUBBORN = python(
@@ -188,7 +188,7 @@ def test_an_argument_no_system_takes_is_a_failed_spawn(bench: Bench) -> None:
 
 
 def test_a_launcher_that_cannot_be_started_is_reported(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wf_cli.runtimes.gate._BOOT", "raise SystemExit('no memory')")
+    monkeypatch.setattr("wf_cli.runtimes.process.gate._BOOT", "raise SystemExit('no memory')")
     with pytest.raises(CannotStart, match="ended"):
         Gate.open(Launch(["true"], {}), root=bench.root, mark=new_mark())
 

@@ -14,7 +14,7 @@ from wf_cli.errors import ConfigError
 from wf_cli.runtimes.base import RuntimeSettings
 from wf_cli.runtimes.opencode import OpencodeAdapter
 from wf_cli.runtimes.permissions import Permissions, opencode_rules
-from wf_cli.runtimes.redact import secret_values
+from wf_cli.runtimes.process.redact import secret_values
 
 DENIES = Permissions(deny=("execute:git push*",))
 

@@ -12,7 +12,7 @@ from wf_cli import proc
 from wf_cli.errors import ConfigError
 from wf_cli.runtimes import program as programs
 from wf_cli.runtimes import protocol
-from wf_cli.runtimes.acp_events import AcpReader
+from wf_cli.runtimes.acp.events import AcpReader
 from wf_cli.runtimes.base import Adapter, CannotStart, RuntimeMissing, RuntimeSettings
 from wf_cli.runtimes.cursor import CursorAdapter
 from wf_cli.runtimes.cursor_events import CursorReader
@@ -112,7 +112,7 @@ def test_launch_and_reader_agree(tmp_path: Path, make: Any, version: str, reader
     adapter: Adapter = make(settings("any", command=program(tmp_path, version)))
     request = request_for(tmp_path, "m")
     assert isinstance(adapter.reader(request), reader)
-    client = "wf_cli.runtimes.acp_client" in adapter.launch(request).argv
+    client = "wf_cli.runtimes.acp.client" in adapter.launch(request).argv
     assert client is (reader is AcpReader)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wf_cli.contract.failure import CODES
-from wf_cli.runtimes.acp_events import AcpReader
+from wf_cli.runtimes.acp.events import AcpReader
 from wf_cli.runtimes.base import Exit, Reader
 from wf_cli.runtimes.command import CommandReader
 from wf_cli.runtimes.cursor_events import CursorReader

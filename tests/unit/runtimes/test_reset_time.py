@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wf_cli.runtimes.reset_time import HORIZON_S, of_header, seconds_until
+from wf_cli.runtimes.failures.reset_time import HORIZON_S, of_header, seconds_until
 
 NOW = 1_795_336_000_000  # Sunday 2026-11-22T08:26:40Z
 DAY = 86_400.0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support.runs import SUPPORT, Bench, Outcome
-from wf_cli.runtimes.acp import AcpAdapter
+from wf_cli.runtimes.acp.adapter import AcpAdapter
 from wf_cli.runtimes.base import Adapter, Limits, RuntimeSettings
 from wf_cli.runtimes.cursor import CursorAdapter
 from wf_cli.runtimes.scripted import ScriptedAdapter

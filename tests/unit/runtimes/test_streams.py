@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wf_cli.runtimes.lines import Lines, Tail
-from wf_cli.runtimes.redact import MASK, Redactor, secret_values
-from wf_cli.runtimes.transcript import TRUNCATED, Transcript
+from wf_cli.runtimes.process.lines import Lines, Tail
+from wf_cli.runtimes.process.redact import MASK, Redactor, secret_values
+from wf_cli.runtimes.process.transcript import TRUNCATED, Transcript
 
 
 def _in_pieces(data: bytes, cuts: list[int]) -> list[bytes]:

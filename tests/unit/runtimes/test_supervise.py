@@ -8,10 +8,10 @@ from support.runs import Bench, new_mark, python, request_for, shell
 from wf_cli import proc
 from wf_cli.clock import SystemClock
 from wf_cli.runtimes.base import Launch, Limits, Request
-from wf_cli.runtimes.lines import TAIL_LIMIT
+from wf_cli.runtimes.process.lines import TAIL_LIMIT
+from wf_cli.runtimes.process.supervise import AgentRun
+from wf_cli.runtimes.process.transcript import TRUNCATED
 from wf_cli.runtimes.scripted import ScriptedReader
-from wf_cli.runtimes.supervise import AgentRun
-from wf_cli.runtimes.transcript import TRUNCATED
 
 FINISHED = 'print(\'{"type": "result", "text": "all done"}\', flush=True)\n'
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"

@@ -1,7 +1,7 @@
 """Any agent that speaks the Agent Client Protocol: ``adapter: acp, command: [gemini, --acp]``.
 
-The agent runs under a small client of ours (`acp_client`), which speaks the protocol and prints lines. What
-is true of the protocol and not of one agent stands there and in `acp_events`; `opencode` and `cursor` use the
+The agent runs under a small client of ours (`acp.client`), which speaks the protocol and prints lines. What
+is true of the protocol and not of one agent stands there and in `acp.events`; `opencode` and `cursor` use the
 same with their own settings.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from wf_cli.errors import ConfigError
 from wf_cli.runtimes import options, program
-from wf_cli.runtimes.acp_events import AcpReader
+from wf_cli.runtimes.acp.events import AcpReader
 from wf_cli.runtimes.base import Launch, Request, RuntimeSettings
 from wf_cli.runtimes.permissions import Permissions
 
@@ -101,7 +101,7 @@ def launch(
     }
     return Launch(
         # -P: the checkout is the working directory, and no place to import from.
-        [sys.executable, "-P", "-m", "wf_cli.runtimes.acp_client"],
+        [sys.executable, "-P", "-m", "wf_cli.runtimes.acp.client"],
         {**(request.environment if environment is None else environment), "PWD": str(request.root)},
         json.dumps(job).encode(),
         result_grace_s=result_grace_s,

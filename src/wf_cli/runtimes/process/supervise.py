@@ -15,11 +15,11 @@ from wf_cli import locks, proc
 from wf_cli.clock import Clock
 from wf_cli.contract.failure import Failure
 from wf_cli.runtimes.base import Adapter, AgentEvent, AgentResult, Exit, Launch, Reader, Request, Verdict
-from wf_cli.runtimes.deadlines import Deadlines
-from wf_cli.runtimes.gate import Gate, Report
-from wf_cli.runtimes.lines import Lines, Tail
-from wf_cli.runtimes.redact import Redactor, secret_values
-from wf_cli.runtimes.transcript import Transcript
+from wf_cli.runtimes.process.deadlines import Deadlines
+from wf_cli.runtimes.process.gate import Gate, Report
+from wf_cli.runtimes.process.lines import Lines, Tail
+from wf_cli.runtimes.process.redact import Redactor, secret_values
+from wf_cli.runtimes.process.transcript import Transcript
 
 #: Seconds between two looks at the clocks and at ``should_stop`` while nothing happens.
 TICK = 0.1

@@ -1,4 +1,4 @@
-"""What the ACP client prints: one JSON object a line, for `acp_events` alone.
+"""What the ACP client prints: one JSON object a line, for `acp.events` alone.
 
 ::
 

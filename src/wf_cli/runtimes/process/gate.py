@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from wf_cli import proc
-from wf_cli.runtimes import strays
 from wf_cli.runtimes.base import CannotStart, Launch
 from wf_cli.runtimes.jsonlines import brief
+from wf_cli.runtimes.process import strays
 
 #: Seconds a launcher may take to be ready: it does next to nothing, but the machine may be busy.
 READY_LIMIT = 30.0
@@ -28,7 +28,7 @@ LEAVE_LIMIT = 5.0
 # argument is for people who look at `ps`.
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
-    "from wf_cli.runtimes.launcher import main; main(int(sys.argv[2]), int(sys.argv[3]))"
+    "from wf_cli.runtimes.process.launcher import main; main(int(sys.argv[2]), int(sys.argv[3]))"
 )
 
 

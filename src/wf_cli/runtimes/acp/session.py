@@ -26,7 +26,7 @@ from acp.schema import (
     UsageUpdate,
 )
 
-from wf_cli.runtimes.acp_report import Reporter, Words, cut
+from wf_cli.runtimes.acp.report import Reporter, Words, cut
 from wf_cli.runtimes.permissions import Permissions
 
 #: Seconds that a piece of text waits for more.

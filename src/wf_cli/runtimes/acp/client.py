@@ -1,8 +1,8 @@
-"""The process between the worker and an ACP agent: ``python -m wf_cli.runtimes.acp_client``.
+"""The process between the worker and an ACP agent: ``python -m wf_cli.runtimes.acp.client``.
 
-To the launcher this is the agent. It reads one job (`acp_turn.Job`, JSON) from stdin, starts the real agent,
+To the launcher this is the agent. It reads one job (`acp.turn.Job`, JSON) from stdin, starts the real agent,
 speaks the Agent Client Protocol with it (agentclientprotocol.com, version 1), and prints lines of our own
-(`acp_report`). So the worker's clocks, its transcript and its ways to end a tree are the same for every
+(`acp.report`). So the worker's clocks, its transcript and its ways to end a tree are the same for every
 runtime, and asyncio stays in here.
 
 Guarantees:
@@ -29,10 +29,10 @@ from acp.core import ClientSideConnection
 from pydantic import ValidationError
 
 from wf_cli import proc
-from wf_cli.runtimes.acp_report import NO_MESSAGE, Reporter
-from wf_cli.runtimes.acp_session import Conversation
-from wf_cli.runtimes.acp_transport import LineTransport
-from wf_cli.runtimes.acp_turn import Job, Turn, Unusable
+from wf_cli.runtimes.acp.report import NO_MESSAGE, Reporter
+from wf_cli.runtimes.acp.session import Conversation
+from wf_cli.runtimes.acp.transport import LineTransport
+from wf_cli.runtimes.acp.turn import Job, Turn, Unusable
 from wf_cli.runtimes.opencode_server import OpencodeServer
 
 #: Seconds for an agent to end by itself once its stdin is closed; then for SIGTERM.
@@ -75,7 +75,7 @@ class Client:
             on_noise=lambda line: self._report.note(f"{NO_MESSAGE}{line}"),
             answer=talk.outside,
         )
-        # The handlers are those of the protocol, see `acp_session`. Elicitation is still "unstable".
+        # The handlers are those of the protocol, see `acp.session`. Elicitation is still "unstable".
         agent = acp.connect_to_agent(cast(acp.Client, talk), transport, use_unstable_protocol=True)
         self._turn = Turn(agent, talk, self._report, self._job)
         work = asyncio.create_task(self._work(self._turn, talk))

@@ -1,6 +1,6 @@
 """What went wrong, by code: structured facts first, the wording of a message only where there are none.
 
-What is known of wordings stands in `failure_patterns`. A failure that was classified says why in its details, for
+What is known of wordings stands in `patterns`. A failure that was classified says why in its details, for
 `wf spool show`: ``evidence: {"source": "status", "value": 429, "text": <the message, short>}``, or ``"text"`` with
 the words and their line. One without evidence was not recognised, and is a crash.
 
@@ -18,10 +18,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from wf_cli.contract.failure import Failure
-from wf_cli.runtimes import failure_patterns as patterns
-from wf_cli.runtimes import reset_time
+from wf_cli.runtimes.failures import patterns, reset_time
 from wf_cli.runtimes.jsonlines import brief, plain
-from wf_cli.runtimes.lines import TAIL_LIMIT
+from wf_cli.runtimes.process.lines import TAIL_LIMIT
 
 #: Characters of a message that is stored.
 MESSAGE_LIMIT = 500

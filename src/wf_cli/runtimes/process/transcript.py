@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from wf_cli.runtimes.redact import Redactor
+from wf_cli.runtimes.process.redact import Redactor
 
 #: Bytes of one transcript. A run prints some hundred kilobytes; only a broken one prints more than this.
 SIZE_LIMIT = 10_000_000

@@ -1,4 +1,4 @@
-"""The lines of the ACP client (`acp_report`), and what they say about the attempt.
+"""The lines of the ACP client (`acp.report`), and what they say about the attempt.
 
 Success is a turn that ended with ``end_turn``, and not at a denied permission. Everything else has a class of
 DESIGN section 7: from the protocol's own words and the fields of an error first, from its wording second.
@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from wf_cli.contract.failure import Failure
-from wf_cli.runtimes import classify
-from wf_cli.runtimes.acp_report import NO_MESSAGE
+from wf_cli.runtimes.acp.report import NO_MESSAGE
 from wf_cli.runtimes.base import AgentEvent, Exit, Usage, Verdict
 from wf_cli.runtimes.command import exit_failure, signal_name
+from wf_cli.runtimes.failures import classify
 from wf_cli.runtimes.jsonlines import brief, count, names, number, obj, objects, parse_object, session_id, text
 
 #: StopReason of the protocol, without ``end_turn``: code and words.
