@@ -14,8 +14,10 @@ import hashlib
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 #: Seconds for one git command; a checkout of hundreds of thousands of files takes some.
 GIT_LIMIT = 60.0
@@ -30,42 +32,53 @@ _TOOLS = frozenset({".git", ".hg", ".svn", "node_modules", ".venv", "__pycache__
 
 def baseline(root: Path, without: Sequence[str]) -> str | None:
     """The checkout at ``root`` as it is now, without the folders ``without`` (relative); None: it cannot be told."""
-    if _git(root, "rev-parse", "--is-inside-work-tree") == b"true\n":
-        head = (_git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}") or b"").decode("ascii", "replace")
-        # Before the first commit everything is compared with nothing.
-        since = head.strip() or (_git(root, "hash-object", "-t", "tree", os.devnull) or b"").decode().strip()
-        digest = _since(root, since, without) if since else None
-        return None if digest is None else f"git:{since}:{digest}"
-    digest = _files(root, without)
+    try:
+        if _git(root, "rev-parse", "--is-inside-work-tree") == b"true\n":
+            since = _commit(root)
+            digest = _since(root, since, without)
+            return None if digest is None else f"git:{since}:{digest}"
+        digest = _files(root, without)
+    except OSError:  # no room for a temporary file, say
+        return None
     return None if digest is None else f"files:{digest}"
 
 
 def changed(root: Path, without: Sequence[str], before: str) -> bool | None:
     """Whether anything is different from ``before``, a `baseline` of the same folders; None: it cannot be told."""
     kind, _, rest = before.partition(":")
-    if kind == "git":
-        since, _, digest = rest.partition(":")
+    since, _, digest = rest.rpartition(":")
+    try:
         # It comes out of a file: nothing that git could take for an option.
-        now = _since(root, since, without) if _COMMIT.fullmatch(since) else None
-    elif kind == "files":
-        digest, now = rest, _files(root, without)
-    else:
+        if kind == "git" and _COMMIT.fullmatch(since):
+            now = _since(root, since, without)
+        elif kind == "files" and not since:
+            now = _files(root, without)
+        else:
+            return None
+    except OSError:
         return None
     return None if now is None else now != digest
+
+
+def _commit(root: Path) -> str:
+    """The commit that is checked out; before the first one the empty tree, so that everything is compared with it."""
+    head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    return (head or _git(root, "hash-object", "-t", "tree", os.devnull) or b"").decode("ascii", "replace").strip()
 
 
 def _since(root: Path, since: str, without: Sequence[str]) -> str | None:
     """A digest of everything that differs from ``since``: tracked content, and untracked files by size and time."""
     paths = ["--", ".", *(f":(exclude){folder}" for folder in (*_OURS, *without))]
     # Of submodules the commit counts; looking into them takes a git of its own each.
-    tracked = _git(
-        root, "diff", "--no-ext-diff", "--no-textconv", "--binary", "--no-color", "--ignore-submodules=dirty",
-        "--relative", since, *paths,
-    )  # fmt: skip
+    flags = ("--no-ext-diff", "--no-textconv", "--binary", "--no-color", "--ignore-submodules=dirty", "--relative")
+    with tempfile.TemporaryFile() as tracked:  # may be as large as the files are
+        if not _run_git(root, tracked, "diff", *flags, since, *paths):
+            return None
+        tracked.seek(0)
+        digest = hashlib.file_digest(tracked, "sha256")
     untracked = _git(root, "ls-files", "--others", "--exclude-standard", "-z", *paths)
-    if tracked is None or untracked is None:
+    if untracked is None:
         return None
-    digest = hashlib.sha256(tracked)
     for name in sorted(untracked.split(b"\0")):
         if name:
             digest.update(_stamp(root, os.fsdecode(name)))
@@ -107,16 +120,25 @@ def _stamp(root: Path, name: str) -> bytes:
 
 def _git(root: Path, *arguments: str) -> bytes | None:
     """What git says; None when there is no git, no repository, or no answer in time."""
+    with tempfile.TemporaryFile() as out:
+        if not _run_git(root, out, *arguments):
+            return None
+        out.seek(0)
+        return out.read()
+
+
+def _run_git(root: Path, out: IO[bytes], *arguments: str) -> bool:
     try:
         done = subprocess.run(
             # No locks and no hooks: the agent's own git may be at work, and looking must not disturb it.
             ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments],
             cwd=root,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=out,
+            stderr=subprocess.DEVNULL,
             timeout=GIT_LIMIT,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
+        return False
+    return done.returncode == 0
