@@ -135,7 +135,7 @@ def _cost(queue: SpoolQueue, plan_ids: set[str]) -> tuple[float | None, int]:
             if outcome is None:
                 continue
             cost = (outcome.usage or {}).get("cost_usd")
-            if isinstance(cost, int | float):
+            if isinstance(cost, int | float) and 0 <= cost < 1e9:
                 total, known = total + cost, known + 1
             else:
                 unknown += 1

@@ -133,22 +133,22 @@ class PlanSteps:
             return None
         return worktree.baseline(self._project.root, [plan.relative])
 
-    def nothing_changed(self, plan: Plan, baseline: str | None) -> Failure | None:
-        """A failure if the checkout outside of the plan's folder is as it was at ``baseline``; None otherwise, and
-        when that cannot be told."""
-        if baseline is None or worktree.changed(self._project.root, [plan.relative], baseline) is not False:
+    def idle(self, target: Target, baseline: str | None) -> Failure | None:
+        plan = self._plan(target) if baseline is not None and target.command in _CHANGING else None
+        if plan is None or baseline is None:
+            return None
+        if worktree.changed(self._project.root, [plan.relative], baseline) is not False:
             return None
         told = f"nothing outside {plan.relative}/ has changed since this job began"
         return Failure("no_change", f"no change outside {plan.relative}/", errors=(told,))
 
-    def check(self, target: Target, token: Token, baseline: str | None = None) -> Failure | None:
+    def check(self, target: Target, token: Token, idle: Failure | None = None) -> Failure | None:
         plan = self._plan(target)
         if plan is None:
             return Failure("checks_unmet", f"plan {target.plan_id} does not exist any more")
         try:
             unmet = self._unmet(target, snapshot.take(plan))
             if unmet is not None and target.command in _CHANGING:
-                idle = self.nothing_changed(plan, baseline)
                 if idle is not None:
                     return replace(idle, errors=idle.errors + unmet.errors)
                 if gates.review_gate(plan).ok:

@@ -99,12 +99,13 @@ def publish_instead(call: Call, command: PhaseCommand, plan: Plan) -> bool:
 
 
 def refuse_idle_handover(call: Call, command: PhaseCommand, plan: Plan) -> None:
-    """An agent hands a plan over to review: raises NothingChanged when its job has changed nothing but the plan.
+    """An agent hands a plan over to review: raises WfError NO_CHANGE when its job has changed nothing but the plan.
 
     Said while the agent is there and can still do the work; its worker would say it too (`no_change`).
     """
     if call.job_role is None or command.name != "finish-code":
         return
+    from wf_cli.contract.identity import target_of
     from wf_cli.contract.token import mark
     from wf_cli.errors import WfError
     from wf_cli.spool import layout, scan, session
@@ -116,7 +117,10 @@ def refuse_idle_handover(call: Call, command: PhaseCommand, plan: Plan) -> None:
     spool = layout.open_spool(the_app.agent_spool_root)
     token = next((token for token in scan.listing(spool, "running") if mark(token) == marked), None)
     agent = session.agent_of(spool, token) if token is not None else None
-    idle = the_app.steps(spool, the_app.events(spool)).nothing_changed(plan, agent.baseline if agent else None)
+    target = target_of(token.job_id) if token is not None else None
+    if agent is None or target is None or target.plan_id != plan.id:
+        return  # superseded, or another plan: the fence says so
+    idle = the_app.steps(spool, the_app.events(spool)).idle(target, agent.baseline)
     if idle is not None:
         raise WfError(
             idle.errors[0],

@@ -71,7 +71,7 @@ def show(common: Common, listing: Listing) -> None:
     """Print a list once. The summary is for people: records alone go into a pipe."""
     common.emit(listing.to_json(), lines(listing.rows))
     if not common.as_json:
-        output.note(*(stop.text() for stop in listing.stops))
+        output.note(*(tables.plain(stop.text()) for stop in listing.stops))
     if not common.as_json and (tables.on_terminal() or not listing.rows):
         output.note(summary(listing))
 
@@ -97,7 +97,7 @@ def watch(common: Common, criteria: Criteria, *, sort: str, limit: int | None) -
             if state != said:
                 print_line(document(**listing.to_json()))
         elif tables.on_terminal():
-            stops = (stop.text() for stop in listing.stops)
+            stops = (tables.plain(stop.text()) for stop in listing.stops)
             output.say(f"{_CLEAR}{summary(listing)}", *stops, *lines(listing.rows))
         elif state != said:
             output.say(*lines(listing.rows))

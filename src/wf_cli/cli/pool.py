@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wf_cli import routing
-from wf_cli.cli import output
+from wf_cli.cli import output, tables
 from wf_cli.cli.options import ConfigOption, JsonOption, SpoolOption, app_for, document
 from wf_cli.clock import format_duration, parse_duration
 from wf_cli.contract.token import Pool
@@ -240,7 +240,7 @@ def _list(the_app: App, *, as_json: bool) -> None:
     if as_json:
         output.print_json(document(workers=[v.to_json() for v in views], stops=[stop.to_json() for stop in stops]))
         return
-    output.note(*(stop.text() for stop in stops))
+    output.note(*(tables.plain(stop.text()) for stop in stops))
     if not views:
         output.say("no workers; start one: wf worker --runtime opencode --watch")
         return

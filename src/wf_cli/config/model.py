@@ -82,11 +82,6 @@ class Budget:
     #: What an attempt whose cost nobody told means for the next one, where there is a limit.
     unknown_cost: Literal["allow", "hold"] = "allow"
 
-    @property
-    def limits(self) -> bool:
-        """Whether there is any limit."""
-        return self.per_job_usd is not None or self.per_epic_usd is not None
-
 
 @dataclass(frozen=True, slots=True)
 class Checks:

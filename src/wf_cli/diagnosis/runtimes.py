@@ -94,7 +94,7 @@ class _Look:
             return
         shown = "".join(char for char in version[:_VERSION_WIDTH] if char.isprintable())
         told = "" if isinstance(adapter, AcpAdapter) else f", version {shown}" if shown else ", says no version"
-        yield ok(f"runtime:{name}", f"{' '.join(command)}{told}; {self._does}")
+        yield ok(f"runtime:{name}", f"{command[0]}{told}; {self._does}")
         try:
             choice = Choice("acp", "what its adapter is for")
             if not isinstance(adapter, AcpAdapter):

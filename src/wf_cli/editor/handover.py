@@ -67,8 +67,7 @@ def make(queue: SpoolQueue, steps: Steps, token: Token, spec: Spec, *, root: Pat
     marked, target = mark(token), spec.target
     prompt = None
     if target is not None:
-        before = opening.outcome_before(queue, token)
-        told = opening.prompt(steps, spec, token, before.failure if before is not None else None)
+        told = opening.prompt(steps, spec, token, opening.last_failure(queue, token))
         prompt = told + _HOW.format(token=marked, idle=format_duration(idle_s))
     return Job(
         job_id=token.job_id,

@@ -108,11 +108,11 @@ class HeldJob:
         """
         facts = self._result(result)
         try:
+            idle = self._idle()
             with self._queue.fence(self.job_id):
                 token, at = self._standing()
                 if self.target is not None:
-                    agent = session.agent_of(self._spool, token)
-                    unmet = self._tools.steps.check(self.target, token, agent.baseline if agent else None)
+                    unmet = self._tools.steps.check(self.target, token, idle)
                     if unmet is not None:
                         raise Unmet(unmet)
                 ending = Ending(End.SUCCEEDED, result=facts, started_ms=at.started_ms)
@@ -125,6 +125,12 @@ class HeldJob:
                 self._keep_late(outcome, facts)
             raise
         return self._left(ended)
+
+    def _idle(self) -> Failure | None:
+        if self.target is None:
+            return None
+        agent = session.agent_of(self._spool, self._standing()[0])
+        return self._tools.steps.idle(self.target, agent.baseline if agent is not None else None)
 
     def fail(self, message: str, code: str = "crashed") -> Ended:
         """End the attempt as failed; the class of ``code`` decides what that costs. UsageError for an unknown one."""

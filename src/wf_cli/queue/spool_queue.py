@@ -8,6 +8,7 @@ import random
 import threading
 from collections.abc import Callable, Container, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from wf_cli import ids
 from wf_cli.clock import Clock
@@ -17,7 +18,7 @@ from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending, RetryPolicy, decide
 from wf_cli.contract.token import Placed, Pool, Token
-from wf_cli.errors import NotFound, Refused, Temporary
+from wf_cli.errors import ContractError, NotFound, Refused, Temporary
 from wf_cli.queue.base import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
 from wf_cli.queue.batch import prepare
 from wf_cli.queue.report import Report
@@ -154,7 +155,7 @@ class SpoolQueue:
         else:
             offered = decide(
                 token,
-                ending,
+                self._with_what_its_session_knows(token, ending),
                 by=by,
                 nonce=ids.nonce(),
                 now_ms=self._clock.now_ms(),
@@ -179,6 +180,17 @@ class SpoolQueue:
             attempt.keep_late(self.spool, offered, by)
             self._report.emit("attempt.late", token, reason=f"superseded: {published.outcome.end}")
         return Ended(published.outcome, published.accepted)
+
+    def _with_what_its_session_knows(self, token: Token, ending: Ending) -> Ending:
+        """The agent's own session and the checkout before it, which the next attempt needs, whoever ends this one."""
+        agent = session.agent_of(self.spool, token) if ending.end is not End.SUCCEEDED else None
+        if agent is None:
+            return ending
+        return replace(
+            ending,
+            session_id=ending.session_id or agent.session_id,
+            baseline=ending.baseline or agent.baseline,
+        )
 
     def reap(self, gone: Callable[[str], bool], *, by: str) -> list[Reaped]:
         reaped = []
@@ -208,17 +220,9 @@ class SpoolQueue:
     def _end_lost(self, folder: str, token: Token, by: str) -> Ended | None:
         code = "lost" if folder == "running" else "never_started"
         failure = Failure(code, f"the session {token.owner} is gone")
-        # The agent's own session, if it had named one: the next attempt may go on with it.
-        agent = session.agent_of(self.spool, token)
-        lost = Ending(
-            End.LOST,
-            failure=failure,
-            session_id=agent.session_id if agent is not None else None,
-            baseline=agent.baseline if agent is not None else None,
-        )
         try:
             with self.fence(token.job_id):
-                return self.end(token, lost, by=by)
+                return self.end(token, Ending(End.LOST, failure=failure), by=by)
         except Temporary:
             return None
 
@@ -332,9 +336,12 @@ class SpoolQueue:
         for token in scan.listing(self.spool, "queued"):
             if not token.delay_s or runtime not in (None, token.pool.runtime):
                 continue
-            last = self.outcome(token.job_id, token.attempt) if token.attempt else None
-            if last is None or last.failure is None or last.failure.error_class is not ErrorClass.PARKED:
-                continue
+            last = None
+            with contextlib.suppress(ContractError):  # damaged: it waits for its time
+                last = self.outcome(token.job_id, token.attempt) if token.attempt else None
+            parked = last is not None and last.failure is not None and last.failure.error_class is ErrorClass.PARKED
+            if last is None or not parked or last.disposition.time_ms != token.time_ms:
+                continue  # also when an operator's `wf retry --in` has set the time
             if operate.hurry(self.spool, token, self._clock.now_ms()):
                 self._report.emit("job.released", token, from_="queued", to="queued", reason=reason or "resumed")
                 ready.append(token.job_id)

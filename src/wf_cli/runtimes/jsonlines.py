@@ -74,8 +74,13 @@ def plain(value: str) -> str:
 
 
 def brief(value: str, limit: int = TEXT_LIMIT) -> str:
-    """One line of at most ``limit`` characters, for people; control characters become blanks."""
+    """One line of at most ``limit`` characters, for people; control characters become blanks.
+
+    Cut at a blank, whatever that costs: this comes before redaction, which does not recognise half of a secret.
+    """
     if len(value) <= limit and value.isprintable() and value == value.strip() and "  " not in value:
         return value  # the usual case, and cheap: programs print millions of lines
     line = " ".join("".join(char if char.isprintable() else " " for char in plain(value[: 4 * limit])).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    if len(line) <= limit and len(value) <= 4 * limit:
+        return line
+    return (line[: limit - 1].rpartition(" ")[0] + " …").lstrip()

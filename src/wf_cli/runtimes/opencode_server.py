@@ -71,6 +71,11 @@ class OpencodeServer:
         self._session = session
         self._before = await self._session_facts() if resumed else {}
 
+    @property
+    def cost_before(self) -> float | None:
+        """What the session had cost when the turn began; None when it is not known."""
+        return number(self._before.get("cost")) if self._before else None
+
     async def usage(self) -> dict[str, Any] | None:
         """The tokens and the cost of the turn; None when they are not known."""
         after, before = await self._session_facts(), self._before

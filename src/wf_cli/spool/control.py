@@ -86,7 +86,8 @@ def cooldown(spool: Spool, runtime: str) -> Cooldown | None:
     """What the file says, also when its time is over; None without one, or when it is damaged."""
     try:
         value = json.loads(fsio.read_regular(spool.path("control", f"cooldown.{runtime}.json"), 65536))
-        return Cooldown(int(value["until_ms"]), int(value.get("round", 1)))
+        found = Cooldown(int(value["until_ms"]), int(value.get("round", 1)))
+        return found if 0 <= found.until_ms <= _LATEST_MS and 0 < found.round < 10**6 else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
 

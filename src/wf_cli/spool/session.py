@@ -131,7 +131,7 @@ def read(spool: Spool, owner: str) -> SessionRecord | None:
                 pid=int(a["pid"]),
                 start=_text(a["start"]),
                 session_id=_text(a.get("session_id")),
-                baseline=_text(a.get("baseline")),
+                baseline=_baseline(a.get("baseline")),
             )
             for a in value["agents"]
         )
@@ -157,6 +157,11 @@ def read(spool: Spool, owner: str) -> SessionRecord | None:
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
+
+
+def _baseline(value: Any) -> str | None:
+    """As an outcome takes it (``schemas/outcome.schema.json``)."""
+    return value if isinstance(value, str) and len(value) <= 1024 else None
 
 
 def owners(spool: Spool) -> list[str]:

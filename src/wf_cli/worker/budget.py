@@ -82,6 +82,10 @@ class Purse:
         return None
 
 
+#: Dollars; a cost that is not below this, or no number at all, tells nothing.
+_MOST = 1e9
+
+
 def _over(key: str, whose: str, limit: float, spent: float) -> Failure:
     return Failure(
         "over_budget",
@@ -101,7 +105,7 @@ def _spent(queue: SpoolQueue, wanted: Callable[[str], bool]) -> Spent:
         except ContractError:
             outcome = None
         cost = (outcome.usage or {}).get("cost_usd") if outcome is not None else None
-        if cost is not None:
+        if isinstance(cost, int | float) and 0 <= cost < _MOST:
             usd += cost
         elif outcome is None or _had_agent(outcome):
             unknown.append(f"{parsed[0]}.a{parsed[1]}")

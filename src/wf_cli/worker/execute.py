@@ -93,6 +93,12 @@ class Execution:
             ending = self._attempt()
         except WfError as error:
             ending = Ending(End.FAILED, failure=Failure("crashed", error.message), started_ms=self._begun_ms)
+        except OSError as error:
+            ending = ending_of(Failure("disk_error", str(error)), started_ms=self._begun_ms)
+        except Exception as error:  # noqa: BLE001 - without an end the job would be taken again and again
+            told = f"{type(error).__name__}: {error}"
+            self._equipment.say(f"{self.token.job_id}: this is a bug in wf: {told}")
+            ending = Ending(End.FAILED, failure=Failure("crashed", told[:500]), started_ms=self._begun_ms)
         finally:
             if self._slot is not None:
                 self._slot.close()
@@ -163,7 +169,8 @@ class Execution:
         if spec.target is None:
             return claimed
         self.activity = "checking"
-        unmet = self._equipment.steps.check(spec.target, self.token, self._baseline)
+        steps = self._equipment.steps
+        unmet = steps.check(spec.target, self.token, steps.idle(spec.target, self._baseline))
         if unmet is None:
             return None
         if claimed is not None and claimed.error_class is not ErrorClass.QUALITY:
@@ -172,7 +179,7 @@ class Execution:
 
     def _request(self, spec: Spec, role: RoleSettings) -> Request:
         token, equipment = self.token, self._equipment
-        last = self._before.failure if self._before is not None else None
+        last = opening.last_failure(self._queue, self.token)
         return Request(
             job_id=token.job_id,
             attempt=token.attempt,
@@ -317,6 +324,8 @@ class Execution:
         return ending
 
 
+#: What is more than this, or less than nothing, is no usage.
+_MOST = 1e12
 #: Never set: `wait` on it is a sleep that a test can cut short.
 _PAUSE = threading.Event()
 
@@ -331,5 +340,6 @@ def _merged(old: Usage, new: Usage) -> Usage:
 
 
 def _known(usage: Usage) -> dict[str, float | int | None] | None:
-    known = {"tokens_in": usage.tokens_in, "tokens_out": usage.tokens_out, "cost_usd": usage.cost_usd}
-    return known if any(v is not None for v in known.values()) else None
+    told = {"tokens_in": usage.tokens_in, "tokens_out": usage.tokens_out, "cost_usd": usage.cost_usd}
+    known = {key: value if value is not None and 0 <= value < _MOST else None for key, value in told.items()}
+    return known if any(value is not None for value in known.values()) else None

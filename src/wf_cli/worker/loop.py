@@ -276,8 +276,7 @@ class Worker:
         for done in finished:
             self._running.pop(done.token.job_id, None)
             self.tally.processed += 1
-            why = f" ({done.failure.code}: {done.failure.message.splitlines()[0][:200]})" if done.failure else ""
-            self._equipment.say(f"{done.token.job_id}: {done.end}{why if done.end is not End.SUCCEEDED else ''}")
+            self._equipment.say(f"{done.token.job_id}: {done.end}{_why(done)}")
             if done.end is End.SUCCEEDED:
                 self.tally.succeeded += 1
             elif done.end is End.FAILED:
@@ -373,3 +372,9 @@ class Worker:
         busy = [execution.view() for _, execution in sorted(self._running.copy().items())]
         waits = f"draining ({self._draining})" if self._draining else self._stop_said or "waiting for a job"
         return busy + [SlotView(None, 0, 0.0, waits)] * (self._settings.concurrency - len(busy))
+
+
+def _why(done: Done) -> str:
+    if done.failure is None or done.end is End.SUCCEEDED:
+        return ""
+    return f" ({done.failure.code}: {done.failure.message.partition(chr(10))[0][:200]})"

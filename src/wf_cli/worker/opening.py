@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from wf_cli.contract.failure import Failure
+from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.identity import Target, target_of
 from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.lifecycle import Status
@@ -24,6 +24,9 @@ from wf_cli.worker.settings import Opening, Steps
 
 #: Seconds a job waits whose plan is worked on by another job just now.
 BUSY_DELAY = 2.0
+#: Attempts that are looked at for what the next agent is told.
+LOOK_BACK = 20
+_NOT_THE_WORKS = frozenset({ErrorClass.PARKED, ErrorClass.HOST, ErrorClass.BUDGET})
 
 
 def read_spec(queue: SpoolQueue, token: Token, *, by: str) -> Spec | Ending | None:
@@ -101,9 +104,12 @@ def baseline(steps: Steps, target: Target | None, token: Token, before: Outcome 
         return None
     if before is not None and before.baseline is not None:
         return before.baseline
-    lost = before is not None and before.failure is not None and before.failure.code == "lost"
-    first = token.attempt == 1 or (before is not None and before.started_ms is None and not lost)
-    return steps.baseline(target) if first else None
+    if before is None:
+        return steps.baseline(target) if token.attempt == 1 else None
+    # Whoever ends an attempt from outside does not know whether it had an agent.
+    lost = before.failure is not None and before.failure.code == "lost"
+    had_none = before.started_ms is None and not lost and before.end is not End.CANCELLED
+    return steps.baseline(target) if had_none else None
 
 
 def outcome_before(queue: SpoolQueue, token: Token) -> Outcome | None:
@@ -114,6 +120,24 @@ def outcome_before(queue: SpoolQueue, token: Token) -> Outcome | None:
         return queue.outcome(token.job_id, token.attempt - 1)
     except ContractError:
         return None
+
+
+def last_failure(queue: SpoolQueue, token: Token) -> Failure | None:
+    """What the next agent is told of the attempts before: the last failure that is the work's, or its agent's.
+
+    Not that a provider, this host or the budget stopped it: that is nothing for an agent to put right.
+    """
+    for number in range(token.attempt - 1, max(0, token.attempt - 1 - LOOK_BACK), -1):
+        try:
+            outcome = queue.outcome(token.job_id, number)
+        except ContractError:
+            continue
+        if outcome is not None and outcome.end in (End.SUCCEEDED, End.CANCELLED):
+            return None
+        failure = outcome.failure if outcome is not None else None
+        if failure is not None and failure.error_class not in _NOT_THE_WORKS and failure.code != "never_started":
+            return failure
+    return None
 
 
 def variables(token: Token, *, root: Path, spool_root: Path) -> dict[str, str]:

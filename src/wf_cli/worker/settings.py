@@ -51,10 +51,16 @@ class Steps(Protocol):
         cannot be told."""
         ...
 
-    def check(self, target: Target, token: Token, baseline: str | None = None) -> Failure | None:
+    def idle(self, target: Target, baseline: str | None) -> Failure | None:
+        """Why the step has changed nothing that it had to change since ``baseline``; None when it has, or when that
+        cannot be told. May take long: not under locks.
+        """
+        ...
+
+    def check(self, target: Target, token: Token, idle: Failure | None = None) -> Failure | None:
         """What the plan still lacks for the job to count as done; None when nothing.
 
-        With ``baseline`` nothing is handed over for the agent before something differs from it.
+        With ``idle`` (of `idle`) a step that was not handed over has failed by it; else that is done for its agent.
         """
         ...
 

@@ -33,7 +33,7 @@ _TOOLS = frozenset({".git", ".hg", ".svn", "node_modules", ".venv", "__pycache__
 def baseline(root: Path, without: Sequence[str]) -> str | None:
     """The checkout at ``root`` as it is now, without the folders ``without`` (relative); None: it cannot be told."""
     try:
-        if _git(root, "rev-parse", "--is-inside-work-tree") == b"true\n":
+        if _git(root, "rev-parse", "--is-inside-work-tree") == b"true\n" and not _is_ignored(root):
             since = _commit(root)
             digest = _since(root, since, without)
             return None if digest is None else f"git:{since}:{digest}"
@@ -60,6 +60,11 @@ def changed(root: Path, without: Sequence[str], before: str) -> bool | None:
     return None if now is None else now != digest
 
 
+def _is_ignored(root: Path) -> bool:
+    """Whether the repository around ``root`` ignores it, as one of a whole home directory may."""
+    return _git(root, "check-ignore", ".") is not None
+
+
 def _commit(root: Path) -> str:
     """The commit that is checked out; before the first one the empty tree, so that everything is compared with it."""
     head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
@@ -77,8 +82,8 @@ def _since(root: Path, since: str, without: Sequence[str]) -> str | None:
         tracked.seek(0)
         digest = hashlib.file_digest(tracked, "sha256")
     untracked = _git(root, "ls-files", "--others", "--exclude-standard", "-z", *paths)
-    if untracked is None:
-        return None
+    if untracked is None or b"/\0" in untracked or _git(root, "submodule", "status") not in (b"", None):
+        return None  # a repository inside of this one: what changes there is not seen from here
     for name in sorted(untracked.split(b"\0")):
         if name:
             digest.update(_stamp(root, os.fsdecode(name)))

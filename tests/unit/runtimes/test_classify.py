@@ -193,14 +193,20 @@ HARMLESS = [
 ]
 
 
+def code_of(text: str) -> str | None:
+    """The code that its words suggest."""
+    cause = classify.wording(text)
+    return None if cause is None else cause.code
+
+
 @pytest.mark.parametrize(("message", "code"), WORDED, ids=[row[0][:60] for row in WORDED])
 def test_a_wording_that_was_seen_has_its_code(message: str, code: str) -> None:
-    assert classify.by_wording(message) == code
+    assert code_of(message) == code
 
 
 @pytest.mark.parametrize("line", HARMLESS)
 def test_what_agents_and_tests_print_says_nothing(line: str) -> None:
-    assert classify.by_wording(line) is None
+    assert code_of(line) is None
 
 
 def test_the_table_is_large_enough_and_has_every_class_of_a_provider() -> None:
@@ -216,7 +222,7 @@ def test_every_row_says_where_it_comes_from() -> None:
 class TestLines:
     def test_of_several_lines_the_last_one_that_is_known_counts(self) -> None:
         text = "HTTP 429 Too Many Requests, next attempt in 2 s\nread ECONNRESET\nError: Not logged in\nbye"
-        assert classify.by_wording(text) == "auth"
+        assert code_of(text) == "auth"
 
     def test_the_evidence_is_the_words_and_their_line(self) -> None:
         cause = classify.wording("warming up\n  Error: You've hit your usage limit for today\n  at x (y.js:1:2)")
@@ -229,7 +235,7 @@ class TestLines:
 
     def test_colours_do_not_hide_anything(self) -> None:
         text = "\x1b[91m\x1b[1mError: \x1b[0mSession not found"  # OpenCode 1.18.33 into a pipe
-        assert classify.session_lost(text)
+        assert classify.lost(text)
         cause = classify.wording("\x1b]0;title\x07\x1b[38;5;196mUnauth\x1b[0morized")
         assert cause is not None
         assert cause.evidence() == {"source": "text", "value": "Unauthorized", "text": "Unauthorized"}
@@ -243,11 +249,11 @@ class TestLines:
     def test_what_an_error_log_quotes_of_the_conversation_is_not_looked_at(self) -> None:
         said = "blah " * 200 + "fix the HTTP 401 Unauthorized"
         line = f'level=ERROR error={{"requestBodyValues":{{"messages":["{said}"]}}}}'
-        assert classify.by_wording(line) is None
+        assert code_of(line) is None
 
     def test_the_tail_of_a_stream_may_begin_inside_of_such_a_line(self) -> None:
         tail = "Unauthorized: quoted " + "x" * 8000 + "\nall is lost"
-        assert classify.by_wording(tail) is None
+        assert code_of(tail) is None
 
 
 class TestSessions:
@@ -271,7 +277,7 @@ class TestSessions:
         ],
     )
     def test_lost_ones(self, text: str) -> None:
-        assert classify.session_lost(text)
+        assert classify.lost(text)
 
     @pytest.mark.parametrize(
         "text",
@@ -287,7 +293,7 @@ class TestSessions:
         ],
     )
     def test_others(self, text: str) -> None:
-        assert not classify.session_lost(text)
+        assert classify.lost(text) is None
 
 
 class TestErrors:
@@ -452,11 +458,11 @@ def test_any_text_gives_a_failure_that_can_be_stored(text: str, idle: bool) -> N
     told = json.loads(json.dumps(failure.to_json()))
     assert Failure.from_json(told) == failure
     evidence = failure.details.get("evidence")
-    assert (evidence is None) == (classify.by_wording(text) is None)
+    assert (evidence is None) == (code_of(text) is None)
     if evidence is not None:
         assert len(evidence["text"]) <= 200
-    if classify.session_lost(text):
-        assert classify.by_wording(text) is not None
+    if classify.lost(text):
+        assert code_of(text) is not None
 
 
 @given(st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms", "x-ratelimit-reset-tokens"]), st.text()))

@@ -1,6 +1,7 @@
 """What happens to bytes on their way: lines, tails, redaction, the transcript."""
 
 import itertools
+import json
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wf_cli.runtimes.jsonlines import brief
 from wf_cli.runtimes.process.lines import Lines, Tail
 from wf_cli.runtimes.process.redact import MASK, Redactor, secret_values
 from wf_cli.runtimes.process.transcript import TRUNCATED, Transcript
@@ -89,6 +91,22 @@ def test_ordinary_text_is_not_delayed() -> None:
 def test_values_are_cleaned_inside_of_details() -> None:
     details = {"a": ["x secret"], "n": 3, "t": ("secret",)}
     assert Redactor({"secret"}).value(details) == {"a": [f"x {MASK}"], "n": 3, "t": (MASK,)}
+
+
+def test_what_is_nested_for_ever_is_cut_and_nothing_raises() -> None:
+    deep: object = "secret"
+    for _ in range(5000):
+        deep = {"a": [deep]}
+    assert "secret" not in json.dumps(Redactor({"secret"}).value({"x": deep, "y": "secret"}))
+
+
+def test_a_line_for_people_is_cut_before_a_word_that_does_not_fit() -> None:
+    key = "k" * 300
+    assert brief(f"invalid api key: {key}", 200) == "invalid api key: …"
+    assert brief(key, 200) == "…"
+    assert brief(f"{'  ' * 500}{key}", 200) == "…"
+    assert brief("one two three", 10) == "one two …"
+    assert brief("one\ttwo ", 10) == "one two"
 
 
 def test_a_transcript_is_bounded_and_says_so(tmp_path: Path) -> None:

@@ -125,6 +125,17 @@ def test_a_lost_attempt_may_have_cost_anything(queue: SpoolQueue) -> None:
     assert objection(queue, Limits(per_job_usd=1.0, unknown_cost="hold")) is not None
 
 
+@pytest.mark.parametrize("cost", ["NaN", "Infinity", "-5", "1" + "0" * 400])
+def test_a_cost_that_is_no_money_is_an_unknown_one(queue: SpoolQueue, cost: str) -> None:
+    queue.enqueue(step("01"))
+    token = attempt(queue, 0.125)
+    path = queue.spool.outcome_path(token.job_id, 1)
+    path.write_text(path.read_text().replace("0.125", cost))
+    refused = Purse.open(queue, token, Limits(per_job_usd=1.0, unknown_cost="hold")).objection()
+    assert refused is not None
+    assert refused.code == "unknown_cost"
+
+
 def test_a_damaged_outcome_is_an_unknown_cost(queue: SpoolQueue) -> None:
     queue.enqueue(step("01"))
     token = attempt(queue, 0.1)

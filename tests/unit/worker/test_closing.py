@@ -85,7 +85,19 @@ def test_times_that_make_no_sense_are_bounded(spool: Spool, clock: FakeClock, af
     assert 1 <= refuse(spool, clock, after=after) <= closing.MAX_DELAY
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"until_ms": "soon"}', '{"until_ms": 1e400}', '{"until_ms": null}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"until_ms": ' + "9" * 400 + "}",
+        '{"until_ms": 1, "round": -' + "9" * 400 + "}",
+        '{"until_ms": "soon"}',
+        '{"until_ms": 1e400}',
+        '{"until_ms": null}',
+    ],
+)
 def test_a_damaged_file_is_replaced(spool: Spool, clock: FakeClock, text: str) -> None:
     spool.path("control", "cooldown.opencode.json").write_text(text)
     assert refuse(spool, clock) == PARKED_DELAY

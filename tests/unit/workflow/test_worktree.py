@@ -137,6 +137,25 @@ class TestGit:
         write(part, "a.py", "a = 22\n")
         assert worktree.changed(part, [PLAN], before) is True
 
+    def test_a_repository_inside_of_it_cannot_be_looked_into(self, repository: Path) -> None:
+        before = worktree.baseline(repository, [PLAN])
+        assert before is not None
+        write(repository, "vendor/b.py", "b = 1\n")
+        git(repository / "vendor", "init", "-q")
+        git(repository / "vendor", "add", "-A")
+        git(repository / "vendor", "commit", "-qm", "start")
+        assert worktree.baseline(repository, [PLAN]) is None
+        assert worktree.changed(repository, [PLAN], before) is None
+
+    def test_a_project_that_the_repository_around_it_ignores_is_looked_at_without_git(self, repository: Path) -> None:
+        part = repository / "build" / "project"
+        write(part, "a.py", "a = 1\n")
+        before = worktree.baseline(part, [PLAN])
+        assert before is not None
+        assert before.startswith("files:")
+        write(part, "a.py", "a = 22\n")
+        assert worktree.changed(part, [PLAN], before) is True
+
     def test_names_that_git_quotes(self, repository: Path) -> None:
         before = worktree.baseline(repository, [PLAN])
         assert before is not None

@@ -29,7 +29,7 @@ from acp.core import ClientSideConnection
 from pydantic import ValidationError
 
 from wf_cli import proc
-from wf_cli.runtimes.acp.report import NO_MESSAGE, Reporter
+from wf_cli.runtimes.acp.report import NO_MESSAGE, Reporter, cut
 from wf_cli.runtimes.acp.session import Conversation
 from wf_cli.runtimes.acp.transport import LineTransport
 from wf_cli.runtimes.acp.turn import Job, Turn, Unusable
@@ -114,7 +114,7 @@ class Client:
                 return 0
             if self._server is not None:
                 await self._server.begin(turn.session_id or "", resumed=turn.resumed)
-            response = await self._prompt(turn)
+            response = await self._prompt(turn, self._server.cost_before if self._server is not None else None)
         except acp.RequestError as error:
             talk.end()
             await self._tell_usage()
@@ -143,9 +143,9 @@ class Client:
         self._report.say("result", stop_reason=response.stop_reason, text=text)
         return 0
 
-    async def _prompt(self, turn: Turn) -> acp.PromptResponse:
+    async def _prompt(self, turn: Turn, cost_before: float | None) -> acp.PromptResponse:
         """The turn, unless its provider is tried again and again without a prospect."""
-        prompt = asyncio.create_task(turn.prompt())
+        prompt = asyncio.create_task(turn.prompt(cost_before))
         if self._server is None:
             return await prompt
         watch = asyncio.create_task(self._server.watch(self._report))
@@ -202,7 +202,7 @@ class Client:
 
     def _error(self, source: str, message: str, **facts: Any) -> None:
         stage = self._turn.stage if self._turn is not None else None
-        self._report.say("error", source=source, message=message[:2000], stage=stage, **facts)
+        self._report.say("error", source=source, message=cut(message), stage=stage, **facts)
         self._report.start()
 
 

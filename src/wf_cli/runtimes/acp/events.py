@@ -38,7 +38,6 @@ class AcpReader:
         self._usage: dict[str, float | None] = {}
         self._error: dict[str, Any] | None = None
         self._result: dict[str, Any] | None = None
-        self._titles: dict[str, str] = {}
         #: The last denial, while nothing was said or begun after it.
         self._denied: dict[str, Any] | None = None
         self._noise = ""
@@ -147,7 +146,7 @@ class AcpReader:
         return AgentEvent("other", brief(f"{word} ({text(event.get('rule'))}): {text(event.get('what'))}"))
 
     def _uses(self, event: Mapping[str, Any]) -> AgentEvent:
-        told = {key: value for key in _USAGE if (value := number(event.get(key))) is not None}
+        told = {key: value for key in _USAGE if (value := number(event.get(key))) is not None and value >= 0}
         self._usage.update(told)
         usage = self._used() if told else None
         read, written = self._usage.get("tokens_in"), self._usage.get("tokens_out")

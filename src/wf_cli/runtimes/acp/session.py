@@ -51,11 +51,14 @@ class Conversation:
     def on_connect(self, agent: Any) -> None:
         """Called by the library; nothing to do."""
 
-    def begin(self, *, new: bool) -> None:
-        """The prompt is about to be sent. Costs are told by session: those before this turn are not its own."""
+    def begin(self, *, new: bool, cost_before: float | None = None) -> None:
+        """The prompt is about to be sent. Costs are told by session: those before this turn are not its own.
+
+        ``cost_before``: what a resumed session had cost, where that is known from elsewhere.
+        """
         self.live = True
-        if new:
-            self._cost_before = 0.0
+        if new or cost_before is not None:
+            self._cost_before = 0.0 if new else cost_before
 
     def end(self) -> str:
         """The turn is over; its closing words."""

@@ -120,10 +120,10 @@ class Turn:
             self._report.note(text, session_lost=True)
         await self._choose()
 
-    async def prompt(self) -> PromptResponse:
+    async def prompt(self, cost_before: float | None = None) -> PromptResponse:
         """The work. A session that was lost has not heard of it, and is told all."""
         assert self.session_id is not None
-        self._talk.begin(new=not self.resumed)
+        self._talk.begin(new=not self.resumed, cost_before=cost_before)
         self.stage = "session/prompt"
         text = self._job.resume_prompt if self.resumed else None
         block = acp.text_block(self._job.prompt if text is None else text)

@@ -10,6 +10,7 @@ anything, so frames of stacks and the output of tests are passed over, and only 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ from wf_cli.runtimes.process.lines import TAIL_LIMIT
 
 #: Characters of a message that is stored.
 MESSAGE_LIMIT = 500
+#: Characters of one detail, as JSON; longer ones are shortened.
+DETAIL_LIMIT = 16_000
 #: Characters of a line that are looked at. What follows in longer ones is what was sent or answered: AI SDK errors
 #: in OpenCode's log carry the whole conversation.
 LINE_LIMIT = 600
@@ -59,12 +62,6 @@ def by_status(status: int | None) -> str | None:
     return "network" if 500 <= status <= 599 else patterns.STATUSES.get(status)
 
 
-def by_wording(message: str) -> str | None:
-    """The code that a message of a provider or an agent CLI suggests; None when it suggests none."""
-    cause = wording(message)
-    return None if cause is None else cause.code
-
-
 def wording(text: str) -> Cause | None:
     """The last line of ``text`` that is a known wording, as a cause: what ended a process is said last."""
     for line in reversed(list(_lines(text))):
@@ -72,11 +69,6 @@ def wording(text: str) -> Cause | None:
             if (found := pattern.search(line)) is not None:
                 return _told(row, line, found)
     return None
-
-
-def session_lost(text: str) -> bool:
-    """Whether a line of ``text`` says that the session to go on with does not exist."""
-    return lost(text) is not None
 
 
 def lost(text: str) -> Cause | None:
@@ -134,9 +126,9 @@ def failure(
             details["session_lost"] = True
     return Failure(
         code=code,
-        message=brief(message, MESSAGE_LIMIT),
+        message=brief(message, MESSAGE_LIMIT) or "no message",
         retry_after_s=retry_after_s,
-        details={key: value for key, value in details.items() if value is not None},
+        details={key: _bounded(value) for key, value in details.items() if value is not None},
     )
 
 
@@ -205,8 +197,22 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _told(row: patterns.Row, line: str, found: re.Match[str]) -> Cause:
-    shown = line[max(0, found.start() - _LEAD) :]
+    start = max(0, found.start() - _LEAD)
+    if start:  # at a blank: half of a secret would not be recognised as one
+        start = line.find(" ", start, found.start()) + 1 or found.start()
+    shown = line[start:]
     return Cause(row.code, "text", brief(found[0], 80), brief(shown, _SHOWN), row.session_over)
+
+
+def _bounded(value: Any) -> Any:
+    """``value``, or the beginning of its text: an error's data may hold a whole conversation."""
+    if isinstance(value, str) and len(value) <= DETAIL_LIMIT:
+        return value
+    try:
+        said = value if isinstance(value, str) else json.dumps(value)
+    except (ValueError, TypeError, RecursionError):
+        return "too deeply nested"
+    return value if len(said) <= DETAIL_LIMIT else brief(said, _SHOWN)
 
 
 @cache

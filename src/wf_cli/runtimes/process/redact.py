@@ -20,6 +20,8 @@ _MASK = MASK.encode()
 SHORTEST = 6
 #: Bytes of one line that wait for its end, where there are patterns. Of a longer line they see pieces.
 LINE_LIMIT = 64 << 10
+#: Levels of a JSON value that are kept.
+DEPTH_LIMIT = 50
 
 _SECRET_NAME = re.compile(r"(?:^|_)(?:API_?)?(?:KEY|TOKEN|SECRET|CREDENTIALS?)$|PASSWORD|PASSWD", re.IGNORECASE)
 _SECRET_FIELD = re.compile(r"key$|token$|secret$|password|authorization", re.IGNORECASE)
@@ -73,14 +75,16 @@ class Redactor:
         """``text`` without secrets."""
         return _masked(self._patterns, self._in_text.sub(MASK, text))
 
-    def value(self, value: Any) -> Any:
-        """A JSON value without secrets in its strings."""
+    def value(self, value: Any, depth: int = DEPTH_LIMIT) -> Any:
+        """A JSON value without secrets in its strings. What is nested more deeply than ``depth`` is left out."""
         if isinstance(value, str):
             return self.text(value)
+        if isinstance(value, dict | list | tuple) and not depth:
+            return "…"
         if isinstance(value, dict):
-            return {key: self.value(item) for key, item in value.items()}
+            return {key: self.value(item, depth - 1) for key, item in value.items()}
         if isinstance(value, list | tuple):
-            return type(value)(self.value(item) for item in value)
+            return type(value)(self.value(item, depth - 1) for item in value)
         return value
 
     def stream(self) -> RedactedStream:

@@ -67,6 +67,7 @@ class AgentRun:
         self._redact = redact
         self._gate: Gate | None = None
         self._launch: Launch | None = None
+        self._reader: Reader | None = None
         #: Why the transcript is missing or incomplete, for the log; None when it is neither.
         self.transcript_trouble: str | None = None
 
@@ -81,6 +82,8 @@ class AgentRun:
     def spawn(self) -> proc.ProcessRef:
         """The launcher, ready and waiting: record it (with the mark) before `go`. Raises CannotStart."""
         self._launch = self._adapter.launch(self._request)
+        # Now, and not once it runs: what is read depends on the program that was found, which may update itself.
+        self._reader = self._adapter.reader(self._request)
         slot_fd = self._slot.fd if self._slot is not None and self._slot.fd >= 0 else None
         self._gate = Gate.open(self._launch, root=self._request.root, mark=self._request.mark, slot_fd=slot_fd)
         return self._gate.ref
@@ -138,7 +141,8 @@ class _Watch:
         self._redactor = redactor
         self._transcript = transcript
         self._selector = selector
-        self._reader: Reader = run._adapter.reader(run._request)
+        assert run._reader is not None
+        self._reader: Reader = run._reader
         self._lines = Lines()
         self._stderr, self._clean_stderr = Tail(), redactor.stream()
         self._stdin = memoryview(launch.stdin)
