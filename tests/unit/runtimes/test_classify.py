@@ -155,10 +155,10 @@ REAL: dict[str, list[str]] = {
     ],
     "disk_full": [
         "ENOSPC: no space left on device, write",
-        "EDQUOT: disk quota exceeded, open '/home/x/.local/share/opencode/opencode.db'",
+        "EDQUOT: disk quota exceeded, open 'opencode.db'",
         "SQLiteError: database or disk is full",
     ],
-    "disk_error": ["SQLiteError: disk I/O error", "EROFS: read-only file system, mkdir '/home/x/.cursor'"],
+    "disk_error": ["SQLiteError: disk I/O error", "EROFS: read-only file system, mkdir '.cursor'"],
 }
 WORDED = [(message, code) for code, messages in REAL.items() for message in messages]
 
