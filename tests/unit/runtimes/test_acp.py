@@ -160,7 +160,7 @@ def test_a_stop_in_the_middle_cancels_the_turn(bench: Bench) -> None:
     assert outcome.result.exit.stopped == "asked"
     assert outcome.code == "crashed"
     assert notes(bench, "cancel")
-    assert printed(outcome, "cancelled") == [{"type": "cancelled", "clean": True}], "and not by force, after the grace"
+    assert printed(outcome, "cancelled") == [{"type": "cancelled", "clean": True}], "not by force"
 
 
 class TestResume:
