@@ -34,7 +34,6 @@ from wf_cli.workflow.project import Permit, Project
 if TYPE_CHECKING:
     from wf_cli.dispatcher import Dispatcher
     from wf_cli.steps import PlanSteps
-    from wf_cli.worker import budget
     from wf_cli.worker.loop import Worker
 
 
@@ -262,7 +261,7 @@ class App:
                 environment=self.agent_environment(),
                 root=self.root,
                 role=role_settings,
-                budget=lambda: _budget_limits(today.config()),
+                budget=lambda: today.config().budget,
                 redact=self.config.redact,
                 reconcile=reconcile,
                 say=say,
@@ -270,10 +269,6 @@ class App:
             self.clock,
             events,
         )
-
-    def budget(self) -> budget.Limits:
-        """What jobs may cost."""
-        return _budget_limits(self.config)
 
     def agent_environment(self) -> dict[str, str]:
         """Our own environment, with the `wf` that runs now first in PATH and nothing of another attempt."""
@@ -299,9 +294,3 @@ class _Today:
         with contextlib.suppress(WfError, OSError):
             self._loaded = App(self._app.root, self._app.environ, self._app.flags, self._app.clock).loaded
         return self._loaded.config
-
-
-def _budget_limits(config: Config) -> budget.Limits:
-    from wf_cli.worker import budget
-
-    return budget.Limits(config.budget.per_job_usd, config.budget.per_epic_usd, config.budget.unknown_cost)

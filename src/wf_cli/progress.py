@@ -134,8 +134,8 @@ def _cost(queue: SpoolQueue, plan_ids: set[str]) -> tuple[float | None, int]:
                 continue
             if outcome is None:
                 continue
-            cost = (outcome.usage or {}).get("cost_usd")
-            if isinstance(cost, int | float) and 0 <= cost < 1e9:
+            cost = outcome.cost_usd
+            if cost is not None:
                 total, known = total + cost, known + 1
             else:
                 unknown += 1

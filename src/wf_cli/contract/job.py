@@ -176,6 +176,12 @@ class Outcome:
     #: The pool's runtime at that time: a session of one runtime is none of another's.
     runtime: str | None = None
 
+    @property
+    def cost_usd(self) -> float | None:
+        """What the attempt cost; None is unknown. What is no amount of money tells nothing: files are not trusted."""
+        cost = (self.usage or {}).get("cost_usd")
+        return cost if isinstance(cost, int | float) and 0 <= cost < 1e9 else None
+
     def to_json(self) -> dict[str, Any]:
         out: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,

@@ -141,11 +141,8 @@ class HeldJob:
             # What a limit's message says of its end counts, as with any agent; the code is the agent's word.
             failure = replace(classify.failure(message, code=code), message=self._clean(message))
             ending = ending_of(failure, started_ms=at.started_ms)
-            if closing.is_parked(failure):
-                runtime, events = token.pool.runtime, self._tools.events
-                delay_s = closing.cool_down(self._spool, runtime, failure, self._app.clock, events)
-                ending = replace(ending, delay_s=delay_s)
-            ended = self._ended(token, ending)
+            runtime, clock, events = token.pool.runtime, self._app.clock, self._tools.events
+            ended = self._ended(token, closing.park(self._spool, runtime, ending, clock, events))
         return self._left(ended)
 
     def release(self, reason: str | None = None, delay_s: float | None = None) -> Ended:

@@ -211,7 +211,7 @@ class Keeper:
         spec = opening.read_spec(self._queue, token, by=self._post.owner)
         if not isinstance(spec, Spec):
             return spec
-        objection = Purse.open(self._queue, token, self._tools.app.budget()).objection()
+        objection = Purse.open(self._queue, token, self._app.config.budget).objection()
         if objection is not None:
             return ending_of(objection)
         ending = opening.start(self._queue, steps, token, spec.target)

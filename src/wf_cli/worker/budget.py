@@ -10,24 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from wf_cli import fsio
+from wf_cli.config.model import Budget
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.job import End, Outcome
 from wf_cli.contract.token import Token, parse_outcome
 from wf_cli.errors import ContractError
 from wf_cli.queue.spool_queue import SpoolQueue
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Dollars; None: no limit."""
-
-    per_job_usd: float | None = None
-    per_epic_usd: float | None = None
-    unknown_cost: Literal["allow", "hold"] = "allow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +32,14 @@ class Spent:
 class Purse:
     """The budget of one attempt, as it was when the attempt began."""
 
-    def __init__(self, limits: Limits, job: Spent, epic: Spent | None, epic_id: str | None):
+    def __init__(self, limits: Budget, job: Spent, epic: Spent | None, epic_id: str | None):
         self._limits = limits
         self._bounds = [("per_job_usd", "this job", limits.per_job_usd, job)]
         if epic is not None:
             self._bounds.append(("per_epic_usd", f"epic {epic_id}", limits.per_epic_usd, epic))
 
     @classmethod
-    def open(cls, queue: SpoolQueue, token: Token, limits: Limits) -> Purse:
+    def open(cls, queue: SpoolQueue, token: Token, limits: Budget) -> Purse:
         """Adds up what was spent. Reads outcomes only where there is a limit."""
         target = target_of(token.job_id)
         epic_id = target.epic_id if target is not None else None
@@ -82,10 +73,6 @@ class Purse:
         return None
 
 
-#: Dollars; a cost that is not below this, or no number at all, tells nothing.
-_MOST = 1e9
-
-
 def _over(key: str, whose: str, limit: float, spent: float) -> Failure:
     return Failure(
         "over_budget",
@@ -104,8 +91,8 @@ def _spent(queue: SpoolQueue, wanted: Callable[[str], bool]) -> Spent:
             outcome = queue.outcome(parsed[0], parsed[1])
         except ContractError:
             outcome = None
-        cost = (outcome.usage or {}).get("cost_usd") if outcome is not None else None
-        if isinstance(cost, int | float) and 0 <= cost < _MOST:
+        cost = outcome.cost_usd if outcome is not None else None
+        if cost is not None:
             usd += cost
         elif outcome is None or _had_agent(outcome):
             unknown.append(f"{parsed[0]}.a{parsed[1]}")

@@ -6,10 +6,12 @@ nobody claims for that runtime. It ends by itself, or by `wf resume`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import ErrorClass, Failure
-from wf_cli.contract.retry import MAX_DELAY, PARKED_DELAY
+from wf_cli.contract.retry import MAX_DELAY, PARKED_DELAY, Ending
 from wf_cli.spool import control
 from wf_cli.spool.layout import Spool
 
@@ -56,6 +58,10 @@ def warm_up(spool: Spool, runtime: str, clock: Clock, events: EventSink) -> None
         events.emit("pool.resumed", runtime=runtime, reason="its provider takes requests again")
 
 
-def is_parked(failure: Failure | None) -> bool:
-    """Whether the failure is one of the pool's."""
-    return failure is not None and failure.error_class is ErrorClass.PARKED
+def park(spool: Spool, runtime: str, ending: Ending, clock: Clock, events: EventSink) -> Ending:
+    """``ending``, as long as its pool waits when it is the provider's doing. Before it is published: once the job is
+    in the queue again, its pool must be seen to wait."""
+    failure = ending.failure
+    if failure is None or failure.error_class is not ErrorClass.PARKED:
+        return ending
+    return replace(ending, delay_s=cool_down(spool, runtime, failure, clock, events))

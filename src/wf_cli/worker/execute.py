@@ -311,12 +311,10 @@ class Execution:
             return Done(self.token, outcome.end, outcome.failure, ended.accepted)
 
     def _tell_pool(self, ending: Ending) -> Ending:
-        """Before the outcome: once the job is in the queue again its pool must be seen to wait."""
-        spool, runtime, failure = self._queue.spool, self.token.pool.runtime, ending.failure
+        """What the ending means for the pool comes first; a disk that does not take that is no hindrance."""
+        spool, runtime = self._queue.spool, self.token.pool.runtime
         try:
-            if failure is not None and closing.is_parked(failure):
-                delay_s = closing.cool_down(spool, runtime, failure, self._clock, self._events)
-                return replace(ending, delay_s=delay_s)
+            ending = closing.park(spool, runtime, ending, self._clock, self._events)
             if ending.end is End.SUCCEEDED and ending.started_ms is not None:
                 closing.warm_up(spool, runtime, self._clock, self._events)
         except OSError as error:  # the job waits by itself; its pool is told by the next one

@@ -9,11 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from wf_cli.config.model import Budget
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
 from wf_cli.contract.token import Pool, Token
 from wf_cli.runtimes.base import Adapter, Limits, Usage
-from wf_cli.worker import budget
 
 
 class Opening(StrEnum):
@@ -107,7 +107,7 @@ class Equipment:
     role: Callable[[str], RoleSettings]
     #: Reconcile after a commit (of a plan, or of everything with None) and on a timer. Must not raise.
     reconcile: Callable[[Target | None], None]
-    budget: Callable[[], budget.Limits] = budget.Limits
+    budget: Callable[[], Budget] = Budget
     #: What is masked in an agent's words besides the values of secret variables: regular expressions.
     redact: tuple[str, ...] = ()
     #: One line for people: what the worker does.

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from support.spools import assert_sound, make_spool, request, spool_queue
+from wf_cli.config.model import Budget
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
 from wf_cli.contract.job import End
@@ -16,7 +17,7 @@ from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import Pool, Token
 from wf_cli.queue.base import JobRequest
 from wf_cli.queue.spool_queue import SpoolQueue
-from wf_cli.worker.budget import Limits, Purse
+from wf_cli.worker.budget import Purse
 
 OWNER = "w-box-1"
 POOL = Pool("plan-coder", "opencode")
@@ -49,14 +50,14 @@ def attempt(queue: SpoolQueue, cost: float | None, *, started: bool = True, **fa
     return token
 
 
-def objection(queue: SpoolQueue, limits: Limits) -> Failure | None:
+def objection(queue: SpoolQueue, limits: Budget) -> Failure | None:
     return Purse.open(queue, claim(queue), limits).objection()
 
 
 def test_without_limits_nothing_is_objected_to(queue: SpoolQueue) -> None:
     queue.enqueue(step("01"))
     attempt(queue, 1e6)
-    assert objection(queue, Limits()) is None
+    assert objection(queue, Budget()) is None
 
 
 def test_a_job_may_spend_up_to_its_limit_over_all_attempts(queue: SpoolQueue) -> None:
@@ -64,8 +65,8 @@ def test_a_job_may_spend_up_to_its_limit_over_all_attempts(queue: SpoolQueue) ->
     attempt(queue, 0.75)
     attempt(queue, 0.75)
     token = claim(queue)
-    assert Purse.open(queue, token, Limits(per_job_usd=1.51)).objection() is None
-    refused = Purse.open(queue, token, Limits(per_job_usd=1.5)).objection()
+    assert Purse.open(queue, token, Budget(per_job_usd=1.51)).objection() is None
+    refused = Purse.open(queue, token, Budget(per_job_usd=1.5)).objection()
     assert refused is not None
     assert refused.code == "over_budget"
     assert "$1.5000 of $1.5" in refused.message
@@ -80,8 +81,8 @@ def test_an_epics_limit_counts_its_jobs_and_no_others(queue: SpoolQueue) -> None
         queue.end(token, Ending(End.SUCCEEDED, usage={"cost_usd": 1.0}, started_ms=1), by=OWNER)
     queue.enqueue(step("05"))
     token = claim(queue)
-    assert Purse.open(queue, token, Limits(per_epic_usd=2.01)).objection() is None
-    refused = Purse.open(queue, token, Limits(per_epic_usd=2.0)).objection()
+    assert Purse.open(queue, token, Budget(per_epic_usd=2.01)).objection() is None
+    refused = Purse.open(queue, token, Budget(per_epic_usd=2.0)).objection()
     assert refused is not None
     assert "epic 01 has cost $2.0000" in refused.message
 
@@ -89,7 +90,7 @@ def test_an_epics_limit_counts_its_jobs_and_no_others(queue: SpoolQueue) -> None
 def test_the_running_agent_is_stopped_when_all_of_it_is_too_much(queue: SpoolQueue) -> None:
     queue.enqueue(step("01"))
     attempt(queue, 0.75)
-    purse = Purse.open(queue, claim(queue), Limits(per_job_usd=1.0, per_epic_usd=5.0))
+    purse = Purse.open(queue, claim(queue), Budget(per_job_usd=1.0, per_epic_usd=5.0))
     assert purse.exceeded(0.24) is None
     stopped = purse.exceeded(0.25)
     assert stopped is not None
@@ -101,7 +102,7 @@ def test_the_running_agent_is_stopped_when_all_of_it_is_too_much(queue: SpoolQue
 def test_an_unknown_cost_is_no_zero(queue: SpoolQueue, unknown_cost: Any) -> None:
     queue.enqueue(step("01"))
     first = attempt(queue, None)
-    refused = objection(queue, Limits(per_job_usd=1.0, unknown_cost=unknown_cost))
+    refused = objection(queue, Budget(per_job_usd=1.0, unknown_cost=unknown_cost))
     if unknown_cost == "allow":
         assert refused is None
     else:
@@ -116,13 +117,13 @@ def test_attempts_without_an_agent_cost_nothing(queue: SpoolQueue) -> None:
     never = Failure("never_started", "gone")
     token = claim(queue)
     queue.end(token, Ending(End.LOST, failure=never), by="reaper-1")
-    assert objection(queue, Limits(per_job_usd=1.0, unknown_cost="hold")) is None
+    assert objection(queue, Budget(per_job_usd=1.0, unknown_cost="hold")) is None
 
 
 def test_a_lost_attempt_may_have_cost_anything(queue: SpoolQueue) -> None:
     queue.enqueue(step("01"))
     queue.end(claim(queue), Ending(End.LOST, failure=Failure("lost", "gone")), by="reaper-1")
-    assert objection(queue, Limits(per_job_usd=1.0, unknown_cost="hold")) is not None
+    assert objection(queue, Budget(per_job_usd=1.0, unknown_cost="hold")) is not None
 
 
 @pytest.mark.parametrize("cost", ["NaN", "Infinity", "-5", "1" + "0" * 400])
@@ -131,7 +132,7 @@ def test_a_cost_that_is_no_money_is_an_unknown_one(queue: SpoolQueue, cost: str)
     token = attempt(queue, 0.125)
     path = queue.spool.outcome_path(token.job_id, 1)
     path.write_text(path.read_text().replace("0.125", cost))
-    refused = Purse.open(queue, token, Limits(per_job_usd=1.0, unknown_cost="hold")).objection()
+    refused = Purse.open(queue, token, Budget(per_job_usd=1.0, unknown_cost="hold")).objection()
     assert refused is not None
     assert refused.code == "unknown_cost"
 
@@ -140,7 +141,7 @@ def test_a_damaged_outcome_is_an_unknown_cost(queue: SpoolQueue) -> None:
     queue.enqueue(step("01"))
     token = attempt(queue, 0.1)
     queue.spool.outcome_path(token.job_id, 1).write_text("{")
-    purse = Purse.open(queue, token, Limits(per_job_usd=1.0, unknown_cost="hold"))
+    purse = Purse.open(queue, token, Budget(per_job_usd=1.0, unknown_cost="hold"))
     assert purse.objection() is not None
 
 
