@@ -24,7 +24,7 @@ from wf_cli.contract.identity import Target
 from wf_cli.contract.retry import RetryPolicy
 from wf_cli.contract.token import Pool, Token
 from wf_cli.errors import ConfigError, Refused, SpoolMissing, StaleAttempt, UsageError, WfError
-from wf_cli.observe.log import EventLog
+from wf_cli.eventlog.log import EventLog
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import layout
 from wf_cli.spool.layout import Spool

@@ -18,8 +18,8 @@ from wf_cli import fsio, proc
 from wf_cli.app import App
 from wf_cli.contract.lifecycle import Status
 from wf_cli.errors import WfError
-from wf_cli.progress import EpicProgress, look
 from wf_cli.spool import session
+from wf_cli.views.progress import EpicProgress, look
 from wf_cli.workflow import epics
 
 #: Seconds an epic of three plans may take; twenty is usual.

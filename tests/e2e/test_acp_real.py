@@ -19,7 +19,7 @@ from support.runs import Bench, Outcome
 from support.scripted_model_server import ScriptedModelServer
 from wf_cli import proc
 from wf_cli.runtimes.base import Limits, RuntimeSettings
-from wf_cli.runtimes.opencode import OpencodeAdapter
+from wf_cli.runtimes.opencode.adapter import OpencodeAdapter
 from wf_cli.runtimes.permissions import Permissions
 
 _INSTALLED = Path(__file__).parents[2] / ".cache/opencode/node_modules/.bin/opencode"

@@ -18,7 +18,7 @@ from support.runs import Bench, Outcome
 from support.scripted_model_server import ScriptedModelServer
 from wf_cli import proc
 from wf_cli.runtimes.base import Limits, RuntimeSettings
-from wf_cli.runtimes.opencode import OpencodeAdapter
+from wf_cli.runtimes.opencode.adapter import OpencodeAdapter
 
 _INSTALLED = Path(__file__).parents[2] / ".cache/opencode/node_modules/.bin/opencode"
 OPENCODE = os.environ.get("WF_TEST_OPENCODE") or str(_INSTALLED)

@@ -27,7 +27,7 @@ from wf_cli.contract.token import Pool, Token, mark
 from wf_cli.queue.base import JobRequest
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.runtimes.base import Launch, Request
-from wf_cli.runtimes.cursor import CursorAdapter
+from wf_cli.runtimes.cursor.adapter import CursorAdapter
 from wf_cli.runtimes.process.transcript import SIZE_LIMIT, TRUNCATED
 from wf_cli.spool.layout import Spool
 from wf_cli.worker import opening

@@ -69,7 +69,7 @@ from acp.schema import (
 )
 from acp.schema import Cost as CostSoFar
 
-from wf_cli.runtimes.scripted_agent import ScriptedAgent
+from wf_cli.runtimes.scripted.agent import ScriptedAgent
 
 SESSION = "sess-4711"
 KNOWN = "sess-0815"

@@ -430,7 +430,7 @@ def work(told: Told) -> int:
         errors.append(told["message"])
         code = told.get("code", 0)
     elif "WF_JOB_ID" in os.environ and mode not in ("unread", "close_stdin"):
-        from wf_cli.runtimes.scripted_agent import ScriptedAgent
+        from wf_cli.runtimes.scripted.agent import ScriptedAgent
 
         code = ScriptedAgent(os.environ, told["options"], spoken(errors)).run()
     if mode == "shapeless":

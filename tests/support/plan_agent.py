@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from wf_cli.contract.identity import target_of
-from wf_cli.runtimes.scripted_agent import ScriptedAgent
+from wf_cli.runtimes.scripted.agent import ScriptedAgent
 
 
 class PlanAgent(ScriptedAgent):

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from wf_cli.cli import arguments, context_project, failures, output, registry
+from wf_cli.cli.frame import arguments, failures, output, registry, working_project
 
 _AS_OPERATOR = "--as-operator"
 
@@ -36,16 +36,16 @@ def run(words: Sequence[str], environ: Mapping[str, str]) -> int:
     entry = registry.find(words[0]) if words else None
     contract = True
     try:
-        root = context_project.working_directory()
+        root = working_project.working_directory()
         if "_WF_COMPLETE" in environ:
-            from wf_cli.cli import completion
+            from wf_cli.cli.completion import answer
 
-            return completion.answer(words, root, environ)
+            return answer.answer(words, root, environ)
         if entry is not None and _is_typer(entry, words, root, environ):
             contract = False
-            from wf_cli.cli import typer_app
+            from wf_cli.cli.frame import typer_app
 
-            return typer_app.run(words)
+            return typer_app.run(words, run)
         return _contract(root, environ, list(words), entry)
     except (BrokenPipeError, KeyboardInterrupt):
         raise
@@ -58,7 +58,7 @@ def _is_typer(entry: registry.Entry, words: Sequence[str], root: Path, environ: 
         return not entry.contract
     if entry.beyond is not None:
         return entry.beyond(words[1:]) and not arguments.wants_help(words)
-    return context_project.is_distributed(root, environ)
+    return working_project.is_distributed(root, environ)
 
 
 def _json_errors(entry: registry.Entry | None, words: Sequence[str], *, contract: bool) -> bool:
@@ -66,24 +66,24 @@ def _json_errors(entry: registry.Entry | None, words: Sequence[str], *, contract
         return False
     if not contract:
         return True
-    from wf_cli.cli import contract_help
+    from wf_cli.cli.frame import contract_help
 
     return entry is not None and contract_help.load(entry).json
 
 
 def _contract(root: Path, environ: Mapping[str, str], words: list[str], entry: registry.Entry | None) -> int:
     """Section 1 of the contract: help, session file, guard, command; in this order."""
-    from wf_cli.cli import contract_help
-    from wf_cli.cli.contract_call import Call
+    from wf_cli.cli.frame import contract_help
+    from wf_cli.cli.frame.contract_call import Call
 
     name, rest = (words[0], words[1:]) if words else ("help", [])
     helps = arguments.wants_help(words)
     without_session = name in ("init", "sync") or (name == "skill" and rest[:1] == ["sync"])
     if helps or not without_session:
-        from wf_cli.agents import session
+        from wf_cli.agents import model_guard
         from wf_cli.clock import SystemClock
 
-        session.ensure(root, SystemClock())
+        model_guard.ensure(root, SystemClock())
     if name == "help" or name in arguments.HELP_TOKENS:
         output.say(*contract_help.overview())
         return 0

@@ -10,10 +10,10 @@ from wf_cli.errors import ConfigError
 from wf_cli.runtimes.acp.adapter import AcpAdapter
 from wf_cli.runtimes.base import Adapter, RuntimeSettings
 from wf_cli.runtimes.command import CommandAdapter
-from wf_cli.runtimes.cursor import CursorAdapter
-from wf_cli.runtimes.opencode import OpencodeAdapter
+from wf_cli.runtimes.cursor.adapter import CursorAdapter
+from wf_cli.runtimes.opencode.adapter import OpencodeAdapter
 from wf_cli.runtimes.permissions import Permissions
-from wf_cli.runtimes.scripted import ScriptedAdapter
+from wf_cli.runtimes.scripted.adapter import ScriptedAdapter
 
 #: The values of ``runtimes.<name>.adapter``.
 ADAPTERS: dict[str, Callable[[RuntimeSettings], Adapter]] = {

@@ -60,7 +60,7 @@ def test_every_template_is_useful_and_its_front_matter_is_yaml() -> None:
 
 
 def test_every_command_that_a_template_names_exists() -> None:
-    from wf_cli.cli import registry
+    from wf_cli.cli.frame import registry
 
     for template, text in bundle.bundled().items():
         for name in re.findall(r"`wf ([a-z][a-z-]*)", text):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wf_cli.cli.arguments import ArgumentError, Parsed, Spec, js_number, parse, wants_help
+from wf_cli.cli.frame.arguments import ArgumentError, Parsed, Spec, js_number, parse, wants_help
 
 SPEC = Spec(
     required=("plan",), optional=("id",), flags=frozenset({"--json"}), values={"--note": "n", "--reason": "n"}

@@ -13,8 +13,9 @@ import pytest
 
 from support.projects import Cli, make_epic, make_plan
 from support.spools import POOL, SUCCESS, make_spool, request, run_one, spool_queue
-from wf_cli.cli import completion, completion_values, contract_help, registry, usage_lines
-from wf_cli.cli.completion_scripts import SCRIPTS, Shell
+from wf_cli.cli.completion import answer, usage_lines, values
+from wf_cli.cli.completion.scripts import SCRIPTS, Shell
+from wf_cli.cli.frame import contract_help, registry
 
 WF_BIN = Path(sys.executable).parent
 
@@ -37,7 +38,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def fits(root: Path, *words: str, **environ: str) -> list[str] | None:
-    found = completion.candidates(words, root, environ)
+    found = answer.candidates(words, root, environ)
     return None if found is None else [candidate.value for candidate in found]
 
 
@@ -117,7 +118,7 @@ def test_jobs_come_from_the_spool_that_is_meant(root: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("entry", [e for e in registry.COMMANDS.values() if e.contract], ids=lambda e: e.name)
 def test_every_usage_line_is_understood(entry: registry.Entry) -> None:
-    known = {*completion_values.KINDS, *completion_values.OPTIONS}
+    known = {*values.KINDS, *values.OPTIONS}
     free = {"name", "summary", "value"}
     for line in contract_help.load(entry).usage:
         usage = usage_lines.read(line)
@@ -133,7 +134,7 @@ def test_a_broken_project_gives_no_candidates_and_no_noise(
     (root / "wf.config.yaml").write_text("{{{")
     (root / ".wf" / "runtime.json").write_text("{")
     for words in (["worker", ""], ["hold", ""], ["config", "set", "x"], ["spool", "ls", "--role", ""]):
-        assert completion.answer(words, root, {"_WF_COMPLETE": "bash"}) == 0
+        assert answer.answer(words, root, {"_WF_COMPLETE": "bash"}) == 0
         out, err = capsys.readouterr()
         assert (out.strip(), err) == ("", "")
 
@@ -149,7 +150,7 @@ def test_completing_creates_nothing(
 
 def test_each_shell_gets_its_form(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def said(shell: str, *words: str) -> list[str]:
-        completion.answer(words, root, {"_WF_COMPLETE": shell})
+        answer.answer(words, root, {"_WF_COMPLETE": shell})
         return capsys.readouterr().out.splitlines()
 
     assert said("bash", "code", "01") == ["01"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.projects import Cli, make_epic, make_plan, make_session, state_of
-from wf_cli.cli import contract_help, failures, registry
+from wf_cli.cli.frame import contract_help, failures, registry
 from wf_cli.errors import StaleAttempt, Temporary
 
 SESSION = Path(".cursor/session/state.json")

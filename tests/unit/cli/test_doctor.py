@@ -18,8 +18,8 @@ from support.runs import SUPPORT, request_for
 from support.spools import POOL, claim_one, make_spool, request, spool_queue
 from wf_cli.assets import sync
 from wf_cli.clock import SystemClock
-from wf_cli.diagnosis import Patient, diagnose, dry_call, folder, logins
-from wf_cli.diagnosis.check import Check, Level, error, ok
+from wf_cli.doctor import Patient, diagnose, dry_call, folder, logins
+from wf_cli.doctor.check import Check, Level, error, ok
 from wf_cli.spool import control
 
 CLOCK = SystemClock()

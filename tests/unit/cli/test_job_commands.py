@@ -15,7 +15,7 @@ from support.spools import run_one
 from support.views import beat, make_late, write_session
 from wf_cli import schema
 from wf_cli.app import App
-from wf_cli.cli import conversion, tables, typer_app
+from wf_cli.cli.frame import conversion, tables, typer_app
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End
 from wf_cli.contract.retry import Ending

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
-from wf_cli.cli.live import Board, drawing, picture
+from wf_cli.cli.workers.live import Board, drawing, picture
 from wf_cli.runtimes.base import Usage
 from wf_cli.worker.settings import SlotView
 

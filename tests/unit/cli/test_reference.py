@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from wf_cli.cli import contract_help, registry, typer_app
+from wf_cli.cli.frame import contract_help, registry, typer_app
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "reference" / "commands.md").read_text(encoding="utf-8")

@@ -11,8 +11,8 @@ import pytest
 from support.runs import SUPPORT, Bench, Outcome, request_for
 from wf_cli.contract.failure import Failure
 from wf_cli.runtimes.base import Exit, Limits, RuntimeMissing, RuntimeSettings, Usage
-from wf_cli.runtimes.cursor import CursorAdapter
-from wf_cli.runtimes.cursor_events import CursorReader
+from wf_cli.runtimes.cursor.adapter import CursorAdapter
+from wf_cli.runtimes.cursor.events import CursorReader
 
 SESSION = "0b9a3a52-5c0e-4f7e-9a55-9b1c8e8f7a10"
 STAND_IN = (sys.executable, str(SUPPORT / "cursor_agent.py"))

@@ -19,7 +19,7 @@ from support.acp_agent import KNOWN, SESSION
 from support.runs import SUPPORT, Bench, Outcome, request_for
 from wf_cli.contract.failure import ErrorClass
 from wf_cli.runtimes.base import Launch, Limits, Request, RuntimeSettings
-from wf_cli.runtimes.cursor import CursorAdapter
+from wf_cli.runtimes.cursor.adapter import CursorAdapter
 from wf_cli.runtimes.permissions import Permissions
 
 STAND_IN = (sys.executable, str(SUPPORT / "acp_agent.py"))

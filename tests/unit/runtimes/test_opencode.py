@@ -12,8 +12,8 @@ import pytest
 from support.runs import Bench, request_for
 from wf_cli.errors import ConfigError
 from wf_cli.runtimes.base import CannotStart, Exit, Launch, Limits, RuntimeMissing, RuntimeSettings, Usage
-from wf_cli.runtimes.opencode import OpencodeAdapter, major, merged
-from wf_cli.runtimes.opencode_events import OpencodeReader
+from wf_cli.runtimes.opencode.adapter import OpencodeAdapter, major, merged
+from wf_cli.runtimes.opencode.events import OpencodeReader
 
 SESSION = "ses_dfd9ef73effeXvHbIPkZQHwjQ7"
 DONE = Exit(0)

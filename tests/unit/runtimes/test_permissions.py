@@ -12,7 +12,7 @@ from wf_cli.config import layers, model
 from wf_cli.config.load import load
 from wf_cli.errors import ConfigError
 from wf_cli.runtimes.base import RuntimeSettings
-from wf_cli.runtimes.opencode import OpencodeAdapter
+from wf_cli.runtimes.opencode.adapter import OpencodeAdapter
 from wf_cli.runtimes.permissions import Permissions, opencode_rules
 from wf_cli.runtimes.process.redact import secret_values
 

@@ -14,10 +14,10 @@ from wf_cli.runtimes import program as programs
 from wf_cli.runtimes import protocol
 from wf_cli.runtimes.acp.events import AcpReader
 from wf_cli.runtimes.base import Adapter, CannotStart, RuntimeMissing, RuntimeSettings
-from wf_cli.runtimes.cursor import CursorAdapter
-from wf_cli.runtimes.cursor_events import CursorReader
-from wf_cli.runtimes.opencode import OpencodeAdapter
-from wf_cli.runtimes.opencode_events import OpencodeReader
+from wf_cli.runtimes.cursor.adapter import CursorAdapter
+from wf_cli.runtimes.cursor.events import CursorReader
+from wf_cli.runtimes.opencode.adapter import OpencodeAdapter
+from wf_cli.runtimes.opencode.events import OpencodeReader
 from wf_cli.runtimes.permissions import Permissions
 
 DENIES = Permissions(deny=("execute:git push*",))

@@ -12,10 +12,10 @@ from wf_cli.contract.failure import CODES
 from wf_cli.runtimes.acp.events import AcpReader
 from wf_cli.runtimes.base import Exit, Reader
 from wf_cli.runtimes.command import CommandReader
-from wf_cli.runtimes.cursor_events import CursorReader
+from wf_cli.runtimes.cursor.events import CursorReader
 from wf_cli.runtimes.jsonlines import brief
-from wf_cli.runtimes.opencode_events import OpencodeReader
-from wf_cli.runtimes.scripted import ScriptedReader
+from wf_cli.runtimes.opencode.events import OpencodeReader
+from wf_cli.runtimes.scripted.adapter import ScriptedReader
 
 READERS = [AcpReader, CommandReader, CursorReader, OpencodeReader, ScriptedReader]
 

@@ -5,7 +5,7 @@ import pytest
 from wf_cli.errors import ConfigError
 from wf_cli.runtimes import registry
 from wf_cli.runtimes.base import RuntimeSettings
-from wf_cli.runtimes.cursor import CursorAdapter
+from wf_cli.runtimes.cursor.adapter import CursorAdapter
 
 
 def test_an_adapter_is_made_from_its_settings() -> None:

@@ -11,8 +11,8 @@ import pytest
 from support.runs import SUPPORT, Bench, Outcome
 from wf_cli.runtimes.acp.adapter import AcpAdapter
 from wf_cli.runtimes.base import Adapter, Limits, RuntimeSettings
-from wf_cli.runtimes.cursor import CursorAdapter
-from wf_cli.runtimes.scripted import ScriptedAdapter
+from wf_cli.runtimes.cursor.adapter import CursorAdapter
+from wf_cli.runtimes.scripted.adapter import ScriptedAdapter
 
 
 def wf(root: Path, *arguments: str) -> str:

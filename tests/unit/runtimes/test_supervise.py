@@ -11,7 +11,7 @@ from wf_cli.runtimes.base import Launch, Limits, Request
 from wf_cli.runtimes.process.lines import TAIL_LIMIT
 from wf_cli.runtimes.process.supervise import AgentRun
 from wf_cli.runtimes.process.transcript import TRUNCATED
-from wf_cli.runtimes.scripted import ScriptedReader
+from wf_cli.runtimes.scripted.adapter import ScriptedReader
 
 FINISHED = 'print(\'{"type": "result", "text": "all done"}\', flush=True)\n'
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"

@@ -29,11 +29,11 @@ from acp.core import ClientSideConnection
 from pydantic import ValidationError
 
 from wf_cli import proc
+from wf_cli.runtimes.acp.conversation import Conversation
 from wf_cli.runtimes.acp.report import NO_MESSAGE, Reporter, cut
-from wf_cli.runtimes.acp.session import Conversation
 from wf_cli.runtimes.acp.transport import LineTransport
 from wf_cli.runtimes.acp.turn import Job, Turn, Unusable
-from wf_cli.runtimes.opencode_server import OpencodeServer
+from wf_cli.runtimes.opencode.server import OpencodeServer
 
 #: Seconds for an agent to end by itself once its stdin is closed; then for SIGTERM.
 CLOSE_LIMIT = 2.0

@@ -19,8 +19,8 @@ from acp.schema import (
 )
 
 from wf_cli import __version__
+from wf_cli.runtimes.acp.conversation import Conversation
 from wf_cli.runtimes.acp.report import Reporter
-from wf_cli.runtimes.acp.session import Conversation
 from wf_cli.runtimes.permissions import Permissions
 
 #: JSON-RPC error code of "log in first" (agentclientprotocol.com/protocol/schema, ErrorCode).

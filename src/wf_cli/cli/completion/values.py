@@ -1,0 +1,206 @@
+"""What the values of arguments and options can be: ids of the project, names, words. The tables of completion.
+
+Everything is read as cheaply as it can be, by listing names; a source may raise, which `completion.answer` catches.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wf_cli.cli.frame import registry
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One word that fits."""
+
+    value: str
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is being completed: the words before the cursor, without the program's name, and where."""
+
+    root: Path
+    environ: Mapping[str, str]
+    words: tuple[str, ...]
+
+    def option(self, name: str) -> str | None:
+        """The value that the line gives ``name``."""
+        for word, following in zip(self.words, (*self.words[1:], ""), strict=True):
+            if word == name:
+                return following
+            if word.startswith(f"{name}="):
+                return word.partition("=")[2]
+        return None
+
+
+#: Gives the candidates of one kind of value; None: file names.
+Source = Callable[[Scene], Iterable[Candidate] | None]
+
+
+def nothing(_: Scene) -> Iterable[Candidate]:
+    return ()
+
+
+def _files(_: Scene) -> None:
+    return None
+
+
+def commands(_: Scene) -> Iterable[Candidate]:
+    return (Candidate(entry.name, entry.summary) for group in registry.listed().values() for entry in group)
+
+
+def _numbered(folder: str) -> Source:
+    def found(scene: Scene) -> Iterable[Candidate]:
+        from wf_cli.workflow import references
+
+        known = references.entries(scene.root / folder)
+        return (Candidate(entry.id, references.slug_of(entry.name)) for entry in known)
+
+    return found
+
+
+def _todo_items(scene: Scene) -> Iterable[Candidate]:
+    """The items of the plan that the line names before."""
+    from wf_cli.workflow import references
+
+    known = references.entries(scene.root / "plans")
+    entry = next((e for word in scene.words[1:] if (e := references.resolve(known, word))), None)
+    if entry is None:
+        return []
+    text = (scene.root / "plans" / entry.name / "todo.md").read_text(encoding="utf-8", errors="replace")
+    items = re.findall(r"(?m)^\s*-\s*\[[ xX]\]\s+\[([A-Za-z][A-Za-z0-9._-]*)\]\s+(.*)$", text)
+    return [Candidate(name, about) for name, about in items]
+
+
+def _models(_: Scene) -> Iterable[Candidate]:
+    from wf_cli.agents import models
+
+    return (Candidate(name, ", ".join(capabilities)) for name, capabilities in models.ENABLED.items())
+
+
+def _config(scene: Scene) -> Mapping[str, Any]:
+    """What wf.config says, unchecked; nothing for a project without one."""
+    from wf_cli.config import places
+
+    path = places.find(scene.root)
+    if path is None:
+        return {}
+    from wf_cli.config import document
+
+    return document.read(path).value
+
+
+def _roles(scene: Scene) -> Iterable[Candidate]:
+    from wf_cli.config import model
+
+    return map(Candidate, {**model.DEFAULT_ROUTING, **_config(scene).get("routing", {})})
+
+
+def _runtimes(scene: Scene) -> Iterable[Candidate]:
+    from wf_cli.config import model
+
+    return map(Candidate, {**model.PROGRAMS, **_config(scene).get("runtimes", {})})
+
+
+def _statuses(_: Scene) -> Iterable[Candidate]:
+    from wf_cli.contract.lifecycle import Status
+
+    return (Candidate(str(status)) for status in Status)
+
+
+def _event_kinds(_: Scene) -> Iterable[Candidate]:
+    from wf_cli.contract.event import KINDS
+
+    return map(Candidate, sorted(KINDS))
+
+
+def _scopes(scene: Scene) -> Iterable[Candidate]:
+    return (Candidate(path.name) for path in sorted((scene.root / ".wf" / "scopes").glob("*/")))
+
+
+def _setting_keys(scene: Scene) -> Iterable[Candidate]:
+    from wf_cli.config import load
+
+    return (Candidate(key, place) for key, _, place in load.load(scene.root, scene.environ).rows())
+
+
+def _spool(scene: Scene) -> Path:
+    from wf_cli.config import places
+
+    given = scene.option("--spool")
+    found = places.spool_without_configuration(scene.root, scene.environ, given)
+    folder = given or places.spool_of_environment(scene.root, scene.environ)
+    return found or scene.root / (folder or _config(scene).get("spool", {}).get("dir") or places.SPOOL)
+
+
+#: The folders whose jobs a command can do something with; all others show every job there is.
+_JOB_FOLDERS = {
+    "retry": ("dead", "done"),
+    "cancel": ("queued", "held", "claimed", "running"),
+    "hold": ("queued",),
+    "release": ("held",),
+    "dead": ("dead",),
+    "dead-letter": ("dead",),
+}
+
+
+def _jobs(scene: Scene) -> Iterable[Candidate]:
+    from wf_cli import fsio
+    from wf_cli.contract.lifecycle import DIRECTORIES
+    from wf_cli.contract.token import parse
+
+    root = _spool(scene)
+    found = {}
+    for folder in _JOB_FOLDERS.get(scene.words[0], DIRECTORIES):
+        for name in fsio.names(root / folder):
+            token = parse(folder, name)
+            if token is not None and token.job_id not in scene.words:
+                found[token.job_id] = Candidate(token.job_id, f"{folder}, {token.pool}")
+    return [found[job_id] for job_id in sorted(found)]
+
+
+def _owners(scene: Scene) -> Iterable[Candidate]:
+    from wf_cli import fsio
+
+    names = fsio.names(_spool(scene) / "sessions")
+    return [Candidate(name.removesuffix(".json")) for name in sorted(names) if name.endswith(".json")]
+
+
+def _worker_words(scene: Scene) -> Iterable[Candidate]:
+    if scene.words[-1] in ("drain", "undrain"):
+        return [*_owners(scene), *_runtimes(scene), Candidate("all")]
+    actions = [Candidate(action) for action in ("ls", "drain", "undrain")] if len(scene.words) == 1 else []
+    return [*_roles(scene), *actions]
+
+
+#: By the name of a place: ``<plan>`` in a usage line, ``metavar="JOB"`` of a parameter.
+KINDS: dict[str, Source] = {
+    "plan": _numbered("plans"),
+    "epic": _numbered("epics"),
+    "JOB": _jobs,
+    "ID": _todo_items,
+    "id": _models,
+    "role": _roles,
+    "key.path": _setting_keys,
+    "ROLE]... | ls | drain | undrain": _worker_words,
+    "DIR": _files,
+    "FILE": _files,
+}
+#: By the name of an option.
+OPTIONS: dict[str, Source] = {
+    "--plan": KINDS["plan"],
+    "--epic": KINDS["epic"],
+    "--role": _roles,
+    "--runtime": _runtimes,
+    "--status": _statuses,
+    "--kind": _event_kinds,
+    "--owner": _owners,
+    "--scope": _scopes,
+}

@@ -1,0 +1,207 @@
+"""Where the command-driven flow hands over to the distributed mode. With the mode off, nothing happens here.
+
+Called by the contract commands at the right moments; the only module of theirs that knows about jobs.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from wf_cli.cli.frame import output
+
+if TYPE_CHECKING:
+    from wf_cli.app import App
+    from wf_cli.cli.frame.contract_call import Call
+    from wf_cli.workflow.epics import Epic
+    from wf_cli.workflow.phases import PhaseCommand
+    from wf_cli.workflow.plans import Plan
+
+#: Further flags of `epic run` and `epic resume` in distributed mode.
+EPIC_RUN_FLAGS = frozenset({"--follow"})
+#: Commands that a worker carries out when a person gives them.
+_PUBLISHED = frozenset({"code", "fix", "review"})
+#: Seconds between two looks of ``--follow``.
+_FOLLOW_EVERY = 0.5
+#: Seconds a job may be queued before ``--follow`` says that nobody takes it.
+_PATIENCE = 5.0
+
+
+def _app(call: Call) -> App:
+    from wf_cli.app import App
+
+    return App(call.root, call.environ)
+
+
+def after_change(call: Call, plan: Plan) -> None:
+    """``plan`` was changed by a person: let the dispatcher look at it. (An agent's worker does so at the end.)"""
+    if not call.is_distributed or call.job_role is not None:
+        return
+    from wf_cli.contract.identity import target_of
+    from wf_cli.spool import layout
+
+    the_app = _app(call)
+    if not layout.exists(the_app.spool_root):
+        return
+    spool = the_app.open_spool()
+    targets = (target_of(placed.token.job_id) for placed in the_app.queue(spool).placed())
+    has_jobs = any(target is not None and target.plan_id == plan.id for target in targets)
+    found = the_app.dispatcher(spool).reconcile(also=[plan.id] if has_jobs else [])
+    if not call.as_json:
+        output.say(*(f"published {job_id}" for job_id in found.published))
+
+
+def publish_instead(call: Call, command: PhaseCommand, plan: Plan) -> bool:
+    """A person runs ``code``, ``fix`` or ``review``: publish the job and return True, or let the command act.
+
+    An agent (``call.job_role`` is not None) and ``--as-operator`` always act themselves. A plan that a person
+    left inside the phase is adopted. Raises what the command would raise for a phase that does not allow it.
+    """
+    if not call.is_distributed or call.job_role is not None or call.as_operator or command.name not in _PUBLISHED:
+        return False
+    from wf_cli.errors import Refused
+    from wf_cli.workflow import phase_commands, plans, snapshot
+
+    state = plans.need_state(plan)
+    if state.phase != command.target:
+        phase_commands.allowed(plan, command)
+    if command.name == "code" and not snapshot.take(plan).has_plan:
+        raise Refused(
+            f"{plan.relative}/plan.md is empty, so there is nothing to code",
+            hint=f"write it, or let an orchestrator do so: wf epic run, then wf dispatch; see wf context {plan.id}",
+        )
+    the_app = _app(call)
+    spool = the_app.create_spool()
+    job_id, existed = the_app.dispatcher(spool).publish(plan, command.name)
+    placed = the_app.queue(spool).find(job_id)
+    status = str(placed.status) if placed is not None else "queued"
+    if call.as_json:
+        output.print_json(
+            {
+                "ok": True,
+                "schema_version": 1,
+                "id": plan.id,
+                "resolved_plan_dir": plan.relative,
+                "phase": state.phase,
+                "job_id": job_id,
+                "deduped": existed,
+                "status": status,
+            }
+        )
+    else:
+        output.say(f"plan {plan.id}: {'is there already' if existed else 'published'}: {job_id} ({status})")
+        if existed and status in ("failed", "cancelled", "succeeded"):
+            force = " --force" if status == "succeeded" else ""
+            output.say(f"next: wf retry{force} {job_id} runs it again")
+        elif not existed:
+            output.say(f"next: a worker takes it; look with wf spool show {job_id}")
+    return True
+
+
+def refuse_idle_handover(call: Call, command: PhaseCommand, plan: Plan) -> None:
+    """An agent hands a plan over to review: raises WfError NO_CHANGE when its job has changed nothing but the plan.
+
+    Said while the agent is there and can still do the work; its worker would say it too (`no_change`).
+    """
+    if call.job_role is None or command.name != "finish-code":
+        return
+    from wf_cli.contract.identity import target_of
+    from wf_cli.contract.token import mark
+    from wf_cli.errors import WfError
+    from wf_cli.spool import layout, scan, session
+
+    the_app = _app(call)
+    marked = call.environ["WF_JOB_TOKEN"]
+    if not layout.exists(the_app.agent_spool_root):
+        return  # nothing can be changed then, which the command itself says
+    spool = layout.open_spool(the_app.agent_spool_root)
+    token = next((token for token in scan.listing(spool, "running") if mark(token) == marked), None)
+    agent = session.agent_of(spool, token) if token is not None else None
+    target = target_of(token.job_id) if token is not None else None
+    if agent is None or target is None or target.plan_id != plan.id:
+        return  # superseded, or another plan: the fence says so
+    idle = the_app.steps(spool, the_app.events(spool)).idle(target, agent.baseline)
+    if idle is not None:
+        raise WfError(
+            idle.errors[0],
+            hint="do the work of the open items; if this step really needs no change, say so in your last message "
+            "and stop: a person can set checks.no_change to allow in wf.config",
+            code="NO_CHANGE",
+            plan_id=plan.id,
+            errors=list(idle.errors),
+        )
+
+
+def epic_started(call: Call, epic: Epic, flags: frozenset[str]) -> dict[str, Any] | None:
+    """``epic`` was set running; returns the ``auto_workers`` part of the JSON, or None for none.
+
+    ``flags`` are the options given: ``--auto-workers``, ``--no-auto-workers``, and `EPIC_RUN_FLAGS`.
+    """
+    from wf_cli.config import legacy
+
+    wanted = "--auto-workers" in flags
+    if "--no-auto-workers" not in flags:
+        wanted = wanted or legacy.load_runtime(call.root).auto_start_workers
+    if not call.is_distributed:
+        # With the mode off there is no queue that a worker could serve.
+        return _skipped("distributed mode is off") if wanted else None
+    the_app = _app(call)
+    spool = the_app.create_spool()
+    found = the_app.dispatcher(spool).reconcile(epic)
+    the_app.events(spool).emit("epic.started", epic_id=epic.id)
+    if not call.as_json:
+        output.say(*(f"published {job_id}" for job_id in found.published))
+    if not wanted:
+        return None
+    from wf_cli.cli.workers import auto_workers
+
+    return auto_workers.start(the_app, spool)
+
+
+def _skipped(reason: str) -> dict[str, Any]:
+    roles = ("orchestrator", "plan-coder", "plan-reviewer", "plan-fixer")
+    skipped = [{"role": role, "runtime": "", "reason": reason} for role in roles]
+    return {"started": [], "already_running": [], "failed": [], "skipped": skipped}
+
+
+def epic_changed(call: Call, epic: Epic) -> None:
+    """``epic`` was stopped, or its status was derived anew. Workers read it from its state: nothing to do."""
+
+
+def follow(call: Call, epic: Epic, document: dict[str, Any]) -> int:
+    """Stay until the epic ends, drawing its progress; 0 when it is completed, 1 when it is blocked or dead.
+
+    Workers that ``--auto-workers`` started are drained at the end. Ctrl-C ends only the watching.
+    """
+    from wf_cli.cli.workers import auto_workers
+    from wf_cli.cli.workers.follow import cost, follower, picture
+    from wf_cli.views.progress import look
+
+    the_app = _app(call)
+    spool = the_app.create_spool()
+    queue, dispatcher, project = the_app.queue(spool), the_app.dispatcher(spool), the_app.project()
+    view = follower(to_stderr=call.as_json)
+    lonely: dict[str, float] = {}
+    try:
+        while True:
+            now = look(project, queue, epic, dispatcher.reconcile(epic))
+            view.show(now)
+            if now.end is not None:
+                break
+            for runtime in auto_workers.unserved(spool, now, lonely, the_app.clock, patience_s=_PATIENCE):
+                view.interject(f"no worker takes jobs of {runtime}; start one: wf worker --runtime {runtime} --watch")
+            time.sleep(_FOLLOW_EVERY)
+    except KeyboardInterrupt:
+        view.interject(f"the epic goes on; watch it again with: wf epic run {epic.id} --follow")
+        raise
+    finally:
+        auto_workers.drain(document.get("auto_workers"))
+    ok = now.end == "completed"
+    if call.as_json:
+        extra = {"end": now.end, "why": list(now.why), "elapsed_s": now.elapsed_s, "cost_usd": now.cost_usd}
+        output.print_json({**document, "ok": ok, "status": now.status, **extra})
+    else:
+        output.say(picture(now)[0], *(f"  {line}" for line in now.why))
+        if now.cost_usd is None:
+            output.note(f"no agent said what it cost ({cost(now)})")
+    return 0 if ok else 1

@@ -1,0 +1,70 @@
+"""One run of a contract command: what it is given, and what such a command consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wf_cli.cli.frame import working_project
+
+if TYPE_CHECKING:
+    from wf_cli.agents.model_guard import Session
+    from wf_cli.workflow.project import Project
+
+
+@dataclass(frozen=True)
+class Call:
+    """The words after the command's name, and the world they refer to."""
+
+    root: Path
+    environ: Mapping[str, str]
+    words: tuple[str, ...]
+    as_operator: bool = False
+
+    @property
+    def as_json(self) -> bool:
+        """Whether results and errors are JSON. Wherever the flag stands: an error must not depend on order."""
+        return "--json" in self.words
+
+    @cached_property
+    def project(self) -> Project:
+        return working_project.project_for(self.root, self.environ, as_operator=self.as_operator)
+
+    @cached_property
+    def is_distributed(self) -> bool:
+        return working_project.is_distributed(self.root, self.environ)
+
+    @property
+    def job_role(self) -> str | None:
+        return working_project.job_role(self.environ)
+
+    def session(self) -> Session:
+        """The session as it is now."""
+        from wf_cli.agents import model_guard
+
+        return model_guard.load(self.root)
+
+    def guard(self, command: str) -> None:
+        """Raise GuardRefused unless session, or job, may run ``command``."""
+        from wf_cli.agents import model_guard
+
+        role = self.job_role
+        model_guard.guard(command, None if role is not None else self.session(), role)
+
+
+@dataclass(frozen=True)
+class ContractCommand:
+    """A contract command. ``guarded``: the guard runs before its arguments are looked at.
+
+    ``json`` says that the command knows ``--json``, for errors too. ``operator``: takes ``--as-operator``.
+    """
+
+    run: Callable[[Call], int]
+    usage: tuple[str, ...]
+    about: str
+    guarded: bool = False
+    json: bool = False
+    operator: bool = False

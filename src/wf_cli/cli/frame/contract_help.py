@@ -1,0 +1,43 @@
+"""Help, printed from the registry and from the commands themselves, without typer."""
+
+from __future__ import annotations
+
+import importlib
+
+from wf_cli import __version__
+from wf_cli.cli.frame import output, registry
+from wf_cli.cli.frame.contract_call import ContractCommand
+
+
+def load(entry: registry.Entry) -> ContractCommand:
+    """Import the module of a contract command and return its definition."""
+    commands: dict[str, ContractCommand] = importlib.import_module(entry.module).COMMANDS
+    return commands[entry.name]
+
+
+def overview() -> list[str]:
+    """`wf --help`: every command with one line, in groups. Imports none of them."""
+    lines = [
+        f"wf {__version__}: plans, gates and worker pools for teams of coding agents",
+        "",
+        "usage: wf <command> [arguments]",
+    ]
+    groups = registry.listed()
+    width = max(len(entry.name) for entries in groups.values() for entry in entries)
+    for group, entries in groups.items():
+        lines += ["", group]
+        lines += [f"  {entry.name.ljust(width)}  {entry.summary}" for entry in entries]
+    return [*lines, "", "More about one: wf <command> --help"]
+
+
+def of_command(entry: registry.Entry) -> list[str]:
+    """`wf X --help` of a contract command."""
+    command = load(entry)
+    lines = [f"wf {entry.name}: {entry.summary}", "", "usage:"]
+    lines += [f"  {usage}" for usage in command.usage]
+    if command.about:
+        lines += ["", *command.about.strip().splitlines()]
+    if command.operator:
+        options = [("--as-operator", "act although a job of this plan is running")]
+        lines += ["", *output.columns(options)]
+    return lines

@@ -1,0 +1,87 @@
+"""What an error costs: the one table from error class to exit code, and how an error is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wf_cli.cli.frame import output
+from wf_cli.errors import (
+    ConfigError,
+    NotFound,
+    Refused,
+    SpoolMissing,
+    StaleAttempt,
+    Temporary,
+    Unhealthy,
+    UsageError,
+    WfError,
+)
+
+#: (class, exit code of contract commands, exit code of all others); the first class that fits counts.
+#: Contract commands know 0 and 1; only that an attempt was superseded has to be told apart everywhere.
+EXIT_CODES: tuple[tuple[type[BaseException], int, int], ...] = (
+    (StaleAttempt, 4, 4),
+    (UsageError, 1, 2),
+    (ConfigError, 1, 2),
+    (NotFound, 1, 3),
+    (SpoolMissing, 1, 3),
+    (Refused, 1, 4),
+    (Unhealthy, 1, 5),
+    (Temporary, 1, 75),
+    (KeyboardInterrupt, 130, 130),
+    (BaseException, 1, 1),
+)
+
+#: Codes whose JSON form is fixed by the contract and has no message.
+_WITHOUT_MESSAGE = frozenset({"PLAN_NOT_FOUND", "EPIC_NOT_FOUND"})
+
+
+def exit_code(error: BaseException, *, contract: bool) -> int:
+    """The exit code that ``error`` ends a command with."""
+    for kind, for_contract, for_others in EXIT_CODES:
+        if isinstance(error, kind):
+            return for_contract if contract else for_others
+    raise AssertionError("the last row of EXIT_CODES fits everything")
+
+
+def as_wf_error(error: Exception) -> WfError:
+    """``error`` in the form that is shown: one message, never a traceback."""
+    if isinstance(error, WfError):
+        return error
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return WfError(
+            f"{where}{error.strerror or error}",
+            hint="check permissions and free space, then run the command again",
+            code="SYSTEM",
+        )
+    if isinstance(error, UnicodeError):
+        return WfError(f"text that is not valid Unicode: {error}", code="NOT_UNICODE")
+    return WfError(
+        f"internal error: {type(error).__name__}: {error}",
+        hint="this is a bug in wf; please report it with the command that you ran",
+        code="INTERNAL",
+    )
+
+
+def report(error: Exception, *, contract: bool, as_json: bool) -> int:
+    """Show ``error`` and return the exit code.
+
+    JSON goes to stderr for contract commands (with their keys), to stdout for all others.
+    """
+    shown = as_wf_error(error)
+    if not as_json:
+        output.complain(shown.message, shown.hint)
+    elif contract:
+        output.print_json(_contract_document(shown), failed=True)
+    else:
+        document = {"schema_version": 1, **shown.facts, "message": shown.message, "hint": shown.hint}
+        output.print_json({"ok": False, "error": shown.code} | document)
+    return exit_code(error, contract=contract)
+
+
+def _contract_document(error: WfError) -> dict[str, Any]:
+    document: dict[str, Any] = {"ok": False, "error": error.code}
+    if error.code not in _WITHOUT_MESSAGE:
+        document["message"] = error.message
+    return document | error.facts

@@ -1,0 +1,108 @@
+"""All commands as one typer application: runs those that are typer's."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import typer
+from typer.core import TyperGroup
+
+from wf_cli.cli.frame import conversion, output, registry
+
+_PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+#: Runs the words of a contract command in an environment; the exit code.
+RunContract = Callable[[Sequence[str], Mapping[str, str]], int]
+
+
+class LazyGroup(TyperGroup):
+    """Imports the module of a command only when that command is asked for."""
+
+    run_contract: RunContract
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Every command's name, from the registry."""
+        return [entry.name for entries in registry.listed().values() for entry in entries]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command called ``cmd_name``; None when there is none."""
+        entry = registry.find(cmd_name)
+        if entry is None:
+            return None
+        module = entry.typer_module if entry.contract else entry.module
+        if module is None:
+            return _contract_stub(entry, self.run_contract)
+        command = typer.main.get_command(getattr(importlib.import_module(module), entry.attribute))
+        conversion.relax(command)
+        command.name = cmd_name
+        return command
+
+
+def _contract_stub(entry: registry.Entry, run_contract: RunContract) -> Any:
+    """A contract command as typer sees it: any arguments, which ``run_contract`` understands."""
+
+    def stub(ctx: typer.Context) -> None:
+        import os
+
+        raise typer.Exit(run_contract([entry.name, *ctx.args], os.environ))
+
+    app = typer.Typer(add_completion=False)
+    from wf_cli.cli.frame import contract_help  # not for the commands that are typer's own
+
+    text = "\n".join(contract_help.of_command(entry))
+    app.command(entry.name, help=text, short_help=entry.summary, context_settings=_PASS_THROUGH)(stub)
+    command = typer.main.get_command(app)
+    command.name = entry.name
+    return command
+
+
+def _look_only(_words: Sequence[str], _environ: Mapping[str, str]) -> int:
+    return 2
+
+
+def application(run_contract: RunContract = _look_only) -> Any:
+    """The group of all commands. ``run_contract`` carries out the words of a contract command.
+
+    Without it the group is for looking at: completion and the reference read the options of commands.
+    """
+
+    class Commands(LazyGroup):
+        pass
+
+    Commands.run_contract = staticmethod(run_contract)
+    app = typer.Typer(cls=Commands, add_completion=False, name="wf")
+    app.callback()(lambda: None)
+    group = typer.main.get_command(app)
+    conversion.relax(group)
+    return group
+
+
+def run(words: Sequence[str], run_contract: RunContract) -> int:
+    """Run a typer command; usage errors end with 2, and are JSON with ``--json``. Other errors are raised."""
+    command = application(run_contract)
+    try:
+        code = command.main(list(words), prog_name="wf", standalone_mode=False)
+    except typer.Abort as error:  # what typer makes of Ctrl-C
+        raise KeyboardInterrupt from error
+    except _click_exception() as error:
+        return _usage_error(error, as_json="--json" in words)
+    return code if isinstance(code, int) else 0
+
+
+def _click_exception() -> type[Exception]:
+    """The base class of typer's usage errors, which has no public name of its own."""
+    bases = [base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"]
+    return cast("type[Exception]", bases[0])
+
+
+def _usage_error(error: Any, *, as_json: bool) -> int:
+    if as_json:
+        document = {"ok": False, "schema_version": 1, "error": "USAGE", "message": error.format_message()}
+        output.print_json(document)
+    else:
+        error.show(file=sys.stderr)
+    return int(error.exit_code)

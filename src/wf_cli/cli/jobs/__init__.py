@@ -1,0 +1,1 @@
+"""Looking at jobs and steering them: ``wf spool``, ``retry``, ``cancel``, ``explain``, ``logs`` and their kin."""

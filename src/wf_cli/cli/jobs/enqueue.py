@@ -1,0 +1,207 @@
+"""`wf enqueue`: jobs of one's own, one by one or many from a file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wf_cli.cli.frame import output
+from wf_cli.cli.frame.options import Common, seconds, single
+from wf_cli.contract.token import NUMBER_LIMIT
+from wf_cli.errors import ContractError, UsageError, WfError
+
+if TYPE_CHECKING:
+    from wf_cli.app import App
+    from wf_cli.queue.base import JobRequest
+    from wf_cli.queue.spool_queue import SpoolQueue
+
+#: Keys of a line of ``--from``; the same as the options.
+_FIELDS = ("role", "key", "runtime", "payload", "priority", "in", "max_attempts")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody asked for, as far as they said it."""
+
+    role: str | None = None
+    key: str | None = None
+    runtime: str | None = None
+    payload: Any = None
+    priority: int | None = None
+    delay: str | None = None
+    max_attempts: int | None = None
+
+    def request(self, app: App) -> JobRequest:
+        """The job, with what configuration adds; UsageError for what cannot be a job."""
+        from wf_cli.queue.base import JobRequest
+        from wf_cli.queue.batch import prepare
+
+        if not self.role or not self.key:
+            raise UsageError(f"the {'key' if self.role else 'role'} is missing", hint="wf enqueue --role R --key K")
+        limit = app.config.effective(self.role).retry.max_attempts if self.max_attempts is None else self.max_attempts
+        request = JobRequest(
+            role=self.role,
+            runtime=self.runtime or app.pool(self.role).runtime,
+            key=self.key,
+            payload=self.payload,
+            priority=5 if self.priority is None else self.priority,
+            max_attempts=limit,
+            delay_s=0.0 if self.delay is None else seconds(self.delay, "--in"),
+        )
+        try:
+            prepare([request], app.clock.now_ms())
+        except ContractError as error:
+            raise UsageError(error.message, hint=error.hint, code=error.code) from error
+        return request
+
+
+def enqueue(
+    common: Common,
+    role: Annotated[str | None, typer.Option(metavar="R", help="what kind of worker takes it: [a-z0-9-]")] = None,
+    key: Annotated[str | None, typer.Option(metavar="K", help="names the work: one key makes one job, ever")] = None,
+    runtime: Annotated[str | None, typer.Option(metavar="X", help="default: where the role is routed")] = None,
+    payload: Annotated[
+        str | None, typer.Option(metavar="JSON|@FILE|-", help="input of the job: JSON, a file of it, or - for stdin")
+    ] = None,
+    priority: Annotated[int | None, typer.Option(min=0, max=9, help="0 first; default 5")] = None,
+    delay: Annotated[str | None, typer.Option("--in", metavar="DUR", help="not before so long: 10s, 2h")] = None,
+    max_attempts: Annotated[int | None, typer.Option(min=1, help="failures until it is dead; default: retry")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="FILE|-", help="many jobs: JSON lines with the same fields")
+    ] = None,
+) -> None:
+    """Make a job of your own, outside any plan. A key that was used before makes no second job.
+
+    Its worker gets the payload as JSON and is judged by its exit code. With --from, each line is an object with
+    role, key, runtime, payload, priority, in, max_attempts; other options are the defaults of all lines. When one
+    line is wrong, nothing is enqueued.
+
+    \b
+    wf enqueue --role linter --runtime shell --key lint-1 --payload '{"path": "src"}'
+    wf enqueue --role linter --runtime shell --from jobs.jsonl --json
+    """
+    app = common.app
+    app.require_distributed("enqueue")
+    given = Wish(role, key, runtime, None, priority, delay, max_attempts)
+    if source is not None:
+        if key is not None or payload is not None:
+            raise UsageError("--from takes keys and payloads from its lines", hint="leave --key and --payload out")
+        _many(common, list(_requests(source, given, app)))
+        return
+    text = None if payload is None else _payload_text(payload)
+    value = None if text is None else _parse(text, "the payload")
+    _one(common, replace(given, payload=value).request(app))
+
+
+def _one(common: Common, request: JobRequest) -> None:
+    queue = common.app.queue(common.app.create_spool())
+    answer = queue.enqueue(request)
+    if answer.deduped:
+        _compare(queue, request, answer.job_id)
+    placed = queue.find(answer.job_id)
+    status = str(placed.status) if placed is not None else "queued"
+    values = {"job_id": answer.job_id, "deduped": answer.deduped, "status": status}
+    common.emit(values, [f"{answer.job_id} {status}{' (was there already)' if answer.deduped else ''}"])
+
+
+def _many(common: Common, requests: list[JobRequest]) -> None:
+    queue = common.app.queue(common.app.create_spool())
+    answers = queue.enqueue_many(requests)
+    for request, answer in zip(requests, answers, strict=True):
+        if answer.deduped:
+            _compare(queue, request, answer.job_id)
+    deduped = sum(answer.deduped for answer in answers)
+    values = {
+        "enqueued": len(answers) - deduped,
+        "deduped": deduped,
+        "job_ids": [answer.job_id for answer in answers],
+    }
+    common.emit(values, [f"{len(answers) - deduped} enqueued, {deduped} were there already"])
+
+
+def _compare(queue: SpoolQueue, request: JobRequest, job_id: str) -> None:
+    """Warn when the job of this key is another one than was asked for."""
+    try:
+        spec = queue.spec(job_id)
+    except ContractError:
+        return  # damaged: `wf spool verify` says so
+    if spec is None:
+        return
+    pairs = (("role", spec.role, request.role), ("payload", spec.payload, request.payload))
+    for name, old, new in pairs:
+        if old != new:
+            output.warn([f"{job_id} exists with another {name}; it stays as it is"])
+
+
+def _payload_text(payload: str) -> str:
+    if payload == "-":
+        return _stdin()
+    return _file(payload[1:]) if payload.startswith("@") else payload
+
+
+def _stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"standard input is not UTF-8: {error}") from error
+
+
+def _file(name: str) -> str:
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {name}: {error}") from error
+
+
+def _parse(text: str, what: str) -> Any:
+    """The JSON value in ``text``, which is ``what``. NaN and Infinity are no JSON."""
+
+    def refuse(name: str) -> Any:
+        raise ValueError(f"{name} is not JSON")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{what} is not JSON: {error}", hint="text needs its own quotes: '\"text\"'; @FILE reads a file, - stdin"
+        ) from error
+
+
+def _requests(source: str, defaults: Wish, app: App) -> Iterator[JobRequest]:
+    """The jobs in the lines of a file; UsageError names file and line."""
+    name = "<stdin>" if source == "-" else source
+    text = _stdin() if source == "-" else _file(source)
+    for number, line in enumerate(text.split("\n"), start=1):
+        where = f"{name}:{number}"
+        if not line.strip():
+            continue
+        try:
+            yield _wish(_parse(line, "the line"), defaults).request(app)
+        except WfError as error:
+            raise UsageError(f"{where}: {error.message}", hint=error.hint, code=error.code) from error
+
+
+def _wish(value: Any, defaults: Wish) -> Wish:
+    if not isinstance(value, dict):
+        raise UsageError("a line has to be a JSON object", hint='{"role": "linter", "key": "lint-1"}')
+    unknown = sorted(set(value) - set(_FIELDS))
+    if unknown:
+        raise UsageError(f"there is no field {unknown[0]!r}", hint=f"the fields: {', '.join(_FIELDS)}")
+    said = {key: v for key, v in value.items() if v is not None}
+    for key, low, high in (("priority", 0, 9), ("max_attempts", 1, NUMBER_LIMIT - 1)):
+        number = said.get(key, low)
+        if not isinstance(number, int) or isinstance(number, bool) or not low <= number <= high:
+            raise UsageError(f"{key} has to be a whole number from {low} to {high}")
+    for key in ("role", "key", "runtime", "in"):
+        if not isinstance(said.get(key, ""), str):
+            raise UsageError(f"{key} has to be text")
+    return replace(defaults, **{("delay" if key == "in" else key): v for key, v in said.items()})
+
+
+enqueue_app = single(enqueue)

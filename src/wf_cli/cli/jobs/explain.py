@@ -1,0 +1,30 @@
+"""`wf explain`: why a job is in its state, and what would move it."""
+
+from __future__ import annotations
+
+from wf_cli.cli.frame.options import Common, single
+from wf_cli.cli.jobs.selectors import JobArgument, one
+from wf_cli.views.viewer import Viewer
+
+
+def explain(common: Common, job: JobArgument) -> None:
+    """Say why a job is in its state and what would move it: each condition, whether it holds, and the command.
+
+    \b
+    wf explain e01-p03-i0-code
+    """
+    from wf_cli.views.explain import explanation
+
+    viewer = Viewer(common.open_spool(), common.clock)
+    found = explanation(one(viewer.spool, job, archived=True), viewer, epic_paused=common.app.epic_is_paused)
+    marks = {True: "ok", False: "NO", None: "?"}
+    lines = [f"{found.job_id} is {found.status}: {found.summary}"]
+    for condition in found.conditions:
+        command = f"   -> {condition.command}" if condition.command and condition.holds is not True else ""
+        lines.append(f"  {marks[condition.holds]:<2}  {condition.text}{command}")
+    if found.next:
+        lines.append(f"next: {found.next}")
+    common.emit(found.to_json(), lines)
+
+
+explain_app = single(explain)

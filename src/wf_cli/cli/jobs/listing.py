@@ -1,0 +1,105 @@
+"""`wf spool ls`, and every other list of jobs: rows, counts, ``--watch``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wf_cli.cli.frame import output, tables
+from wf_cli.cli.frame.options import Common, document, print_line
+from wf_cli.clock import format_duration
+from wf_cli.spool import scan
+from wf_cli.spool.control import Requests, Stop
+from wf_cli.views.rows import Row, counts, rows
+from wf_cli.views.viewer import Criteria, Viewer
+
+#: Seconds between two looks of ``--watch``.
+WATCH_EVERY = 1.0
+_HEAD = ("STATUS", "JOB", "POOL", "ATTEMPT", "BURNED", "PRIO", "AGE", "OWNER", "READY", "REASON")
+_CLEAR = "\x1b[H\x1b[2J\x1b[3J"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The jobs that fit, as far as ``limit``; ``counts`` is of all that fit. ``stops``: pauses and cool-downs."""
+
+    counts: dict[str, int]
+    rows: list[Row]
+    stops: Sequence[Stop] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "counts": self.counts,
+            "jobs": [row.to_json() for row in self.rows],
+            "stops": [stop.to_json() for stop in self.stops],
+        }
+
+
+def look(viewer: Viewer | None, criteria: Criteria, *, sort: str, limit: int | None) -> Listing:
+    """The list as it is now; an empty one without a spool."""
+    if viewer is None:
+        from wf_cli.contract.lifecycle import Status
+
+        return Listing({str(status): 0 for status in Status}, [])
+    fit = [p for p in scan.everything(viewer.spool) if criteria.fits(p, viewer)]
+    stops = Requests(viewer.spool, viewer.clock).stops()
+    return Listing(counts(fit, viewer), rows(fit, viewer, sort=sort, limit=limit), stops)
+
+
+def lines(listed: Sequence[Row]) -> list[str]:
+    """Rows for people, or for awk."""
+    return tables.table(
+        _HEAD,
+        [
+            (
+                row.status, row.job_id, f"{row.role}@{row.runtime}", row.attempt, f"{row.burned}/{row.max_attempts}",
+                row.priority, format_duration(row.age_s), row.owner, row.ready_at, row.reason,
+            )
+            for row in listed
+        ],
+    )  # fmt: skip
+
+
+def summary(listing: Listing) -> str:
+    """The counts in one line."""
+    shown = [f"{count} {status}" for status, count in listing.counts.items() if count]
+    return ", ".join(shown) or "no jobs"
+
+
+def show(common: Common, listing: Listing) -> None:
+    """Print a list once. The summary is for people: records alone go into a pipe."""
+    common.emit(listing.to_json(), lines(listing.rows))
+    if not common.as_json:
+        output.note(*(tables.plain(stop.text()) for stop in listing.stops))
+    if not common.as_json and (tables.on_terminal() or not listing.rows):
+        output.note(summary(listing))
+
+
+def watch(common: Common, criteria: Criteria, *, sort: str, limit: int | None) -> None:
+    """Print the list again whenever it has changed, until Ctrl-C.
+
+    One viewer for the whole time: it sees leases of other hosts expire, which a single look cannot.
+    """
+    viewer: Viewer | None = None
+    said: object = None
+    while True:
+        if viewer is None:
+            spool = common.spool_if_any()
+            viewer = Viewer(spool, common.clock) if spool is not None else None
+        else:
+            viewer.refresh()
+        listing = look(viewer, criteria, sort=sort, limit=limit)
+        # Ages change all the time: on a screen that is worth a new picture, in a stream it is not.
+        jobs = [(row.job_id, row.status, row.attempt, row.reason) for row in listing.rows]
+        state = jobs, listing.counts, listing.stops
+        if common.as_json:
+            if state != said:
+                print_line(document(**listing.to_json()))
+        elif tables.on_terminal():
+            stops = (tables.plain(stop.text()) for stop in listing.stops)
+            output.say(f"{_CLEAR}{summary(listing)}", *stops, *lines(listing.rows))
+        elif state != said:
+            output.say(*lines(listing.rows))
+        said = state
+        common.clock.sleep(WATCH_EVERY)

@@ -1,0 +1,143 @@
+"""`wf logs` and `wf events`: what agents printed, and what happened."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wf_cli.cli.frame import output
+from wf_cli.cli.frame.options import SCHEMA_VERSION, Common, print_line, seconds, single
+from wf_cli.cli.frame.tables import plain
+from wf_cli.cli.jobs.selectors import JobArgument, one
+from wf_cli.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from wf_cli.contract.event import Event
+    from wf_cli.eventlog.read import Selection
+    from wf_cli.spool.layout import Spool
+
+FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="go on as it grows; Ctrl-C ends it")]
+
+
+def logs(
+    common: Common,
+    job: JobArgument,
+    follow: FollowOption = False,
+    attempt: Annotated[int | None, typer.Option(min=1, metavar="N", help="default: the latest")] = None,
+    events: Annotated[bool, typer.Option("--events", help="the job's events instead")] = False,
+) -> None:
+    """Print what a job's agent printed, with secrets taken out. --json prints one object a line.
+
+    With -f it waits for an agent to start and ends when the job, or the attempt given, has.
+
+    \b
+    wf logs e01-p03-i0-code            the latest attempt
+    wf logs e01-p03-i0-code -f         while it works
+    wf logs e01-p03-i0-code --events   what happened to the job
+    """
+    from wf_cli.eventlog.read import Selection
+    from wf_cli.views import transcripts
+
+    spool = common.open_spool()
+    token = one(spool, job, archived=True).token
+    if events:
+        _print_events(common, spool, Selection(jobs=frozenset({token.job_id})), follow=follow, from_start=True)
+        return
+    if follow:
+        lines: Iterable[transcripts.Line] = transcripts.follow(spool, token.job_id, attempt, common.clock.sleep)
+    elif attempt is None and not token.attempt:
+        raise NotFound(f"{token.job_id} has had no attempt yet", hint=f"wf explain {token.job_id} says why")
+    else:
+        lines = transcripts.read(spool, token.job_id, attempt or token.attempt)
+    with contextlib.suppress(KeyboardInterrupt):
+        for line in lines:
+            if common.as_json:
+                print_line(
+                    {"ok": True, "schema_version": SCHEMA_VERSION, "job_id": token.job_id,
+                     "attempt": line.attempt, "line": line.text}
+                )  # fmt: skip
+            else:
+                print(_safe(line.text), flush=follow)
+
+
+def _safe(text: str) -> str:
+    """Without control characters, which could do anything to a terminal; tabs and blanks stay."""
+    return "".join(char for char in text if char.isprintable() or char == "\t")
+
+
+def events(
+    common: Common,
+    follow: FollowOption = False,
+    kind: Annotated[
+        list[str] | None, typer.Option(metavar="K", help="only these: job.dead, or a group: job, pool, epic")
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="T", help="not before: 10m, 2h, 2026-01-31T08:00:00Z")] = None,
+) -> None:
+    """Print the events of all sessions in one stream. --json prints them as schemas/event.schema.json says.
+
+    With -f only what happens from now on is printed, unless --since asks for more.
+
+    \b
+    wf events --since 1h
+    wf events -f --kind job.dead --kind epic
+    """
+    from wf_cli.eventlog.read import Selection
+
+    selection = Selection(kinds=_kinds(kind or []), since_ms=_since_ms(common, since))
+    _print_events(common, common.open_spool(), selection, follow=follow, from_start=since is not None)
+
+
+def _kinds(given: list[str]) -> frozenset[str]:
+    from wf_cli.contract.event import KINDS
+
+    known = KINDS | {name.partition(".")[0] for name in KINDS}
+    for name in given:
+        if name not in known:
+            import difflib
+
+            near = difflib.get_close_matches(name, sorted(known), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(sorted(known))}"
+            raise UsageError(f"--kind {name}: there is no such event", hint=hint)
+    return frozenset(given)
+
+
+def _since_ms(common: Common, since: str | None) -> int | None:
+    if since is None:
+        return None
+    from wf_cli.clock import parse_iso_ms
+
+    moment = parse_iso_ms(since)
+    if moment is not None:
+        return moment
+    try:
+        return common.clock.now_ms() - round(seconds(since, "--since") * 1000)
+    except UsageError as error:
+        raise UsageError(f"--since {since}: {error.message}", hint="10m, 2h, 7d, or 2026-01-31T08:00:00Z") from error
+
+
+def _print_events(common: Common, spool: Spool, selection: Selection, *, follow: bool, from_start: bool) -> None:
+    from wf_cli.eventlog import read
+
+    found: Iterable[Event] = (
+        read.follow(
+            spool.folder("log"), clock=common.clock, stop=lambda: False, selection=selection, from_start=from_start
+        )
+        if follow
+        else read.read(spool.folder("log"), selection)
+    )
+    from wf_cli.cli.jobs.card import event_cells
+
+    with contextlib.suppress(KeyboardInterrupt):
+        for event in found:
+            if common.as_json:
+                print_line(event.to_json())
+            else:
+                when, what, subject, owner, why = map(plain, event_cells(event.to_json()))
+                output.say(f"{when}  {what:<16}  {subject}  {owner}  {why}")
+
+
+logs_app = single(logs)
+events_app = single(events)

@@ -1,0 +1,81 @@
+"""`wf retry`: dead or cancelled jobs run again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wf_cli.cli.frame.options import Common, ReasonOption, seconds, single
+from wf_cli.cli.jobs.bulk import Bulk, Done, JobsArgument, change
+from wf_cli.contract.lifecycle import Status
+from wf_cli.contract.token import Placed
+
+if TYPE_CHECKING:
+    from wf_cli.queue.spool_queue import SpoolQueue
+
+
+def retry(
+    common: Common,
+    bulk: Bulk,
+    jobs: JobsArgument = None,
+    delay: Annotated[str | None, typer.Option("--in", metavar="DUR", help="not before so long: 10s, 2h")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="do not resume the agent's session")] = False,
+    force: Annotated[bool, typer.Option("--force", help="jobs that succeeded, too")] = False,
+    reason: ReasonOption = None,
+) -> None:
+    """Queue dead or cancelled jobs again: the budget is restored, attempt numbers go on.
+
+    Selectors without --status mean dead jobs. Exit 4 when every job was refused.
+
+    \b
+    wf retry e01-p03-i0-code              one job
+    wf retry --error timeout --in 10m     all that died of timeouts, in ten minutes
+    wf retry --epic 01 --dry-run          what would be retried
+    """
+    delay_s = seconds(delay, "--in") if delay is not None else 0.0
+    retry_all(common, jobs, bulk, delay_s=lambda _nth: delay_s, fresh=fresh, force=force, reason=reason).show(common)
+
+
+def retry_all(
+    common: Common,
+    jobs: list[str] | None,
+    bulk: Bulk,
+    *,
+    delay_s: Callable[[int], float],
+    fresh: bool = False,
+    force: bool = False,
+    reason: str | None = None,
+) -> Done:
+    """Retry the chosen jobs; the ``nth`` (from 0) waits ``delay_s(nth)`` seconds."""
+    from wf_cli.spool import control
+
+    queued = 0
+
+    def act(queue: SpoolQueue, placed: Placed) -> bool:
+        nonlocal queued
+        token = placed.token
+        if fresh:  # before the job can be claimed
+            name = f"fresh.{token.job_id}.a{token.attempt + 1}"
+            control.request(queue.spool, name, common.clock, reason=reason or "")
+        changed = queue.retry(token.job_id, force=force, delay_s=delay_s(queued), reason=reason)
+        queued += changed
+        return changed
+
+    def why_not(placed: Placed) -> str | None:
+        match placed.status:
+            case Status.FAILED | Status.CANCELLED:
+                return None
+            case Status.SUCCEEDED:
+                return None if force else "it succeeded; --force runs it again"
+            case Status.HELD:
+                return "it is held; wf release lets it run"
+            case status:
+                return f"it is {status}; only a job that has ended can be retried"
+
+    default = frozenset({Status.FAILED})
+    return change(common, jobs, bulk, verb="retried", default=default, why_not=why_not, act=act)
+
+
+retry_app = single(retry)

@@ -1,0 +1,107 @@
+"""Which jobs a command is about: ids and prefixes of ids, and selectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from wf_cli.contract.identity import matches_prefix
+from wf_cli.contract.lifecycle import Status
+from wf_cli.contract.token import Placed
+from wf_cli.errors import NotFound, UsageError
+from wf_cli.spool import scan
+from wf_cli.spool.layout import Spool
+from wf_cli.views.viewer import Criteria
+
+#: What people call statuses, besides their names: the directories.
+_ALIASES = {
+    "dead": (Status.FAILED,),
+    "done": (Status.SUCCEEDED, Status.CANCELLED),
+}
+#: Candidates named in one message.
+_SHOWN = 10
+
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a job id, or the beginning of one (whole words)")]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The selectors. Each may be given several times: any of its values fits."""
+
+    status: Annotated[list[str] | None, typer.Option(metavar="S", help="queued, running, failed, stalled, ...")] = (
+        None
+    )
+    role: Annotated[list[str] | None, typer.Option(metavar="R", help="of this role")] = None
+    runtime: Annotated[list[str] | None, typer.Option(metavar="X", help="of this runtime")] = None
+    plan: Annotated[list[str] | None, typer.Option(metavar="ID", help="steps of this plan")] = None
+    epic: Annotated[list[str] | None, typer.Option(metavar="ID", help="steps of this epic's plans")] = None
+    owner: Annotated[list[str] | None, typer.Option(metavar="NAME", help="that this session has, or had last")] = None
+    error: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="whose last error has this code or class")
+    ] = None
+
+    @property
+    def criteria(self) -> Criteria:
+        """What they say; UsageError for a status that there is not."""
+        return Criteria(
+            statuses=frozenset(s for text in self.status or () for s in _statuses(text)),
+            roles=frozenset(self.role or ()),
+            runtimes=frozenset(self.runtime or ()),
+            plans=frozenset(text.zfill(2) for text in self.plan or ()),
+            epics=frozenset(text.zfill(2) for text in self.epic or ()),
+            owners=frozenset(self.owner or ()),
+            errors=frozenset(self.error or ()),
+        )
+
+
+def _statuses(text: str) -> tuple[Status, ...]:
+    if text in _ALIASES:
+        return _ALIASES[text]
+    try:
+        return (Status(text),)
+    except ValueError:
+        names = ", ".join((*Status, *_ALIASES))
+        raise UsageError(f"--status {text}: there is no such status", hint=f"one of {names}") from None
+
+
+def one(spool: Spool, text: str, *, archived: bool = False) -> Placed:
+    """The job that an id, or a prefix of whole components, names; NotFound for none and for several.
+
+    ``archived``: jobs that were put away count too, as long as no other fits.
+    """
+    found = scan.match_jobs(spool, [text])[text]
+    if not found and archived:
+        found = [Placed("archive", t) for t in scan.listing(spool, "archive") if matches_prefix(t.job_id, text)]
+        found = [p for p in found if p.token.job_id == text] or found
+    if not found and _carried_on(spool):
+        found = scan.match_jobs(spool, [text])[text]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        ids = sorted(p.token.job_id for p in found)
+        more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+        raise NotFound(
+            f"{text} is the beginning of {len(ids)} job ids: {', '.join(ids[:_SHOWN])}{more}",
+            hint="give more of the id",
+            code="AMBIGUOUS",
+            candidates=ids,
+        )
+    raise _unknown(spool, text)
+
+
+def _carried_on(spool: Spool) -> bool:
+    """Finish enqueues whose process died half-way; whether there were any."""
+    from wf_cli.spool import enqueue
+
+    return bool(enqueue.sweep(spool))
+
+
+def _unknown(spool: Spool, text: str) -> NotFound:
+    import difflib
+
+    ids = sorted({p.token.job_id for p in scan.everything(spool)})
+    near = difflib.get_close_matches(text, ids, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "wf spool ls lists the jobs"
+    return NotFound(f"there is no job {text!r}", hint=hint, code="JOB_NOT_FOUND", nearest=near)

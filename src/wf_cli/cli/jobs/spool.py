@@ -1,0 +1,185 @@
+"""`wf spool`: list, show, check and clean the spool."""
+
+from __future__ import annotations
+
+import contextlib
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from wf_cli.cli.frame import tables
+from wf_cli.cli.frame.bundles import spread
+from wf_cli.cli.frame.options import Common, group, seconds
+from wf_cli.cli.jobs import listing
+from wf_cli.cli.jobs.selectors import Filters, JobArgument, one
+from wf_cli.errors import Refused, Unhealthy
+from wf_cli.views.viewer import Viewer
+
+app = group("List, show, check and clean the jobs in the spool.")
+
+
+class Sort(StrEnum):
+    """Orders of `wf spool ls` (`wf_cli.views.rows.SORTS`)."""
+
+    STATUS = "status"
+    AGE = "age"
+    PRIORITY = "priority"
+
+
+@app.command("ls")
+@spread
+def ls(
+    common: Common,
+    filters: Filters,
+    limit: Annotated[int | None, typer.Option(min=0, metavar="N", help="at most so many jobs")] = None,
+    sort: Annotated[Sort, typer.Option(help="what comes first: work, the oldest, the most urgent")] = Sort.STATUS,
+    watch: Annotated[bool, typer.Option("--watch", help="again whenever something changes; Ctrl-C ends it")] = False,
+) -> None:
+    """List jobs, and count them by status.
+
+    Columns: status, id, role@runtime, attempt, burned/budget, priority, age, owner, ready time, reason. Age is
+    the time since a job was queued or, when it has finished, since it ended. A status `stalled` means that the
+    session which has the job is dead. Counts are of all jobs that fit, whatever --limit says.
+
+    \b
+    wf spool ls                             what is going on
+    wf spool ls --status failed --json      the dead letters, for scripts
+    wf spool ls --epic 01 --watch           follow an epic's jobs
+    wf spool ls | awk '$1 == "running"'     one job a line, - for nothing
+    """
+    if watch:
+        with contextlib.suppress(KeyboardInterrupt):
+            listing.watch(common, filters.criteria, sort=sort, limit=limit)
+        return
+    criteria, spool = filters.criteria, common.spool_if_any()
+    viewer = Viewer(spool, common.clock) if spool is not None else None
+    listing.show(common, listing.look(viewer, criteria, sort=sort, limit=limit))
+
+
+@app.command("show")
+@spread
+def show(common: Common, job: JobArgument) -> None:
+    """Show all about one job.
+
+    Its spec, the lease of the session that has it, attempts, events, result and last error.
+
+    \b
+    wf spool show e01-p03-i0-code          the beginning of an id is enough
+    wf spool show my-job --json            as schemas/job.schema.json says
+    """
+    from wf_cli.cli.jobs import card
+    from wf_cli.views.record import record
+
+    viewer = Viewer(common.open_spool(), common.clock)
+    found = record(one(viewer.spool, job, archived=True), viewer)
+    common.emit(found.to_json(), card.lines(found))
+
+
+@app.command("verify")
+@spread
+def verify(
+    common: Common,
+    fix: Annotated[bool, typer.Option("--fix", help="repair what is safe, put the rest away")] = False,
+) -> None:
+    """Check the spool's invariants on disk.
+
+    Ends with 5 when something is left that is not as it should be.
+
+    \b
+    wf spool verify          look only
+    wf spool verify --fix    repair what is safe; nothing of a job is deleted
+    """
+    from dataclasses import asdict
+
+    from wf_cli.spool import verify as checks
+
+    spool = common.open_spool()
+    findings = checks.verify(spool, common.clock, fix=fix)
+    left = sum(not finding.fixed for finding in findings)
+    values = {"findings": [asdict(finding) for finding in findings], "left": left}
+    rows = [("fixed" if f.fixed else "found", f.severity, f.kind, f.path, f.detail) for f in findings]
+    lines = tables.table(("STATE", "SEVERITY", "KIND", "PATH", "WHAT"), rows)
+    if left:
+        hint = "`wf spool verify --fix` repairs what is safe" if not fix else "look at these files by hand"
+        error = Unhealthy(f"{left} of {len(findings)} finding(s) left in {spool.root}", hint=hint)
+        raise common.failed(error, values, lines)
+    common.emit(values, [*lines, f"{spool.root} is as it should be"])
+
+
+@app.command("gc")
+@spread
+def gc(
+    common: Common,
+    older: Annotated[str, typer.Option(metavar="DUR", help="only what ended longer ago than this")] = "14d",
+    keep_failed: Annotated[bool, typer.Option("--keep-failed", help="leave the dead letters alone")] = False,
+) -> None:
+    """Put finished jobs away, and clean up after them.
+
+    Removes the transcripts of archived jobs, and the files of sessions that have ended. The keys of archived
+    jobs stay taken, so none of them runs again by itself.
+
+    \b
+    wf spool gc                            what ended two weeks ago and earlier
+    wf spool gc --older 1d --keep-failed   but no dead letters
+    """
+    from wf_cli.spool import retention
+
+    older_s = seconds(older, "--older")
+    queue = common.queue()
+    archived = queue.gc(older_s=older_s, keep_failed=keep_failed)
+    removed = retention.clean(queue.spool, before_ms=common.clock.now_ms() - round(older_s * 1000))
+    values = {
+        "archived": [token.job_id for token in archived],
+        "transcripts": len(removed.transcripts),
+        "sessions": len(removed.sessions),
+    }
+    common.emit(values, [f"{len(archived)} job(s) archived, {len(removed.transcripts)} transcript(s) and "
+                         f"{len(removed.sessions)} session(s) removed"])  # fmt: skip
+
+
+@app.command("purge")
+@spread
+def purge(
+    common: Common, epic: Annotated[str, typer.Option("--epic", metavar="ID", help="the epic; its number")]
+) -> None:
+    """Remove all that is kept of a finished epic's jobs.
+
+    Tokens, specs, outcomes and transcripts go, and the keys are free again. Refused (exit 4) while one of its jobs
+    is live, or the epic is running.
+
+    \b
+    wf spool purge --epic 01
+    """
+    from wf_cli.spool import retention
+
+    epic_id = epic.zfill(2)
+    if _is_running(common, epic_id):
+        raise Refused(f"epic {epic_id} is running", hint=f"wf epic stop {epic_id} first", code="EPIC_NOT_FINISHED")
+    purged = retention.purge(common.open_spool(), epic_id)
+    common.emit({"epic_id": epic_id, "purged": purged}, [f"{len(purged)} job(s) of epic {epic_id} removed"])
+
+
+def _is_running(common: Common, epic_id: str) -> bool:
+    """Whether the dispatcher would publish the epic's jobs again. One that does not exist any more is not running."""
+    from wf_cli.workflow import epics
+
+    try:
+        epic = epics.find(common.app.project(), epic_id)
+    except epics.EpicNotFound:
+        return False
+    return bool(epics.orchestration(epics.load_state(epic)).get("status") == epics.RUNNING)
+
+
+@app.command("path")
+@spread
+def path(common: Common) -> None:
+    """Print where the spool is.
+
+    \b
+    ls "$(wf spool path)/running"
+    """
+    spool = common.open_spool()
+    facts = spool.version
+    values = {"path": str(spool.root), "id": facts.id, "topology": facts.topology, "durability": facts.durability}
+    common.emit(values, [str(spool.root)])

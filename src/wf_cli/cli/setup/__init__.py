@@ -1,0 +1,1 @@
+"""The set-up of a project: wf.config and ``wf doctor``."""

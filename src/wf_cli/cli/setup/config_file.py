@@ -1,0 +1,182 @@
+"""``wf config`` as far as it is about wf.config: ``show --origin``, ``check``, ``migrate``, ``init --file``, ``set``.
+
+The switches of ``.wf/runtime.json`` are in `wf_cli.cli.flow.config`; the registry says which words are meant for
+whom. These actions need no session and create no session file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from wf_cli.cli.frame import output, working_project
+from wf_cli.cli.frame.bundles import spread
+from wf_cli.cli.frame.options import Common, ConfigOption, JsonOption, group
+from wf_cli.errors import ConfigError
+
+app = group("Show, check and change wf.config.")
+
+
+@dataclass(frozen=True)
+class _File:
+    """The options of an action that concerns the file and not the spool."""
+
+    config: ConfigOption = None
+    as_json: JsonOption = False
+
+    @property
+    def common(self) -> Common:
+        return Common(None, self.config, self.as_json)
+
+
+@app.command("show")
+@spread
+def show(
+    common: Common,
+    origin: Annotated[bool, typer.Option("--origin", help="every value with where it comes from")] = False,
+) -> None:
+    """Show every value that holds, and where it comes from: a file with its line, the environment, or the default.
+
+    \b
+    wf config show --origin
+    wf config show --origin | grep -v default$      what somebody has set
+    """
+    loaded = common.app.loaded
+    output.warn(loaded.warnings)
+    values = {
+        "path": None if loaded.path is None else str(loaded.path),
+        "values": [{"key": key, "value": value, "origin": place} for key, value, place in loaded.rows()],
+        "warnings": list(loaded.warnings),
+    }
+    common.emit(values, _columns(loaded.rows()))
+
+
+@app.command("check")
+@spread
+def check(file: _File) -> None:
+    """Say everything that is wrong with the configuration: file, line, key path. Exit code 2 when something is.
+
+    \b
+    wf config check
+    wf config check --config other.yaml --json
+    """
+    from wf_cli.doctor import configuration
+
+    root = working_project.working_directory()
+    found = configuration.find(root, os.environ, file.config)
+    if found.problems:
+        lines = [problem.text for problem in found.problems]
+        raise ConfigError(
+            "\n".join([f"{len(lines)} problem(s) in the configuration:", *(f"  {line}" for line in lines)]),
+            hint="docs/reference/configuration.md and schemas/wf.config.schema.json describe every key",
+            problems=[problem.to_json() for problem in found.problems],
+        )
+    output.warn(found.warnings)
+    files = [str(path.relative_to(root)) if path.is_relative_to(root) else str(path) for path in found.files]
+    values = {"files": files, "problems": [], "warnings": list(found.warnings)}
+    file.common.emit(values, [f"no problems in {', '.join(files) or 'the defaults (there is no file)'}"])
+
+
+@app.command("migrate")
+@spread
+def migrate(
+    file: _File,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the file, and write nothing")] = False,
+) -> None:
+    """Write one wf.config.yaml with what the older files say. These are left as they were; the new one wins.
+
+    Reads .wf/runtime.json, .wf/routing.runtimes.json, .wf/subagents.models.json and .wf/models.catalog.json.
+    Refused (exit 4) when there is a wf.config already.
+
+    \b
+    wf config migrate --dry-run
+    """
+    from wf_cli.config import load
+    from wf_cli.config import migrate as migration
+
+    root = working_project.working_directory()
+    text = migration.migrate(root)
+    rows = [row for row in load.assemble(root, {}, None).rows() if row[2] != load.DEFAULT]
+    path = root / load.NAMES[0] if dry_run else migration.write_new(root, text)
+    taken = [{"key": key, "value": value, "from": place} for key, value, place in rows]
+    values = {"path": str(path), "written": not dry_run, "text": text, "taken": taken}
+    told = (
+        ["taken over:", *_columns(rows, indent="  ")]
+        if rows
+        else ["taken over: nothing, no older file says anything"]
+    )
+    if dry_run:
+        output.note(*told)
+        file.common.emit(values, [text.rstrip("\n")])
+    else:
+        left = "the older files stay as they are; auto-workers stays in .wf/runtime.json"
+        file.common.emit(values, [f"{path} written", *told, left])
+
+
+@app.command("init")
+@spread
+def init(
+    file: _File,
+    whole_file: Annotated[bool, typer.Option("--file", help="wf.config.yaml, and not .wf/runtime.json")] = False,
+) -> None:
+    """Write a wf.config.yaml that explains every key. Refused (exit 4) when there is a wf.config already.
+
+    \b
+    wf config init --file
+    """
+    from wf_cli.config import migrate as migration
+
+    path = migration.write_new(working_project.working_directory(), migration.init_text())
+    file.common.emit({"path": str(path), "created": True}, [f"{path} written; it holds the defaults, explained"])
+
+
+@app.command("set")
+@spread
+def set_value(
+    file: _File,
+    key: Annotated[str, typer.Argument(metavar="KEY.PATH", help="as `wf config show --origin` lists it")],
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="as it would stand in the file: 3, 10s, [a, b]")],
+) -> None:
+    """Set one value in wf.config; comments and layout stay. Nothing is written that would not be valid.
+
+    \b
+    wf config set retry.max_attempts 5
+    wf config set routing.plan-coder.model provider/model
+    wf config set distributed on            the mode, as ever: .wf/runtime.json, and mode where wf.config has one
+    """
+    from wf_cli.config import edit
+
+    root = working_project.working_directory()
+    # The same lock as that of `edit`, taken here because it keeps itself out of version control.
+    with working_project.project_for(root, os.environ).lock("config"):
+        path = edit.set_value(root, key, value, file.config)
+    stored = _value_of(path, key)
+    lines = [f"{path}: {key} is now {_text(stored)}"]
+    if key == "mode" and "WF_DISTRIBUTED" in os.environ:
+        output.note("WF_DISTRIBUTED in the environment overrules it")
+    file.common.emit({"action": "set", "key": key, "value": stored, "path": str(path)}, lines)
+
+
+def _value_of(path: Path, key: str) -> Any:
+    from wf_cli.config import document
+
+    value: Any = document.read(path).value
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
+def _columns(rows: Sequence[tuple[str, Any, str]], indent: str = "") -> list[str]:
+    return output.columns([(key, _text(value), place) for key, value, place in rows], indent=indent)
+
+
+def _text(value: Any) -> str:
+    """``value`` as the file would hold it, on one line."""
+    from wf_cli.config import document
+
+    return document.flow(value)

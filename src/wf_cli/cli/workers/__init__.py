@@ -1,0 +1,1 @@
+"""Who works: ``wf worker``, ``dispatch``, ``pause``, ``job``, ``mcp``, and the live views."""

@@ -1,0 +1,92 @@
+"""Workers that `epic run --auto-workers` starts, and the ones that are missing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from wf_cli.contract.lifecycle import Status
+
+if TYPE_CHECKING:
+    from wf_cli.app import App
+    from wf_cli.clock import Clock
+    from wf_cli.spool.layout import Spool
+    from wf_cli.views.progress import EpicProgress
+
+
+def start(the_app: App, spool: Spool) -> dict[str, Any]:
+    """Start one worker for each runtime of the routing that has none on this host yet; who was started."""
+    out: dict[str, Any] = {"started": [], "already_running": [], "failed": [], "skipped": []}
+    serving = serving_runtimes(spool)
+    by_runtime: dict[str, list[str]] = {}
+    for role, runtime in the_app.config.runtime_of_role.items():
+        by_runtime.setdefault(runtime, []).append(role)
+    for runtime, roles in by_runtime.items():
+        if runtime in serving:
+            out["already_running"] += [{"role": role, "runtime": runtime, "pid": serving[runtime]} for role in roles]
+            continue
+        try:
+            pid = _spawn(the_app, spool, runtime)
+        except OSError as error:
+            out["failed"] += [{"role": role, "runtime": runtime, "error": str(error)} for role in roles]
+            continue
+        out["started"] += [{"role": role, "runtime": runtime, "pid": pid} for role in roles]
+    return out
+
+
+def _spawn(the_app: App, spool: Spool, runtime: str) -> int:
+    log = spool.path("transcripts", f"auto-{runtime}.log")
+    with open(log, "ab") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wf_cli", "worker", "--runtime", runtime, "--watch", "--id", f"auto-{runtime}"],
+            cwd=the_app.root,
+            env=dict(the_app.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            start_new_session=True,
+        )
+    return process.pid
+
+
+def drain(started: dict[str, Any] | None) -> None:
+    """Let the workers that `start` started finish and end."""
+    for pid in {entry["pid"] for entry in (started or {}).get("started", ())}:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+
+def serving_runtimes(spool: Spool) -> dict[str, int]:
+    """Runtimes that a session serves which is not proven dead, with its pid."""
+    from wf_cli.spool import lease, session
+
+    found = {}
+    for owner in session.owners(spool):
+        record = session.read(spool, owner)
+        if record is None or record.state == "stopped" or record.proven_dead:
+            continue
+        if record.concurrency < 1:  # an editor's keeper: it has its job and takes no other
+            continue
+        if lease.path_of(spool, owner).exists():
+            found[record.runtime] = record.pid
+    return found
+
+
+def unserved(
+    spool: Spool, now: EpicProgress, since: dict[str, float], clock: Clock, *, patience_s: float
+) -> Iterator[str]:
+    """Runtimes whose job has been queued for ``patience_s`` seconds with no worker about; each told once.
+
+    ``since`` is the memory between calls: when a runtime was first seen waiting, infinity once it was told.
+    """
+    waiting = {plan.runtime for plan in now.plans if plan.status is Status.QUEUED and plan.runtime is not None}
+    for runtime in waiting - set(serving_runtimes(spool)):
+        first = since.setdefault(runtime, clock.monotonic())
+        if clock.monotonic() - first >= patience_s:
+            since[runtime] = float("inf")
+            yield runtime

@@ -1,0 +1,147 @@
+"""`wf dispatch`, `wf pause`, `wf resume`: publish what is due; stop and allow claims."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wf_cli.cli.frame import output
+from wf_cli.cli.frame.options import ConfigOption, JsonOption, ReasonOption, SpoolOption, app_for, document
+from wf_cli.clock import parse_duration
+from wf_cli.contract.token import is_word
+from wf_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from wf_cli.dispatcher import Reconciled
+
+dispatch_app = typer.Typer(add_completion=False)
+pause_app = typer.Typer(add_completion=False)
+resume_app = typer.Typer(add_completion=False)
+
+#: Seconds between two reconciles of `--watch`.
+WATCH_EVERY = 2.0
+
+RuntimeOption = Annotated[str | None, typer.Option("--runtime", metavar="X", help="only this pool; default: all")]
+
+
+@dispatch_app.command()
+def dispatch(
+    epic: Annotated[
+        str | None, typer.Option("--epic", metavar="ID", help="only this epic; default: all running")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="go on for ever; Ctrl-C ends it")] = False,
+    spool: SpoolOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish the jobs that the plans of running epics wait for.
+
+    Workers and `wf epic run --follow` do the same by themselves; running it again changes nothing.
+    """
+    the_app = app_for(spool, config)
+    the_app.require_distributed("dispatch")
+    from wf_cli.workflow import epics
+
+    wanted = epics.find(the_app.project(), epic) if epic is not None else None
+    dispatcher = the_app.dispatcher(the_app.create_spool())
+    if not watch:
+        found = dispatcher.reconcile(wanted)
+        if as_json:
+            output.print_json(_document(found))
+        else:
+            output.say(*(_lines(found) or ["nothing to do: no running epic waits for a job"]))
+        return
+    said: list[str] = []
+    while True:
+        found = dispatcher.reconcile(wanted)
+        if as_json:
+            if found.published:
+                output.say(json.dumps(_document(found)))
+        elif (lines := _lines(found)) != said:
+            output.say(*(line for line in lines if line not in said))
+            said = lines
+        time.sleep(WATCH_EVERY)
+
+
+def _document(found: Reconciled) -> dict[str, Any]:
+    return document(
+        published=found.published,
+        deduped=found.deduped,
+        blocked=[{"plan_id": b.plan_id, "epic_id": b.epic_id, "why": b.why} for b in found.blocked],
+        completed_epics=found.completed_epics,
+    )
+
+
+def _lines(found: Reconciled) -> list[str]:
+    return [
+        *(f"published {job_id}" for job_id in found.published),
+        *(f"there already: {job_id}" for job_id in found.deduped),
+        *(f"plan {b.plan_id or '?'}: {b.why}" for b in found.blocked),
+        *(f"epic {epic_id} is completed" for epic_id in found.completed_epics),
+    ]
+
+
+@pause_app.command()
+def pause(
+    runtime: RuntimeOption = None,
+    length: Annotated[str | None, typer.Option("--for", metavar="DUR", help="end by itself after that")] = None,
+    reason: ReasonOption = None,
+    spool: SpoolOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop claims: running jobs go on, nothing new is taken until `wf resume`."""
+    from wf_cli.spool import control
+
+    the_app = app_for(spool, config)
+    seconds = parse_duration(length) if length is not None else None
+    found = the_app.open_spool()
+    control.request(found, _name(runtime), the_app.clock, reason=reason or "", seconds=seconds)
+    the_app.events(found).emit("pool.paused", runtime=runtime, reason=reason)
+    _tell("paused", runtime, as_json=as_json)
+
+
+@resume_app.command()
+def resume(
+    runtime: RuntimeOption = None,
+    reason: ReasonOption = None,
+    spool: SpoolOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let workers claim again after `wf pause`; also ends the cool-down of a pool.
+
+    Jobs that were parked for that provider are ready at once.
+    """
+    from wf_cli.spool import control
+
+    the_app = app_for(spool, config)
+    found = the_app.open_spool()
+    name = _name(runtime)
+    if runtime is None:
+        stops = control.Requests(found, the_app.clock).stops()
+        names = ["pause", *(f"{stop.kind}.{stop.runtime}" for stop in stops if stop.runtime)]
+    else:
+        names = [name, f"cooldown.{runtime}"]
+    withdrawn = [n for n in names if control.withdraw(found, n)]
+    ready = the_app.queue(found).unpark(runtime, reason=reason)
+    the_app.events(found).emit("pool.resumed", runtime=runtime, reason=reason)
+    _tell("resumed" if withdrawn or ready else "was not paused", runtime, as_json=as_json)
+
+
+def _name(runtime: str | None) -> str:
+    if runtime is None:
+        return "pause"
+    if not is_word(runtime):
+        raise UsageError(f"{runtime!r} is not the name of a runtime", hint="[a-z0-9-]")
+    return f"pause.{runtime}"
+
+
+def _tell(what: str, runtime: str | None, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(document(state=what, runtime=runtime))
+    else:
+        output.say(f"{runtime or 'the spool'}: {what}")

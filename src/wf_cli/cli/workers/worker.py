@@ -1,0 +1,256 @@
+"""`wf worker` in distributed mode: run one, list them, drain them."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wf_cli import routing
+from wf_cli.cli.frame import output, tables
+from wf_cli.cli.frame.options import ConfigOption, JsonOption, SpoolOption, app_for, document
+from wf_cli.clock import format_duration, parse_duration
+from wf_cli.contract.token import Pool
+from wf_cli.errors import NotFound, Temporary, UsageError
+
+if TYPE_CHECKING:
+    from wf_cli.app import App
+    from wf_cli.spool.layout import Spool
+    from wf_cli.worker.loop import Worker
+
+app = typer.Typer(add_completion=False)
+
+#: Seconds between two looks for a spool that does not exist yet.
+SPOOL_POLL = 0.3
+_ACTIONS = ("ls", "drain", "undrain")
+
+
+@app.command()
+def worker(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ROLE]... | ls | drain | undrain", help="roles to take; default: all of the runtime"),
+    ] = None,
+    runtime: Annotated[
+        str | None, typer.Option(help="the runtime whose jobs to take, e.g. cursor or opencode")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="stay, and take jobs as they come")] = False,
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="jobs at a time")] = 1,
+    max_jobs: Annotated[int | None, typer.Option(min=1, help="end after so many jobs")] = None,
+    once: Annotated[bool, typer.Option("--once", help="the same as --max-jobs 1")] = False,
+    name: Annotated[str | None, typer.Option("--id", help="part of the session's name, for people")] = None,
+    lease: Annotated[str | None, typer.Option(metavar="DUR", help="how long a silent session keeps its jobs")] = None,
+    poll: Annotated[str | None, typer.Option(metavar="DUR", help="time between rescans when nothing happens")] = None,
+    drain_timeout: Annotated[str | None, typer.Option(metavar="DUR", help="abort when draining takes longer")] = None,
+    poll_ms: Annotated[float | None, typer.Option(hidden=True)] = None,
+    lease_ms: Annotated[float | None, typer.Option(hidden=True)] = None,
+    reason: Annotated[str, typer.Option(help="why, for the log (drain)")] = "",
+    spool: SpoolOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take jobs of one runtime and run their agents.
+
+    Without --watch it takes what is ready and ends when nothing is. SIGTERM or the first Ctrl-C drains: no new
+    jobs, running ones are finished; the second stops the agents and gives their jobs back.
+
+    wf worker --runtime opencode --watch        a worker of the OpenCode pool
+
+    wf worker plan-reviewer --runtime cursor    only reviews, until there are none
+
+    wf worker ls                                sessions, what they run, and whether they live
+
+    wf worker drain NAME|RUNTIME|all            let workers end after their jobs; undrain takes it back
+    """
+    the_app = app_for(spool, config)
+    first, *rest = words or [""]
+    if first in _ACTIONS:
+        _act(the_app, first, rest, reason=reason, as_json=as_json)
+        return
+    if runtime is None:
+        known = ", ".join(sorted(the_app.config.runtimes))
+        raise UsageError("name the pool to serve with --runtime", hint=f"configured runtimes: {known}")
+    lease_s, poll_s = _seconds(lease, lease_ms, "lease"), _seconds(poll, poll_ms, "poll")
+    drain_s = _seconds(drain_timeout, None, "drain-timeout")
+    pools = _pools(the_app, words or [], runtime)
+    found = _await_spool(the_app, wait=watch)
+    if found is None:
+        _report({"processed": 0, "succeeded": 0, "failed": 0, "released": 0}, as_json=as_json)
+        return
+    from wf_cli.cli.workers import live
+
+    the_board = live.board()
+    the_worker = the_app.worker(
+        found,
+        runtime=runtime,
+        pools=pools,
+        say=the_board.say,
+        watch=watch,
+        concurrency=concurrency,
+        max_jobs=1 if once else max_jobs,
+        name=name,
+        lease_seconds=lease_s,
+        poll_seconds=poll_s,
+        drain_timeout=drain_s,
+    )
+    with _signals(the_worker), live.drawing(the_board, the_worker.slots):
+        tally = the_worker.run().to_json()
+    _report(tally, as_json=as_json)
+    if tally["processed"] == 0 and not watch:
+        _explain_idleness(the_app, found, runtime)
+
+
+def _report(tally: dict[str, int], *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(document(**tally))
+    else:
+        output.say(", ".join(f"{count} {what}" for what, count in tally.items()))
+
+
+def _say(line: str) -> None:
+    output.note(f"{time.strftime('%H:%M:%S')} {line}")
+
+
+def _seconds(text: str | None, ms: float | None, name: str) -> float | None:
+    """The seconds of an option; UsageError unless it is more than nothing."""
+    value = parse_duration(text) if text is not None else ms / 1000 if ms is not None else None
+    if value is not None and not 0 < value < 1e9:
+        raise UsageError(f"--{name} must be more than nothing", hint="for example 30s")
+    return value
+
+
+def _pools(the_app: App, words: list[str], runtime: str) -> frozenset[Pool]:
+    configured = the_app.config
+    if runtime not in configured.runtimes:
+        known = ", ".join(sorted(configured.runtimes))
+        raise NotFound(f"there is no runtime {runtime!r}", hint=f"configured: {known}; add it under runtimes:")
+    roles = tuple(words) or routing.roles_for(runtime, configured.runtime_of_role)
+    if not roles:
+        raise UsageError(
+            f"no role is routed to {runtime}", hint=f"name roles: wf worker ROLE --runtime {runtime}, or set routing"
+        )
+    return frozenset(Pool(role, runtime) for role in roles)
+
+
+def _await_spool(the_app: App, *, wait: bool) -> Spool | None:
+    """The spool; a worker never makes one. With ``wait`` until there is one, or until a signal drains us."""
+    from wf_cli.spool import layout
+
+    said = False
+    asked_to_end = threading.Event()
+    with _handling(lambda _number: asked_to_end.set()):
+        while not layout.exists(the_app.spool_root):
+            if not wait or asked_to_end.is_set():
+                return None
+            if not said:
+                _say(f"waiting for a spool at {the_app.spool_root} (made by `wf epic run`, `dispatch` and `enqueue`)")
+                said = True
+            asked_to_end.wait(SPOOL_POLL)
+    return the_app.open_spool()
+
+
+def _explain_idleness(the_app: App, found: Spool, runtime: str) -> None:
+    from wf_cli.spool.control import Requests
+
+    stop = Requests(found, the_app.clock).stop_for(runtime)
+    if stop is not None:
+        raise Temporary(stop.text(), hint="`wf resume` lets workers claim again", code="PAUSED")
+
+
+def _signals(the_worker: Worker) -> AbstractContextManager[None]:
+    """First SIGTERM or SIGINT drains, the second aborts."""
+    count = 0
+
+    def handle(number: int) -> None:
+        nonlocal count
+        count += 1
+        if count == 1:
+            the_worker.drain(signal.Signals(number).name)
+        else:
+            the_worker.abort()
+
+    return _handling(handle)
+
+
+@contextmanager
+def _handling(handle: Callable[[int], None]) -> Iterator[None]:
+    """Call ``handle`` for SIGTERM and SIGINT. Handlers are put back afterwards."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, lambda n, _frame: handle(n)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# -- ls, drain, undrain
+
+
+def _act(the_app: App, action: str, rest: list[str], *, reason: str, as_json: bool) -> None:
+    if action == "ls":
+        if rest:
+            raise UsageError("wf worker ls takes no arguments")
+        _list(the_app, as_json=as_json)
+        return
+    if not rest:
+        raise UsageError(f"wf worker {action}: say whom", hint="a session, a worker's --id, a runtime, or all")
+    from wf_cli.spool import control
+
+    found = the_app.open_spool()
+    events = the_app.events(found)
+    done = []
+    for name in rest:
+        if action == "drain":
+            control.request(found, f"drain.{_word(name)}", the_app.clock, reason=reason)
+            events.emit("worker.draining", owner=name, reason=reason or "asked")
+            done.append(name)
+        elif control.withdraw(found, f"drain.{_word(name)}"):
+            done.append(name)
+    if as_json:
+        output.print_json(document(**{action: done}))
+    else:
+        output.say(*(f"{action}: {name}" for name in done) if done else ["nothing to take back"])
+
+
+def _word(name: str) -> str:
+    from wf_cli.contract.token import is_word
+
+    if not is_word(name):
+        raise UsageError(f"{name!r} cannot be a worker's name", hint="[a-z0-9-]; see `wf worker ls`")
+    return name
+
+
+def _list(the_app: App, *, as_json: bool) -> None:
+    from wf_cli.spool import control, layout
+    from wf_cli.views.sessions import SessionView, sessions
+    from wf_cli.views.viewer import Viewer
+
+    views: list[SessionView] = []
+    stops: list[control.Stop] = []
+    if layout.exists(the_app.spool_root):
+        found = the_app.open_spool()
+        views = list(sessions(Viewer(found, the_app.clock)))
+        stops = control.Requests(found, the_app.clock).stops()
+    if as_json:
+        output.print_json(document(workers=[v.to_json() for v in views], stops=[stop.to_json() for stop in stops]))
+        return
+    output.note(*(tables.plain(stop.text()) for stop in stops))
+    if not views:
+        output.say("no workers; start one: wf worker --runtime opencode --watch")
+        return
+    head = ("OWNER", "RUNTIME", "HOST", "PID", "STATE", "BEAT", "JOBS")
+    rows = [
+        (
+            v.record.owner, v.record.runtime, v.record.host, str(v.record.pid), v.state,
+            "-" if v.heartbeat_age_s is None else format_duration(v.heartbeat_age_s),
+            ",".join(f"{token.job_id}.a{token.attempt}" for token in v.jobs) or "-",
+        )
+        for v in views
+    ]  # fmt: skip
+    output.say(*output.columns([head, *rows], indent=""))

@@ -1,0 +1,81 @@
+"""`wf doctor`: looks at everything a project needs, and says what to do about what is not right.
+
+::
+
+    check           what a check found
+    configuration   all problems of the configuration, with their places (also for ``wf config check``)
+    project         session, templates and agents, leftovers of wf-cli 0.3.x, git
+    runtimes        the agent programs
+    logins          whether they are logged in
+    dry_call        an ACP session without a prompt
+    spool           the spool, its files, workers and stops
+    folder          the file system under the spool, tried out
+
+Nothing is created or changed, but for the scratch folder of the probe, what ``fix`` asks for, and what agents note
+down when they are called. No check raises: what cannot be looked at is an error of its own. Values of secrets are
+masked in everything that is said.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from wf_cli.clock import Clock
+from wf_cli.doctor import configuration, folder, project, runtimes, spool
+from wf_cli.doctor.check import Check, Level, error, guarded, ok, warn
+from wf_cli.runtimes.process.redact import Redactor, secret_values
+
+__all__ = ["Check", "Level", "Patient", "diagnose"]
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """What is looked at. ``spool``: the absolute folder given on the command line."""
+
+    root: Path
+    environ: Mapping[str, str]
+    clock: Clock
+    config_file: Path | None = None
+    spool: str | None = None
+
+
+def diagnose(patient: Patient, *, fs_probe: bool = False, fix: bool = False, call: bool = True) -> Iterator[Check]:
+    """Every check, in an order in which a reader would repair things. ``call``: start the agents, see `dry_call`."""
+    redactor = Redactor(secret_values(patient.environ))
+    for check in _checks(patient, fs_probe=fs_probe, fix=fix, call=call):
+        yield replace(check, detail=redactor.text(check.detail))
+
+
+def _checks(patient: Patient, *, fs_probe: bool, fix: bool, call: bool) -> Iterator[Check]:
+    root, environ = patient.root, patient.environ
+    yield ok("python", f"{sys.version.split()[0]} at {sys.executable}")
+    found = configuration.find(root, environ, patient.config_file, {"spool.dir": patient.spool})
+    yield from _configuration(found)
+    loaded = found.loaded
+    spool_root = loaded.config.spool_path(root) if loaded is not None else None
+    yield from guarded("session", lambda: project.session_file(root))
+    yield from guarded("agents", lambda: project.agents(root))
+    yield from guarded("leftovers", lambda: project.leftovers(root, spool_root, fix=fix))
+    yield from guarded("git", lambda: project.version_control(root, spool_root))
+    if loaded is None or spool_root is None:
+        yield warn("spool", "not looked at, nor the runtimes: the configuration comes first", "wf config check")
+        return
+    config = loaded.config
+    yield from guarded("runtimes", lambda: runtimes.routed(config, root, environ, patient.clock, call=call))
+    yield from guarded("spool", lambda: spool.look(spool_root, config, patient.clock))
+    if fs_probe:
+        yield from guarded("folder", lambda: folder.probe(spool_root, config.spool.topology))
+
+
+def _configuration(found: configuration.Findings) -> Iterator[Check]:
+    for problem in found.problems:
+        yield error("config", problem.text, "correct it; wf config check looks again")
+    for message in found.warnings:
+        yield warn("config", message)
+    if found.loaded is not None:
+        files = ", ".join(path.name for path in found.files) or "no file: defaults"
+        origin = found.loaded.origins["mode"]
+        yield ok("config", f"{files}; mode {found.loaded.config.mode} ({origin})")

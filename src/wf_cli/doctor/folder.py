@@ -1,0 +1,267 @@
+"""`wf doctor --fs-probe`: does the spool's folder do what the protocol needs, and which topology is it for?
+
+Everything happens in a scratch folder beside the spool, in its file system, which is removed. What one host can
+prove is proven; that other hosts see the same is concluded from the kind of file system (shared/FILESYSTEMS.md).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from wf_cli import fsio, ids, locks
+from wf_cli.doctor.check import Check, Level, error, ok, warn
+from wf_cli.errors import SpoolError
+from wf_cli.spool import layout
+from wf_cli.spool.watch import Watcher
+
+LOCAL_TYPES = frozenset(
+    "apfs bcachefs btrfs ext2 ext3 ext4 f2fs hfs jfs ntfs ntfs3 overlay ramfs reiserfs tmpfs ufs xfs zfs".split()
+)
+SHARED_TYPES = frozenset(
+    "afs beegfs ceph cifs fuse.ceph fuse.glusterfs fuse.sshfs gfs2 glusterfs gpfs lustre nfs nfs4 ocfs2 smb3".split()
+)
+#: Mounts of stores that have no rename at all, whatever they answer.
+UNSUITABLE_TYPES = frozenset("davfs fuse.davfs2 fuse.gcsfuse fuse.goofys fuse.rclone fuse.s3fs webdav".split())
+#: Files that two threads fight for; one winner each, or the folder is unsuitable.
+_RACES = 60
+#: Seconds an event may take. Only a probe that fails needs them.
+_EVENT_LIMIT = 5.0
+#: Seconds of difference between our clock and that of the files which are worth a word.
+_CLOCK_SKEW = 2.0
+_LOCKER = """
+import fcntl, os, sys
+try:
+    fcntl.flock(os.open(sys.argv[1], os.O_RDWR), fcntl.LOCK_EX | fcntl.LOCK_NB)
+except OSError:
+    sys.exit(7)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """The file system that a path lies in."""
+
+    point: str
+    type: str
+
+
+class _Unfit(Exception):
+    """The folder does not do what it has to."""
+
+
+def probe(spool_root: Path, configured: str) -> Iterator[Check]:
+    """Try everything the protocol needs. The last check says which topology was proved."""
+    real = spool_root.resolve()
+    base = real if os.path.ismount(real) else next(path for path in real.parents if path.exists())
+    # A name that a spool tolerates in its root.
+    scratch = base / f".wf-probe-{ids.nonce()}.part"
+    try:
+        scratch.mkdir()
+    except OSError as failure:
+        yield error(
+            "folder", f"cannot write to {base}: {failure.strerror}", "set spool.dir to a folder that is yours"
+        )
+        return
+    try:
+        checks = [check for name, look in _PROBES for check in _tried(name, look, scratch)]
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    yield from checks
+    yield _verdict(mount_of(base), configured, checks)
+
+
+def _tried(name: str, look: Callable[[Path], Iterator[Check]], scratch: Path) -> Iterator[Check]:
+    try:
+        yield from look(scratch)
+    except _Unfit as failure:
+        yield error(name, str(failure), "put the spool elsewhere: spool.dir in wf.config")
+    except SpoolError as failure:  # synced folders, no hard links
+        yield error(name, failure.message, failure.hint)
+    except OSError as failure:
+        yield error(name, f"{failure.strerror or failure} ({failure.filename})", "spool.dir in wf.config")
+
+
+def _verdict(mount: Mount, configured: str, checks: list[Check]) -> Check:
+    text = f"{mount.type} at {mount.point}"
+    if mount.type in UNSUITABLE_TYPES or any(check.status is Level.ERROR for check in checks):
+        return error("topology", f"unsuitable: {text}", "put the spool elsewhere: spool.dir in wf.config")
+    if mount.type in LOCAL_TYPES:
+        if configured == "shared":
+            return ok("topology", f"local: {text}; configured as shared, which is safe and slower to recover")
+        return ok("topology", f"local: {text}")
+    known = "" if mount.type in SHARED_TYPES else ", a type that wf does not know: the careful timings hold"
+    if configured == "local":
+        return error(
+            "topology",
+            f"shared: {text}{known}; but spool.topology is local",
+            "wf config set spool.topology shared; a spool that exists keeps its own, so name a new spool.dir too",
+        )
+    return (warn if known else ok)("topology", f"shared: {text}{known}; seen from this host alone")
+
+
+def mount_of(path: Path) -> Mount:
+    """The file system of ``path`` by the mount table; type ``unknown`` where there is none."""
+    real, best = os.path.realpath(path), Mount("/", "unknown")
+    for point, kind in _mounts():
+        inside = real == point or real.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best.point):  # the last mount on a point hides the others
+            best = Mount(point, kind)
+    return best
+
+
+def _mounts() -> Iterator[tuple[str, str]]:
+    try:
+        text = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        import psutil
+
+        yield from ((part.mountpoint, part.fstype.lower()) for part in psutil.disk_partitions(all=True))
+        return
+    for line in text.splitlines():
+        head, _, tail = line.partition(" - ")
+        point = head.split()[4].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+        yield point, tail.split()[0]
+
+
+# -- the probes
+
+
+def _rename(scratch: Path) -> Iterator[Check]:
+    """Two claimants rename the same files to names of their own: each file must have one winner."""
+    folder = scratch / "rename"
+    folder.mkdir()
+    for number in range(_RACES):
+        (folder / str(number)).touch()
+    start = threading.Barrier(2)
+
+    def claim(name: str) -> None:
+        start.wait()
+        for number in range(_RACES):
+            # Who won is seen in the listing; what rename returns lies on network file systems.
+            try:
+                os.rename(folder / str(number), folder / f"{number}.{name}")
+            except OSError as failure:
+                lost.append(failure)
+
+    lost: list[OSError] = []
+    rivals = [threading.Thread(target=claim, args=(name,)) for name in "ab"]
+    for rival in rivals:
+        rival.start()
+    for rival in rivals:
+        rival.join()
+    winners = Counter(name.split(".")[0] for name in fsio.names(folder) if "." in name)
+    odd = sum(winners[str(number)] != 1 for number in range(_RACES))
+    if odd:
+        raise _Unfit(f"{odd} of {_RACES} renamed files have no winner, or two")
+    yield ok("rename", f"{_RACES} files, two claimants, one winner each")
+
+
+def _create(scratch: Path) -> Iterator[Check]:
+    """Exclusive creation, by O_EXCL and by hard link."""
+    path, other = scratch / "exclusive", scratch / "linked"
+    fsio.write_new(path, b"x", durable=False)
+    try:
+        fsio.write_new(path, b"y", durable=False)
+    except FileExistsError:
+        yield ok("O_EXCL", "a second creation is refused")
+    else:
+        raise _Unfit("a file was created exclusively twice")
+    os.link(path, other)
+    try:
+        os.link(path, other)
+    except OSError as failure:
+        if failure.errno not in (errno.EEXIST, errno.EPERM):  # sshfs says EPERM
+            raise
+    else:
+        raise _Unfit("a hard link was made twice")
+    yield ok("hard-links", "a second link is refused")
+
+
+def _spool(scratch: Path) -> Iterator[Check]:
+    """A real spool can be made (no sync service, hard links), and tells what changes in it."""
+    spool = layout.create(scratch / "spool", durability="none")
+    yield ok("synced-folder", "no marks of a sync service in it or above")
+    arrived = threading.Event()
+    trouble: list[str] = []
+    watcher = Watcher(spool, lambda folder, name: arrived.set(), trouble.append)
+    try:
+        if watcher.active:
+            spool.path("queued", "probe").touch()
+            arrived.wait(_EVENT_LIMIT)
+    finally:
+        watcher.close()
+    if arrived.is_set():
+        yield ok("watch-events", "arrive; changes by other hosts are found by polling")
+    else:
+        yield warn("watch-events", trouble[0] if trouble else "do not arrive", "none needed: workers poll as well")
+
+
+def _flock(scratch: Path) -> Iterator[Check]:
+    """A lock that one process holds is refused to another one."""
+    path = scratch / "lock.slot"
+    slot = locks.try_slot(path)
+    if slot is None:
+        raise _Unfit("flock refuses a lock that nobody has")
+    try:
+        asked = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _LOCKER, str(path)], check=False, capture_output=True
+        )
+    finally:
+        slot.close()
+    if asked.returncode == 0:
+        raise _Unfit("two processes hold one lock")
+    if mount_of(scratch).type == "fuse.sshfs":
+        yield warn("flock", "excludes on this host only (sshfs)", "one host for all workers, or NFS")
+    else:
+        yield ok("flock", "a second process is refused")
+
+
+def _times(scratch: Path) -> Iterator[Check]:
+    """Do times of modification come back as they were set, and is the clock behind them ours?"""
+    path = scratch / "times"
+    path.touch()
+    skew = path.stat().st_mtime - time.time()
+    wanted = 1_700_000_001_123_456_789
+    os.utime(path, ns=(wanted, wanted))
+    lost = abs(path.stat().st_mtime_ns - wanted)
+    if lost >= 10**9:
+        yield warn("mtime", f"kept to {lost / 10**9:.0f} s only", "none needed: leases carry a counter too")
+    else:
+        yield ok("mtime", f"comes back {'exactly' if not lost else f'to {lost} ns'}")
+    if abs(skew) > _CLOCK_SKEW:
+        yield warn("clock", f"files are {skew:+.1f} s off our clock", "run NTP on both; no decision depends on it")
+
+
+def _sync(scratch: Path) -> Iterator[Check]:
+    """Directories can be synced: without that a power cut may lose an acknowledged job."""
+    descriptor = os.open(scratch, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as failure:
+        if failure.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+        yield warn("fsync", "of a directory is not known here: the server decides", "export it with the option sync")
+    else:
+        yield ok("fsync", "of a directory works")
+    finally:
+        os.close(descriptor)
+
+
+_PROBES: tuple[tuple[str, Callable[[Path], Iterator[Check]]], ...] = (
+    ("rename", _rename),
+    ("create", _create),
+    ("spool", _spool),
+    ("flock", _flock),
+    ("mtime", _times),
+    ("fsync", _sync),
+)

@@ -1,0 +1,164 @@
+"""A project's own files: session, templates and agents, what older versions left, version control."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from wf_cli.agents import model_guard, models, preflight
+from wf_cli.doctor.check import Check, Level, error, ok, warn
+from wf_cli.errors import WfError
+
+#: Where wf-cli 0.3.x put locks beside the files they were for.
+_LOCKED_TREES = ("plans", "epics", ".wf", ".cursor/session", ".opencode/session")
+#: Seconds. That version held a lock for an instant and waited 30 s for one: an older one has no owner.
+STALE_LOCK_S = 60.0
+#: Seconds for a question to git.
+_GIT_LIMIT = 20.0
+#: Paths named in one line; the rest is counted.
+_SHOWN = 3
+
+
+def session_file(root: Path) -> Iterator[Check]:
+    """Is the session file sound, and its model one of ours?"""
+    path = model_guard.session_path(root)
+    if not path.exists():
+        yield ok("session", "no session file yet; the first command that needs one makes it")
+        return
+    try:
+        now = model_guard.load(root)
+    except WfError as failure:
+        yield error("session", failure.message, f"delete {path}, then: wf set-model <id>")
+        return
+    if not now.is_set:
+        yield warn("session", "no model is declared", "wf set-model <id>; the ids: wf models")
+    elif now.model in models.ENABLED:
+        lock = ", locked" if now.locked else ""
+        yield ok("session", f"{now.model}{lock}: {', '.join(now.capabilities) or 'no capabilities'}")
+    else:
+        known = "is known but not enabled" if now.model in models.DISABLED else "is not a model that wf knows"
+        remedy = "fine if you wrote it by hand; else: wf set-model <id>"
+        yield warn("session", f"{now.model} {known}; it may: {', '.join(now.capabilities) or 'nothing'}", remedy)
+
+
+def agents(root: Path) -> Iterator[Check]:
+    """Are the templates there, and would an epic's preflight pass?"""
+    has_templates = (root / ".wf" / "templates").is_dir()
+    if has_templates:
+        yield ok("templates", ".wf/templates is there; wf sync copies it to .cursor and .opencode")
+    else:
+        yield warn("templates", "there is no .wf/templates", "wf init")
+    found = preflight.check(root)
+    # Without an epic nobody misses the agents.
+    level = Level.ERROR if found.errors and (root / "epics").is_dir() else Level.WARN
+    if found.errors:
+        yield Check("agents", level, f"{_several(root, found.errors)}; wf epic run refuses", "wf init (or: wf sync)")
+    if found.warnings:
+        yield warn(
+            "agents", _several(root, found.warnings), "wf subagents apply-models writes OpenCode's agent files"
+        )
+    if not found.errors and not found.warnings:
+        yield ok("agents", f"{len(found.roles)} agents for Cursor and OpenCode are usable")
+
+
+def leftovers(root: Path, spool_root: Path | None, *, fix: bool) -> Iterator[Check]:
+    """What wf-cli 0.3.x left behind. ``fix`` removes empty lock folders that are old, and nothing else."""
+    locks = sorted(_lock_folders(root, spool_root))
+    removed = [path for path in locks if fix and _is_stale(path) and _remove_empty(path)]
+    left = [path for path in locks if path not in removed]
+    if removed:
+        yield ok("leftovers", f"removed: {_listed(root, removed)}")
+    if left:
+        yield warn(
+            "leftovers",
+            f"{len(left)} lock folder(s) of wf-cli 0.3.x: {_listed(root, left)}; this wf ignores them, 0.3.x hangs",
+            "wf doctor --fix removes those that are empty and old",
+        )
+    for name, what in (
+        ("queue.db", "the queue of wf-cli 0.3.x; it is not read, its jobs are not carried over"),
+        ("workers", "worker records of wf-cli 0.3.x; they are not read"),
+    ):
+        if (root / ".wf" / "distributed" / name).exists():
+            remedy = "plans stand where their files say: wf epic run <id> goes on; then delete .wf/distributed"
+            yield warn("leftovers", f".wf/distributed/{name} is {what}", remedy)
+    if not locks and not (root / ".wf" / "distributed").exists():
+        yield ok("leftovers", "nothing of an older version")
+
+
+def _lock_folders(root: Path, spool_root: Path | None) -> Iterator[Path]:
+    for tree in _LOCKED_TREES:
+        for folder, names, _ in os.walk(root / tree):
+            if Path(folder) == spool_root:
+                names.clear()
+            yield from (Path(folder, name) for name in names if name.endswith(".wf-lock"))
+            names[:] = [name for name in names if not name.endswith(".wf-lock")]
+
+
+def _is_stale(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > STALE_LOCK_S
+    except OSError:
+        return False
+
+
+def _remove_empty(path: Path) -> bool:
+    try:
+        path.rmdir()
+    except OSError:  # not empty, or not ours to remove
+        return False
+    return True
+
+
+def version_control(root: Path, spool_root: Path | None) -> Iterator[Check]:
+    """Is the project in git, and what changes all the time kept out of it?"""
+    try:
+        inside = _git(root, "rev-parse", "--is-inside-work-tree")
+    except (OSError, subprocess.TimeoutExpired) as failure:
+        yield warn("git", f"git does not answer ({failure})", "install git; strict reviews record its state")
+        return
+    if inside.returncode != 0:
+        yield warn("git", f"{root} is not in a git repository", "git init; agents' work is hard to undo without")
+        return
+    folders = [root / ".wf" / "locks", *([spool_root] if spool_root is not None else [])]
+    exposed = []
+    for folder in folders:
+        # One that does not exist yet gets a .gitignore of its own when it is made.
+        if not folder.exists() or not folder.is_relative_to(root):
+            continue
+        name = str(folder.relative_to(root))
+        if _git(root, "ls-files", "--", name).stdout.strip():
+            yield error("git", f"files of {name} are tracked: a checkout would bring old state back",
+                        f"git rm -r --cached -- {name}")  # fmt: skip
+        elif _git(root, "check-ignore", "-q", "--", f"{name}/x").returncode != 0:
+            exposed.append(name)
+    if exposed:
+        yield warn("git", f"not ignored: {', '.join(exposed)}", "add them to .gitignore")
+    else:
+        yield ok("git", "a repository; locks and spool are kept out of it")
+
+
+def _git(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["git", *words],
+        cwd=root,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=_GIT_LIMIT,
+        check=False,
+    )
+
+
+def _listed(root: Path, paths: list[Path]) -> str:
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(str(path.relative_to(root)) for path in paths[:_SHOWN]) + more
+
+
+def _several(root: Path, messages: tuple[str, ...]) -> str:
+    """The first message, without the root, and how many there are."""
+    more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
+    return messages[0].replace(f"{root}{os.sep}", "") + more

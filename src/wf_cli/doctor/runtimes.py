@@ -1,0 +1,209 @@
+"""The agent programs that the routing needs: are they there, how are they driven, may they, and do they answer?
+
+For each: ``runtime`` (found, version), ``protocol`` (which, and why), ``login``, ``call`` (`dry_call`, for those
+that speak ACP). What keeps a runtime from working is an error where workers are wanted, and else a warning.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from wf_cli import ids
+from wf_cli.clock import Clock
+from wf_cli.config.model import Config, Runtime
+from wf_cli.doctor import dry_call, logins
+from wf_cli.doctor.check import Check, Level, guarded, ok, warn
+from wf_cli.doctor.dry_call import Answer
+from wf_cli.doctor.logins import Login
+from wf_cli.runtimes import program, registry
+from wf_cli.runtimes.acp.adapter import AcpAdapter
+from wf_cli.runtimes.base import Adapter, CannotStart, Request, RuntimeMissing
+from wf_cli.runtimes.cursor.adapter import CursorAdapter
+from wf_cli.runtimes.opencode.adapter import OpencodeAdapter
+from wf_cli.runtimes.protocol import Choice
+
+#: Characters of a version line that are shown; a program that knows no --version may say anything.
+_VERSION_WIDTH = 60
+_LOG_IN = {
+    "cursor": "cursor-agent login, or set CURSOR_API_KEY",
+    "opencode": "opencode auth login, or set the key of your provider",
+}
+
+
+def routed(config: Config, root: Path, environ: Mapping[str, str], clock: Clock, *, call: bool) -> Iterator[Check]:
+    """Every runtime that some role is routed to. ``call``: start those that speak ACP, see `dry_call`."""
+    for name in sorted(set(config.runtime_of_role.values())):
+        runtime = config.runtimes.get(name)
+        if runtime is not None:  # one that is not configured is a problem of the configuration
+            look = _Look(config, runtime, root, environ, clock)
+            yield from guarded(f"runtime:{name}", partial(look.checks, call=call))
+
+
+class _Look:
+    """One runtime."""
+
+    def __init__(self, config: Config, runtime: Runtime, root: Path, environ: Mapping[str, str], clock: Clock):
+        self._config = config
+        self._runtime = runtime
+        self._clock = clock
+        self._roles = [role for role, name in config.runtime_of_role.items() if name == runtime.name]
+        self._does = f"does {', '.join(sorted(self._roles))}"
+        self._settings = registry.settings_of(config, runtime)
+        self._request = Request(
+            job_id="doctor",
+            attempt=1,
+            role="doctor",
+            prompt="",
+            root=root,
+            environment=environ,
+            mark=f"doctor.{ids.nonce()}",
+        )
+        self._bad = Level.ERROR if config.distributed else Level.WARN
+
+    def checks(self, *, call: bool) -> Iterator[Check]:
+        runtime = self._runtime
+        if runtime.adapter == "scripted":
+            yield ok(f"runtime:{runtime.name}", f"built in; {self._does}")
+        elif runtime.adapter == "command":
+            yield self._program(runtime.argv)
+        else:
+            yield from self._agent(registry.make(self._settings), call=call)
+
+    def _program(self, argv: tuple[str, ...]) -> Check:
+        """Somebody's own program: running it may do anything, so that it is only looked for."""
+        found = program.find(argv[0], root=self._request.root, environment=self._request.environment)
+        if found is None:
+            remedy = f"install it, or set runtimes.{self._runtime.name}.argv in wf.config"
+            return self._wrong("runtime", f"{argv[0]} is not on PATH; it {self._does}", remedy)
+        return ok(f"runtime:{self._runtime.name}", f"{found}; {self._does}")
+
+    def _agent(self, adapter: Adapter, *, call: bool) -> Iterator[Check]:
+        assert isinstance(adapter, OpencodeAdapter | CursorAdapter | AcpAdapter)
+        name, version = self._runtime.name, ""
+        try:
+            command = adapter.locate(self._request)
+            if not isinstance(adapter, AcpAdapter):  # what a program of any kind does with --version nobody knows
+                version = program.version(command, environment=self._request.environment)
+        except RuntimeMissing as failure:
+            hint = failure.hint or "install it again"
+            yield self._wrong("runtime", f"{failure.message}; it {self._does}", hint)
+            return
+        shown = "".join(char for char in version[:_VERSION_WIDTH] if char.isprintable())
+        told = "" if isinstance(adapter, AcpAdapter) else f", version {shown}" if shown else ", says no version"
+        yield ok(f"runtime:{name}", f"{command[0]}{told}; {self._does}")
+        try:
+            choice = Choice("acp", "what its adapter is for")
+            if not isinstance(adapter, AcpAdapter):
+                choice = adapter.choice(command, self._request)
+        except CannotStart as failure:
+            yield self._wrong("protocol", failure.message, failure.hint)
+            return
+        yield ok(f"protocol:{name}", f"{choice.spoken}: {choice.why}")
+        if isinstance(adapter, CursorAdapter) and choice.spoken == "acp":
+            yield from self._what_cursor_asks()
+        login = self._login(adapter, command, version)
+        answers = []
+        if call and choice.spoken == "acp":
+            if isinstance(adapter, CursorAdapter) and login is not None and login.known is False:
+                login = Login(False, f"{login.text}, so it was not called")
+            else:
+                answers = [*self._calls(adapter)]
+        if login is not None:
+            yield self._login_check(login, answers)
+        for model, answer in answers:
+            yield self._call_check(model, answer, login)
+        if call and choice.spoken == "print":
+            text = "only --version was asked: a program that prints cannot be tried without a prompt"
+            yield ok(f"call:{name}", text)
+
+    # -- the parts
+
+    def _login(
+        self, adapter: OpencodeAdapter | CursorAdapter | AcpAdapter, command: tuple[str, ...], version: str
+    ) -> Login | None:
+        if isinstance(adapter, CursorAdapter):
+            arguments = [str(word) for word in self._runtime.options.get("args", ())]
+            return logins.of_cursor(command, arguments, self._request, self._clock)
+        if isinstance(adapter, OpencodeAdapter):
+            return logins.of_opencode(command, version, self._request, self._clock)
+        return None
+
+    def _login_check(self, login: Login, answers: list[tuple[str | None, Answer]]) -> Check:
+        name, remedy = f"login:{self._runtime.name}", _LOG_IN[self._runtime.adapter]
+        if login.known:
+            return ok(name, login.text)
+        served = max((answer.models for _, answer in answers if answer.failure is None), default=0)
+        if served and all(answer.failure is None for _, answer in answers):
+            return ok(name, f"{login.text}; its session offers {served} model(s) all the same")
+        return warn(name, login.text, remedy) if login.known is None else Check(name, self._bad, login.text, remedy)
+
+    def _calls(self, adapter: Adapter) -> Iterator[tuple[str | None, Answer]]:
+        """One call for each model of the roles, until something is wrong that is not the model."""
+        models = dict.fromkeys(self._config.effective(role).model for role in sorted(self._roles))
+        for model in models:
+            request = replace(self._request, model=model)
+            answer = dry_call.call(adapter, request, self._clock, self._config.redact)
+            yield model, answer
+            if answer.failure is not None and answer.failure.code != "model_not_found":
+                return
+
+    def _call_check(self, model: str | None, answer: Answer, login: Login | None) -> Check:
+        roles = [role for role in sorted(self._roles) if self._config.effective(role).model == model]
+        there = f" ({answer.model})" if answer.model not in (None, model) else ""
+        whose = f"{model or 'the default model'}{there} of {', '.join(roles)}"
+        if answer.failure is None:
+            who = f" by {answer.agent}" if answer.agent else ""
+            detail = f"a session was opened{who} in {answer.seconds:.1f} s, with {whose}"
+            return ok(f"call:{self._runtime.name}", detail)
+        match answer.failure.code:
+            case "auth":
+                remedy = _LOG_IN.get(self._runtime.adapter, "log in with the agent's own command")
+                if login is not None and login.known:
+                    remedy = f"what is there ({login.text}) is not accepted: {remedy}"
+            case "model_not_found":
+                remedy = f"wf config set routing.{roles[0]}.model MODEL, with one that is offered"
+            case "invalid_spec":
+                remedy = f"see runtimes.{self._runtime.name}.options in wf.config"
+            case _:
+                remedy = "start it by hand in this folder, and see what it says"
+        return self._wrong("call", f"{answer.failure.message} (with {whose})", remedy)
+
+    def _what_cursor_asks(self) -> Iterator[Check]:
+        """Denials reach what Cursor asks for, which its own configuration decides (see `runtimes.cursor`)."""
+        if not self._settings.permissions.restricts:
+            return
+        name, file = f"permissions:{self._runtime.name}", _cursor_config(self._request.environment)
+        mode = _approval_mode(file)
+        if mode == "allowlist":
+            text = "Cursor asks for shell commands and fetches; it never asks before it reads or edits"
+            yield ok(name, text)
+            return
+        said = f"approvalMode is {mode!r}" if mode else "no approvalMode is set"
+        detail = f"{said} in {file}: Cursor may ask for nothing, and what is not asked for is not denied"
+        yield warn(name, detail, 'set "approvalMode": "allowlist" there')
+
+    def _wrong(self, what: str, detail: str, remedy: str | None) -> Check:
+        return Check(f"{what}:{self._runtime.name}", self._bad, detail, remedy)
+
+
+def _cursor_config(environ: Mapping[str, str]) -> Path:
+    """Where Cursor's command line has its configuration."""
+    if environ.get("CURSOR_CONFIG_DIR"):
+        folder = Path(environ["CURSOR_CONFIG_DIR"])
+    elif environ.get("XDG_CONFIG_HOME"):
+        folder = Path(environ["XDG_CONFIG_HOME"]) / "cursor"
+    else:
+        folder = Path(environ.get("HOME", "/")) / ".cursor"
+    return folder / "cli-config.json"
+
+
+def _approval_mode(file: Path) -> str | None:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8")).get("approvalMode")
+    except (OSError, ValueError, RecursionError, AttributeError):
+        return None
+    return value if isinstance(value, str) else None

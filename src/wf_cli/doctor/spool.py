@@ -1,0 +1,99 @@
+"""The spool and its workers, looked at without changing anything."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from wf_cli import fsio
+from wf_cli.clock import Clock
+from wf_cli.config.model import Config
+from wf_cli.doctor.check import Check, error, ok, warn
+from wf_cli.spool import control, layout, scan, session, verify
+from wf_cli.spool.layout import Spool
+from wf_cli.views.sessions import sessions
+from wf_cli.views.viewer import Viewer
+
+#: Bytes of free space below which jobs may fail soon, and below which they will.
+LOW_SPACE, NO_SPACE = 1024**3, 100 * 1024**2
+
+
+def look(root: Path, config: Config, clock: Clock) -> Iterator[Check]:
+    """Everything about the spool at ``root``. Without one there is nothing to say but where it would be."""
+    yield space(root)
+    if not layout.exists(root):
+        yield ok("spool", f"none at {root}; the first job makes it")
+        return
+    spool = layout.open_spool(root)
+    yield _version(spool, config)
+    yield from _findings(spool, clock)
+    yield from _workers(spool, clock)
+    stops = control.Requests(spool, clock).stops()
+    yield from (warn("claims", stop.text(), "wf resume") for stop in stops)
+    yield from _drains(spool)
+
+
+def space(root: Path) -> Check:
+    """Is there room for jobs and transcripts?"""
+    folder = next(path for path in (root, *root.parents) if path.exists())
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 1024**3:.1f} GiB free at {folder}"
+    if free < NO_SPACE:
+        return error("disk", text, "make room: workers claim nothing on a full disk")
+    if free < LOW_SPACE:
+        return warn("disk", text, "wf spool gc puts old jobs and transcripts away")
+    return ok("disk", text)
+
+
+def _version(spool: Spool, config: Config) -> Check:
+    facts = spool.version
+    text = f"{spool.root}: topology {facts.topology}, durability {facts.durability}"
+    if facts.topology != config.spool.topology:
+        return warn(
+            "spool",
+            f"{text}; wf.config says topology {config.spool.topology}",
+            "a spool keeps what it was made with: set spool.topology to that, or name a new spool.dir",
+        )
+    return ok("spool", text)
+
+
+def _findings(spool: Spool, clock: Clock) -> Iterator[Check]:
+    found = verify.verify(spool, clock)
+    kinds = Counter(finding.kind for finding in found)
+    if not kinds:
+        yield ok("spool-files", "as they should be")
+        return
+    text = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    make = error if any(finding.severity == "error" for finding in found) else warn
+    yield make(
+        "spool-files", f"{text}; the first: {found[0].path}", "wf spool verify; with --fix it repairs what is safe"
+    )
+
+
+def _drains(spool: Spool) -> Iterator[Check]:
+    """Standing requests to leave: a worker that starts under one leaves at once."""
+    drains = {name[6:-5] for name in fsio.names(spool.folder("control")) if name.startswith("drain.")}
+    for name in sorted(drains - set(session.owners(spool))):  # one session's own request ends with it
+        yield warn(
+            "claims", f"workers of {name} were asked to drain: they leave at once", f"wf worker undrain {name}"
+        )
+
+
+def _workers(spool: Spool, clock: Clock) -> Iterator[Check]:
+    """Which sessions live, whose jobs wait for a reaper, and which queued jobs nobody serves."""
+    viewer = Viewer(spool, clock)
+    known = list(sessions(viewer))
+    taken = Counter(t.owner for folder in ("claimed", "running") for t in scan.listing(spool, folder) if t.owner)
+    for owner, count in sorted(taken.items()):
+        if viewer.is_gone(owner):
+            remedy = "the next worker that looks ends these attempts; wf spool ls --status stalled"
+            yield warn("workers", f"{owner} is gone and has {count} job(s)", remedy)
+    served = {view.record.runtime for view in known if not viewer.is_gone(view.record.owner)}
+    waiting = Counter(token.pool.runtime for token in scan.listing(spool, "queued"))
+    for runtime in sorted(waiting.keys() - served):
+        remedy = f"wf worker --runtime {runtime} --watch"
+        yield warn("workers", f"{waiting[runtime]} job(s) wait for {runtime}, which no worker serves", remedy)
+    states = Counter(view.state for view in known)
+    yield ok("workers", ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none")

@@ -1,0 +1,155 @@
+"""What OpenCode 1.x knows and does not tell by ACP, from the private HTTP server of its ``acp`` process.
+
+Seen with 1.18.33: while a provider is retried nothing at all comes by ACP, for as long as its Retry-After
+says; an error comes without its HTTP status and headers; and the usage of a turn is that of its last request.
+``GET /session/status`` tells the retry with its time, ``GET /session/<id>`` the sums, and the last message
+holds the error. All of it is a bonus: no answer, no facts, and nothing else changes.
+
+The server is there anyway (``--port 0`` by default, and open to everybody on the host): here it has the password
+that the adapter made, which is part of the agent's environment and so never stands in a transcript.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import http.client
+import json
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from wf_cli.runtimes.acp.report import Reporter
+from wf_cli.runtimes.jsonlines import count, number, obj, text
+from wf_cli.runtimes.opencode.adapter import SERVER_PASSWORD
+
+#: Seconds for an answer: a request during the start was seen to be accepted and never answered.
+LIMIT = 3.0
+#: Seconds between two looks.
+LOOK = 1.0
+#: A wait longer than this is not waited for here: the pool is parked, and the job comes back.
+PATIENCE = 30.0
+#: Seconds of retries without progress after which it is the same.
+SERIES = 60.0
+_BODY = 4 << 20
+#: Headers that tell when to come back (`classify.retry_after`).
+_WAIT = ("retry-after", "ratelimit")
+
+
+class Retry(NamedTuple):
+    """A provider that is tried again."""
+
+    message: str
+    attempt: int
+    wait_s: float
+
+
+class OpencodeServer:
+    """One agent's server; `begin` names the session."""
+
+    def __init__(self, port: int, user: str, password: str):
+        self._port = port
+        self._login = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._session = ""
+        self._before: Mapping[str, Any] | None = None
+        #: For the command line of the agent.
+        self.arguments = ["--port", str(port), "--hostname", "127.0.0.1"]
+
+    @classmethod
+    def make(cls, environ: Mapping[str, str]) -> OpencodeServer:
+        """One on a port that is free now, with the login of the agent's environment."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        user = environ.get("OPENCODE_SERVER_USERNAME") or "opencode"
+        return cls(port, user, environ.get(SERVER_PASSWORD, ""))
+
+    async def begin(self, session: str, *, resumed: bool) -> None:
+        """A turn of ``session`` begins. What a resumed session used before is not this turn's."""
+        self._session = session
+        self._before = await self._session_facts() if resumed else {}
+
+    @property
+    def cost_before(self) -> float | None:
+        """What the session had cost when the turn began; None when it is not known."""
+        return number(self._before.get("cost")) if self._before else None
+
+    async def usage(self) -> dict[str, Any] | None:
+        """The tokens and the cost of the turn; None when they are not known."""
+        after, before = await self._session_facts(), self._before
+        if after is None or before is None:
+            return None
+        read, written, cost = (new - old for new, old in zip(_sums(after), _sums(before), strict=True))
+        # OpenCode says 0 for models whose price it does not know.
+        return {"tokens_in": int(read), "tokens_out": int(written), "cost_usd": cost if cost > 0 else None}
+
+    async def last_error(self) -> dict[str, Any] | None:
+        """The error that ended the last message: ``{name, data: {message, statusCode, responseHeaders, ..}}``."""
+        messages = await self._get(f"/session/{quote(self._session, safe='')}/message?limit=1")
+        last = messages[-1] if isinstance(messages, list) and messages else {}
+        error = obj(last, "info", "error")
+        data = obj(error, "data")
+        if not error:
+            return None
+        return {
+            "name": text(error.get("name"))[:100],
+            "status": count(data.get("statusCode")) or None,
+            "retryable": data.get("isRetryable"),
+            "message": text(data.get("message"))[:1000],
+            "headers": {
+                k: v for k, v in obj(data, "responseHeaders").items() if any(word in k.lower() for word in _WAIT)
+            },
+        }
+
+    async def watch(self, report: Reporter) -> Retry:
+        """Report each retry; returns with the one that is not worth waiting for."""
+        since, attempt, progress = 0.0, 0, -1
+        while True:
+            await asyncio.sleep(LOOK)
+            retry = await self._retry()
+            if retry is None or retry.attempt == attempt:
+                continue
+            now = time.monotonic()
+            if report.progress != progress or retry.attempt < attempt:
+                since, progress = now, report.progress
+            attempt = retry.attempt
+            report.say("retry", message=retry.message, attempt=attempt, wait_s=round(retry.wait_s, 1))
+            if retry.wait_s > PATIENCE or now + retry.wait_s - since > SERIES:
+                return retry
+
+    async def _retry(self) -> Retry | None:
+        status = obj(await self._get("/session/status"), self._session)
+        if status.get("type") != "retry":
+            return None
+        # Both of this host's clock: OpenCode has computed the time from the seconds it was told.
+        wait = (number(status.get("next")) or 0.0) / 1000 - time.time()
+        return Retry(text(status.get("message"))[:1000], count(status.get("attempt")), max(0.0, wait))
+
+    async def _session_facts(self) -> dict[str, Any] | None:
+        found = await self._get(f"/session/{quote(self._session, safe='')}")
+        return found if isinstance(found, dict) and "tokens" in found else None
+
+    async def _get(self, path: str) -> Any:
+        """The JSON at ``path``; None when there is none in time."""
+        return await asyncio.to_thread(self._fetch, path)
+
+    def _fetch(self, path: str) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=LIMIT)
+        try:
+            connection.request("GET", path, headers={"Authorization": f"Basic {self._login}"})
+            response = connection.getresponse()
+            return json.loads(response.read(_BODY)) if response.status == 200 else None
+        except (OSError, http.client.HTTPException, ValueError):
+            return None
+        finally:
+            connection.close()
+
+
+def _sums(session: Mapping[str, Any]) -> tuple[int, int, float]:
+    """Tokens read and written, as the print adapter counts them, and the cost."""
+    tokens = obj(session, "tokens")
+    cache = obj(tokens, "cache")
+    read = count(tokens.get("input")) + count(cache.get("read")) + count(cache.get("write"))
+    return read, count(tokens.get("output")) + count(tokens.get("reasoning")), number(session.get("cost")) or 0.0

@@ -1,0 +1,1 @@
+"""The deterministic runtime of the demo and the tests."""

@@ -1,0 +1,236 @@
+"""Why a job is in its state, and what would move it: each condition, whether it holds, and the command for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from wf_cli import clock as times
+from wf_cli.contract.identity import target_of
+from wf_cli.contract.lifecycle import Status
+from wf_cli.contract.token import Placed, Token, mark
+from wf_cli.spool import control, late, scan, session
+from wf_cli.spool.liveness import GONE, Verdict
+from wf_cli.spool.session import SessionRecord
+from wf_cli.views.viewer import Viewer
+
+_TAKEN = ("claimed", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something that has to hold for the job to move on. ``holds`` None: it cannot be told from here."""
+
+    name: str
+    holds: bool | None
+    text: str
+    #: What to run to change it; None when time or a worker does.
+    command: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """``summary`` says it in one line; ``next`` names the command that would move the job, if there is one."""
+
+    job_id: str
+    status: str
+    summary: str
+    conditions: tuple[Condition, ...]
+    next: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def explanation(placed: Placed, viewer: Viewer, *, epic_paused: Callable[[str], bool]) -> Explanation:
+    """Why the job of ``placed`` is where it is."""
+    token, status = placed.token, viewer.status(placed)
+    status_text, conditions = "archived", list[Condition]()
+    if placed.folder != "archive":
+        status_text = str(status)
+        conditions = list(_conditions(placed, status, viewer, epic_paused))
+    missing = [c for c in conditions if c.holds is False]
+    reason = viewer.reason(placed)
+    summary = {
+        "queued": f"it waits: {missing[0].text}" if missing else "it is ready; the next free worker takes it",
+        "held": f"it is held: {reason}"
+        if _held_by_its_end(token, viewer)
+        else "an operator holds it; no worker takes it",
+        "claimed": f"{token.owner} has claimed it and starts its agent",
+        "running": f"{token.owner} works on it (attempt {token.attempt})",
+        "stalled": f"{reason}; the next worker that looks ends the attempt and the job is queued again",
+        "failed": f"it is in the dead letter after {token.attempt} attempt(s): {reason or 'no outcome says why'}",
+        "cancelled": f"it was cancelled{f': {reason}' if reason else ''}",
+        "succeeded": f"it succeeded at attempt {token.attempt}",
+        "archived": f"it ended as {token.status} and was put away; its key stays taken",
+    }[status_text]
+    command = missing[0].command if missing else _next(token, status_text)
+    return Explanation(token.job_id, status_text, summary, tuple(conditions), command)
+
+
+def _held_by_its_end(token: Token, viewer: Viewer) -> bool:
+    """Whether wf holds it (its budget is spent), and not an operator."""
+    end = viewer.last_end(token)
+    return end is not None and end.to == "held"
+
+
+def _next(token: Token, status: str) -> str | None:
+    return {
+        "running": f"wf logs -f {token.job_id}",
+        "succeeded": f"wf retry --force {token.job_id}",
+        "cancelled": f"wf retry {token.job_id}",
+        "failed": f"wf retry {token.job_id}",
+    }.get(status)
+
+
+def _conditions(
+    placed: Placed, status: Status, viewer: Viewer, epic_paused: Callable[[str], bool]
+) -> Iterator[Condition]:
+    match status:
+        case Status.QUEUED | Status.HELD:
+            if status is Status.HELD:
+                why = f": {viewer.reason(placed)}" if _held_by_its_end(placed.token, viewer) else ""
+                yield Condition("not_held", False, f"it is held{why}", f"wf release {placed.token.job_id}")
+            yield from _waiting(placed.token, viewer, epic_paused)
+        case Status.CLAIMED | Status.RUNNING | Status.STALLED:
+            yield from _at_work(placed.token, viewer)
+        case Status.FAILED:
+            yield from _dead(placed.token, viewer)
+        case _:
+            pass
+    yield from _fence(placed.token, viewer)
+    yield from _late(placed.token, viewer)
+
+
+# -- waiting
+
+
+def _waiting(token: Token, viewer: Viewer, epic_paused: Callable[[str], bool]) -> Iterator[Condition]:
+    spool, runtime = viewer.spool, token.pool.runtime
+    stops = [s for s in control.Requests(spool, viewer.clock).stops() if s.runtime in (None, runtime)]
+    for kind, name in (("pause", "not_paused"), ("cooldown", "not_cooling_down")):
+        stop = next((s for s in stops if s.kind == kind), None)
+        if stop is None:
+            yield Condition(name, True, f"{runtime} is not {'paused' if kind == 'pause' else 'cooling down'}")
+        else:
+            scope = f" --runtime {stop.runtime}" if stop.runtime else ""
+            yield Condition(name, False, stop.text(), f"wf resume{scope}")
+    if token.delay_s:
+        due = viewer.clock.now_ms() >= token.time_ms
+        yield Condition("ready", due, f"{'it was' if due else 'it is'} delayed until {times.iso(token.time_ms)}")
+    yield from _workers(token, viewer)
+    target = target_of(token.job_id)
+    if target is None:
+        return
+    others = [t for folder in _TAKEN for t in scan.listing(spool, folder) if target_of(t.job_id) is not None]
+    taken = ", ".join(sorted({_work(t) for t in others}))
+    text = f"the checkout is taken by {taken}" if taken else "the checkout is free"
+    command = f"wf cancel {others[0].job_id}" if others else None
+    yield Condition("checkout_free", not others, text, command)
+    if target.epic_id is not None:
+        paused = epic_paused(target.epic_id)
+        text = f"epic {target.epic_id} is {'paused' if paused else 'not paused'}"
+        yield Condition("epic_not_paused", not paused, text, f"wf epic resume {target.epic_id}" if paused else None)
+
+
+def _work(token: Token) -> str:
+    target = target_of(token.job_id)
+    return f"plan {target.plan_id} ({token.job_id})" if target is not None else token.job_id
+
+
+def _workers(token: Token, viewer: Viewer) -> Iterator[Condition]:
+    """Is there a worker for the pool, and has one a free hand?"""
+    role, runtime = token.pool.role, token.pool.runtime
+    start = f"wf worker {role} --runtime {runtime}"
+    serving = [
+        found
+        for owner in session.owners(viewer.spool)
+        if (found := session.read(viewer.spool, owner)) is not None
+        and (found.runtime, found.state) == (runtime, "running")
+        and role in found.roles
+        and viewer.verdict(owner) not in GONE
+    ]
+    proven = [s for s in serving if viewer.verdict(s.owner) is Verdict.ALIVE]
+    if not serving:
+        yield Condition("worker", False, f"no worker takes {token.pool}", start)
+        return
+    names = ", ".join(s.owner for s in proven or serving)
+    unsure = "" if proven else " (on another host: whether it lives cannot be told from here)"
+    yield Condition("worker", True if proven else None, f"{names} takes {token.pool}{unsure}")
+    draining = [s.owner for s in serving if _is_draining(viewer, s)]
+    if draining:
+        text = f"asked to drain: {', '.join(draining)}"
+        yield Condition("not_draining", len(draining) < len(serving), text, f"wf worker undrain {draining[0]}")
+    busy = {
+        s.owner: sum(t.owner == s.owner for folder in _TAKEN for t in scan.listing(viewer.spool, folder))
+        for s in serving
+    }
+    free = [s.owner for s in serving if busy[s.owner] < s.concurrency]
+    text = f"{free[0]} has a free hand" if free else f"each of {len(serving)} worker(s) is busy"
+    yield Condition("worker_free", bool(free), text, None if free else start)
+
+
+def _is_draining(viewer: Viewer, found: SessionRecord) -> bool:
+    return any(control.has(viewer.spool, f"drain.{name}") for name in (found.owner, found.runtime, "all"))
+
+
+# -- at work
+
+
+def _at_work(token: Token, viewer: Viewer) -> Iterator[Condition]:
+    owner = token.owner or ""
+    verdict = viewer.verdict(owner)
+    alive = False if verdict in GONE else True if verdict is Verdict.ALIVE else None
+    said = f"the session {owner} is {verdict}"
+    yield Condition("session_alive", alive, said, "wf worker --once" if alive is False else None)
+    found = session.read(viewer.spool, owner)
+    agent = next((a for a in getattr(found, "agents", ()) if a.mark == mark(token)), None)
+    if agent is not None and found is not None:
+        where = "" if found.on_this_host else f" on {found.host}"
+        yield Condition("agent", True, f"its agent runs (process {agent.pid}{where})", f"wf logs -f {token.job_id}")
+    else:
+        yield Condition("agent", None, "its session names no agent: not started yet, or just ended")
+
+
+def _dead(token: Token, viewer: Viewer) -> Iterator[Condition]:
+    end = viewer.last_end(token)
+    left = token.budget - token.burned
+    text = f"{token.burned} of {token.budget} attempts that count are used up"
+    yield Condition("budget_left", left > 0, text, f"wf retry {token.job_id}")
+    if end is not None and end.code is not None:
+        permanent = end.error_class == "permanent"
+        text = f"the last error was {end.code} ({end.error_class or 'unknown class'}): {end.message or ''}".rstrip(
+            ": "
+        )
+        yield Condition("may_help_to_retry", not permanent, text, f"wf spool show {token.job_id}")
+
+
+# -- the fence and late results
+
+
+def _fence(token: Token, viewer: Viewer) -> Iterator[Condition]:
+    holders = _lock_holders(viewer.spool.path("locks", f"{token.job_id}.lock"))
+    if holders:
+        text = f"its fence is held by process {', '.join(map(str, holders))}: a command works on the job or its plan"
+        yield Condition("fence_free", False, text, f"ps -p {','.join(map(str, holders))}")
+
+
+def _lock_holders(path: Path) -> list[int]:
+    """Processes of this host that hold the flock of ``path``; empty where the system does not tell (not Linux)."""
+    try:
+        info = os.lstat(path)
+        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return []
+    place = f"{os.major(info.st_dev):02x}:{os.minor(info.st_dev):02x}:{info.st_ino}"
+    fields = [line.split() for line in lines]
+    return sorted({int(f[4]) for f in fields if len(f) > 5 and f[1] == "FLOCK" and f[5] == place and f[4] != "-1"})
+
+
+def _late(token: Token, viewer: Viewer) -> Iterator[Condition]:
+    for kept in late.listing(viewer.spool):
+        if kept.job_id == token.job_id:
+            yield Condition("no_late_result", None, f"a superseded attempt left a late result: {kept}", "wf late ls")

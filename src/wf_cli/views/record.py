@@ -1,0 +1,209 @@
+"""Everything known about one job: what `wf spool show` prints (``schemas/job.schema.json``)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from wf_cli import clock as times
+from wf_cli import fsio
+from wf_cli.contract.event import Event
+from wf_cli.contract.failure import Failure
+from wf_cli.contract.identity import key_of
+from wf_cli.contract.job import CONTRACT_VERSION, End, Outcome, Spec
+from wf_cli.contract.token import Placed, mark, parse_outcome
+from wf_cli.errors import ContractError
+from wf_cli.eventlog.read import Selection, read
+from wf_cli.spool import lease as leases
+from wf_cli.spool import records, session
+from wf_cli.spool.layout import Spool
+from wf_cli.spool.liveness import GONE, Verdict
+from wf_cli.views.rows import Row, row
+from wf_cli.views.viewer import Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The session that has the job, as far as it can be told."""
+
+    owner: str
+    host: str | None
+    pid: int | None
+    #: By this host's clock against the file's: for people, never for a decision (invariant 6).
+    renewed_s_ago: float | None
+    #: None is unknown: one look cannot see the lease of another host expire.
+    expired: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt, or what a superseded one produced too late (``accepted`` False)."""
+
+    attempt: int
+    owner: str | None
+    started_at: str | None
+    ended_at: str | None
+    status: str | None
+    error: dict[str, Any] | None
+    usage: dict[str, Any] | None
+    session_id: str | None
+    #: Relative to the spool.
+    transcript: str | None
+    accepted: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One job. ``problem`` says which of its files could not be read."""
+
+    row: Row
+    spec: Spec | None
+    lease: Lease | None
+    attempts: tuple[Attempt, ...]
+    events: tuple[Event, ...]
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+    problem: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Valid against job.schema.json, apart from ``ok`` and ``schema_version``, also when files are damaged."""
+        spec, row = self.spec, self.row
+        target = {"executor_role": row.role, "executor_runtime": row.runtime}
+        return {
+            **row.to_json(),
+            "contract_version": CONTRACT_VERSION,
+            "dedupe_key": spec.dedupe_key if spec is not None else key_of(row.job_id) or row.job_id,
+            "target": spec.to_json()["target"] if spec is not None else target,
+            "payload": spec.payload if spec is not None else None,
+            "lease": asdict(self.lease) if self.lease is not None else None,
+            "attempts": [asdict(attempt) for attempt in self.attempts],
+            "events": [event.to_json() for event in self.events],
+            "result": self.result,
+            "error": self.error,
+            **({"problem": self.problem} if self.problem else {}),
+        }
+
+
+def record(placed: Placed, viewer: Viewer) -> Record:
+    """All about the job of ``placed``. Never raises for what its files hold."""
+    spool, job_id = viewer.spool, placed.token.job_id
+    problem = None
+    spec = None
+    try:
+        spec = records.read_spec(spool, job_id)
+    except ContractError as error:
+        problem = error.message
+    outcomes, damaged = _outcomes(spool, job_id)
+    events = tuple(read(spool.folder("log"), Selection(jobs=frozenset({job_id}))))
+    attempts = _attempts(placed, viewer, outcomes, events)
+    accepted = [outcome for outcome, ok in outcomes if ok]
+    failures = [outcome.failure for outcome in accepted if outcome.failure is not None]
+    result = accepted[-1].result if accepted and accepted[-1].end is End.SUCCEEDED else None
+    return Record(
+        row=row(placed, viewer),
+        spec=spec,
+        lease=_lease(placed, viewer),
+        attempts=tuple(attempts),
+        events=events,
+        result=result if placed.token.status == "succeeded" else None,
+        error=_error(failures[-1]) if failures else None,
+        problem=problem or damaged,
+    )
+
+
+def _outcomes(spool: Spool, job_id: str) -> tuple[list[tuple[Outcome, bool]], str | None]:
+    """The job's outcomes by attempt, late ones (False) after the accepted; and what is wrong with a damaged one.
+
+    From the listing: the attempt number of a hostile token may be a million.
+    """
+    named = (parse_outcome(name) for name in fsio.names(spool.folder("outcomes")))
+    keys = sorted((p[1], p[2] or "") for p in named if p is not None and p[0] == job_id)
+    out: list[tuple[Outcome, bool]] = []
+    problem = None
+    for attempt, late_owner in keys:
+        try:
+            if late_owner:
+                outcome = records.read_late(spool, job_id, attempt, late_owner)
+            else:
+                outcome = records.read_outcome(spool, job_id, attempt)
+        except ContractError as error:
+            problem = error.message
+            continue
+        if outcome is not None:
+            out.append((outcome, not late_owner))
+    return out, problem
+
+
+def _attempts(
+    placed: Placed, viewer: Viewer, outcomes: Sequence[tuple[Outcome, bool]], events: Sequence[Event]
+) -> list[Attempt]:
+    out = [
+        Attempt(
+            attempt=outcome.attempt,
+            owner=outcome.owner,
+            started_at=times.iso(outcome.started_ms) if outcome.started_ms is not None else None,
+            ended_at=times.iso(outcome.at_ms),
+            status=str(outcome.end),
+            error=_error(outcome.failure),
+            usage=outcome.usage,
+            session_id=outcome.session_id,
+            transcript=transcript_of(viewer.spool, outcome.job_id, outcome.attempt),
+            accepted=accepted,
+        )
+        for outcome, accepted in outcomes
+    ]
+    token = placed.token
+    if token.owner is not None and not any(a.accepted and a.attempt == token.attempt for a in out):
+        agents = getattr(session.read(viewer.spool, token.owner), "agents", ())
+        started = [e.ts for e in events if e.event == "job.started" and e.facts.get("attempt") == token.attempt]
+        out.append(
+            Attempt(
+                attempt=token.attempt,
+                owner=token.owner,
+                started_at=started[-1] if started else None,
+                ended_at=None,
+                status=str(viewer.status(placed)),
+                error=None,
+                usage=None,
+                session_id=next((a.session_id for a in agents if a.mark == mark(token)), None),
+                transcript=transcript_of(viewer.spool, token.job_id, token.attempt),
+                accepted=None,
+            )
+        )
+    return out
+
+
+def transcript_of(spool: Spool, job_id: str, attempt: int) -> str | None:
+    """The path of an attempt's transcript, relative to the spool; None when it left none."""
+    path = spool.transcript_path(job_id, attempt)
+    return str(path.relative_to(spool.root)) if path.is_file() and not path.is_symlink() else None
+
+
+def _lease(placed: Placed, viewer: Viewer) -> Lease | None:
+    owner = placed.token.owner
+    if owner is None:
+        return None
+    found = session.read(viewer.spool, owner)
+    verdict = viewer.verdict(owner)
+    return Lease(
+        owner=owner,
+        host=found.host if found is not None else None,
+        pid=found.pid if found is not None else None,
+        renewed_s_ago=renewed_s_ago(viewer, owner),
+        expired=True if verdict in GONE else False if verdict is Verdict.ALIVE else None,
+    )
+
+
+def renewed_s_ago(viewer: Viewer, owner: str) -> float | None:
+    """Seconds since a session's last heartbeat, for people (two clocks); None without a lease."""
+    try:
+        mtime = os.lstat(leases.path_of(viewer.spool, owner)).st_mtime
+    except OSError:
+        return None
+    return round(max(0.0, viewer.clock.now_ms() / 1000 - mtime), 3)
+
+
+def _error(failure: Failure | None) -> dict[str, Any] | None:
+    return failure.to_json() if failure is not None else None

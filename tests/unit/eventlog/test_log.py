@@ -1,0 +1,135 @@
+"""Writing events: whole lines, never an exception, and said once when it does not work."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from wf_cli import schema
+from wf_cli.contract.event import EventSink
+from wf_cli.errors import ContractError
+from wf_cli.eventlog.log import EventLog
+from wf_cli.eventlog.read import read
+
+
+class StoppedClock:
+    """Always the same moment; a sleep is recorded."""
+
+    def __init__(self, ms: int = 1_764_000_000_123):
+        self.ms = ms
+        self.slept: list[float] = []
+
+    def now_ms(self) -> int:
+        return self.ms
+
+    def monotonic(self) -> float:
+        return self.ms / 1000
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+def make(directory: Path, report: list[str] | None = None) -> EventLog:
+    return EventLog(
+        directory, "opencode-box1-7f3a9c2e", StoppedClock(), report.append if report is not None else None
+    )
+
+
+def test_an_event_is_one_valid_line_with_host_and_pid(tmp_path: Path) -> None:
+    sink: EventSink = make(tmp_path)
+    sink.emit("job.claimed", job_id="a", attempt=1, from_="queued", to="claimed", reason=None, nobody_knows="this")
+    (line,) = (tmp_path / "opencode-box1-7f3a9c2e.jsonl").read_text().splitlines()
+    value = json.loads(line)
+    assert schema.problems("event", value) == []
+    assert value["ts"] == "2025-11-24T16:00:00.123Z"
+    assert (value["from"], value["to"], value["pid"]) == ("queued", "claimed", os.getpid())
+    assert value["host"]
+    assert "reason" not in value
+    assert "nobody_knows" not in value
+
+
+def test_strange_facts_do_not_stop_a_transition(tmp_path: Path) -> None:
+    log = make(tmp_path)
+    log.emit("job.failed", reason="line\nbreak \ud800 \x00", job_id=Path("x"))
+    log.emit("job.failed", job_id="b")
+    assert len(log.path.read_bytes().splitlines()) == 2
+    assert [event.facts["job_id"] for event in read(tmp_path)] == ["x", "b"]
+    assert log.dropped == 0
+
+
+def test_a_full_disk_is_counted_and_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    log = make(tmp_path, said)
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        log.emit("job.claimed", job_id="a")
+        log.emit("job.started", job_id="a")
+    assert log.dropped == 2
+    assert len(said) == 1
+    assert "No space left" in said[0]
+    assert str(log.path) in said[0]
+
+
+def test_a_torn_line_costs_itself_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = make(tmp_path)
+    real = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, data: real(fd, data[:20]))
+        log.emit("job.claimed", job_id="torn")
+    log.emit("job.started", job_id="whole")
+    assert log.dropped == 1
+    assert [event.facts["job_id"] for event in read(tmp_path)] == ["whole"]
+
+
+def test_a_deleted_log_starts_anew_but_a_vanished_spool_is_not_made_again(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    (spool / "log").mkdir(parents=True)
+    log = make(spool / "log")
+    log.emit("job.claimed", job_id="a")
+    log.path.unlink()
+    (spool / "log").rmdir()
+    log.emit("job.started", job_id="a")
+    assert len(read(spool / "log")) == 1
+    log.path.unlink()
+    (spool / "log").rmdir()
+    spool.rmdir()
+    log.emit("job.failed", job_id="a")
+    assert (log.dropped, spool.exists()) == (1, False)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "directory"])
+def test_a_hostile_file_under_its_name_neither_blocks_nor_is_written_through(tmp_path: Path, kind: str) -> None:
+    log = make(tmp_path)
+    victim = tmp_path / "victim"
+    victim.write_text("")
+    if kind == "fifo":
+        os.mkfifo(log.path)
+    elif kind == "link":
+        log.path.symlink_to(victim)
+    else:
+        log.path.mkdir()
+    log.emit("job.claimed", job_id="a")
+    assert log.dropped == 1
+    assert victim.read_text() == ""
+
+
+def test_a_report_that_fails_is_no_reason_to_stop(tmp_path: Path) -> None:
+    def broken(_: str) -> None:
+        raise BrokenPipeError
+
+    log = EventLog(tmp_path / "no" / "where", "w", StoppedClock(), broken)
+    log.emit("job.claimed")
+    assert log.dropped == 1
+
+
+def test_a_log_is_named_after_an_owner(tmp_path: Path) -> None:
+    with pytest.raises(ContractError):
+        EventLog(tmp_path, "../x", StoppedClock())
