@@ -13,7 +13,7 @@ from wf_cli.runtimes.permissions import Permissions
 
 
 class CannotStart(WfError):
-    """No process could be started for a request: this machine's fault, not the job's."""
+    """No process could be started for a request. The fault is this machine's, so the job burns no attempt."""
 
     code = "SPAWN_FAILED"
     failure_code = "spawn_failed"
@@ -25,7 +25,7 @@ class CannotStart(WfError):
 
 
 class RuntimeMissing(CannotStart):
-    """The agent's program is not installed here, or is not what its name says."""
+    """The agent's program is not installed here, or another program has its name."""
 
     code = "RUNTIME_MISSING"
     failure_code = "runtime_missing"
@@ -33,12 +33,12 @@ class RuntimeMissing(CannotStart):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Three clocks, in seconds: until the first sign of life, of silence, of the whole attempt."""
+    """Three clocks of an attempt, in seconds: until its first sign of life, of silence, and of the whole."""
 
     startup_s: float = 120.0
     stall_s: float = 600.0
     max_runtime_s: float = 2700.0
-    #: After a result that is not followed by an exit, and between SIGTERM and SIGKILL.
+    #: Seconds from a result to the end by force when no exit follows, and from SIGTERM to SIGKILL.
     grace_s: float = 5.0
 
 
@@ -53,9 +53,9 @@ class RuntimeSettings:
     #: The whole argv template of the ``command`` adapter.
     argv: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    #: How opencode and cursor are driven; ``auto`` (what wf.config means by not naming one) is `protocol`'s choice.
+    #: How opencode and cursor are driven. ``auto`` stands for a wf.config that names none: `protocol` chooses.
     protocol: Literal["acp", "print", "auto"] = "print"
-    #: The answers to what an agent asks by ACP.
+    #: The policy that answers an agent's permission requests over ACP.
     permissions: Permissions = field(default_factory=Permissions)
 
 
@@ -77,9 +77,9 @@ class Request:
     plan_id: str | None = None
     epic_id: str | None = None
     model: str | None = None
-    #: A session of the runtime to go on with, from the attempt before.
+    #: The conversation of the attempt before, by the runtime's session id, to go on with.
     resume: str | None = None
-    #: What that session is told instead of ``prompt``, which it has had; None is ``prompt`` again.
+    #: The prompt for a resumed conversation, which knows ``prompt`` already. None sends ``prompt`` again.
     resume_prompt: str | None = None
     limits: Limits = field(default_factory=Limits)
 
@@ -91,12 +91,12 @@ class Launch:
     argv: Sequence[str]
     environment: Mapping[str, str] = field(repr=False)
     stdin: bytes = field(default=b"", repr=False)
-    #: False for programs that may be silent for good: their start is the first sign of life.
+    #: False for programs that may never print: the start of the process counts as their first sign of life.
     speaks_first: bool = True
-    #: Seconds from "finished" to the end by force, where the runtime's last word is not final; else the grace.
+    #: Seconds from `Reader.finished` to the end by force. None takes the grace of `Limits`.
     result_grace_s: float | None = None
-    #: Whether a request to stop goes to the process alone at first, which ends its own children; the whole tree
-    #: follows when it has ended, or when the grace is over.
+    #: True: SIGTERM goes to the process alone first, because the process ends its own children. The rest of the tree
+    #: is ended when the process has ended, or when the grace is over.
     ask_first: bool = False
 
 
@@ -111,18 +111,18 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class AgentEvent:
-    """One thing an agent did, for the live view and the log. ``text`` is short and for people."""
+    """One thing that an agent did, for the live view and the log. ``text`` is one short line for people."""
 
     kind: Literal["session", "text", "tool", "usage", "error", "result", "other"]
     text: str = ""
     session_id: str | None = None
-    #: What the attempt has used so far, as sums, wherever the agent has just told it.
+    #: The sums of the attempt so far. Set on the events in which the agent tells its usage.
     usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a process ended. ``code`` is negative for a signal, as in `subprocess`; ``stopped`` says we ended it."""
+    """How a process ended. ``code`` is negative for a signal, as in `subprocess`; ``stopped``: why wf ended it."""
 
     code: int
     stopped: str | None = None  # "startup", "stall", "max_runtime", "after_result", "asked"
@@ -131,7 +131,7 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the output says about the attempt: a claim, to be checked against the plan."""
+    """What the output says about the attempt. It is a claim, which the worker checks against the plan."""
 
     failure: Failure | None
     session_id: str | None = None
@@ -141,19 +141,19 @@ class Verdict:
 
 
 class Reader(Protocol):
-    """Understands the output of one process. Never raises on what an agent prints: garbage is ignored text."""
+    """Understands the output of one process. Never raises on what an agent prints; garbage is read as text."""
 
     def feed(self, line: str) -> list[AgentEvent]:
-        """One line of stdout, without its newline, cut at a limit."""
+        """Take one line of stdout, without its newline and cut at a limit; the events in it."""
         ...
 
     @property
     def finished(self) -> bool:
-        """The agent said that it is done: an exit has to follow within the grace."""
+        """Whether the agent said that it is done. Its exit has to follow within the grace."""
         ...
 
     def verdict(self, end: Exit) -> Verdict:
-        """The judgement, once the process is gone."""
+        """What the run amounts to. Called once, after the process has ended."""
         ...
 
 

@@ -1,8 +1,8 @@
 """Any program as a runtime: an argv template from the user's own config, judged by its exit code.
 
-The program gets the prompt (plan jobs) or the payload (own jobs) on stdin. Exit code 0 is success, 75
-(EX_TEMPFAIL of sysexits.h) asks for a pause, as long as its stderr says ("try again in 20 minutes"); everything
-else is a failed attempt. It may be silent; what it prints on stdout is shown line by line and has no meaning.
+The program gets the prompt (plan jobs) or the payload (own jobs) on stdin. Exit code 0 is success. Exit code 75
+(EX_TEMPFAIL of sysexits.h) parks the job; a time that stderr names ("try again in 20 minutes") is how long. Every
+other code is a failed attempt. The program may print nothing. Its stdout is shown line by line and decides nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wf_cli.runtimes.base import AgentEvent, Exit, Launch, Request, RuntimeMissi
 from wf_cli.runtimes.failures import classify
 from wf_cli.runtimes.jsonlines import brief
 
-#: "Parked": the program cannot work just now and says nothing about the job.
+#: The exit code of a program that cannot work just now, whatever its job is.
 EX_TEMPFAIL = 75
 
 _PLACEHOLDER = re.compile(r"\{(job_id|attempt|role|plan_id|epic_id)\}")
@@ -48,7 +48,7 @@ class CommandAdapter:
 
 
 def fill(template: str, request: Request) -> str:
-    """``template`` with its placeholders replaced, once: a value that looks like a placeholder stays. No shell."""
+    """``template`` with its placeholders replaced in one pass: a value that looks like one stays as it is."""
     values = {
         "job_id": request.job_id,
         "attempt": str(request.attempt),
@@ -79,7 +79,8 @@ class CommandReader:
 
 
 def exit_failure(end: Exit) -> Failure | None:
-    """What an exit code alone says. Any program may print anything: its words do not decide the code."""
+    """The failure that an exit code stands for. The words on stderr explain it and never decide it, because any
+    program may print anything."""
     if end.code == 0:
         return None
     last = end.stderr_tail.rstrip().rpartition("\n")[2]

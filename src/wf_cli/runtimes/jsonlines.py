@@ -1,4 +1,4 @@
-"""Reading the JSON lines of agents, which may hold anything: wrong shapes read as absent, and nothing raises."""
+"""Reads the JSON lines of agents. Lines may hold anything: a wrong shape reads as absent, and no function raises."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def obj(value: Any, *path: str) -> dict[str, Any]:
 
 
 def objects(value: Any, depth: int = 3) -> Iterator[dict[str, Any]]:
-    """``value`` and the objects inside of it: errors nest without a common form. The outermost first."""
+    """``value`` and the objects inside it, the outermost first, because agents nest their errors in many forms."""
     if isinstance(value, dict) and depth:
         yield value
         for inner in value.values():
@@ -41,18 +41,18 @@ def objects(value: Any, depth: int = 3) -> Iterator[dict[str, Any]]:
 
 
 def names(value: Any) -> tuple[str, ...]:
-    """What an error calls itself, in any of the fields in use, the outermost first."""
+    """The names of an error, from every field that agents use for one, the outermost first."""
     keys = ("name", "errorName", "type", "code", "status")
     return tuple(found for part in objects(value) for key in keys if (found := text(part.get(key))))
 
 
 def text(value: Any) -> str:
-    """``value`` if it is text; empty otherwise. Half surrogates, which no file can hold, become question marks."""
+    """``value`` if it is text; empty otherwise. A lone surrogate, which no file can hold, becomes a question mark."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
 def session_id(value: Any) -> str | None:
-    """``value`` if it can be the id of a session; it becomes an argument of the next attempt's command line."""
+    """``value`` if it can be a session id; None otherwise. The id becomes an argument of a command line."""
     return value if isinstance(value, str) and _SESSION.fullmatch(value) else None
 
 
@@ -69,17 +69,17 @@ def number(value: Any) -> float | None:
 
 
 def plain(value: str) -> str:
-    """``value`` without a terminal's colours and titles, which agent CLIs print into pipes too."""
+    """``value`` without terminal colours and titles. Agent CLIs print them into pipes, too."""
     return _COLOUR.sub("", value) if "\x1b" in value else value
 
 
 def brief(value: str, limit: int = TEXT_LIMIT) -> str:
     """One line of at most ``limit`` characters, for people; control characters become blanks.
 
-    Cut at a blank, whatever that costs: this comes before redaction, which does not recognise half of a secret.
+    The line is cut at a blank, however early, because redaction comes later and does not recognise half of a secret.
     """
     if len(value) <= limit and value.isprintable() and value == value.strip() and "  " not in value:
-        return value  # the usual case, and cheap: programs print millions of lines
+        return value  # The usual case stays cheap, because programs print millions of lines.
     line = " ".join("".join(char if char.isprintable() else " " for char in plain(value[: 4 * limit])).split())
     if len(line) <= limit and len(value) <= 4 * limit:
         return line

@@ -19,7 +19,7 @@ def checked(settings: RuntimeSettings, known: Mapping[str, tuple[type, ...]]) ->
             hint = f"did you mean {near[0]}?" if near else f"known options: {', '.join(known) or 'none'}"
             raise ConfigError(f"{path} is not an option of the {settings.adapter} adapter", hint=hint, path=path)
         kinds = known[key]
-        # A boolean is an int in Python, and never one in a configuration.
+        # Python counts a boolean as an int; a configuration does not.
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             names = " or ".join(kind.__name__ for kind in kinds)
             raise ConfigError(f"{path} must be {names}, not {type(value).__name__}", path=path)

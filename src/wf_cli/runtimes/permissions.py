@@ -1,9 +1,8 @@
-"""What an agent may do without a person: ``permissions`` of wf.config, asked for each permission request.
+"""What an agent may do without a person: ``permissions`` of wf.config, which answers each permission request.
 
 A rule is a pattern of `fnmatch` (case counts, ``*`` crosses blanks and slashes) for ``kind:title`` of the
-requested tool call, such as ``execute:git push*``. A denial wins over a permission, and both over the
-default. The title is what the agent says about itself: a policy keeps an honest agent in its lane, it is no
-sandbox.
+requested tool call, such as ``execute:git push*``. A denial wins over a permission, and both win over the
+default. The agent itself words the title, so a policy keeps an honest agent in its lane and is no sandbox.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """A policy. Without any rule everything is allowed: whoever starts an agent wants the work done."""
+    """A policy. Without any rule it allows everything, because whoever starts an agent wants the work done."""
 
     default: Literal["allow", "deny"] = "allow"
     allow: tuple[str, ...] = ()
@@ -55,7 +54,7 @@ class Permissions:
         return cls(default, tuple(value.get("allow", ())), tuple(value.get("deny", ())))
 
 
-#: Our kinds and OpenCode's names of permissions.
+#: The protocol's kinds of tools, and the names that OpenCode gives their permissions.
 _OPENCODE: Mapping[str, tuple[str, ...]] = {
     "read": ("read",),
     "edit": ("edit",),
@@ -68,18 +67,18 @@ _OPENCODE: Mapping[str, tuple[str, ...]] = {
 
 
 def opencode_rules(policy: Permissions) -> dict[str, Any]:
-    """``policy`` as rules for OpenCode, which asks for next to nothing by itself (RUNTIMES.md 1.10).
+    """``policy`` as rules for OpenCode. By itself OpenCode asks for next to nothing, so the policy would see no request.
 
-    Laid over the project's own rules, where the last match counts, these only tighten: each denial is one for
-    OpenCode too (which looks at every command of a shell line), and a denying default makes it ask for all
-    that is not denied, so that the allowed patterns decide. The names are written as patterns (``?ash`` for
-    ``bash``) because a key that the project's file has as well would replace its rules.
+    OpenCode lays these rules over the project's own, and the last match counts. They only tighten: each denial
+    becomes one of OpenCode's, which looks at every command of a shell line. A denying default becomes "ask" for
+    everything else, so that the allowed patterns decide. The names are written as patterns (``?ash`` for
+    ``bash``), because a key that stands in the project's file as well would replace the project's rules.
     """
     rules: dict[str, Any] = {"?*": "ask"} if policy.default == "deny" else {}
     for rule in policy.deny:
         kind, colon, title = rule.partition(":")
         names = _OPENCODE.get(kind) if colon else None
-        if names is None:  # of no kind that OpenCode knows: for every tool, as it stands behind the colon
+        if names is None:  # OpenCode knows no such kind, so what stands behind the colon holds for every tool.
             names, title = ("*",), title if colon and kind in (*KINDS, "*") else rule
         for name in names:
             rules.setdefault("?" + name[1:] if name != "*" else "*?", {})[title or "*"] = "deny"

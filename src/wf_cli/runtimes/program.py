@@ -12,7 +12,7 @@ from pathlib import Path
 
 from wf_cli.runtimes.base import RuntimeMissing
 
-#: Seconds for ``--version``: the slow ones need one, on an idle machine.
+#: Seconds that ``--version`` may take. Slow agent programs need one on an idle machine.
 VERSION_LIMIT = 30.0
 
 _versions: dict[tuple[str, int], str] = {}
@@ -41,7 +41,7 @@ def require(
 def version(command: Sequence[str], *, environment: Mapping[str, str]) -> str:
     """The first line of ``<command> --version``, asked once per program file; RuntimeMissing when it does not run.
 
-    Also for `wf doctor`. The environment is the agent's. One that hangs is ended with all it started.
+    The environment is the agent's. A program that hangs is ended together with all that it started.
     """
     try:
         key = (" ".join(command), os.stat(command[0]).st_mtime_ns)
@@ -61,14 +61,14 @@ def _said(argv: Sequence[str], environment: Mapping[str, str]) -> bytes:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        start_new_session=True,  # a Ctrl-C is the worker's business
+        start_new_session=True,  # A Ctrl-C in the terminal is for the worker, and must not end this program.
     )
     with process:
         try:
             out, err = process.communicate(timeout=VERSION_LIMIT)
         except BaseException:
-            # The group: wrappers start the program itself, which would outlive them, and hold the pipes. It is this
-            # one's as long as nobody has waited for it.
+            # The whole group is killed, because a wrapper's child would outlive the wrapper and hold the pipes open. The
+            # group's number cannot belong to another process before this one has been waited for.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise

@@ -1,8 +1,8 @@
-"""Which of its two protocols an agent CLI is driven by (docs/decisions/0004-acp-first.md).
+"""Which of two protocols an agent CLI is driven by: ACP or print (docs/decisions/0004-acp-first.md).
 
-ACP is the first way of every runtime: the session is told before any work, so that a killed attempt can go on
-with it; tools are seen when they start; a stop cancels what runs; permissions are asked for. Printing is the
-second, for versions that cannot do ACP. ``runtimes.<name>.protocol: acp|print`` of wf.config decides otherwise.
+ACP comes first for every runtime, for four reasons. The agent tells its session before any work, so the attempt
+after a killed one can resume it. Tools are seen when they start. A stop cancels what runs. Permissions are asked
+for. Print serves versions that cannot do ACP. ``runtimes.<name>.protocol: acp|print`` of wf.config overrides.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ CURSOR_STALLS: frozenset[Build] = frozenset({(2026, 4, 17)})
 
 
 class Choice(NamedTuple):
-    """A protocol, and why it is this one: words for people, without a full stop."""
+    """A protocol, and the reason for it in words for people, without a full stop."""
 
     spoken: Spoken
     why: str
 
 
 def of_opencode(settings: RuntimeSettings, version: str) -> Choice:
-    """ACP for 1.18 and later, 2.x too.
+    """ACP for OpenCode 1.18 and later, 2.x included; print for older ones.
 
-    Not by itself for runtimes with ``args``: they have always been those of ``opencode run``, and ``opencode
-    acp`` refuses what it does not know.
+    A runtime with ``options.args`` is driven by print unless its wf.config says acp. The arguments have always been those of
+    ``opencode run``, and ``opencode acp`` refuses arguments that it does not know.
     """
     if settings.protocol != "auto":
         return _asked_for(settings, settings.protocol)
@@ -55,7 +55,7 @@ def of_opencode(settings: RuntimeSettings, version: str) -> Choice:
 
 
 def of_cursor(settings: RuntimeSettings, version: str) -> Choice:
-    """ACP for builds that have it; print for older ones, and for programs that do not say their build."""
+    """ACP for builds that speak it; print for older builds, and for programs that do not tell their build."""
     if settings.protocol != "auto":
         return _asked_for(settings, settings.protocol)
     build = cursor_build(version)
@@ -75,7 +75,7 @@ def cursor_build(version: str) -> Build | None:
 
 
 def checked(settings: RuntimeSettings) -> None:
-    """Refuse what can be known to be wrong before anything runs."""
+    """Refuse settings that contradict each other; ConfigError with the key path."""
     if settings.protocol == "print" and settings.permissions.restricts:
         raise ConfigError(
             f"runtimes.{settings.name}.protocol: print cannot deny what permissions deny",
@@ -90,7 +90,7 @@ def _asked_for(settings: RuntimeSettings, spoken: Spoken) -> Choice:
 
 
 def _print(settings: RuntimeSettings, why: str) -> Choice:
-    """Print; CannotStart when permissions are to be denied, since nobody is asked for any then."""
+    """Print. Raises CannotStart when the policy denies anything, because a printing agent asks for no permission."""
     if settings.permissions.restricts:
         raise CannotStart(
             f"runtimes.{settings.name}: the configured permissions need ACP, and {why}",

@@ -26,7 +26,7 @@ ADAPTERS: dict[str, Callable[[RuntimeSettings], Adapter]] = {
 
 
 def settings_of(config: Config, runtime: Runtime) -> RuntimeSettings:
-    """What an adapter is made with, of one entry of ``runtimes:`` and what holds for all."""
+    """The settings of an adapter: one entry of ``runtimes:``, completed by what wf.config says for all of them."""
     permissions = runtime.permissions or config.permissions
     return RuntimeSettings(
         name=runtime.name,

@@ -1,8 +1,8 @@
 """Any agent that speaks the Agent Client Protocol: ``adapter: acp, command: [gemini, --acp]``.
 
-The agent runs under a small client of ours (`acp.client`), which speaks the protocol and prints lines. What
-is true of the protocol and not of one agent stands there and in `acp.events`; `opencode` and `cursor` use the
-same with their own settings.
+The agent runs under a small client (`acp.client`), which speaks the protocol and prints lines. Facts about the
+protocol stand there and in `acp.events`. Facts about one agent stand in its adapter: `opencode` and `cursor` use the
+same client with their own settings.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wf_cli.runtimes.acp.events import AcpReader
 from wf_cli.runtimes.base import Launch, Request, RuntimeSettings
 from wf_cli.runtimes.permissions import Permissions
 
-#: Seconds from the result to the end by force: the client's own time to close the agent, and some.
+#: Seconds from the result to the end by force. The client needs up to three of them to close the agent.
 RESULT_GRACE = 8.0
 
 _OPTIONS: Mapping[str, tuple[type, ...]] = {
@@ -79,9 +79,9 @@ def launch(
     opencode: bool = False,
     result_grace_s: float = RESULT_GRACE,
 ) -> Launch:
-    """The client with ``command`` as its agent. The prompt goes through its stdin, with the rest of the job.
+    """The client with ``command`` as its agent. The prompt goes to the client's stdin, with the rest of the job.
 
-    ``model_is_set``: the command names the model, which the session may know by another name.
+    ``model_is_set`` says that the command names the model already; the session may know the model by another name.
     """
     model = {"model": request.model} if request.model else {}
     job = {
@@ -90,7 +90,7 @@ def launch(
         "prompt": request.prompt,
         "resume": request.resume,
         "resume_prompt": request.resume_prompt,
-        # The model first: it decides which other choices there are.
+        # The model comes first, because it decides which other choices there are.
         "choose": choose if model_is_set else {**model, **choose},
         "prefer": model if model_is_set else {},
         "permissions": permissions.to_json(),
@@ -100,7 +100,7 @@ def launch(
         "opencode": opencode,
     }
     return Launch(
-        # -P: the checkout is the working directory, and no place to import from.
+        # -P keeps the working directory off the import path, because it is the user's checkout.
         [sys.executable, "-P", "-m", "wf_cli.runtimes.acp.client"],
         {**(request.environment if environment is None else environment), "PWD": str(request.root)},
         json.dumps(job).encode(),
