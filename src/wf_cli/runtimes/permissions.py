@@ -67,7 +67,7 @@ _OPENCODE: Mapping[str, tuple[str, ...]] = {
 
 
 def opencode_rules(policy: Permissions) -> dict[str, Any]:
-    """``policy`` as rules for OpenCode. By itself OpenCode asks for next to nothing, so the policy would see no request.
+    """``policy`` as rules for OpenCode, which by itself asks for so little that the policy would see no request.
 
     OpenCode lays these rules over the project's own, and the last match counts. They only tighten: each denial
     becomes one of OpenCode's, which looks at every command of a shell line. A denying default becomes "ask" for

@@ -67,8 +67,8 @@ def _said(argv: Sequence[str], environment: Mapping[str, str]) -> bytes:
         try:
             out, err = process.communicate(timeout=VERSION_LIMIT)
         except BaseException:
-            # The whole group is killed, because a wrapper's child would outlive the wrapper and hold the pipes open. The
-            # group's number cannot belong to another process before this one has been waited for.
+            # The whole group is killed, because a wrapper's child would outlive the wrapper and hold the pipes open.
+            # The group's number cannot belong to another process before this one has been waited for.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise

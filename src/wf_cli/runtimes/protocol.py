@@ -38,8 +38,8 @@ class Choice(NamedTuple):
 def of_opencode(settings: RuntimeSettings, version: str) -> Choice:
     """ACP for OpenCode 1.18 and later, 2.x included; print for older ones.
 
-    A runtime with ``options.args`` is driven by print unless its wf.config says acp. The arguments have always been those of
-    ``opencode run``, and ``opencode acp`` refuses arguments that it does not know.
+    A runtime with ``options.args`` is driven by print unless its wf.config says acp. The arguments have always been
+    those of ``opencode run``, and ``opencode acp`` refuses arguments that it does not know.
     """
     if settings.protocol != "auto":
         return _asked_for(settings, settings.protocol)
