@@ -11,7 +11,7 @@ from wf_cli.errors import UsageError
 
 
 class Clock(Protocol):
-    """What code that needs time is given."""
+    """The clock that code gets as an argument."""
 
     def now_ms(self) -> int:
         """Wall clock, milliseconds since 1970. For records and ready times only; may jump."""
@@ -29,8 +29,8 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clocks."""
 
-    # CLOCK_BOOTTIME counts while a laptop sleeps; CLOCK_MONOTONIC does not (Linux). An observer that
-    # slept has to notice it, see spool/lease.py.
+    # On Linux CLOCK_BOOTTIME goes on while a laptop sleeps, and CLOCK_MONOTONIC stands still. The observer of a
+    # lease has to notice that it slept (spool/liveness.py).
     _id = getattr(time, "CLOCK_BOOTTIME", None)
 
     def now_ms(self) -> int:

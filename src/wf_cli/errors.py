@@ -1,8 +1,8 @@
 """Every error that reaches a user, by condition.
 
 A message says what is wrong and names the path or id; ``hint`` says what to do about it. The command
-line maps the family to an exit code (``cli/failures.py``). Expected outcomes, a lost race for instance,
-are return values and never exceptions.
+line maps the family to an exit code (``cli/frame/failures.py``). Expected outcomes, such as a lost race, are return
+values and never exceptions.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class UsageError(WfError):
 
 
 class NotFound(WfError):
-    """The thing named does not exist, or the name fits several."""
+    """The thing that was named does not exist, or the name fits several things."""
 
     code = "NOT_FOUND"
 
 
 class Refused(WfError):
-    """The thing exists and is in the wrong state for this, or is no longer ours."""
+    """The thing exists, and its state does not allow this, or another owner has it."""
 
     code = "REFUSED"
 
@@ -56,7 +56,7 @@ class Unhealthy(WfError):
 
 
 class Temporary(WfError):
-    """Trying again later can help: paused, disk full, a lock that stays busy."""
+    """A condition that may pass: the spool is paused, the disk is full, a lock stays busy."""
 
     code = "TEMPORARY"
 

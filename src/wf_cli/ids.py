@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 
-#: Bytes; file names of the spool hold an owner id, see contract/token.py.
+#: Bytes of an owner id, which is part of file names in the spool (contract/token.py).
 OWNER_LIMIT = 48
 
 
 def nonce() -> str:
-    """16 hex digits, new each time: tells two publications of one name apart."""
+    """16 hex digits, new each time. A nonce tells two publications under one name apart."""
     return os.urandom(8).hex()
 
 
@@ -21,8 +21,8 @@ def component(text: str, *, limit: int) -> str:
 
 
 def host_label() -> str:
-    """This host's name as part of a file name; for people, never for proof of identity."""
-    import socket  # costs as much as listing a spool
+    """This host's name as part of a file name. It is for people; hosts are never told apart by it."""
+    import socket  # Imported here, because the import costs as much as listing a spool.
 
     return component(socket.gethostname().split(".")[0], limit=16)
 

@@ -3,11 +3,11 @@
 The one module with platform calls about processes. Linux is read from ``/proc`` (see proc_pid_stat(5)), so
 that the launcher starts without importing psutil; everything else goes through psutil.
 
-A pid alone names nobody: it is reused. Everything here is about a `ProcessRef`, pid and start time, and no
-signal is ever sent to a pid whose start time has changed.
+The kernel reuses pids, so a process is identified by a `ProcessRef`: its pid and its start time. No signal is ever
+sent to a pid whose start time has changed.
 
-What this cannot see: processes of other users' environments, and on another host or in another pid
-namespace nothing at all (compare `boot_id` and `pid_namespace` first).
+Two things cannot be seen: the environment of another user's process, and any process of another host or of another
+pid namespace (compare `boot_id` and `pid_namespace` first).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from typing import NamedTuple, Protocol
 
 #: The environment variable by which processes of an attempt are found, in whatever session they are.
 MARK_VARIABLE = "WF_JOB_TOKEN"
-#: Seconds after the grace in which SIGKILL is repeated. Only a process stuck in the kernel outlives that.
+#: Seconds after the grace in which SIGKILL is repeated. Only a process that is stuck in the kernel outlives them.
 KILL_LIMIT = 10.0
-#: Seconds between two looks at a dying tree: short first, so that the usual end costs no time.
+#: Seconds between two looks at a dying tree. The first are short, so a tree that dies at once costs no time.
 _LOOKS = (0.005, 0.01, 0.02, 0.05, 0.1)
 
 
 class ProcessRef(NamedTuple):
-    """One process of this host and boot, never another one that got its pid later."""
+    """One process of this host and boot. A later process with the same pid is another one."""
 
     pid: int
     start: str
@@ -38,7 +38,7 @@ class ProcessRef(NamedTuple):
 class _Info(NamedTuple):
     parent: int
     start: str
-    dead: bool  # a zombie: it has ended, only its parent has not looked yet
+    dead: bool  # A zombie: the process has ended, and its parent has not collected it yet.
 
 
 class _Table(Protocol):
@@ -54,9 +54,9 @@ class _ProcFs:
         try:
             with open(f"/proc/{pid}/stat", "rb") as file:
                 text = file.read()
-        except OSError:  # gone, or going: reading then says ESRCH
+        except OSError:  # The process is gone, or is going, which reads as ESRCH.
             return None
-        # The second field is the program's name in parentheses and may hold anything, also ") Z 1".
+        # The second field is the program's name in parentheses. The name may hold anything, even ") Z 1".
         fields = text.rpartition(b")")[2].split()
         return _Info(int(fields[1]), fields[19].decode(), fields[0] in (b"Z", b"X"))
 
@@ -67,7 +67,7 @@ class _ProcFs:
         try:
             with open(f"/proc/{pid}/environ", "rb") as file:
                 text = file.read()
-        except OSError:  # another user's process, or gone
+        except OSError:  # The process belongs to another user, or is gone.
             return False
         return os.fsencode(f"\0{name}={value}\0") in b"\0" + text + b"\0"
 
@@ -115,16 +115,16 @@ def this_process() -> ProcessRef:
 
 
 def alive(pid: int, start: str | None) -> bool:
-    """Whether that very process still runs. Gone, a zombie, or another start time: no.
+    """Whether that very process still runs. It does not when it is gone, is a zombie, or has another start time.
 
-    A start time that was never known (None) rules nothing out: then any living owner of the pid counts.
+    With an unknown ``start`` (None) any living process with this pid counts.
     """
     info = _table.one(pid)
     return info is not None and not info.dead and start in (None, info.start)
 
 
 def boot_id() -> str:
-    """This boot of this host. Two answers that differ prove nothing about a process; equal ones are needed to."""
+    """The id of this boot of this host. Only under one boot id can the death of a process be proven."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
@@ -134,7 +134,7 @@ def boot_id() -> str:
 
 
 def pid_namespace() -> str:
-    """Where this process's pids are valid: a container has its own. ``host`` where there is no such thing."""
+    """The namespace in which this process's pids are valid; a container has its own. ``host`` without namespaces."""
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -144,7 +144,7 @@ def pid_namespace() -> str:
 def descendants(pid: int) -> list[ProcessRef]:
     """The living children of ``pid``, theirs, and so on.
 
-    Misses those whose parent has died before, unless ``pid`` is a subreaper (`set_subreaper`).
+    Misses processes whose parent died earlier, unless ``pid`` is a subreaper (`set_subreaper`).
     """
     return sorted(_below([pid], _snapshot()))
 
@@ -152,7 +152,7 @@ def descendants(pid: int) -> list[ProcessRef]:
 def marked(mark: str) -> list[ProcessRef]:
     """The living processes started with ``WF_JOB_TOKEN=<mark>``, without the caller.
 
-    Misses what runs under another user or cleared its environment.
+    Misses processes of another user, and processes that cleared their environment.
     """
     return sorted(_carrying(mark, _snapshot()))
 
@@ -168,7 +168,7 @@ def family(roots: Iterable[int], mark: str = "") -> set[ProcessRef]:
 
 
 def send(ref: ProcessRef, number: int) -> bool:
-    """Signal that very process; False when it is gone (or is the caller, or init, or not ours)."""
+    """Signal that very process; False when it is gone, is the caller or init, or belongs to another user."""
     if ref.pid <= 1 or ref.pid == os.getpid():
         return False
     try:
@@ -185,7 +185,7 @@ def send(ref: ProcessRef, number: int) -> bool:
 
 
 class Killed(NamedTuple):
-    """Who was there when a tree was ended, and who is still there because the kernel does not let go of it."""
+    """The processes that a tree had when it was ended, and those that the kernel has not let go of yet."""
 
     seen: frozenset[ProcessRef]
     left: frozenset[ProcessRef]
@@ -194,12 +194,12 @@ class Killed(NamedTuple):
 def kill_tree(roots: Iterable[int], mark: str = "", *, grace_s: float) -> Killed:
     """End everything in `family`: SIGTERM, up to ``grace_s`` seconds, then SIGKILL until nothing is left.
 
-    Newcomers are looked for each time, so a process that forks while it is being ended gains nothing.
-    Returns at once when all is quiet, and after ``grace_s + KILL_LIMIT`` seconds at the latest.
+    Each round looks for new processes, so a process that forks while it is being ended does not escape. Returns as
+    soon as none is left, and after ``grace_s + KILL_LIMIT`` seconds at the latest.
     """
     roots = tuple(roots)
     seen: set[ProcessRef] = set()
-    # Time is real here and not a parameter: it is other processes that need it.
+    # The real clock and no parameter, because other processes need the time.
     begin = time.monotonic()
     for pause in _pauses():
         now = family(roots, mark)
@@ -217,12 +217,12 @@ def kill_tree(roots: Iterable[int], mark: str = "", *, grace_s: float) -> Killed
 
 
 def set_subreaper() -> bool:
-    """Orphans below this process become its children from now on; False where the system has no such thing."""
+    """Make orphans below this process its children from now on; False where the system cannot."""
     return _prctl(36, 1)  # PR_SET_CHILD_SUBREAPER, see prctl(2)
 
 
 def die_with_parent() -> None:
-    """The kernel kills this process when the thread that forked it ends. For the gap between fork and exec."""
+    """Ask the kernel to kill this process when the thread that forked it ends. Covers the gap from fork to exec."""
     _prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG
 
 
@@ -264,7 +264,7 @@ def _carrying(mark: str, table: dict[int, _Info]) -> set[ProcessRef]:
 
 @contextlib.contextmanager
 def _pinned(pid: int) -> Iterator[int | None]:
-    """A descriptor that means this process even after its end, or None where there are none."""
+    """A descriptor that means this process even after its end; None where the system has no such descriptors."""
     try:
         fd = os.pidfd_open(pid)
     except (AttributeError, OSError) as error:

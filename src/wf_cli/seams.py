@@ -1,7 +1,6 @@
 """Named points between the steps of a transition, where tests stop, delay or kill a process.
 
-Not a feature: nothing in ``wf`` sets a hook, no variable or option does either, and without a hook a
-step costs one comparison.
+Only tests set a hook; no command, variable or option does. Without a hook a step costs one comparison.
 """
 
 from __future__ import annotations

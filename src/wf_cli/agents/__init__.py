@@ -1,1 +1,1 @@
-"""Who acts: the session file, the models, the sub-agents."""
+"""Who acts: the model that a checkout has declared, what models may do, and the sub-agents of both tools."""

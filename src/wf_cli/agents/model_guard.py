@@ -1,10 +1,10 @@
-"""The session file, which model works in this checkout, and what it may do.
+"""The declared model of a checkout, and the commands that it may run.
 
-The file is shared by everyone in the checkout: ``.cursor/session/state.json``, or
-``.opencode/session/state.json`` where only that exists. What a model may do is read from the file, not from
-the catalogue, so a hand-written model with its own capabilities works.
+The declaration is the flow's session file, ``.cursor/session/state.json``, or ``.opencode/session/state.json`` where
+only that exists. Everyone in the checkout shares it. Capabilities are read from the file and not from the
+catalogue, so a hand-written model with its own capabilities works.
 
-The agent of a job does not act under the session: its capabilities are those of the job's role.
+The agent of a job does not act under this file. Its capabilities are those of the job's role.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from wf_cli.errors import Refused, StateError, UsageError
 
 UNSET = "unset"
 
-#: Command -> any of these capabilities. What is not listed needs a model and nothing else.
+#: Command -> the capabilities of which one is needed. A command that is not listed needs a declared model only.
 REQUIRED: dict[str, tuple[str, ...]] = {
     "epic": (models.PLANNING,),
     "plan": (models.PLANNING,),
@@ -42,7 +42,7 @@ _SET_MODEL_HINT = "choose one with: wf set-model <id> (the ids: wf models)"
 
 
 class GuardRefused(Refused):
-    """The session, or the job, may not run this command."""
+    """The declared model, or the role of the job, may not run this command."""
 
     code = "NOT_PERMITTED"
 
@@ -70,7 +70,7 @@ def session_path(root: Path) -> Path:
 
 
 def ensure(root: Path, clock: Clock) -> None:
-    """Create the session file if there is none. Never replaces one, also not one that appears meanwhile."""
+    """Create the session file if there is none. Never replaces a file, even one that appears meanwhile."""
     path = session_path(root)
     if path.exists():
         return
@@ -88,7 +88,8 @@ def ensure(root: Path, clock: Clock) -> None:
             try:
                 fsio.publish(part, path)
             except OSError as error:
-                # File systems without hard links: a rename may overwrite a file made in this instant.
+                # A file system without hard links leaves only a rename, which may overwrite a file made in this
+                # instant.
                 if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
                     raise
                 os.replace(part, path)
@@ -144,7 +145,7 @@ def choose(session: Session, model: str, clock: Clock, *, lock: bool) -> Session
 def guard(command: str, session: Session | None, job_role: str | None = None) -> None:
     """Raise GuardRefused unless ``command`` (``todo accept`` for actions) may be run.
 
-    With ``job_role`` the role of the job decides and the session is not looked at.
+    With ``job_role`` the role of the job decides, and ``session`` is not looked at.
     """
     if job_role is not None:
         capabilities = sorted(routing.capabilities_of(job_role))

@@ -18,7 +18,7 @@ ENABLED: dict[str, tuple[str, ...]] = {
     "claude-4.5-haiku": (CODING, FIXING),
 }
 
-#: Known, and refused until they are enabled.
+#: Models that wf knows and refuses until they are enabled.
 DISABLED = frozenset(
     {
         "claude-4-sonnet", "claude-4-sonnet-1m", "claude-4.6-opus", "claude-4.6-opus-fast", "composer-1.5",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wf_cli.agents.subagents import ROLES, SubagentModels
 
-#: An agent file shorter than this, without the blanks around it, is a stub.
+#: Characters, without the blanks around them, below which an agent file counts as a stub.
 MIN_CHARACTERS = 32
 _REQUIRED_KEYS = ("name:", "model:", "description:")
 

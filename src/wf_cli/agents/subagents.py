@@ -14,7 +14,7 @@ from wf_cli.errors import UsageError
 
 VERSION = 1
 ROLES = ("epic-planner", "plan-coder", "plan-reviewer", "plan-fixer", "plan-verifier")
-#: These look and judge; they must not edit.
+#: Roles that look and judge. Their agent files forbid editing.
 READ_ONLY = frozenset({"epic-planner", "plan-reviewer", "plan-verifier"})
 
 DEFAULT_MODEL = "gpt-5.3-codex"
@@ -92,7 +92,7 @@ class SubagentModels:
         return own or DEFAULT_OPENCODE_AGENTS[role]
 
     def validate(self) -> Validation:
-        """Check versions and models. The number of findings is part of the contract."""
+        """Check versions and models. Scripts rely on the number of findings."""
         errors: list[str] = []
         if not _is_one(self.config.get("version")):
             errors.append(f"{self.path}: version has to be 1")

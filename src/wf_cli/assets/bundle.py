@@ -1,7 +1,7 @@
 """The templates that come with wf, assembled for both tools.
 
-The texts lie once under ``templates/{commands,agents,rules}/``; what differs between Cursor and OpenCode is the
-front matter, which is data here. OpenCode also wants to be told where the user's words go.
+The texts lie once under ``templates/{commands,agents,rules}/``. Cursor and OpenCode differ in their front matter,
+which is data in this module. OpenCode's commands also name the place where the user's words go.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _command(tool: Tool, name: str) -> str:
     body = _text("commands", f"{name}.md").replace("{runtime}", tool)
     if tool == "opencode":
         body += "\nThe user's words: $ARGUMENTS\n"
-    # Only this command of Cursor's has front matter, and only this one of OpenCode's has none.
+    # generate-skill is the only command that has front matter in Cursor, and the only one that has none in OpenCode.
     has_front = (tool == "cursor") == (name == "generate-skill")
     return _with_front((f"description: {description}", f"agent: {agent}") if has_front else (), body)
 

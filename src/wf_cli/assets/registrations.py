@@ -1,7 +1,7 @@
 """The registration of `wf mcp` with both editors: one entry in a file that belongs to the user.
 
-Whatever else is in the file stays, in its order. A file that cannot be changed without losing something (with
-comments, with a key twice, no JSON at all) is left alone, and the user is told what to add.
+Everything else in the file stays, in its order. A file that cannot be changed without a loss (it has comments, a key
+twice, or is no JSON) is left alone, and the user is told which lines to add.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Found(StrEnum):
     """What became of a registration."""
 
     ADDED = "added"
-    #: An entry called wf is there, whatever it says: it is the user's.
+    #: The file has an entry called wf. It belongs to the user, so it stays whatever it says.
     THERE = "there"
     #: The file was left alone; `Registration.advice` says what to add.
     LEFT = "left"
@@ -38,9 +38,9 @@ class Registration:
     file: str
     section: str
     entry: Mapping[str, Any]
-    #: What a new file has besides.
+    #: Further keys of a new file.
     heading: Mapping[str, Any]
-    #: Files of which one is used instead, and which this module cannot write.
+    #: Files that the editor prefers where one exists. This module cannot write them.
     instead: tuple[str, ...] = ()
 
     @property
@@ -50,7 +50,7 @@ class Registration:
 
 
 REGISTRATIONS = (
-    # Cursor may start a server in the home directory, whichever folder is open; this variable it fills in.
+    # Cursor may start a server in the home directory. It replaces this variable by the folder that is open.
     Registration(
         "cursor",
         ".cursor/mcp.json",
@@ -87,7 +87,7 @@ def _register(root: Path, registration: Registration) -> Done:
     for name in registration.instead:
         if (root / name).exists():
             return Done(registration, Found.LEFT, name)
-    path = (root / registration.file).resolve()  # a link stays one
+    path = (root / registration.file).resolve()  # Writes through a link, so the link stays one.
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

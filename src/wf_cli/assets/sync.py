@@ -1,8 +1,8 @@
 """``wf init``, ``wf sync``, ``wf skill sync``: templates and skills, copied to where the tools look for them.
 
 The originals are the project's: ``.wf/templates/<tool>/<kind>/`` and ``.wf/skills/<name>/``. Targets under
-``.cursor/`` and ``.opencode/`` are overwritten, never removed. Which templates are copied is said by
-``.wf/managed-files.json``, whose paths are confined to the folder of their kind (quirk 27).
+``.cursor/`` and ``.opencode/`` are overwritten, never removed. ``.wf/managed-files.json`` lists the templates to
+copy; its paths are confined to the folder of their kind (quirk 27 in docs/explanation/compatibility.md).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def sync_skills(root: Path) -> tuple[str, ...]:
 
 def _sync(root: Path, *, seed: bool, anew: bool) -> Synced:
     managed_path = root / ".wf" / "managed-files.json"
-    stored = _stored_entries(managed_path)  # a malformed file stops here, before anything is written
+    stored = _stored_entries(managed_path)  # Raises for a malformed file before anything is written.
     templates = bundled()
     if anew:
         shutil.rmtree(_templates(root), ignore_errors=True)
@@ -148,7 +148,7 @@ def _as_entry(template: TemplateId) -> dict[str, Tool | Kind | str]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Replace ``path`` unless it has these bytes already. Not synced: it can be copied again at any time."""
+    """Replace ``path`` unless it has these bytes already. The file is not synced, because it can be copied again."""
     try:
         if path.read_bytes() == data:
             return

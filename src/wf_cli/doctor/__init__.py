@@ -11,9 +11,9 @@
     spool           the spool, its files, workers and stops
     folder          the file system under the spool, tried out
 
-Nothing is created or changed, but for the scratch folder of the probe, what ``fix`` asks for, and what agents note
-down when they are called. No check raises: what cannot be looked at is an error of its own. Values of secrets are
-masked in everything that is said.
+The checks create and change only three things: the scratch folder of the probe, what ``fix`` asks for, and what
+agents note down when they are called. No check raises; something that cannot be looked at is an error of its own.
+Values of secrets are masked in every line.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["Check", "Level", "Patient", "diagnose"]
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """What is looked at. ``spool``: the absolute folder given on the command line."""
+    """The project to look at. ``spool`` is the absolute folder given on the command line."""
 
     root: Path
     environ: Mapping[str, str]

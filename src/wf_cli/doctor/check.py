@@ -11,7 +11,7 @@ from wf_cli.errors import WfError
 
 
 class Level(StrEnum):
-    """How bad it is. An error keeps something from working; a warning is worth knowing."""
+    """How bad a finding is. An error keeps something from working; a warning is worth knowing."""
 
     OK = "ok"
     WARN = "warn"
@@ -20,7 +20,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at. ``remedy``: what to do, for everything that is not ok."""
+    """One finding. ``remedy`` says what to do, for every level but ok."""
 
     name: str
     status: Level
@@ -44,7 +44,7 @@ def error(name: str, detail: str, remedy: str | None = None) -> Check:
 
 
 def guarded(name: str, look: Callable[[], Iterable[Check]]) -> Iterator[Check]:
-    """The checks of ``look``; where it cannot go on, that is an error of its own and no traceback."""
+    """The checks of ``look``. An exception in it becomes one more check, an error without a traceback."""
     try:
         yield from look()
     except WfError as failure:

@@ -1,6 +1,6 @@
 """Everything that is wrong with a project's configuration at once, each with file, line and key path.
 
-`wf_cli.config.load` stops at the first file that cannot be used, which is right for every other command.
+Every other command uses `wf_cli.config.load`, which stops at the first file that cannot be used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from wf_cli.errors import WfError
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong. ``line`` and ``key`` where there is one."""
+    """One thing that is wrong. ``line`` and ``key`` are set where they are known."""
 
     message: str
     file: str | None = None
@@ -38,7 +38,7 @@ class Findings:
     """``loaded`` is the configuration, when there are no problems."""
 
     problems: tuple[Problem, ...]
-    #: The files that have a say, in order of precedence.
+    #: The files that were read, in order of precedence.
     files: tuple[Path, ...]
     loaded: load.LoadedConfig | None = None
 
@@ -53,7 +53,7 @@ def find(
     config_file: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Findings:
-    """Look at every file. What depends on several of them is judged once each is sound. Never raises WfError."""
+    """Look at every file, then at the rules across files if each file is sound. Never raises WfError."""
     problems = [problem for step in _steps(root, config_file) for problem in _problems(step)]
     loaded = None
     if not problems:
@@ -67,7 +67,7 @@ def find(
 
 
 def _steps(root: Path, config_file: Path | None) -> Iterator[Callable[[], Any]]:
-    """What can be judged by itself."""
+    """The checks that need one file only."""
     yield lambda: legacy.load_runtime(root)
     yield lambda: legacy_routing.load_routing(root)
     yield lambda: legacy_routing.load_models(root)
@@ -96,7 +96,7 @@ def _of(error: WfError) -> Iterator[Problem]:
     """The problems that an error stands for."""
     several = error.facts.get("problems")
     if not isinstance(several, list):
-        yield Problem(error.message)  # the message names the file
+        yield Problem(error.message)  # The message names the file.
         return
     for one in several:
         file, line = _place(str(one["at"]))

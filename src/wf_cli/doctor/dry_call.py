@@ -1,11 +1,11 @@
 """A dry call: start an agent that speaks ACP, open a session as an attempt would, and end it again.
 
 It proves that the program starts, speaks the protocol, lets this user in, and offers the model and the other
-choices that are configured. No prompt is sent, so nothing is asked of a model and nothing is paid for.
+choices that are configured. No prompt is sent, so no model is asked and no money is spent.
 
-The agent runs like in an attempt, under `AgentRun`: with its limits, its launcher and its ways to end a tree, so
-that one that hangs leaves nothing behind. Its session is an empty one. OpenCode 1.x keeps it in memory only;
-of others one may stay in their list of sessions.
+The agent runs under `AgentRun` as in an attempt, with the same limits, launcher and ways to end a process tree. An
+agent that hangs therefore leaves no process behind. The call opens an empty session. OpenCode 1.x keeps such a
+session in memory only; other agents may show it in their list of sessions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wf_cli.runtimes.base import Adapter, AgentEvent, AgentResult, Exit, Launch,
 from wf_cli.runtimes.jsonlines import brief, parse_object, text
 from wf_cli.runtimes.process.supervise import AgentRun
 
-#: Seconds for all of it. OpenCode needs 4 to 6 on an idle machine, Cursor 3 to 4.
+#: Seconds for the whole call. OpenCode needs 4 to 6 on an idle machine, Cursor 3 to 4.
 LIMIT = 45.0
 GRACE = 2.0
 #: Characters of an agent's last words that are shown.
@@ -55,7 +55,7 @@ def call(adapter: Adapter, request: Request, clock: Clock, redact: Sequence[str]
 
 
 class _Dry:
-    """An adapter's own launch, with a job that ends when the session is there."""
+    """An adapter's own launch, with a job that ends as soon as its session is open."""
 
     def __init__(self, adapter: Adapter):
         self._adapter = adapter
@@ -74,14 +74,14 @@ class _Dry:
 
 
 class _Reader:
-    """`AcpReader`, and what it has no use for."""
+    """An `AcpReader` that also keeps what attempts have no use for: the offers, and the stage."""
 
     def __init__(self) -> None:
         self._reader = AcpReader()
         self.agent = ""
         self.model: str | None = None
         self.models = 0
-        #: What the agent was asked and did not answer.
+        #: The call that the agent did not answer.
         self.stage = ""
 
     @property
@@ -113,6 +113,6 @@ def _failure(result: AgentResult, stage: str) -> Failure | None:
         what = f"answer to {stage}" if stage else "sign of life"
         failure = replace(failure, message=f"no {what} within {LIMIT:g} s")
     lines = [line.strip() for line in result.exit.stderr_tail.splitlines() if line.strip()]
-    # An agent that answered has said what is wrong; its log would only hide it.
+    # The answer of an agent says what is wrong. Its log would hide that, so the log is shown only without an answer.
     said = failure.details.get("source") in ("choice", "version") or not lines or lines[-1][:80] in failure.message
     return failure if said else replace(failure, message=f"{failure.message}; stderr: {brief(lines[-1], _WORDS)}")

@@ -1,7 +1,8 @@
 """`wf doctor --fs-probe`: does the spool's folder do what the protocol needs, and which topology is it for?
 
-Everything happens in a scratch folder beside the spool, in its file system, which is removed. What one host can
-prove is proven; that other hosts see the same is concluded from the kind of file system (shared/FILESYSTEMS.md).
+The probe works in a scratch folder beside the spool, in the same file system, and removes the folder. It proves what
+one host can prove. That other hosts see the same is concluded from the kind of file system
+(docs/explanation/file-systems.md).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ LOCAL_TYPES = frozenset(
 SHARED_TYPES = frozenset(
     "afs beegfs ceph cifs fuse.ceph fuse.glusterfs fuse.sshfs gfs2 glusterfs gpfs lustre nfs nfs4 ocfs2 smb3".split()
 )
-#: Mounts of stores that have no rename at all, whatever they answer.
+#: Mounts of object stores and WebDAV. They have no atomic rename, although the call may succeed.
 UNSUITABLE_TYPES = frozenset("davfs fuse.davfs2 fuse.gcsfuse fuse.goofys fuse.rclone fuse.s3fs webdav".split())
 #: Files that two threads fight for; one winner each, or the folder is unsuitable.
 _RACES = 60
