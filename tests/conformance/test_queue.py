@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.clock import FakeClock
+from support.queues import Queue
 from support.spools import (
     OTHER,
     POOL,
@@ -32,7 +33,7 @@ from wf_cli.contract.lifecycle import TRANSITIONS, Action, Status
 from wf_cli.contract.retry import HOST_DELAY, PARKED_DELAY, PARKED_LIMIT, RELEASE_DELAY, Ending, ending_of
 from wf_cli.contract.token import Pool, Token
 from wf_cli.errors import ContractError, Temporary
-from wf_cli.queue.base import Cancelled, Enqueued, JobRequest, Queue, Started
+from wf_cli.queue.base import Cancelled, Enqueued, JobRequest, Started
 from wf_cli.queue.spool_queue import SpoolQueue
 
 ME = "w-box-1"

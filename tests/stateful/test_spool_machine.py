@@ -23,14 +23,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from support.clock import FakeClock
+from support.memory_queue import MemoryQueue
+from support.queues import Queue
 from support.spools import OTHER, POOL, make_spool, memory_queue, request, spool_queue, state, tokens_on_disk
 from wf_cli import seams
 from wf_cli.contract.failure import CODES, Failure
 from wf_cli.contract.job import End
 from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import Pool, Token, late_name
-from wf_cli.queue.base import Ended, JobRequest, Queue, Reaped
-from wf_cli.queue.memory import MemoryQueue
+from wf_cli.queue.base import Ended, JobRequest, Reaped
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import enqueue, layout, verify
 from wf_cli.spool.scan import ReadyIndex

@@ -17,7 +17,7 @@ from wf_cli import seams
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
-    ["pytest", "jsonschema", "hypothesis", "wf_cli.queue.spool_queue", "wf_cli.queue.memory", "wf_cli.spool.verify",
+    ["pytest", "jsonschema", "hypothesis", "wf_cli.queue.spool_queue", "support.memory_queue", "wf_cli.spool.verify",
      "wf_cli.spool.liveness"]
 )  # fmt: skip
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from support.clock import FakeClock
+from support.memory_queue import MemoryQueue
+from support.queues import Queue
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import Failure
@@ -14,8 +16,7 @@ from wf_cli.contract.job import End
 from wf_cli.contract.lifecycle import DIRECTORIES
 from wf_cli.contract.retry import Ending, RetryPolicy
 from wf_cli.contract.token import Placed, Pool, Token, parse
-from wf_cli.queue.base import JobRequest, Queue
-from wf_cli.queue.memory import MemoryQueue
+from wf_cli.queue.base import JobRequest
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import enqueue, layout, liveness, verify
 from wf_cli.spool.layout import Spool

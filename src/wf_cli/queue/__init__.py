@@ -1,1 +1,1 @@
-"""The queue: one Protocol, two implementations that pass one conformance suite (spool and memory)."""
+"""The queue on a spool: `spool_queue`; the values it takes and gives: `base`; what it tells the log: `report`."""

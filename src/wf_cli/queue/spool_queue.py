@@ -1,4 +1,8 @@
-"""The queue on a spool: steps of the spool, with the retry policy, the clock and the log."""
+"""The queue: steps of the spool, with the retry policy, the clock and the log.
+
+Each method takes and gives values, and none waits for longer than a fence's time limit. A lost race is a return value
+(None, False), never an exception. The invariants are numbered as in docs/explanation/spool-protocol.md.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +37,7 @@ CHASE = 50
 
 
 class SpoolQueue:
-    """Implements `Queue`. One per process; its methods may be called from any thread."""
+    """The queue of one spool. One per process; its methods may be called from any thread."""
 
     def __init__(
         self,
@@ -63,9 +67,11 @@ class SpoolQueue:
     # -- making jobs
 
     def enqueue(self, request: JobRequest) -> Enqueued:
+        """Make the job of the request's key, once (invariants 3, 4)."""
         return self.enqueue_many([request])[0]
 
     def enqueue_many(self, requests: Sequence[JobRequest]) -> list[Enqueued]:
+        """The same for many, with one sync. A key that stands twice in ``requests`` makes one job."""
         batch = prepare(requests, self._clock.now_ms())
         entries = [enqueue.Entry(spec, token) for spec, token in batch.jobs.values()]
         new = enqueue.admit(self.spool, entries)
@@ -98,6 +104,10 @@ class SpoolQueue:
     def claim(
         self, owner: str, pools: Container[Pool], may: Callable[[Token], bool] = lambda _token: True
     ) -> Token | None:
+        """Begin an attempt of the first ready job of ``pools`` that ``may`` be taken; None when there is none.
+
+        ``may`` is asked just before, and may take a slot. Durable when it returns. Invariant 1.
+        """
         if self.rescan_on_claim:
             self.rescan()
         for token in self.ready(pools):
@@ -120,9 +130,11 @@ class SpoolQueue:
         return None
 
     def fence(self, job_id: str) -> AbstractContextManager[None]:
+        """Held by whoever takes a token away or changes a plan by it. Raises Temporary when it stays busy."""
         return self.spool.fence(job_id)
 
     def start(self, token: Token) -> Started:
+        """Move a claimed token to running, under the fence that the caller holds."""
         # An outcome can be older than the claim only after a power cut took the rename back (invariant 5).
         outcome = attempt.standing_outcome(self.spool, token.job_id, token.attempt)
         if outcome is not None:
@@ -141,9 +153,12 @@ class SpoolQueue:
             return True
 
     def holds(self, token: Token) -> bool:
+        """Whether the token still lies where its owner put it (claimed or running)."""
         return any(scan.holds(self.spool, folder, token) for folder in ("running", "claimed"))
 
     def end(self, token: Token, ending: Ending, *, by: str) -> Ended:
+        """End an attempt: exactly one ending of it is ever accepted (invariant 2); a refused one is kept
+        as late result when ``by`` is the owner. Then the token goes where the standing outcome says."""
         previous = None
         if token.attempt > 1:
             with contextlib.suppress(Temporary):  # damaged, and the fence busy: only some counts are in it
@@ -193,6 +208,7 @@ class SpoolQueue:
         )
 
     def reap(self, gone: Callable[[str], bool], *, by: str) -> list[Reaped]:
+        """End every attempt whose owner is ``gone``, and finish every step that was left half done."""
         reaped = []
         # In this order: a token that is started meanwhile is seen in one of the two.
         for folder in ("claimed", "running"):
@@ -229,6 +245,7 @@ class SpoolQueue:
     # -- operators
 
     def cancel(self, job_id: str, *, by: str, reason: str | None = None) -> Cancelled:
+        """End a job. After this returned no new attempt of it starts."""
         for _ in range(CHASE):
             placed = self.find(job_id)
             if placed is None:
@@ -247,6 +264,7 @@ class SpoolQueue:
         raise Temporary(f"{job_id} keeps moving", hint="try again")
 
     def hold(self, job_id: str, *, reason: str | None = None) -> bool:
+        """Keep a queued job from being claimed; False when it is not queued."""
         placed = self.find(job_id)
         if placed is None or placed.status is not Status.QUEUED or not operate.hold(self.spool, placed.token):
             return False
@@ -254,6 +272,7 @@ class SpoolQueue:
         return True
 
     def unhold(self, job_id: str, *, reason: str | None = None) -> bool:
+        """Let a held job be claimed again; False when it is not held."""
         placed = self.find(job_id)
         if placed is None or placed.status is not Status.HELD or not operate.unhold(self.spool, placed.token):
             return False
@@ -261,6 +280,7 @@ class SpoolQueue:
         return True
 
     def retry(self, job_id: str, *, force: bool = False, delay_s: float = 0.0, reason: str | None = None) -> bool:
+        """Queue a failed or cancelled job again (with ``force`` a succeeded one too), budget restored."""
         placed = scan.find(self.spool, job_id, archive=False)
         allowed = {Status.FAILED, Status.CANCELLED} | ({Status.SUCCEEDED} if force else set())
         if placed is None or placed.status not in allowed:
@@ -354,12 +374,14 @@ class SpoolQueue:
         return ended
 
     def gc(self, *, older_s: float, keep_failed: bool = False) -> list[Token]:
+        """Put finished jobs away. Their keys stay taken."""
         before = self._clock.now_ms() - math.floor(older_s * 1000)
         return operate.archive(self.spool, before_ms=before, keep_failed=keep_failed)
 
     # -- looking
 
     def find(self, job_id: str) -> Placed | None:
+        """Where a job is; None when it was never enqueued."""
         placed = scan.find(self.spool, job_id)
         if placed is None:
             enqueue.sweep(self.spool)  # reserved, and its token staged still: carry it on
@@ -367,10 +389,13 @@ class SpoolQueue:
         return placed
 
     def placed(self, statuses: Container[Status] | None = None) -> list[Placed]:
+        """All jobs, or those of some stored statuses, the archived ones excluded."""
         return scan.everything(self.spool, statuses)
 
     def spec(self, job_id: str) -> Spec | None:
+        """What a job is; None when it was never enqueued. Raises ContractError when its file is damaged."""
         return records.read_spec(self.spool, job_id)
 
     def outcome(self, job_id: str, attempt_number: int) -> Outcome | None:
+        """How an attempt ended; None when it has not, or never was."""
         return records.read_outcome(self.spool, job_id, attempt_number)

@@ -1,4 +1,4 @@
-"""The queue in memory: the model that `SpoolQueue` is tested against, and a test double for what uses one.
+"""The queue in memory: the model that `SpoolQueue` is tested against.
 
 Obviously right rather than fast: one lock around every method, one dict per directory of the spool. Costs,
 destinations and readiness come from the same contract functions. What it does not have: durability,
@@ -33,7 +33,7 @@ from wf_cli.spool.scan import ReadyIndex
 
 
 class MemoryQueue:
-    """Implements `Queue`. Its methods may be called from any thread."""
+    """Implements `support.queues.Queue`. Its methods may be called from any thread."""
 
     def __init__(
         self,
