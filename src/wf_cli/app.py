@@ -105,13 +105,15 @@ class App:
             writer = f"cli-{ids.host_label()}-{boot}"
         return EventLog(spool.folder("log"), writer, self.clock)
 
-    def queue(self, spool: Spool, events: EventSink | None = None) -> SpoolQueue:
-        """The queue on a spool, with the configured retry policy of each role."""
+    def queue(
+        self, spool: Spool, events: EventSink | None = None, say: Callable[[str], None] = lambda _line: None
+    ) -> SpoolQueue:
+        """The queue on a spool, with the configured retry policy of each role. ``say`` hears of files passed over."""
 
         def policy(token: Token) -> RetryPolicy:
             return self.config.effective(token.pool.role).retry.backoff
 
-        return SpoolQueue(spool, clock=self.clock, events=events or self.events(spool), policy=policy)
+        return SpoolQueue(spool, clock=self.clock, events=events or self.events(spool), policy=policy, say=say)
 
     # -- the project
 
@@ -224,7 +226,7 @@ class App:
         owner = ids.owner_id(name or runtime)
         events = self.events(spool, owner)
         today = _Today(self)
-        queue = self.queue(spool, events)
+        queue = self.queue(spool, events, say)
         dispatcher = self.dispatcher(spool, events)
         steps = self.steps(spool, events)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.job import Disposition, End, Outcome
-from wf_cli.contract.token import Token
+from wf_cli.contract.token import NUMBER_LIMIT, Token
 
 #: Seconds a job given back by a draining worker waits: never 0, so that nothing ping-pongs.
 RELEASE_DELAY = 1.0
@@ -89,7 +89,7 @@ def decide(
             where = Disposition("done", now_ms)
             losses = 0
         case End.LOST:
-            losses, burned = losses + 1, burned + 1
+            losses, burned = losses + 1, min(burned + 1, NUMBER_LIMIT - 1)
             delay = 0.0 if losses == 1 else policy.delay(losses - 1, rng)
             where = Disposition("dead", now_ms) if burned >= token.budget else _queued(now_ms, delay)
         case End.RELEASED:
@@ -103,7 +103,7 @@ def decide(
             else:
                 where = Disposition("dead", now_ms) if spent else _queued(now_ms, delay)
         case End.FAILED:
-            losses, burned = 0, burned + 1
+            losses, burned = 0, min(burned + 1, NUMBER_LIMIT - 1)
             permanent = failure is not None and failure.error_class is ErrorClass.PERMANENT
             if permanent or burned >= token.budget:
                 where = Disposition("dead", now_ms)

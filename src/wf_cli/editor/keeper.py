@@ -30,7 +30,7 @@ from wf_cli.editor.wish import Wish
 from wf_cli.errors import ContractError, Temporary, WfError
 from wf_cli.locks import Slot
 from wf_cli.seams import step
-from wf_cli.spool import control, enqueue, layout
+from wf_cli.spool import control, layout
 from wf_cli.worker import opening
 from wf_cli.worker.budget import Purse
 from wf_cli.worker.entrance import Entrance
@@ -322,5 +322,5 @@ class Keeper:
             self._post.meanwhile(lambda: self._tools.reconcile(None))
 
     def _look_after_others(self) -> None:
-        enqueue.sweep(self._spool)
+        self._queue.sweep()
         self._reaper.round()

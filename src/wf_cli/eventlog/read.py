@@ -7,6 +7,7 @@ are read cost the lines in question and nothing else.
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -154,7 +155,9 @@ def _fits(key: str, value: Any) -> bool:
         return False
     if key in _INTEGERS:
         return isinstance(value, int)
-    return isinstance(value, (int, float)) if key in _NUMBERS else isinstance(value, str)
+    if key in _NUMBERS:
+        return isinstance(value, (int, float)) and math.isfinite(value)
+    return isinstance(value, str)
 
 
 @dataclass(slots=True)

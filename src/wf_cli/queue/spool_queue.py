@@ -21,7 +21,7 @@ from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending, RetryPolicy, decide
-from wf_cli.contract.token import Placed, Pool, Token
+from wf_cli.contract.token import NUMBER_LIMIT, Placed, Pool, Token
 from wf_cli.errors import ContractError, NotFound, Refused, Temporary
 from wf_cli.queue.base import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
 from wf_cli.queue.batch import prepare
@@ -31,6 +31,7 @@ from wf_cli.spool import attempt, enqueue, operate, records, scan, session
 from wf_cli.spool import late as late_results
 from wf_cli.spool.late import LateResult
 from wf_cli.spool.layout import Spool
+from wf_cli.spool.troubles import SayOnce, Trouble
 
 #: Looks again this often when a job keeps moving while an operator reaches for it.
 CHASE = 50
@@ -47,8 +48,11 @@ class SpoolQueue:
         events: EventSink,
         policy: Callable[[Token], RetryPolicy] | None = None,
         rng: random.Random | None = None,
+        say: Callable[[str], None] = lambda _line: None,
     ):
+        """``say`` gets one line for people about each foreign file that a loop had to pass over."""
         self.spool = spool
+        self._troubles = SayOnce(say)
         self._clock = clock
         self._report = Report(events)
         self._policy = policy or (lambda _token: RetryPolicy())
@@ -78,6 +82,10 @@ class SpoolQueue:
         answers = batch.answers(dict(zip(batch.jobs, new, strict=True)))
         self._report.enqueued(batch, answers)
         return answers
+
+    def sweep(self) -> list[Token]:
+        """Carry staged enqueues forward, whoever left them; the tokens admitted. OSError if we cannot write."""
+        return enqueue.sweep(self.spool, self._troubles)
 
     # -- an attempt
 
@@ -111,6 +119,9 @@ class SpoolQueue:
         if self.rescan_on_claim:
             self.rescan()
         for token in self.ready(pools):
+            if token.attempt + 1 >= NUMBER_LIMIT:
+                self._bury(token)
+                continue
             if not may(token):
                 continue
             if not self._first_try(f"queued/{token.name}"):
@@ -161,8 +172,12 @@ class SpoolQueue:
         as late result when ``by`` is the owner. Then the token goes where the standing outcome says."""
         previous = None
         if token.attempt > 1:
-            with contextlib.suppress(Temporary):  # damaged, and the fence busy: only some counts are in it
+            try:
                 previous = attempt.standing_outcome(self.spool, token.job_id, token.attempt - 1)
+            except Temporary:
+                pass  # Damaged, and the fence is busy. Without it only the counts of losses and parkings start again.
+            except PermissionError as error:  # Another user's file; the same holds.
+                self._troubles(Trouble.of(self.spool.outcome_path(token.job_id, token.attempt - 1), error))
         key = (token.job_id, token.attempt, by)
         unsure = self._unsure.pop(key, None)
         if unsure is not None and unsure[0] == ending:
@@ -208,8 +223,13 @@ class SpoolQueue:
         )
 
     def reap(self, gone: Callable[[str], bool], *, by: str) -> list[Reaped]:
-        """End every attempt whose owner is ``gone``, and finish every step that was left half done."""
+        """End every attempt whose owner is ``gone``, and finish every step that was left half done.
+
+        An attempt whose outcome cannot be read is passed over, and said once. When all were tried, the first OSError
+        of a write of our own is raised.
+        """
         reaped = []
+        failed: OSError | None = None
         # In this order: a token that is started meanwhile is seen in one of the two.
         for folder in ("claimed", "running"):
             for token in scan.listing(self.spool, folder):
@@ -218,13 +238,32 @@ class SpoolQueue:
                     standing = attempt.standing_outcome(self.spool, token.job_id, token.attempt)
                 except Temporary:
                     continue  # skipped, never forced: the next round tries again
-                if standing is not None:
-                    self._finish(token, standing)
-                elif token.owner is not None and token.owner != by and gone(token.owner):
-                    ended = self._end_lost(folder, token, by)
-                    if ended is not None and ended.accepted:
-                        reaped.append(Reaped(token, ended.outcome))
+                except OSError as error:
+                    self._troubles(Trouble.of(self.spool.outcome_path(token.job_id, token.attempt), error))
+                    continue
+                try:
+                    if standing is not None:
+                        self._finish(token, standing)
+                    elif token.owner is not None and token.owner != by and gone(token.owner):
+                        ended = self._end_lost(folder, token, by)
+                        if ended is not None and ended.accepted:
+                            reaped.append(Reaped(token, ended.outcome))
+                except OSError as error:
+                    failed = failed or error
+        if failed is not None:
+            raise failed
         return reaped
+
+    def _bury(self, token: Token) -> None:
+        """Make a dead letter of a queued token whose next attempt would have no name. Only foreign hands make one."""
+        if operate.bury(self.spool, Placed("queued", token), self._clock.now_ms()):
+            why = f"its attempt numbers are used up ({token.attempt})"
+            self._report.emit(
+                "job.quarantined", token, from_="queued", to="dead", reason=why, error_code="invalid_spec"
+            )
+            self._troubles(Trouble(token.name, f"{why}; it is a dead letter now", "enqueue it under another key"))
+        with self._index_lock:
+            self._index.discard(token)
 
     def _finish(self, token: Token, outcome: Outcome) -> None:
         try:
@@ -280,13 +319,23 @@ class SpoolQueue:
         return True
 
     def retry(self, job_id: str, *, force: bool = False, delay_s: float = 0.0, reason: str | None = None) -> bool:
-        """Queue a failed or cancelled job again (with ``force`` a succeeded one too), budget restored."""
-        placed = scan.find(self.spool, job_id, archive=False)
-        allowed = {Status.FAILED, Status.CANCELLED} | ({Status.SUCCEEDED} if force else set())
-        if placed is None or placed.status not in allowed:
-            return False
-        if not operate.requeue(self.spool, placed, self._clock.now_ms(), math.ceil(delay_s)):
-            return False
+        """Queue a failed or cancelled job again (with ``force`` a succeeded one too), budget restored.
+
+        False when it is in no such state. Raises Refused when its attempt numbers are used up, Temporary when its
+        fence stays busy. The fence keeps a concurrent `retention.purge` from removing the files of a live job.
+        """
+        with self.fence(job_id):
+            placed = scan.find(self.spool, job_id, archive=False)
+            allowed = {Status.FAILED, Status.CANCELLED} | ({Status.SUCCEEDED} if force else set())
+            if placed is None or placed.status not in allowed:
+                return False
+            if placed.token.attempt + 1 >= NUMBER_LIMIT:
+                raise Refused(
+                    f"{job_id} cannot run again: its attempt numbers are used up ({placed.token.attempt})",
+                    hint="enqueue the work under another key",
+                )
+            if not operate.requeue(self.spool, placed, self._clock.now_ms(), math.ceil(delay_s)):
+                return False
         self._report.emit("job.retried", placed.token, from_=placed.folder, to="queued", reason=reason)
         return True
 
@@ -384,7 +433,7 @@ class SpoolQueue:
         """Where a job is; None when it was never enqueued."""
         placed = scan.find(self.spool, job_id)
         if placed is None:
-            enqueue.sweep(self.spool)  # reserved, and its token staged still: carry it on
+            self.sweep()  # Its key may be reserved while its token is still staged.
             placed = scan.find(self.spool, job_id)
         return placed
 

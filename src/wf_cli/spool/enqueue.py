@@ -18,6 +18,7 @@ from wf_cli.errors import ContractError, Refused, SpoolMissing
 from wf_cli.seams import step
 from wf_cli.spool import records
 from wf_cli.spool.layout import Spool
+from wf_cli.spool.troubles import OnTrouble, Trouble, ignored
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +118,14 @@ def _to_queued(spool: Spool, staged: str, token: Token) -> None:
     fsio.move(spool.path("tmp", staged), spool.path("queued", token.name))
 
 
-def sweep(spool: Spool) -> list[Token]:
+def sweep(spool: Spool, on_trouble: OnTrouble = ignored) -> list[Token]:
     """Carry every staged enqueue forward; the tokens admitted. Safe beside their enqueuers and other sweepers.
 
-    What does not parse or does not belong to its name is left for `wf spool verify`. Raises the first OSError
-    once all files were tried.
+    A staged file that cannot be read, or does not hold what its name says, is handed to ``on_trouble`` and left for
+    `wf spool verify`. Once all files were tried, the first OSError of a write of our own is raised.
     """
     swept = []
-    trouble: OSError | None = None
+    failed: OSError | None = None
     try:
         names = sorted(fsio.names(spool.folder("tmp")))
     except FileNotFoundError as error:
@@ -142,12 +143,11 @@ def sweep(spool: Spool) -> list[Token]:
             spec = records.parse_spec(fsio.read_regular(path, records.RECORD_LIMIT), path)
         except FileNotFoundError:
             continue  # RACE: its enqueuer, or another sweeper, was faster
-        except (ContractError, ValueError):
-            continue
-        except OSError as error:
-            trouble = trouble or error
+        except (ContractError, ValueError, OSError) as error:
+            on_trouble(Trouble.of(path, error))
             continue
         if spec.job_id != token.job_id or spec.nonce != nonce:
+            on_trouble(Trouble.of(path, ValueError(f"its name says otherwise than its content ({spec.job_id})")))
             continue
         step("sweep.read")
         entry = Entry(spec, token)
@@ -163,11 +163,13 @@ def sweep(spool: Spool) -> list[Token]:
             else:
                 step("sweep.duplicate")
                 fsio.unlink_quietly(path)
-        except (ContractError, Refused):
-            continue
+        except PermissionError as error:
+            # Another user's file, of which the kernel lets us make no link (fs.protected_hardlinks): not our fault.
+            on_trouble(Trouble.of(path, error))
+        except (ContractError, Refused) as error:
+            on_trouble(Trouble.of(path, error))
         except OSError as error:
-            # One file that another user keeps from us, say, must not strand those behind it.
-            trouble = trouble or error
-    if trouble is not None:
-        raise trouble
+            failed = failed or error
+    if failed is not None:
+        raise failed
     return swept

@@ -13,9 +13,13 @@ from wf_cli import fsio
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.lifecycle import DIRECTORIES, LIVE_DIRECTORIES
 from wf_cli.contract.token import Placed, parse_outcome
-from wf_cli.errors import NotFound, Refused
+from wf_cli.errors import NotFound, Refused, Temporary
+from wf_cli.seams import step
 from wf_cli.spool import enqueue, lease, scan, session
 from wf_cli.spool.layout import Spool
+
+#: Looks again this often for a token that moves while it is to be removed.
+CHASE = 10
 
 
 @dataclass(slots=True)
@@ -66,8 +70,9 @@ def _ended_before(spool: Spool, owner: str, before_ms: int) -> bool:
 def purge(spool: Spool, epic_id: str) -> list[str]:
     """Remove all that is kept of a finished epic's jobs, their keys too; the job ids.
 
-    Raises NotFound when the epic has none, Refused when one of them is live: nothing is removed then. Dying in
-    between leaves finished jobs with fewer files, and running it again removes the rest.
+    Raises NotFound when the epic has none, Refused when one of them is live: nothing is removed then. Each job is
+    looked at again under its fence, and a job that was retried meanwhile stays whole; Refused names it when the
+    others are gone. Dying in between leaves finished jobs with fewer files, and running it again removes the rest.
     """
     enqueue.sweep(spool)
     tokens = [Placed(folder, token) for folder in DIRECTORIES for token in scan.listing(spool, folder)]
@@ -87,17 +92,38 @@ def purge(spool: Spool, epic_id: str) -> list[str]:
     if not job_ids:
         raise NotFound(f"the spool has no job of epic {epic_id}", hint="wf spool ls --epic ID lists an epic's jobs")
     transcripts = fsio.names(spool.folder("transcripts"))
+    revived = []
+    step("purge.looked")
     for job_id in job_ids:
         with spool.fence(job_id):
+            now = scan.find(spool, job_id)
+            if now is not None and now.folder in LIVE_DIRECTORIES:
+                revived.append(job_id)
+                continue
             _remove(spool, "transcripts", (n for n in transcripts if _job_of_transcript(n) == job_id))
             _remove(spool, "outcomes", (name for name, of in outcomes if of == job_id))
             # The token goes last: alone it is repaired into the finished job it was, whereas a key without
             # a token would be queued again.
             _remove(spool, "jobs", (f"{job_id}.json",))
-            for p in placed:
-                if p.token.job_id == job_id:
-                    _remove(spool, p.folder, (p.token.name,))
+            _remove_token(spool, job_id)
+    if revived:
+        raise Refused(
+            f"{', '.join(revived[:5])} came back to life and stays; the other jobs of epic {epic_id} are gone",
+            hint=f"cancel it first: wf cancel --epic {epic_id}",
+            code="EPIC_NOT_FINISHED",
+            live=revived,
+        )
     return job_ids
+
+
+def _remove_token(spool: Spool, job_id: str) -> None:
+    """Remove a finished job's token. The caller holds the fence; `gc` takes none and may move the token meanwhile."""
+    for _ in range(CHASE):
+        placed = scan.find(spool, job_id)
+        if placed is None:
+            return
+        _remove(spool, placed.folder, (placed.token.name,))
+    raise Temporary(f"the token of {job_id} keeps moving", hint="try again")
 
 
 def _remove(spool: Spool, folder: str, names: Iterable[str]) -> None:

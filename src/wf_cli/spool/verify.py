@@ -18,7 +18,16 @@ from wf_cli import fsio, ids
 from wf_cli.clock import Clock
 from wf_cli.contract.job import End, Spec, destination
 from wf_cli.contract.lifecycle import DIRECTORIES
-from wf_cli.contract.token import TIME_DIGITS, Placed, Token, is_word, parse, parse_outcome, parse_staged
+from wf_cli.contract.token import (
+    NUMBER_LIMIT,
+    TIME_DIGITS,
+    Placed,
+    Token,
+    is_word,
+    parse,
+    parse_outcome,
+    parse_staged,
+)
 from wf_cli.errors import ContractError, Temporary
 from wf_cli.seams import step
 from wf_cli.spool import attempt, records
@@ -59,28 +68,46 @@ def repair(spool: Spool, *, dry_run: bool = False, contents: bool = False) -> li
         if parsed is not None:
             staged[parsed[0].job_id].append(name)
     findings: list[Finding] = []
+
+    def each(path: Path, found: Iterator[Finding | None]) -> None:
+        """Take the findings of one item. An item that cannot be looked at is a finding itself; the next follows."""
+        try:
+            findings.extend(finding for finding in found if finding is not None)
+        except FileNotFoundError:
+            pass  # RACE: it moved on while we looked, so it is whole somewhere else.
+        except OSError as error:
+            told = f"{error.strerror or error}; it was passed over"
+            findings.append(Finding(_relative(spool, path), "unreadable", "error", told))
+
     for job_id, placed in sorted(tokens.items()):
+        path = spool.path(placed[-1].folder, placed[-1].token.name)
         if len(placed) > 1:
-            findings += _duplicates(spool, placed, dry_run=dry_run)
+            each(path, _duplicates(spool, placed, dry_run=dry_run))
         if job_id not in reserved:
-            findings.append(_unreserved(spool, placed[-1], dry_run=dry_run))
+            each(path, _unreserved(spool, placed[-1], dry_run=dry_run))
     for job_id in sorted(reserved - set(tokens)):
-        if any(_carried_on(spool, name) for name in staged[job_id]):
-            continue  # its enqueuer or a sweeper finishes that
-        found = _orphan(spool, job_id, dry_run=dry_run)
-        if found is not None:
-            findings.append(found)
+        each(spool.spec_path(job_id), _orphan(spool, job_id, staged[job_id], dry_run=dry_run))
     if contents:
-        findings += [
-            _put_away(spool, spool.path("tmp", name), "damaged_staged", fix=not dry_run)
-            for name in sorted(name for names in staged.values() for name in names)
-            if _carried_on(spool, name) is False
-        ]
+        for name in sorted(name for names in staged.values() for name in names):
+            each(spool.path("tmp", name), _damaged_staged(spool, name, dry_run=dry_run))
         for job_id in sorted(reserved):
-            found = _damaged_spec(spool, job_id, tokens.get(job_id, []), dry_run=dry_run)
-            if found is not None:
-                findings.append(found)
+            each(spool.spec_path(job_id), _damaged_spec(spool, job_id, tokens.get(job_id, []), dry_run=dry_run))
+        findings += _used_up(spool, tokens)
     return findings
+
+
+def _used_up(spool: Spool, tokens: dict[str, list[Placed]]) -> Iterator[Finding]:
+    """Jobs whose next attempt would have no name in the grammar. Only a foreign rename makes one."""
+    for placed in (p for places in tokens.values() for p in places):
+        if placed.token.attempt + 1 >= NUMBER_LIMIT:
+            path = _relative(spool, spool.path(placed.folder, placed.token.name))
+            told = f"attempt {placed.token.attempt} is the last that a name can say: enqueue it under another key"
+            yield Finding(path, "attempts_used_up", "warning", told)
+
+
+def _damaged_staged(spool: Spool, name: str, *, dry_run: bool) -> Iterator[Finding]:
+    if _carried_on(spool, name) is False:
+        yield _put_away(spool, spool.path("tmp", name), "damaged_staged", fix=not dry_run)
 
 
 def _carried_on(spool: Spool, name: str) -> bool | None:
@@ -151,8 +178,11 @@ def _furthest(spool: Spool, present: list[Placed]) -> Placed:
     return best
 
 
-def _unreserved(spool: Spool, placed: Placed, *, dry_run: bool) -> Finding:
+def _unreserved(spool: Spool, placed: Placed, *, dry_run: bool) -> Iterator[Finding]:
     path = spool.path(placed.folder, placed.token.name)
+    # RACE: a purge removes the reservation before the token, and may have removed both since we listed.
+    if not _still_there(spool, placed) or fsio.listed(spool.folder("jobs"), f"{placed.token.job_id}.json"):
+        return
     fixed = False
     if not dry_run:
         try:
@@ -168,34 +198,37 @@ def _unreserved(spool: Spool, placed: Placed, *, dry_run: bool) -> Finding:
                 fixed = True
             except FileNotFoundError:
                 pass  # RACE: it moved on; the next look finds it where it is
-    return Finding(_relative(spool, path), "unreserved_token", "error", "its key is not in jobs/", fixed)
+    yield Finding(_relative(spool, path), "unreserved_token", "error", "its key is not in jobs/", fixed)
 
 
-def _orphan(spool: Spool, job_id: str, *, dry_run: bool) -> Finding | None:
+def _orphan(spool: Spool, job_id: str, staged: list[str], *, dry_run: bool) -> Iterator[Finding]:
     """A reserved key without token: made again from its outcomes, then rolled forward by the last one."""
+    if any(_carried_on(spool, name) for name in staged):
+        return  # Its enqueuer or a sweeper finishes that.
     path = spool.spec_path(job_id)
     try:
         spec = records.read_spec(spool, job_id)
     except ContractError:
-        return None  # reported as damaged
+        return  # reported as damaged
     if spec is None:
-        return None
+        return
     from wf_cli.spool import scan
 
     if scan.find(spool, job_id) is not None:
-        return None  # RACE: it moved while we listed
+        return  # RACE: it moved while we listed
     if not dry_run:
         try:
             with spool.fence(job_id):
                 # Again: only under the fence can no attempt end, so only here it cannot move back past us.
                 if scan.find(spool, job_id) is not None:
-                    return None
+                    return
                 _rebuild(spool, spec)
         except Temporary:
-            return None
+            return
         except ContractError:  # a spec that makes no token, or an outcome that fits none
-            return Finding(_relative(spool, path), "missing_token", "error", "reserved, and cannot be rebuilt")
-    return Finding(_relative(spool, path), "missing_token", "error", "reserved, but in no directory", not dry_run)
+            yield Finding(_relative(spool, path), "missing_token", "error", "reserved, and cannot be rebuilt")
+            return
+    yield Finding(_relative(spool, path), "missing_token", "error", "reserved, but in no directory", not dry_run)
 
 
 def _rebuild(spool: Spool, spec: Spec) -> None:
@@ -220,17 +253,16 @@ def _last_attempt(spool: Spool, job_id: str) -> int:
     return max((p[1] for p in found if p is not None and p[0] == job_id and p[2] is None), default=0)
 
 
-def _damaged_spec(spool: Spool, job_id: str, placed: list[Placed], *, dry_run: bool) -> Finding | None:
+def _damaged_spec(spool: Spool, job_id: str, placed: list[Placed], *, dry_run: bool) -> Iterator[Finding]:
     path = spool.spec_path(job_id)
     if not is_word(job_id):
-        return None  # foreign, reported there
+        return  # foreign, reported there
     try:
-        if records.read_spec(spool, job_id) is not None:
-            return None
+        records.read_spec(spool, job_id)
     except ContractError as error:
         detail = error.message
     else:
-        return None
+        return
     fixed = False
     if not dry_run:
         fixed = _quarantine(spool, path)
@@ -245,7 +277,7 @@ def _damaged_spec(spool: Spool, job_id: str, placed: list[Placed], *, dry_run: b
                     _quarantine(spool, token_path)
             except OSError:
                 continue
-    return Finding(_relative(spool, path), "damaged_spec", "error", detail, fixed)
+    yield Finding(_relative(spool, path), "damaged_spec", "error", detail, fixed)
 
 
 def _foreign(spool: Spool, clock: Clock, *, fix: bool) -> Iterator[Finding]:
@@ -257,13 +289,19 @@ def _foreign(spool: Spool, clock: Clock, *, fix: bool) -> Iterator[Finding]:
     for folder in FOLDERS:
         for entry in sorted(os.scandir(spool.folder(folder)), key=lambda e: e.name):
             kind = _judge(folder, entry)
+            if kind is None:
+                continue
+            try:
+                written_s = entry.stat(follow_symlinks=False).st_mtime
+            except FileNotFoundError:
+                continue  # RACE: its writer has taken it away since we listed.
             if kind == "stale_part":
-                if clock.now_ms() - entry.stat(follow_symlinks=False).st_mtime * 1000 > PART_AGE_MS:
+                if clock.now_ms() - written_s * 1000 > PART_AGE_MS:
                     if fix:
                         fsio.unlink_quietly(Path(entry.path))
                     detail = "left by a process that died while writing"
                     yield Finding(_relative(spool, Path(entry.path)), kind, "warning", detail, fix)
-            elif kind is not None:
+            else:
                 yield _put_away(spool, Path(entry.path), kind, fix=fix)
 
 

@@ -25,7 +25,7 @@ from wf_cli.errors import SpoolMissing
 from wf_cli.locks import Slot
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.seams import step
-from wf_cli.spool import control, enqueue, session, verify
+from wf_cli.spool import control, session, verify
 from wf_cli.spool.lease import Lease
 from wf_cli.spool.watch import Watcher
 from wf_cli.worker.entrance import Entrance
@@ -180,7 +180,7 @@ class Worker:
     def _duties(self) -> list[tuple[str, float, Callable[[], object]]]:
         duties: list[tuple[str, float, Callable[[], object]]] = [
             ("pin", self._rescan_every, self._queue.spool.assert_same),
-            ("sweep", SWEEP_EVERY, lambda: enqueue.sweep(self._queue.spool)),
+            ("sweep", SWEEP_EVERY, self._queue.sweep),
             ("reap", REAP_EVERY, self._reap),
             ("bury", BURY_EVERY, self._reaper.bury),
             ("reconcile", RECONCILE_EVERY, lambda: self._equipment.reconcile(None)),

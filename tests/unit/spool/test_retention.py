@@ -10,7 +10,7 @@ import pytest
 from support.clock import START_MS, FakeClock
 from support.spools import SUCCESS, assert_sound, make_spool, problems, run_one, spool_queue, where
 from support.views import beat, write_session
-from wf_cli import fsio
+from wf_cli import fsio, seams
 from wf_cli.contract.identity import Target
 from wf_cli.contract.token import Pool
 from wf_cli.errors import NotFound, Refused
@@ -129,3 +129,25 @@ def test_a_purge_that_dies_leaves_what_repair_and_another_purge_can_finish(
     assert problems(spool) == []
     assert retention.purge(spool, "01") == [job_id]
     assert [name for name in files(spool) if job_id in name] == []
+
+
+def test_a_job_that_is_retried_while_its_epic_is_purged_stays_whole(spool: Spool) -> None:
+    """Forced: the retry comes after purge has looked at all jobs, and before it removes the first."""
+    queue = spool_queue(spool)
+    revived, other = add(queue, "01", "01"), add(queue, "01", "02")
+
+    def hook(name: str) -> None:
+        if name == "purge.looked":
+            seams.install(None)
+            assert queue.retry(revived, force=True)
+
+    seams.install(hook)
+    try:
+        with pytest.raises(Refused, match=revived):
+            retention.purge(spool, "01")
+    finally:
+        seams.install(None)
+    assert where(queue, revived) == "queued"
+    assert queue.outcome(revived, 1) is not None, "its attempts are still known"
+    assert where(queue, other) is None
+    assert_sound(spool, jobs=1)

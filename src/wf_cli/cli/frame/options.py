@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import typer
 from wf_cli.cli.frame import output, working_project
 from wf_cli.cli.frame.bundles import spread
 from wf_cli.clock import Clock, SystemClock, parse_duration
+from wf_cli.contract import plain_json
 from wf_cli.errors import UsageError, WfError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Common:
 
     def queue(self) -> SpoolQueue:
         """The queue on the spool; SpoolMissing when there is none."""
-        return self.app.queue(self.open_spool())
+        return self.app.queue(self.open_spool(), say=lambda line: output.warn([line]))
 
     def emit(self, values: Mapping[str, Any], lines: Iterable[str]) -> None:
         """Print a result: the JSON document of ``values``, or ``lines`` for people."""
@@ -107,7 +107,7 @@ class Common:
 
 def print_line(value: Mapping[str, Any]) -> None:
     """One JSON object of a stream, on its own line, at once."""
-    print(json.dumps(value), flush=True)
+    print(plain_json.dumps(value), flush=True)
 
 
 def group(text: str) -> typer.Typer:

@@ -5,11 +5,12 @@ Data goes to stdout, chatter to stderr. A reader that went away (``wf recap | he
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
+
+from wf_cli.contract import plain_json
 
 
 def prepare() -> None:
@@ -24,7 +25,7 @@ def print_json(document: Mapping[str, Any], *, failed: bool = False) -> None:
     """One document, alone on its stream: stdout, or stderr for a contract command that failed."""
     stream = sys.stderr if failed else sys.stdout
     encoding = (stream.encoding or "").lower().replace("-", "")
-    print(json.dumps(document, indent=2, ensure_ascii=encoding != "utf8"), file=stream)
+    print(plain_json.dumps(document, indent=2, ensure_ascii=encoding != "utf8"), file=stream)
 
 
 def say(*lines: str) -> None:

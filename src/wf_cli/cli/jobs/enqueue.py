@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import typer
 
 from wf_cli.cli.frame import output
 from wf_cli.cli.frame.options import Common, seconds, single
+from wf_cli.contract import plain_json
 from wf_cli.contract.token import NUMBER_LIMIT
 from wf_cli.errors import ContractError, UsageError, WfError
 
@@ -146,27 +146,31 @@ def _payload_text(payload: str) -> str:
 
 
 def _stdin() -> str:
-    try:
-        return sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"standard input is not UTF-8: {error}") from error
+    return _decoded(sys.stdin.buffer.read(), "standard input")
 
 
 def _file(name: str) -> str:
     try:
-        return Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {name}: {error}") from error
+        data = Path(name).read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {error.strerror}") from error
+    return _decoded(data, name)
+
+
+def _decoded(data: bytes, name: str) -> str:
+    """The text of ``data``. A byte order mark is read over, as in wf.config; UsageError for other encodings."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]
+        kind = "it looks like UTF-16" if utf16 else f"byte {error.start} fits no character"
+        raise UsageError(f"{name} is not UTF-8: {kind}", hint="save it as UTF-8 and try again") from error
 
 
 def _parse(text: str, what: str) -> Any:
-    """The JSON value in ``text``, which is ``what``. NaN and Infinity are no JSON."""
-
-    def refuse(name: str) -> Any:
-        raise ValueError(f"{name} is not JSON")
-
+    """The JSON value in ``text``, which is ``what``; UsageError for a value that could not be printed again."""
     try:
-        return json.loads(text, parse_constant=refuse)
+        return plain_json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(
             f"{what} is not JSON: {error}", hint="text needs its own quotes: '\"text\"'; @FILE reads a file, - stdin"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from wf_cli.cli.frame import tables
 from wf_cli.cli.frame.bundles import spread
 from wf_cli.cli.frame.options import Common, ReasonOption, group
+from wf_cli.contract import plain_json
 from wf_cli.contract.token import Token
 from wf_cli.errors import ContractError, NotFound, Refused
 from wf_cli.spool import late as late_results
@@ -93,7 +93,7 @@ def show(common: Common, result: LateArgument) -> None:
     late = _one(spool, result)
     facts = _facts(spool, late)
     outcome = _outcome(spool, late)
-    text = json.dumps(outcome.to_json() if outcome is not None else facts, indent=2, ensure_ascii=False)
+    text = plain_json.dumps(outcome.to_json() if outcome is not None else facts, indent=2, ensure_ascii=False)
     common.emit(facts, text.splitlines())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from wf_cli.cli.frame import output
 from wf_cli.cli.frame.options import ConfigOption, JsonOption, ReasonOption, SpoolOption, app_for, document
 from wf_cli.clock import parse_duration
+from wf_cli.contract import plain_json
 from wf_cli.contract.token import is_word
 from wf_cli.errors import UsageError
 
@@ -59,7 +59,7 @@ def dispatch(
         found = dispatcher.reconcile(wanted)
         if as_json:
             if found.published:
-                output.say(json.dumps(_document(found)))
+                output.say(plain_json.dumps(_document(found)))
         elif (lines := _lines(found)) != said:
             output.say(*(line for line in lines if line not in said))
             said = lines

@@ -13,6 +13,7 @@ import typer
 from wf_cli.cli.frame.bundles import spread
 from wf_cli.cli.frame.options import Common, ReasonOption, group, seconds
 from wf_cli.clock import format_duration
+from wf_cli.contract import plain_json
 from wf_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _lines(job: Job) -> list[str]:
     lines += [*job.exports(), ""]
     if job.prompt is not None:
         return [*lines, job.prompt]
-    payload = json.dumps(job.payload, indent=2, ensure_ascii=False)
+    payload = plain_json.dumps(job.payload, indent=2, ensure_ascii=False)
     return [*lines, payload, "", f"then: wf job finish {job.token} --result JSON", f"  or: wf job fail {job.token}"]
 
 

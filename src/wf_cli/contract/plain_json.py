@@ -1,0 +1,78 @@
+"""JSON that every later step can store, print and hand over: I-JSON (RFC 7493), checked where a value comes in.
+
+Python's reader takes more: ``Infinity``, numbers too large for a double, a key twice (one value is dropped), half of
+a surrogate pair. Such a value would be accepted at the door and fail inside, or be printed as no JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+
+def loads(text: str) -> Any:
+    """The value in ``text``. Raises ValueError, or RecursionError, that says what is wrong and where."""
+    value = json.loads(
+        text, parse_constant=_constant, parse_float=_finite, object_pairs_hook=_object_without_repetition
+    )
+    check(value)
+    return value
+
+
+def check(value: Any, where: str = "") -> None:
+    """Raise ValueError unless ``value`` can be written as I-JSON. ``where`` is the path to it, for the message."""
+    place = f" at {where}" if where else ""
+    if isinstance(value, str):
+        for character in value:
+            if "\ud800" <= character <= "\udfff":
+                raise ValueError(f"half of a surrogate pair (\\u{ord(character):04x}){place}")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not JSON{place}")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            check(key, where)
+            check(inner, f"{where}.{key}" if where else str(key))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            check(inner, f"{where}[{i}]")
+
+
+def printable(value: Any) -> Any:
+    """``value`` with words for numbers that JSON has not: records of older versions may hold them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: printable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [printable(inner) for inner in value]
+    return value
+
+
+def dumps(value: Any, **options: Any) -> str:
+    """`json.dumps` that always prints JSON, see `printable`."""
+    try:
+        return json.dumps(value, allow_nan=False, **options)
+    except ValueError:
+        return json.dumps(printable(value), allow_nan=False, **options)
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits} is too large for a number")
+    return value
+
+
+def _object_without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out = dict(pairs)
+    if len(out) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice!r} stands twice")
+    return out
