@@ -14,6 +14,7 @@ from typing import Any
 
 from wf_cli import ids
 from wf_cli.app import App
+from wf_cli.attempt import cooldown
 from wf_cli.contract.failure import CODES, Failure
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.job import Disposition, End, Outcome, Spec
@@ -26,7 +27,6 @@ from wf_cli.errors import ContractError, Refused, SpoolMissing, StaleAttempt, Us
 from wf_cli.runtimes.failures import classify
 from wf_cli.runtimes.process.redact import Redactor, secret_values
 from wf_cli.spool import attempt, scan, session
-from wf_cli.worker import closing
 from wf_cli.workflow import context, plans
 
 #: Bytes of a result: facts for `wf spool show`, not files.
@@ -142,7 +142,7 @@ class HeldJob:
             failure = replace(classify.failure(message, code=code), message=self._clean(message))
             ending = ending_of(failure, started_ms=at.started_ms)
             runtime, clock, events = token.pool.runtime, self._app.clock, self._tools.events
-            ended = self._ended(token, closing.park(self._spool, runtime, ending, clock, events))
+            ended = self._ended(token, cooldown.park(self._spool, runtime, ending, clock, events))
         return self._left(ended)
 
     def release(self, reason: str | None = None, delay_s: float | None = None) -> Ended:

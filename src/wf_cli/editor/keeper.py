@@ -15,6 +15,10 @@ from typing import Any, Protocol
 
 from wf_cli import ids, proc
 from wf_cli.app import App
+from wf_cli.attempt import opening
+from wf_cli.attempt.budget import Purse
+from wf_cli.attempt.claim import Entrance
+from wf_cli.attempt.reaper import Reaper
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.job import End, Outcome, Spec
@@ -31,11 +35,7 @@ from wf_cli.errors import ContractError, Temporary, WfError
 from wf_cli.locks import Slot
 from wf_cli.seams import step
 from wf_cli.spool import control, enqueue, layout
-from wf_cli.worker import opening
-from wf_cli.worker.budget import Purse
-from wf_cli.worker.entrance import Entrance
 from wf_cli.worker.loop import MIN_FREE_BYTES, RECONCILE_EVERY
-from wf_cli.worker.reaper import Reaper
 from wf_cli.workflow import plans
 
 #: Seconds between two looks: for a job, and whether the held one has its end.
