@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from wf_cli.attempt.steps import Opening
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
@@ -19,7 +20,6 @@ from wf_cli.errors import WfError
 from wf_cli.fencing import by_token
 from wf_cli.runtimes import prompts
 from wf_cli.spool.layout import Spool
-from wf_cli.worker.settings import Opening
 from wf_cli.workflow import gates, phase_commands, phases, plans, snapshot, strict, worktree
 from wf_cli.workflow.plans import Plan, PlanNotFound
 from wf_cli.workflow.project import Project
@@ -47,7 +47,7 @@ _CHANGING = ("code", "fix")
 
 
 class PlanSteps:
-    """Implements `wf_cli.worker.settings.Steps` on a project."""
+    """Implements `wf_cli.attempt.steps.Steps` on a project."""
 
     def __init__(
         self,

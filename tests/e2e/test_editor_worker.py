@@ -22,8 +22,8 @@ from wf_cli.contract.job import End
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import parse_mark
 from wf_cli.editor import ancestry
-from wf_cli.editor.hiring import Hiring
-from wf_cli.editor.wish import Wish
+from wf_cli.editor.request import Request
+from wf_cli.editor.starting import StartedKeeper
 from wf_cli.spool import session
 
 pytestmark = pytest.mark.timeout(240)
@@ -322,7 +322,7 @@ def test_i1_the_job_of_a_killed_keeper_is_reaped_and_done_by_a_worker(box: Box) 
     worker.stop()
     take_none = box.wf("job", "next", "--runtime", "shell")
     assert take_none.code == 75
-    assert list(box.spool.folder("control").iterdir()) == [], "the desk of the killed keeper was cleared away"
+    assert list(box.spool.folder("control").iterdir()) == [], "what the killed keeper left was cleared away"
 
 
 def test_a_keeper_that_is_told_to_end_gives_its_job_back(box: Box) -> None:
@@ -350,8 +350,8 @@ def test_a_job_that_nobody_took_over_goes_back(box: Box) -> None:
     box.shell("exit 1")
     (job_id,) = box.enqueue("one")
     app = App(box.root, box.environ)
-    with Hiring(app, Wish("shell", ("builder",), ancestry.editor_of())) as hiring:
-        keeper = keeper_of(box, hiring.job().to_json())
+    with StartedKeeper(app, Request("shell", ("builder",), ancestry.editor_of())) as started:
+        keeper = keeper_of(box, started.job().to_json())
     await_gone([keeper])
     assert box.status(job_id) is Status.QUEUED
     assert box.outcomes(job_id)[1].reason == "nobody took the job over"

@@ -20,6 +20,7 @@ from misbehaviours.table import CLASSES, COSTS, PAIRS, ROWS, Row
 from support import spools
 from wf_cli import proc
 from wf_cli.app import App
+from wf_cli.attempt import briefing
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End, Outcome
 from wf_cli.contract.retry import HOST_DELAY, PARKED_DELAY, Ending
@@ -30,7 +31,6 @@ from wf_cli.runtimes.base import Launch, Request
 from wf_cli.runtimes.cursor.adapter import CursorAdapter
 from wf_cli.runtimes.process.transcript import SIZE_LIMIT, TRUNCATED
 from wf_cli.spool.layout import Spool
-from wf_cli.worker import opening
 
 pytestmark = pytest.mark.timeout(110)
 
@@ -190,7 +190,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
         return replace(found, stdin=json.dumps({**json.loads(found.stdin), "auth_limit_s": LOGIN_LIMIT}).encode())
 
     monkeypatch.setattr(CursorAdapter, "launch", hurried)
-    monkeypatch.setattr(opening, "resume_prompt", lambda *_: NEWS)
+    monkeypatch.setattr(briefing, "resume_prompt", lambda *_: NEWS)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.projects import EVIDENCE, REVIEW, TODO, make_plan, state_of
+from wf_cli.attempt.steps import Opening
 from wf_cli.contract.event import NoEvents
 from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.identity import Target
@@ -15,7 +16,6 @@ from wf_cli.contract.token import Pool, Token
 from wf_cli.routing import role_for
 from wf_cli.spool import layout
 from wf_cli.steps import PlanSteps
-from wf_cli.worker.settings import Opening
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
 

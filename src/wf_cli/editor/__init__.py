@@ -8,17 +8,17 @@
       ├── wf todo ..., finish-code (WF_JOB_TOKEN: fence, plan lock, token checked)
       └── wf job finish ──▶ check of the plan, outcome ──▶ the keeper sees its token gone, and ends
 
-    ancestry    which process is the editor
-    wish        what an editor asks for
-    hiring      the agent's side: start a keeper, hear of a job
-    keep        the keeper's process
-    keeper      what it does
-    holding     when a job that was handed over has to go back
-    desk        the file in ``control/`` by which the agent's commands and the keeper know of each other
-    handover    a job as an agent gets it
-    held        heartbeat, finish, fail, release: what the agent does with it
-    tools       the composition of these for a project
-    mcp_server  the same over MCP
+    ancestry        which process is the editor
+    request         what an editor asks for
+    starting        the agent's side: start a keeper, hear of a job
+    keeper_process  the keeper's process and its pipes
+    keeper          what the keeper does: find a job, hand it over, hold it to its end
+    handover        a job as an agent gets it
+    sign_of_life    the file in ``control/`` that an agent's heartbeats replace and its keeper watches
+    give_back       when a job that was handed over has to go back
+    job_in_hand     heartbeat, finish, fail, release: what the agent does with its job
+    tools           the composition of these for a project
+    mcp_server      the same over MCP
 
 Guarantees:
 

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from wf_cli.attempt import briefing
+from wf_cli.attempt.steps import Steps
 from wf_cli.clock import format_duration
 from wf_cli.contract.job import Spec
 from wf_cli.contract.token import Token, mark
 from wf_cli.queue.spool_queue import SpoolQueue
-from wf_cli.worker import opening
-from wf_cli.worker.settings import Steps
 
 #: What makes a step of a plan a job of this agent; follows the prompt that every agent of the step gets.
 _HOW = """\
@@ -67,7 +67,7 @@ def make(queue: SpoolQueue, steps: Steps, token: Token, spec: Spec, *, root: Pat
     marked, target = mark(token), spec.target
     prompt = None
     if target is not None:
-        told = opening.prompt(steps, spec, token, opening.last_failure(queue, token))
+        told = briefing.prompt(steps, spec, token, briefing.last_failure(queue, token))
         prompt = told + _HOW.format(token=marked, idle=format_duration(idle_s))
     return Job(
         job_id=token.job_id,
@@ -75,7 +75,7 @@ def make(queue: SpoolQueue, steps: Steps, token: Token, spec: Spec, *, root: Pat
         role=token.pool.role,
         runtime=token.pool.runtime,
         token=marked,
-        environment=opening.variables(token, root=root, spool_root=queue.spool.root),
+        environment=briefing.variables(token, root=root, spool_root=queue.spool.root),
         idle_s=idle_s,
         plan_id=target.plan_id if target is not None else None,
         epic_id=target.epic_id if target is not None else None,

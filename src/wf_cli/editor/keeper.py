@@ -15,27 +15,27 @@ from typing import Any, Protocol
 
 from wf_cli import ids, proc
 from wf_cli.app import App
+from wf_cli.attempt import opening
+from wf_cli.attempt.budget import Purse
+from wf_cli.attempt.claim import Entrance
+from wf_cli.attempt.reaper import Reaper
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import Token
-from wf_cli.editor import desk, handover
-from wf_cli.editor.desk import Desk
+from wf_cli.editor import handover, sign_of_life
+from wf_cli.editor.give_back import Watch
 from wf_cli.editor.handover import Job
-from wf_cli.editor.holding import Watch
 from wf_cli.editor.post import Post
+from wf_cli.editor.request import Request
+from wf_cli.editor.sign_of_life import SignOfLife
 from wf_cli.editor.tools import Tools
-from wf_cli.editor.wish import Wish
 from wf_cli.errors import ContractError, Temporary, WfError
 from wf_cli.locks import Slot
 from wf_cli.seams import step
 from wf_cli.spool import control, layout
-from wf_cli.worker import opening
-from wf_cli.worker.budget import Purse
-from wf_cli.worker.entrance import Entrance
 from wf_cli.worker.loop import MIN_FREE_BYTES, RECONCILE_EVERY
-from wf_cli.worker.reaper import Reaper
 from wf_cli.workflow import plans
 
 #: Seconds between two looks: for a job, and whether the held one has its end.
@@ -48,8 +48,8 @@ STRAY_GRACE = 0.5
 DISK_PAUSE = 0.5
 
 
-class Line(Protocol):
-    """The way to the agent's command (`keep.Channel`)."""
+class Channel(Protocol):
+    """The way to the agent's command (`keeper_process.PipeChannel`)."""
 
     def say(self, document: Mapping[str, Any]) -> None: ...
 
@@ -71,10 +71,10 @@ class Held:
 class Keeper:
     """One agent's keeper. `run` it from one thread; `stop` may come from a signal."""
 
-    def __init__(self, app: App, wish: Wish, line: Line):
+    def __init__(self, app: App, request: Request, channel: Channel):
         self._app = app
-        self._wish = wish
-        self._line = line
+        self._request = request
+        self._channel = channel
         self._clock = app.clock
         self._stopped: str | None = None
         self._wake = threading.Event()
@@ -88,25 +88,25 @@ class Keeper:
 
     def run(self) -> None:
         """Find a job, hand it over, keep it to its end. Raises Temporary when there is none in time."""
-        deadline = self._clock.monotonic() + self._wish.wait_s
-        owner = ids.owner_id(f"{self._wish.runtime}-editor")
+        deadline = self._clock.monotonic() + self._request.wait_s
+        owner = ids.owner_id(f"{self._request.runtime}-editor")
         self._await_spool(deadline)
         self._tools = Tools.of(self._app, owner)
         self._queue, self._spool = self._tools.queue, self._tools.spool
         self._entrance = Entrance(self._queue, self._tools.steps, self._app.config.epic.max_parallel_plans)
         self._requests = control.Requests(self._spool, self._clock)
         self._reaper = Reaper(self._queue, self._clock, self._tools.events, me=owner)
-        self._post = Post(self._tools, owner, self._wish)
+        self._post = Post(self._tools, owner, self._request)
         why = "no job"
         try:
-            desk.bury(self._spool)
+            sign_of_life.bury(self._spool)
             held = self._find(deadline)
             try:
                 why = self._hold(held)
             finally:
                 if held.slot is not None:
                     held.slot.close()
-                desk.remove(self._spool, owner)
+                sign_of_life.remove(self._spool, owner)
                 self._post.sign_off(held.token)
         finally:
             self._entrance.close()
@@ -139,10 +139,10 @@ class Keeper:
 
     def _assert_wanted(self) -> None:
         """Raises Temporary when nobody waits for a job any more."""
-        if self._stopped is None and self._line.heard() is False:
+        if self._stopped is None and self._channel.heard() is False:
             self._stopped = "nobody waits for a job any more"
-        if self._stopped is None and not proc.alive(*self._wish.editor):
-            self._stopped = f"the editor (pid {self._wish.editor.pid}) is gone"
+        if self._stopped is None and not proc.alive(*self._request.editor):
+            self._stopped = f"the editor (pid {self._request.editor.pid}) is gone"
         if self._stopped is not None:
             raise Temporary(self._stopped, code="KEEPER_STOPPED")
 
@@ -153,21 +153,21 @@ class Keeper:
         self._wake.wait(min(LOOK, left))
 
     def _nothing(self) -> str:
-        roles = ", ".join(self._wish.roles)
-        text = f"no job for {roles} on {self._wish.runtime} now"
+        roles = ", ".join(self._request.roles)
+        text = f"no job for {roles} on {self._request.runtime} now"
         if self._hindrance:
             return f"{text}: {self._hindrance}"
-        waiting = self._queue.ready(self._wish.pools)
+        waiting = self._queue.ready(self._request.pools)
         if waiting:  # asked the entrance, and were turned away
             return f"{text}: {waiting[0].job_id} waits for the checkout, or its epic is paused (see wf explain)"
-        soon = self._queue.next_ready_s(self._wish.pools)
+        soon = self._queue.next_ready_s(self._request.pools)
         return text if soon is None else f"{text}; the next one is ready in {soon:.1f} s"
 
     def _claim(self) -> tuple[Token, Slot | None] | None:
         self._hindrance = self._why_not_now()
         if self._hindrance:
             return None
-        token = self._queue.claim(self._post.owner, self._wish.pools, self._entrance.may)
+        token = self._queue.claim(self._post.owner, self._request.pools, self._entrance.may)
         if token is None:
             self._entrance.close()
             return None
@@ -180,7 +180,7 @@ class Keeper:
         return token, self._entrance.take()
 
     def _why_not_now(self) -> str:
-        stop = self._requests.stop_for(self._wish.runtime)
+        stop = self._requests.stop_for(self._request.runtime)
         if stop is not None:
             return stop.text()
         free = shutil.disk_usage(self._spool.root).free
@@ -199,7 +199,7 @@ class Keeper:
             return Held(opened, token, slot, started_ms)
         if slot is not None:
             slot.close()
-        desk.remove(self._spool, self._post.owner)
+        sign_of_life.remove(self._spool, self._post.owner)
         self._post.sign_off(token)
         if opened is not None:
             self._end(token, opened)
@@ -220,20 +220,25 @@ class Keeper:
         before = opening.outcome_before(self._queue, token)
         must_change = self._app.config.effective(token.pool.role).checks.no_change == "fail"
         self._post.sign_on(token, opening.baseline(steps, spec.target, token, before) if must_change else None)
-        desk.put(self._spool, Desk(self._post.owner, started_ms, self._wish.idle_s))
+        sign_of_life.put(self._spool, SignOfLife(self._post.owner, started_ms, self._request.idle_s))
         if spec.target is not None:
             steps.prepare(spec.target)
         step("keeper.opened")
-        return handover.make(self._queue, steps, token, spec, root=self._app.root, idle_s=self._wish.idle_s)
+        return handover.make(self._queue, steps, token, spec, root=self._app.root, idle_s=self._request.idle_s)
 
     # -- holding it
 
     def _hold(self, held: Held) -> str:
         """Hand the job over and stay until its attempt has an outcome; why the session ends."""
         watch = Watch(
-            self._spool, self._post.owner, self._wish.editor, self._wish.idle_s, self._plan_folder(held), self._clock
+            self._spool,
+            self._post.owner,
+            self._request.editor,
+            self._request.idle_s,
+            self._plan_folder(held),
+            self._clock,
         )
-        self._line.say({"job": held.job.to_json()})
+        self._channel.say({"job": held.job.to_json()})
         step("keeper.handed-over")
         while True:
             self._post.tick()
@@ -261,11 +266,11 @@ class Keeper:
             return f"the keeper lost its lease ({self._post.lost})"
         if self._stopped is not None:
             return self._stopped
-        heard = self._line.heard()
+        heard = self._channel.heard()
         if heard is False:
             return "nobody took the job over"
         if heard:
-            self._line.close()
+            self._channel.close()
         return watch.gone()
 
     def _has_end(self, held: Held) -> bool:
@@ -293,7 +298,7 @@ class Keeper:
     def _end_strays(self, held: Held) -> None:
         """What the agent started for this attempt; never an editor that was started from within it."""
         mark = held.job.token
-        if self._wish.editor not in proc.family([], mark):
+        if self._request.editor not in proc.family([], mark):
             self._post.meanwhile(lambda: proc.kill_tree([], mark, grace_s=STRAY_GRACE))
 
     # -- both

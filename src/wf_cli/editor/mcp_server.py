@@ -21,9 +21,9 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
 from wf_cli import __version__
 from wf_cli.app import App
 from wf_cli.clock import parse_duration
-from wf_cli.editor.held import HeldJob
-from wf_cli.editor.hiring import Hiring, refuse_second
-from wf_cli.editor.wish import IDLE, Wish, roles_of
+from wf_cli.editor.job_in_hand import JobInHand
+from wf_cli.editor.request import IDLE, Request, roles_of
+from wf_cli.editor.starting import StartedKeeper, refuse_second
 from wf_cli.errors import NotFound, Temporary, WfError
 from wf_cli.proc import ProcessRef
 
@@ -84,20 +84,20 @@ class Server:
         runtime: the pool (cursor, opencode, ...); default: this editor's. roles: only their jobs. wait: at most 25s.
         """
         found = runtime or self._runtime or _client(ctx)
-        hiring = await self._call(lambda: self._hire(found, roles or [], wait))
+        keeper = await self._call(lambda: self._start_keeper(found, roles or [], wait))
         try:
-            job = await self._call(hiring.job)
+            job = await self._call(keeper.job)
             self._mark = job.token
-            hiring.accept()
+            keeper.accept()
         except ToolError as error:
             if isinstance(error.__cause__, Temporary):
                 return {"job": None, "message": error.__cause__.message}
             raise
         finally:  # a client that cancelled has no job: it was not accepted
-            hiring.close()
+            keeper.close()
         return {"job": job.to_json()}
 
-    def _hire(self, runtime: str | None, roles: list[str], wait: str) -> Hiring:
+    def _start_keeper(self, runtime: str | None, roles: list[str], wait: str) -> StartedKeeper:
         app = self._app()
         app.require_distributed("mcp")
         known = sorted(app.config.runtimes)
@@ -106,31 +106,33 @@ class Server:
             raise NotFound(f"which pool? there is no runtime {runtime!r}", hint=f"runtime: one of {', '.join(known)}")
         refuse_second(app, self._mark)
         wait_s = min(parse_duration(wait), LONGEST_WAIT)
-        return Hiring(app, Wish(pool, roles_of(app.config, pool, roles), self._editor, wait_s, self._idle_s))
+        return StartedKeeper(
+            app, Request(pool, roles_of(app.config, pool, roles), self._editor, wait_s, self._idle_s)
+        )
 
     async def heartbeat(self, token: str) -> dict[str, Any]:
         """Say that you are at work on the job, so that it is not given to somebody else. Between long steps."""
-        return {"idle_s": await self._call(lambda: self._held(token).heartbeat())}
+        return {"idle_s": await self._call(lambda: self._job(token).heartbeat())}
 
     async def finish(self, token: str, result: dict[str, Any] | None = None) -> dict[str, Any]:
         """Hand the job in as done. For a step of a plan the plan is checked: an error lists what is missing; put that
         right and call finish again. result: what came of a job that is no step of a plan.
         """
-        return asdict(await self._call(lambda: self._held(token).finish(result)))
+        return asdict(await self._call(lambda: self._job(token).finish(result)))
 
     async def fail(self, token: str, message: str, code: str = "crashed") -> dict[str, Any]:
         """Hand the job in as failed; message says why, and the next attempt is told. code: crashed (tried again),
         policy_denied or invalid_spec (not tried again), rate_limited or usage_limit (the pool pauses), ...
         """
-        return asdict(await self._call(lambda: self._held(token).fail(message, code)))
+        return asdict(await self._call(lambda: self._job(token).fail(message, code)))
 
     async def release(self, token: str, reason: str = "", delay: str = "1s") -> dict[str, Any]:
         """Give the job back undone; that costs nothing. delay: not to be taken again before so long (10s, 5m)."""
-        return asdict(await self._call(lambda: self._held(token).release(reason or None, parse_duration(delay))))
+        return asdict(await self._call(lambda: self._job(token).release(reason or None, parse_duration(delay))))
 
     async def job_context(self, token: str) -> dict[str, Any]:
         """The job again: its prompt or payload, and its plan's phase and files as they are now."""
-        return await self._call(lambda: self._held(token).context())
+        return await self._call(lambda: self._job(token).context())
 
     async def job_resource(self, token: str) -> str:
         try:
@@ -140,8 +142,8 @@ class Server:
 
     # -- parts
 
-    def _held(self, token: str) -> HeldJob:
-        return HeldJob(self._app(), token)
+    def _job(self, token: str) -> JobInHand:
+        return JobInHand(self._app(), token)
 
     async def _call(self, work: Callable[[], _T]) -> _T:
         """``work`` in a thread; a client that cancels is not waited for."""

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from wf_cli import proc
 from wf_cli.contract.token import Token, mark
+from wf_cli.editor.request import Request
 from wf_cli.editor.tools import Tools
-from wf_cli.editor.wish import Wish
 from wf_cli.spool import session, verify
 from wf_cli.spool.lease import Lease
 from wf_cli.spool.session import Agent, SessionFile
@@ -24,16 +24,19 @@ _T = TypeVar("_T")
 class Post:
     """An open session that takes one job. `tick` it often; `meanwhile` does so for what takes long."""
 
-    def __init__(self, tools: Tools, owner: str, wish: Wish):
+    def __init__(self, tools: Tools, owner: str, request: Request):
         lease_s, now_ms = tools.app.config.lease_s, tools.app.clock.now_ms()
         self.owner = owner
         self._events = tools.events
         self._file = SessionFile(
-            tools.spool, session.this_process(owner, wish.runtime, lease_s, now_ms, roles=wish.roles, concurrency=0)
+            tools.spool,
+            session.this_process(owner, request.runtime, lease_s, now_ms, roles=request.roles, concurrency=0),
         )
         self._lease = Lease(tools.spool, owner, lease_s, tools.app.clock, lambda _reason: None)
         for event in ("lease.acquired", "worker.started"):
-            tools.events.emit(event, owner=owner, runtime=wish.runtime, reason=f"for the editor {wish.editor.pid}")
+            tools.events.emit(
+                event, owner=owner, runtime=request.runtime, reason=f"for the editor {request.editor.pid}"
+            )
         verify.repair(tools.spool)
 
     @property

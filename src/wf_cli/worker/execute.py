@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from wf_cli.attempt import briefing, cooldown, opening
+from wf_cli.attempt.budget import Purse
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import ErrorClass, Failure
@@ -24,8 +26,6 @@ from wf_cli.runtimes.process.supervise import AgentRun
 from wf_cli.seams import step
 from wf_cli.spool import control
 from wf_cli.spool.session import Agent, SessionFile
-from wf_cli.worker import closing, opening
-from wf_cli.worker.budget import Purse
 from wf_cli.worker.settings import Equipment, RoleSettings, SlotView
 
 #: Seconds between two looks whether a running attempt still holds its token.
@@ -179,23 +179,23 @@ class Execution:
 
     def _request(self, spec: Spec, role: RoleSettings) -> Request:
         token, equipment = self.token, self._equipment
-        last = opening.last_failure(self._queue, self.token)
+        last = briefing.last_failure(self._queue, self.token)
         return Request(
             job_id=token.job_id,
             attempt=token.attempt,
             role=token.pool.role,
-            prompt=opening.prompt(equipment.steps, spec, token, last),
+            prompt=briefing.prompt(equipment.steps, spec, token, last),
             root=equipment.root,
             environment={
                 **equipment.environment,
-                **opening.variables(token, root=equipment.root, spool_root=self._queue.spool.root),
+                **briefing.variables(token, root=equipment.root, spool_root=self._queue.spool.root),
             },
             mark=mark(token),
             plan_id=spec.target.plan_id if spec.target else None,
             epic_id=spec.target.epic_id if spec.target else None,
             model=role.model,
             resume=self._resumable(),
-            resume_prompt=opening.resume_prompt(equipment.steps, spec, token, last),
+            resume_prompt=briefing.resume_prompt(equipment.steps, spec, token, last),
             limits=role.limits,
         )
 
@@ -314,9 +314,9 @@ class Execution:
         """What the ending means for the pool comes first; a disk that does not take that is no hindrance."""
         spool, runtime = self._queue.spool, self.token.pool.runtime
         try:
-            ending = closing.park(spool, runtime, ending, self._clock, self._events)
+            ending = cooldown.park(spool, runtime, ending, self._clock, self._events)
             if ending.end is End.SUCCEEDED and ending.started_ms is not None:
-                closing.warm_up(spool, runtime, self._clock, self._events)
+                cooldown.warm_up(spool, runtime, self._clock, self._events)
         except OSError as error:  # the job waits by itself; its pool is told by the next one
             self._equipment.say(f"{self.token.job_id}: cannot tell the pool: {error}")
         return ending

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable
 
 from wf_cli import ids
+from wf_cli.attempt.claim import Entrance
+from wf_cli.attempt.reaper import Reaper
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import ErrorClass
@@ -28,9 +30,7 @@ from wf_cli.seams import step
 from wf_cli.spool import control, session, verify
 from wf_cli.spool.lease import Lease
 from wf_cli.spool.watch import Watcher
-from wf_cli.worker.entrance import Entrance
 from wf_cli.worker.execute import Done, Execution
-from wf_cli.worker.reaper import Reaper
 from wf_cli.worker.settings import Equipment, SlotView, Tally, WorkerSettings
 
 #: Seconds between rounds: reaping decides how fast a crash on this host is noticed, and whether the shortest

@@ -23,7 +23,7 @@ from wf_cli.errors import UsageError
         (["/venv/bin/wf", "mcp"], True),
         (["/venv/bin/python3.11", "/venv/bin/wf", "mcp"], True),
         (["python", "-P", "-m", "wf_cli", "job", "next"], True),
-        (["python", "-P", "-m", "wf_cli.editor.keep"], True),
+        (["python", "-P", "-m", "wf_cli.editor.keeper_process"], True),
         (["python", "/x/agent.py"], False),
         (["python", "-m", "pytest"], False),
         (["/opt/Cursor/cursor", "--type=utility"], False),

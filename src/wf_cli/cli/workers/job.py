@@ -18,7 +18,7 @@ from wf_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from wf_cli.editor.handover import Job
-    from wf_cli.editor.held import Ended, HeldJob
+    from wf_cli.editor.job_in_hand import Ended, JobInHand
 
 app = group("One job at a time, for an agent inside an editor or a script.")
 
@@ -51,12 +51,12 @@ def take(
     wf job next --role plan-coder --runtime opencode --json
     """
     from wf_cli.editor import ancestry
-    from wf_cli.editor.hiring import Hiring, refuse_second
-    from wf_cli.editor.wish import Wish, roles_of
+    from wf_cli.editor.request import Request, roles_of
+    from wf_cli.editor.starting import StartedKeeper, refuse_second
 
     the_app = common.app
     the_app.require_distributed("job next")
-    wish = Wish(
+    request = Request(
         runtime=runtime,
         roles=roles_of(the_app.config, runtime, role or ()),
         editor=ancestry.given(editor_pid) if editor_pid is not None else ancestry.editor_of(),
@@ -64,11 +64,11 @@ def take(
         idle_s=max(0.05, seconds(idle, "--idle")),
     )
     refuse_second(the_app, os.environ.get("WF_JOB_TOKEN"))
-    with Hiring(the_app, wish) as hiring:
-        job = hiring.job()
+    with StartedKeeper(the_app, request) as keeper:
+        job = keeper.job()
         common.emit(job.to_json(), _lines(job))
         sys.stdout.flush()
-        hiring.accept()
+        keeper.accept()
 
 
 def _lines(job: Job) -> list[str]:
@@ -88,7 +88,7 @@ def heartbeat(common: Common, token: TokenArgument) -> None:
     \b
     wf job heartbeat "$WF_JOB_TOKEN"
     """
-    job = _held(common, token)
+    job = _in_hand(common, token)
     idle_s = job.heartbeat()
     values = {"job_id": job.job_id, "attempt": job.attempt, "idle_s": idle_s}
     common.emit(values, [f"{job.job_id} is yours; say something within {format_duration(idle_s)}"])
@@ -109,10 +109,10 @@ def finish(
     wf job finish "$WF_JOB_TOKEN"
     wf job finish "$WF_JOB_TOKEN" --result '{"warnings": 0}'
     """
-    from wf_cli.editor.held import Unmet
+    from wf_cli.editor.job_in_hand import Unmet
 
     value = _value(result)
-    job = _held(common, token)
+    job = _in_hand(common, token)
     try:
         ended = job.finish(value)
     except Unmet as unmet:
@@ -134,7 +134,7 @@ def fail(
     wf job fail "$WF_JOB_TOKEN" --message "the tests cannot run: no database"
     wf job fail "$WF_JOB_TOKEN" --code policy_denied --message "this would drop a table"
     """
-    _emit(common, _held(common, token).fail(message, code))
+    _emit(common, _in_hand(common, token).fail(message, code))
 
 
 @app.command("release")
@@ -153,13 +153,13 @@ def release(
     wf job release "$WF_JOB_TOKEN" --reason "lunch" --delay 1h
     """
     delay_s = seconds(delay, "--delay") if delay is not None else None
-    _emit(common, _held(common, token).release(reason, delay_s))
+    _emit(common, _in_hand(common, token).release(reason, delay_s))
 
 
-def _held(common: Common, token: str) -> HeldJob:
-    from wf_cli.editor.held import HeldJob
+def _in_hand(common: Common, token: str) -> JobInHand:
+    from wf_cli.editor.job_in_hand import JobInHand
 
-    return HeldJob(common.app, token)
+    return JobInHand(common.app, token)
 
 
 def _emit(common: Common, ended: Ended) -> None:

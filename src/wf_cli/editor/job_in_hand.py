@@ -14,19 +14,19 @@ from typing import Any
 
 from wf_cli import ids
 from wf_cli.app import App
+from wf_cli.attempt import cooldown
 from wf_cli.contract.failure import CODES, Failure
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.job import Disposition, End, Outcome, Spec
 from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import Token, parse_mark
-from wf_cli.editor import desk, handover
-from wf_cli.editor.desk import Desk
+from wf_cli.editor import handover, sign_of_life
+from wf_cli.editor.sign_of_life import SignOfLife
 from wf_cli.editor.tools import Tools
 from wf_cli.errors import ContractError, Refused, SpoolMissing, StaleAttempt, UsageError, WfError
 from wf_cli.runtimes.failures import classify
 from wf_cli.runtimes.process.redact import Redactor, secret_values
 from wf_cli.spool import attempt, scan, session
-from wf_cli.worker import closing
 from wf_cli.workflow import context, plans
 
 #: Bytes of a result: facts for `wf spool show`, not files.
@@ -65,7 +65,7 @@ class Ended:
         return cls(outcome.job_id, outcome.attempt, str(outcome.end), outcome.disposition.to)
 
 
-class HeldJob:
+class JobInHand:
     """The job of a token. UsageError for what is no token."""
 
     def __init__(self, app: App, token: str):
@@ -92,11 +92,11 @@ class HeldJob:
     def heartbeat(self) -> float:
         """The agent is at work; the seconds of silence it may take from now on."""
         _, at = self._standing()
-        desk.put(self._spool, at)
+        sign_of_life.put(self._spool, at)
         try:
             self._standing()
         except StaleAttempt:
-            desk.remove(self._spool, self.owner)  # its keeper has left, and would not clear it away
+            sign_of_life.remove(self._spool, self.owner)  # its keeper has left, and would not clear it away
             raise
         return at.idle_s
 
@@ -142,7 +142,7 @@ class HeldJob:
             failure = replace(classify.failure(message, code=code), message=self._clean(message))
             ending = ending_of(failure, started_ms=at.started_ms)
             runtime, clock, events = token.pool.runtime, self._app.clock, self._tools.events
-            ended = self._ended(token, closing.park(self._spool, runtime, ending, clock, events))
+            ended = self._ended(token, cooldown.park(self._spool, runtime, ending, clock, events))
         return self._left(ended)
 
     def release(self, reason: str | None = None, delay_s: float | None = None) -> Ended:
@@ -156,8 +156,8 @@ class HeldJob:
 
     # -- parts
 
-    def _standing(self) -> tuple[Token, Desk]:
-        """The running token of the attempt, and the desk of its keeper."""
+    def _standing(self) -> tuple[Token, SignOfLife]:
+        """The running token of the attempt, and the sign of life that its keeper watches."""
         token = next(
             (
                 token
@@ -173,7 +173,7 @@ class HeldJob:
                 job_id=self.job_id,
                 attempt=self.attempt,
             )
-        at = desk.read(self._spool, self.owner)
+        at = sign_of_life.read(self._spool, self.owner)
         if at is None:
             raise Refused(
                 f"{self.job_id} was taken by a worker, which ends it when its agent's process ends",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from support.spools import assert_sound, make_spool, request, spool_queue
+from wf_cli.attempt.budget import Purse
 from wf_cli.config.model import Budget
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
@@ -17,7 +18,6 @@ from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import Pool, Token
 from wf_cli.queue.base import JobRequest
 from wf_cli.queue.spool_queue import SpoolQueue
-from wf_cli.worker.budget import Purse
 
 OWNER = "w-box-1"
 POOL = Pool("plan-coder", "opencode")

@@ -9,6 +9,7 @@ import pytest
 
 from support.spools import make_spool, request, run_one, spool_queue
 from wf_cli.app import App
+from wf_cli.attempt import briefing
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End
 from wf_cli.contract.retry import Ending, ending_of
@@ -18,7 +19,6 @@ from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.runtimes.command import CommandAdapter, CommandReader
 from wf_cli.spool import session
 from wf_cli.spool.session import Agent, SessionFile
-from wf_cli.worker import opening
 
 POOL = Pool("builder", "shell")
 OWNER = "w-box-1"
@@ -85,7 +85,7 @@ OPEN = failed("gate_failed", "T1 is open")
 
 class TestWhatTheNextAgentIsTold:
     def test_of_a_first_attempt_nothing(self, queue: SpoolQueue) -> None:
-        assert opening.last_failure(queue, attempts(queue)) is None
+        assert briefing.last_failure(queue, attempts(queue)) is None
 
     @pytest.mark.parametrize(
         "between",
@@ -99,7 +99,7 @@ class TestWhatTheNextAgentIsTold:
         ids=["budget", "provider", "host", "busy", "never started"],
     )
     def test_what_was_not_the_works_fault_is_passed_over(self, queue: SpoolQueue, between: Ending) -> None:
-        last = opening.last_failure(queue, attempts(queue, OPEN, between))
+        last = briefing.last_failure(queue, attempts(queue, OPEN, between))
         assert last is not None
         assert last.errors == ("T1 is open",)
 
@@ -107,7 +107,7 @@ class TestWhatTheNextAgentIsTold:
         attempts(queue, OPEN)
         queue.cancel("a", by="op-box-1")
         queue.retry("a")
-        assert opening.last_failure(queue, run_one(queue, OWNER, POOL)) is None
+        assert briefing.last_failure(queue, run_one(queue, OWNER, POOL)) is None
 
 
 @pytest.mark.parametrize("how", ["cancelled", "lost", "released"])

@@ -1,4 +1,7 @@
-"""Signs of life of an agent inside an editor. Compared with what was seen before, on one's own clock only."""
+"""When a job that was handed over has to go back: its editor is gone, or its agent gave no sign of life for too long.
+
+Signs are compared with those seen before, on the keeper's own clock.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ from pathlib import Path
 
 from wf_cli import proc
 from wf_cli.clock import Clock, format_duration
-from wf_cli.editor import desk
+from wf_cli.editor import sign_of_life
 from wf_cli.proc import ProcessRef
 from wf_cli.spool.layout import Spool
 
-#: Seconds between two looks at the desk and the plan's folder.
+#: Seconds between two looks at the sign of life and the plan's folder.
 LOOK = 0.5
 
 
@@ -44,7 +47,7 @@ class Watch:
         return f"nothing was heard of the agent for {format_duration(self._idle_s)}"
 
     def _signs(self) -> tuple[object, ...]:
-        return desk.read(self._spool, self._owner), _files(self._plan)
+        return sign_of_life.read(self._spool, self._owner), _files(self._plan)
 
 
 def _files(folder: Path | None) -> tuple[object, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from wf_cli.attempt.steps import Steps
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.token import Token
 from wf_cli.locks import Slot
 from wf_cli.queue.spool_queue import SpoolQueue
-from wf_cli.worker.settings import Steps
 
 
 class Entrance:

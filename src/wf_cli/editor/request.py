@@ -1,4 +1,4 @@
-"""What an editor asks for."""
+"""What an editor asks for: one job, of which pools, and for how long."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IDLE = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Request:
     """One job of these pools, within ``wait_s`` seconds, for as long as ``editor`` runs."""
 
     runtime: str
@@ -36,7 +36,7 @@ class Wish:
         return asdict(self) | {"editor": list(self.editor)}
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Wish:
+    def from_json(cls, value: dict[str, Any]) -> Request:
         return cls(**(value | {"roles": tuple(value["roles"]), "editor": ProcessRef(*value["editor"])}))
 
 

@@ -1,8 +1,8 @@
-"""The keeper's process: ``python -m wf_cli.editor.keep``, started by `hiring`.
+"""The keeper's process: ``python -m wf_cli.editor.keeper_process``, started by `starting`.
 
-It reads one line of JSON on stdin, the order::
+It reads one line of JSON on stdin, an order::
 
-    {"root": ..., "spool": ..., "config": ..., "wish": {...}}
+    {"root": ..., "spool": ..., "config": ..., "request": {...}}
 
 and answers with one line on stdout: ``{"job": {...}}``, or ``{"error": {"kind", "message", "hint", "code"}}``.
 After a job it hears ``ok`` on stdin when the agent has it; the end of stdin before that gives the job back.
@@ -21,11 +21,11 @@ from typing import Any
 
 from wf_cli.app import App, Flags
 from wf_cli.editor.keeper import Keeper
-from wf_cli.editor.wish import Wish
+from wf_cli.editor.request import Request
 from wf_cli.errors import WfError
 
 
-class Channel:
+class PipeChannel:
     """The keeper's end of the pipes to the agent's command."""
 
     def __init__(self, reading: int, writing: int):
@@ -80,7 +80,7 @@ def main() -> None:
     if os.fork():  # nobody has to wait for the keeper, and no editor finds it among its children
         os._exit(0)
     os.setsid()
-    channel = Channel(0, 1)
+    channel = PipeChannel(0, 1)
     try:
         keeper = _keeper(order, channel)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -91,10 +91,10 @@ def main() -> None:
         sys.exit(1)
 
 
-def _keeper(order: Mapping[str, Any], channel: Channel) -> Keeper:
+def _keeper(order: Mapping[str, Any], channel: PipeChannel) -> Keeper:
     config = Path(order["config"]) if order["config"] is not None else None
     app = App(Path(order["root"]), os.environ, Flags(order["spool"], config))
-    return Keeper(app, Wish.from_json(order["wish"]), channel)
+    return Keeper(app, Request.from_json(order["request"]), channel)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ import pytest
 
 from support.clock import FakeClock
 from support.spools import POOL, Recorder, claim_one, make_spool, request, spool_queue
+from wf_cli.attempt import cooldown
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.retry import PARKED_DELAY, ending_of
 from wf_cli.spool import control
 from wf_cli.spool.layout import Spool
-from wf_cli.worker import closing
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def clock() -> FakeClock:
 
 
 def refuse(spool: Spool, clock: FakeClock, code: str = "rate_limited", after: float | None = None) -> float:
-    return closing.cool_down(spool, "opencode", Failure(code, "slow down", retry_after_s=after), clock, Recorder())
+    return cooldown.cool_down(spool, "opencode", Failure(code, "slow down", retry_after_s=after), clock, Recorder())
 
 
 def stopped(spool: Spool, clock: FakeClock, runtime: str = "opencode") -> bool:
@@ -56,7 +56,7 @@ def test_without_a_time_the_wait_doubles_up_to_a_bound(spool: Spool, clock: Fake
         waits.append(refuse(spool, clock, "usage_limit"))
         clock.advance(waits[-1] + 1)
     assert waits == [60, 120, 240, 480, 960, 1920, 3600, 3600]
-    assert refuse(spool, clock, "rate_limited") == closing.LONGEST_WAIT["rate_limited"]
+    assert refuse(spool, clock, "rate_limited") == cooldown.LONGEST_WAIT["rate_limited"]
 
 
 def test_agents_that_are_refused_at_once_are_one_round(spool: Spool, clock: FakeClock) -> None:
@@ -69,7 +69,7 @@ def test_agents_that_are_refused_at_once_are_one_round(spool: Spool, clock: Fake
 
 def test_a_series_that_is_long_over_begins_anew(spool: Spool, clock: FakeClock) -> None:
     refuse(spool, clock)
-    clock.advance(PARKED_DELAY + closing.SERIES + 1)
+    clock.advance(PARKED_DELAY + cooldown.SERIES + 1)
     assert refuse(spool, clock) == PARKED_DELAY
 
 
@@ -82,7 +82,7 @@ def test_a_longer_cool_down_is_never_shortened(spool: Spool, clock: FakeClock) -
 
 @pytest.mark.parametrize("after", [0.0, -5.0, float("nan"), float("inf"), 1e30])
 def test_times_that_make_no_sense_are_bounded(spool: Spool, clock: FakeClock, after: float) -> None:
-    assert 1 <= refuse(spool, clock, after=after) <= closing.MAX_DELAY
+    assert 1 <= refuse(spool, clock, after=after) <= cooldown.MAX_DELAY
 
 
 @pytest.mark.parametrize(
@@ -107,11 +107,11 @@ def test_a_damaged_file_is_replaced(spool: Spool, clock: FakeClock, text: str) -
 def test_a_success_ends_the_series_and_never_a_cool_down_that_holds(spool: Spool, clock: FakeClock) -> None:
     refuse(spool, clock)
     events = Recorder()
-    closing.warm_up(spool, "opencode", clock, events)
+    cooldown.warm_up(spool, "opencode", clock, events)
     assert stopped(spool, clock), "another slot got through just before"
     assert events.kinds() == []
     clock.advance(PARKED_DELAY)
-    closing.warm_up(spool, "opencode", clock, events)
+    cooldown.warm_up(spool, "opencode", clock, events)
     assert events.kinds() == ["pool.resumed"]
     assert refuse(spool, clock) == PARKED_DELAY
 

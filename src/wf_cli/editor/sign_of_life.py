@@ -1,7 +1,7 @@
-"""The desk of an agent inside an editor: ``control/editor.<owner>.json``, there as long as its keeper holds a job.
+"""An agent's sign of life: ``control/editor.<owner>.json``, there as long as its keeper holds a job.
 
-The keeper makes it before it hands the job over, the agent's heartbeats replace it, and the keeper compares
-what is in it with what was in it before. Nobody decides anything about ownership by it: that is the token's.
+The keeper makes the file before it hands the job over, the agent's heartbeats replace it, and the keeper compares
+its content with what it held before. Ownership is decided by the token alone, never by this file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _KIND = "editor"
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class SignOfLife:
     """One agent with its job. ``beat`` is another word after each heartbeat."""
 
     owner: str
@@ -27,29 +27,29 @@ class Desk:
     beat: str = ""
 
 
-def put(spool: Spool, desk: Desk) -> None:
+def put(spool: Spool, sign: SignOfLife) -> None:
     """Write it, with a new beat."""
-    spool.replace("control", _name(desk.owner), json.dumps(asdict(desk) | {"beat": ids.nonce()}))
+    spool.replace("control", _name(sign.owner), json.dumps(asdict(sign) | {"beat": ids.nonce()}))
 
 
-def read(spool: Spool, owner: str) -> Desk | None:
-    """The desk of a session; None for one that is no keeper's, or that cannot be read."""
+def read(spool: Spool, owner: str) -> SignOfLife | None:
+    """That of a session; None for a session that is no keeper's, and when the file cannot be read."""
     if not is_word(owner):
         return None
     try:
         value = json.loads(fsio.read_regular(spool.path("control", _name(owner)), 65536))
-        return Desk(owner, int(value["started_ms"]), float(value["idle_s"]), str(value["beat"]))
+        return SignOfLife(owner, int(value["started_ms"]), float(value["idle_s"]), str(value["beat"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
 
 
 def remove(spool: Spool, owner: str) -> None:
-    """The job is gone from it. Gone already is fine."""
+    """The agent has no job any more. A file that is gone already is fine."""
     fsio.unlink_quietly(spool.path("control", _name(owner)))
 
 
 def bury(spool: Spool) -> None:
-    """Remove the desks that killed keepers left: no lease any more, and no job."""
+    """Remove the files of killed keepers: those whose session has neither a lease nor a job."""
     names = [name for name in fsio.names(spool.folder("control")) if name.startswith(f"{_KIND}.")]
     if not names:
         return

@@ -16,25 +16,25 @@ from wf_cli import errors
 from wf_cli.app import App
 from wf_cli.contract.token import parse_mark
 from wf_cli.editor.handover import Job
-from wf_cli.editor.wish import Wish
+from wf_cli.editor.request import Request
 from wf_cli.errors import Refused, WfError
 from wf_cli.spool import layout, scan
 
 
-class Hiring:
+class StartedKeeper:
     """A keeper that looks for a job. Leaving the block without `accept` gives back what it found, or stops it."""
 
-    def __init__(self, app: App, wish: Wish):
+    def __init__(self, app: App, request: Request):
         order = {
             "root": str(app.root),
             "spool": str(app.spool_root),
             "config": str(app.flags.config.absolute()) if app.flags.config is not None else None,
-            "wish": wish.to_json(),
+            "request": request.to_json(),
         }
         self._lock = threading.Lock()
         self._listening = False
         self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
-            [sys.executable, "-P", "-m", "wf_cli.editor.keep"],
+            [sys.executable, "-P", "-m", "wf_cli.editor.keeper_process"],
             cwd=app.root,
             env=app.agent_environment(),
             stdin=subprocess.PIPE,

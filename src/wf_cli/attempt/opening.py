@@ -1,32 +1,25 @@
 """The opening of an attempt: everything between the claim and the agent.
 
-Shared by the worker, which then starts an agent, and the keeper of an agent inside an editor, which hands
-the job over. Each function leaves the token in one of three states: ours to work on, to be ended as the
-returned `Ending` says, or (None where a spec or an ending was to be expected) not ours any more.
+Each function leaves the token in one of three states: ours to work on, to be ended as the returned `Ending` says, or
+(None where a spec or an ending was to be expected) not ours any more.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-from wf_cli.contract.failure import ErrorClass, Failure
+from wf_cli.attempt.steps import Opening, Steps
+from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target, target_of
 from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending, ending_of
-from wf_cli.contract.token import Token, mark
+from wf_cli.contract.token import Token
 from wf_cli.errors import ContractError, Temporary
 from wf_cli.queue.base import Started
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import verify
-from wf_cli.worker.settings import Opening, Steps
 
 #: Seconds a job waits whose plan is worked on by another job just now.
 BUSY_DELAY = 2.0
-#: Attempts that are looked at for what the next agent is told.
-LOOK_BACK = 20
-_NOT_THE_WORKS = frozenset({ErrorClass.PARKED, ErrorClass.HOST, ErrorClass.BUDGET})
 
 
 def read_spec(queue: SpoolQueue, token: Token, *, by: str) -> Spec | Ending | None:
@@ -82,19 +75,6 @@ def _other_job(queue: SpoolQueue, token: Token, target: Target) -> str | None:
     return None
 
 
-def prompt(steps: Steps, spec: Spec, token: Token, last: Failure | None) -> str:
-    """What the agent is told: the prompt of a plan's step, or the payload of an own job as JSON."""
-    if spec.target is not None:
-        return steps.prompt(spec.target, token.attempt, last)
-    return json.dumps(spec.payload, ensure_ascii=False)
-
-
-def resume_prompt(steps: Steps, spec: Spec, token: Token, last: Failure | None) -> str | None:
-    """What a session is told that knows the step already: what the last attempt lacked. None for an own job, whose
-    payload is all there is to say."""
-    return steps.prompt(spec.target, token.attempt, last, resumed=True) if spec.target is not None else None
-
-
 def baseline(steps: Steps, target: Target | None, token: Token, before: Outcome | None) -> str | None:
     """The checkout before the job's first agent; None where nobody knows, and where no change is asked for.
 
@@ -120,35 +100,3 @@ def outcome_before(queue: SpoolQueue, token: Token) -> Outcome | None:
         return queue.outcome(token.job_id, token.attempt - 1)
     except ContractError:
         return None
-
-
-def last_failure(queue: SpoolQueue, token: Token) -> Failure | None:
-    """What the next agent is told of the attempts before: the last failure that is the work's, or its agent's.
-
-    Not that a provider, this host or the budget stopped it: that is nothing for an agent to put right.
-    """
-    for number in range(token.attempt - 1, max(0, token.attempt - 1 - LOOK_BACK), -1):
-        try:
-            outcome = queue.outcome(token.job_id, number)
-        except ContractError:
-            continue
-        if outcome is not None and outcome.end in (End.SUCCEEDED, End.CANCELLED):
-            return None
-        failure = outcome.failure if outcome is not None else None
-        if failure is not None and failure.error_class not in _NOT_THE_WORKS and failure.code != "never_started":
-            return failure
-    return None
-
-
-def variables(token: Token, *, root: Path, spool_root: Path) -> dict[str, str]:
-    """The ``WF_*`` environment of every process of the attempt."""
-    return {
-        "WF_JOB_ID": token.job_id,
-        "WF_ATTEMPT": str(token.attempt),
-        "WF_JOB_TOKEN": mark(token),
-        "WF_ROLE": token.pool.role,
-        "WF_RUNTIME": token.pool.runtime,
-        "WF_ROOT": str(root),
-        "WF_SPOOL": str(spool_root),
-        "WF_DISTRIBUTED": "1",
-    }

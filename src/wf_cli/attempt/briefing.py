@@ -1,0 +1,62 @@
+"""What an agent is told when it begins an attempt: its prompt, what the attempts before lacked, its environment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from wf_cli.attempt.steps import Steps
+from wf_cli.contract.failure import ErrorClass, Failure
+from wf_cli.contract.job import End, Spec
+from wf_cli.contract.token import Token, mark
+from wf_cli.errors import ContractError
+from wf_cli.queue.spool_queue import SpoolQueue
+
+#: Attempts that are looked at for what the next agent is told.
+LOOK_BACK = 20
+_NOT_THE_WORKS = frozenset({ErrorClass.PARKED, ErrorClass.HOST, ErrorClass.BUDGET})
+
+
+def prompt(steps: Steps, spec: Spec, token: Token, last: Failure | None) -> str:
+    """The prompt of a plan's step, or the payload of an own job as JSON."""
+    if spec.target is not None:
+        return steps.prompt(spec.target, token.attempt, last)
+    return json.dumps(spec.payload, ensure_ascii=False)
+
+
+def resume_prompt(steps: Steps, spec: Spec, token: Token, last: Failure | None) -> str | None:
+    """What an agent's session is told that knows the step already: what the last attempt lacked. None for an own job,
+    whose payload is all there is to say."""
+    return steps.prompt(spec.target, token.attempt, last, resumed=True) if spec.target is not None else None
+
+
+def last_failure(queue: SpoolQueue, token: Token) -> Failure | None:
+    """The last failure of the attempts before that is the work's, or its agent's; None when there is none.
+
+    Failures of a provider, this host or the budget are passed over, because an agent cannot put them right.
+    """
+    for number in range(token.attempt - 1, max(0, token.attempt - 1 - LOOK_BACK), -1):
+        try:
+            outcome = queue.outcome(token.job_id, number)
+        except ContractError:
+            continue
+        if outcome is not None and outcome.end in (End.SUCCEEDED, End.CANCELLED):
+            return None
+        failure = outcome.failure if outcome is not None else None
+        if failure is not None and failure.error_class not in _NOT_THE_WORKS and failure.code != "never_started":
+            return failure
+    return None
+
+
+def variables(token: Token, *, root: Path, spool_root: Path) -> dict[str, str]:
+    """The ``WF_*`` environment of every process of the attempt."""
+    return {
+        "WF_JOB_ID": token.job_id,
+        "WF_ATTEMPT": str(token.attempt),
+        "WF_JOB_TOKEN": mark(token),
+        "WF_ROLE": token.pool.role,
+        "WF_RUNTIME": token.pool.runtime,
+        "WF_ROOT": str(root),
+        "WF_SPOOL": str(spool_root),
+        "WF_DISTRIBUTED": "1",
+    }
