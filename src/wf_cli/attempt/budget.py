@@ -8,25 +8,12 @@ What other jobs of the epic spend at this very moment is not seen before their a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from wf_cli import fsio
 from wf_cli.config.model import Budget
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import target_of
-from wf_cli.contract.job import End, Outcome
-from wf_cli.contract.token import Token, parse_outcome
-from wf_cli.errors import ContractError
+from wf_cli.contract.token import Token
+from wf_cli.queue.spending import Spent, add_up
 from wf_cli.queue.spool_queue import SpoolQueue
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """Dollars of attempts that have ended, and the attempts that told none."""
-
-    usd: float = 0.0
-    unknown: tuple[str, ...] = ()
 
 
 class Purse:
@@ -43,10 +30,10 @@ class Purse:
         """Adds up what was spent. Reads outcomes only where there is a limit."""
         target = target_of(token.job_id)
         epic_id = target.epic_id if target is not None else None
-        job = _spent(queue, lambda job_id: job_id == token.job_id) if limits.per_job_usd is not None else Spent()
+        job = add_up(queue, lambda job_id: job_id == token.job_id) if limits.per_job_usd is not None else Spent()
         epic = None
         if limits.per_epic_usd is not None and epic_id is not None:
-            epic = _spent(queue, lambda job_id: _epic_of(job_id) == epic_id)
+            epic = add_up(queue, lambda job_id: _epic_of(job_id) == epic_id)
         return cls(limits, job, epic, epic_id)
 
     def objection(self) -> Failure | None:
@@ -79,30 +66,6 @@ def _over(key: str, whose: str, limit: float, spent: float) -> Failure:
         f"{whose} has cost ${spent:.4f} of ${limit:g}; raise budget.{key} in wf.config, then wf release",
         details={"budget": key, "limit_usd": limit, "spent_usd": round(spent, 6)},
     )
-
-
-def _spent(queue: SpoolQueue, wanted: Callable[[str], bool]) -> Spent:
-    usd, unknown = 0.0, []
-    for name in sorted(fsio.names(queue.spool.folder("outcomes"))):
-        parsed = parse_outcome(name)
-        if parsed is None or parsed[2] is not None or not wanted(parsed[0]):
-            continue
-        try:
-            outcome = queue.outcome(parsed[0], parsed[1])
-        except ContractError:
-            outcome = None
-        cost = outcome.cost_usd if outcome is not None else None
-        if cost is not None:
-            usd += cost
-        elif outcome is None or _had_agent(outcome):
-            unknown.append(f"{parsed[0]}.a{parsed[1]}")
-    return Spent(usd, tuple(unknown))
-
-
-def _had_agent(outcome: Outcome) -> bool:
-    """Whether there may have been one: whoever ends an attempt from outside does not know when it was started."""
-    from_outside = outcome.end is End.CANCELLED or (outcome.failure is not None and outcome.failure.code == "lost")
-    return outcome.started_ms is not None or from_outside
 
 
 def _epic_of(job_id: str) -> str | None:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from wf_cli.attempt.steps import Opening, Steps
 from wf_cli.contract.failure import Failure
-from wf_cli.contract.identity import Target, target_of
+from wf_cli.contract.identity import Target
 from wf_cli.contract.job import End, Outcome, Spec
-from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import Token
 from wf_cli.errors import ContractError, Temporary
 from wf_cli.queue.base import Started
 from wf_cli.queue.spool_queue import SpoolQueue
-from wf_cli.spool import verify
+from wf_cli.spool import scan, verify
 
 #: Seconds a job waits whose plan is worked on by another job just now.
 BUSY_DELAY = 2.0
@@ -66,13 +65,9 @@ def start(queue: SpoolQueue, steps: Steps, token: Token, target: Target | None) 
 
 
 def _other_job(queue: SpoolQueue, token: Token, target: Target) -> str | None:
-    for placed in queue.placed({Status.CLAIMED, Status.RUNNING}):
-        if placed.token.job_id == token.job_id:
-            continue
-        other = target_of(placed.token.job_id)
-        if other is not None and other.plan_id == target.plan_id:
-            return placed.token.job_id
-    return None
+    """Another job of the same plan that a session has in hand."""
+    mine = scan.by_plan(scan.taken(queue.spool)).get(target.plan_id, [])
+    return next((placed.token.job_id for placed in mine if placed.token.job_id != token.job_id), None)
 
 
 def baseline(steps: Steps, target: Target | None, token: Token, before: Outcome | None) -> str | None:

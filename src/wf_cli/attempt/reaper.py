@@ -8,11 +8,10 @@ from __future__ import annotations
 from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
-from wf_cli.contract.lifecycle import Status
 from wf_cli.queue.base import Reaped
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.runtimes.process import strays
-from wf_cli.spool import lease, session
+from wf_cli.spool import lease, scan, session
 from wf_cli.spool.liveness import GONE, Observer, Verdict
 
 
@@ -41,7 +40,7 @@ class Reaper:
 
     def bury(self) -> None:
         """Remove the leases of dead sessions that have no tokens any more. Housekeeping, seldom."""
-        busy = {p.token.owner for p in self._queue.placed({Status.CLAIMED, Status.RUNNING})}
+        busy = scan.busy_owners(self._queue.spool)
         for owner in session.owners(self._queue.spool):
             if owner == self._me or owner in busy:
                 continue

@@ -85,8 +85,7 @@ def _workers(spool: Spool, clock: Clock) -> Iterator[Check]:
     """Which sessions live, whose jobs wait for a reaper, and which queued jobs nobody serves."""
     viewer = Viewer(spool, clock)
     known = list(sessions(viewer))
-    taken = Counter(t.owner for folder in ("claimed", "running") for t in scan.listing(spool, folder) if t.owner)
-    for owner, count in sorted(taken.items()):
+    for owner, count in sorted(scan.busy_owners(spool).items()):
         if viewer.is_gone(owner):
             remedy = "the next worker that looks ends these attempts; wf spool ls --status stalled"
             yield warn("workers", f"{owner} is gone and has {count} job(s)", remedy)

@@ -158,14 +158,7 @@ class JobInHand:
 
     def _standing(self) -> tuple[Token, SignOfLife]:
         """The running token of the attempt, and the sign of life that its keeper watches."""
-        token = next(
-            (
-                token
-                for token in scan.listing(self._spool, "running")
-                if (token.job_id, token.attempt, token.owner) == (self.job_id, self.attempt, self.owner)
-            ),
-            None,
-        )
+        token = scan.running_token(self._spool, self._mark)
         if token is None or self._outcome() is not None:
             raise StaleAttempt(
                 f"attempt {self.attempt} of {self.job_id} was superseded: {self.owner} does not hold it any more",

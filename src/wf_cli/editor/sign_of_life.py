@@ -53,7 +53,7 @@ def bury(spool: Spool) -> None:
     names = [name for name in fsio.names(spool.folder("control")) if name.startswith(f"{_KIND}.")]
     if not names:
         return
-    busy = {token.owner for folder in ("claimed", "running") for token in scan.listing(spool, folder)}
+    busy = scan.busy_owners(spool)
     for name in names:
         owner = name.removeprefix(f"{_KIND}.").removesuffix(".json")
         if is_word(owner) and owner not in busy and not lease.path_of(spool, owner).exists():

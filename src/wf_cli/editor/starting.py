@@ -14,7 +14,6 @@ from typing import Any, Self
 
 from wf_cli import errors
 from wf_cli.app import App
-from wf_cli.contract.token import parse_mark
 from wf_cli.editor.handover import Job
 from wf_cli.editor.request import Request
 from wf_cli.errors import Refused, WfError
@@ -95,13 +94,12 @@ class StartedKeeper:
 
 def refuse_second(app: App, mark: str | None) -> None:
     """Refused when the agent that asks, by ``WF_JOB_TOKEN`` in its environment, has a job that still stands."""
-    parsed = parse_mark(mark or "")
-    if parsed is None or not layout.exists(app.spool_root):
+    if not mark or not layout.exists(app.spool_root):
         return
-    running = scan.listing(app.open_spool(), "running")
-    if any((token.job_id, token.attempt, token.owner) == parsed for token in running):
+    token = scan.running_token(app.open_spool(), mark)
+    if token is not None:
         raise Refused(
-            f"this agent has a job already: {parsed[0]}",
+            f"this agent has a job already: {token.job_id}",
             hint=f"first: wf job finish {mark} (or fail, or release)",
             code="HAS_JOB",
             token=mark,

@@ -9,6 +9,7 @@ that an attempt has one outcome, and what protects a plan is the fence.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,18 @@ TICK_SHARE = 0.5
 
 def path_of(spool: Spool, owner: str) -> Path:
     return spool.path("leases", f"{owner}.lease")
+
+
+def beat_age_s(spool: Spool, owner: str, now_ms: int) -> float | None:
+    """Seconds since the last heartbeat of a session, to be shown; None when it has no lease.
+
+    The age compares two clocks, this host's and the file's, so no decision may follow from it (invariant 6).
+    """
+    try:
+        beaten = os.lstat(path_of(spool, owner)).st_mtime
+    except OSError:
+        return None
+    return max(0.0, round(now_ms / 1000 - beaten, 3))
 
 
 class Lease:

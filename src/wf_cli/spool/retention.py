@@ -40,7 +40,7 @@ def clean(spool: Spool, *, before_ms: int) -> Removed:
         if job_id in archived and job_id not in in_use:
             fsio.unlink_quietly(spool.path("transcripts", name))
             out.transcripts.append(name)
-    busy = {token.owner for folder in ("claimed", "running") for token in scan.listing(spool, folder)}
+    busy = scan.busy_owners(spool)
     for owner in session.owners(spool):
         if owner not in busy and _ended_before(spool, owner, before_ms):
             fsio.unlink_quietly(lease.path_of(spool, owner))

@@ -6,19 +6,22 @@ A rescan is the truth; what events tell only makes it come sooner (`ReadyIndex`)
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Container, Iterable
 
 from wf_cli import fsio
 from wf_cli.clock import Clock
-from wf_cli.contract.identity import matches_prefix
+from wf_cli.contract.identity import matches_prefix, target_of
 from wf_cli.contract.lifecycle import DIRECTORY, LIVE_DIRECTORIES, Status
-from wf_cli.contract.token import Placed, Pool, Token, parse
+from wf_cli.contract.token import Placed, Pool, Token, parse, parse_mark
 from wf_cli.errors import SpoolMissing
 from wf_cli.spool.layout import Spool
 
 #: Looks at all directories this often when a job is reserved and its token was in none of them: it may
 #: have moved past us while we listed.
 FIND_TRIES = 4
+
+_TAKEN = frozenset({Status.CLAIMED, Status.RUNNING})
 
 
 def listing(spool: Spool, folder: str) -> list[Token]:
@@ -65,6 +68,36 @@ def find(spool: Spool, job_id: str, *, archive: bool = True) -> Placed | None:
         if not fsio.listed(spool.folder("jobs"), f"{job_id}.json"):
             return None
     return None
+
+
+def taken(spool: Spool) -> list[Placed]:
+    """The claimed and the running jobs: what sessions have in hand."""
+    return everything(spool, _TAKEN)
+
+
+def busy_owners(spool: Spool) -> Counter[str]:
+    """How many jobs each session has in hand; a session without a job is not in it."""
+    return Counter(placed.token.owner for placed in taken(spool) if placed.token.owner is not None)
+
+
+def running_token(spool: Spool, mark: str) -> Token | None:
+    """The token in ``running/`` of the attempt that ``mark`` (``WF_JOB_TOKEN``) names; None when it holds none.
+
+    A token alone does not say that the attempt goes on: its outcome may be published already.
+    """
+    named = parse_mark(mark)
+    tokens = listing(spool, "running") if named is not None else []
+    return next((token for token in tokens if (token.job_id, token.attempt, token.owner) == named), None)
+
+
+def by_plan(placed: Iterable[Placed]) -> dict[str, list[Placed]]:
+    """The plans' jobs among ``placed``, by plan id and in the order given. Jobs outside plans are left out."""
+    out: dict[str, list[Placed]] = {}
+    for one in placed:
+        target = target_of(one.token.job_id)
+        if target is not None:
+            out.setdefault(target.plan_id, []).append(one)
+    return out
 
 
 class ReadyIndex:

@@ -17,8 +17,6 @@ from wf_cli.spool.liveness import GONE, Verdict
 from wf_cli.spool.session import SessionRecord
 from wf_cli.views.viewer import Viewer
 
-_TAKEN = ("claimed", "running")
-
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -125,7 +123,7 @@ def _waiting(token: Token, viewer: Viewer, epic_paused: Callable[[str], bool]) -
     target = target_of(token.job_id)
     if target is None:
         return
-    others = [t for folder in _TAKEN for t in scan.listing(spool, folder) if target_of(t.job_id) is not None]
+    others = [p.token for jobs in scan.by_plan(scan.taken(spool)).values() for p in jobs]
     taken = ", ".join(sorted({_work(t) for t in others}))
     text = f"the checkout is taken by {taken}" if taken else "the checkout is free"
     command = f"wf cancel {others[0].job_id}" if others else None
@@ -164,10 +162,7 @@ def _workers(token: Token, viewer: Viewer) -> Iterator[Condition]:
     if draining:
         text = f"asked to drain: {', '.join(draining)}"
         yield Condition("not_draining", len(draining) < len(serving), text, f"wf worker undrain {draining[0]}")
-    busy = {
-        s.owner: sum(t.owner == s.owner for folder in _TAKEN for t in scan.listing(viewer.spool, folder))
-        for s in serving
-    }
+    busy = scan.busy_owners(viewer.spool)
     free = [s.owner for s in serving if busy[s.owner] < s.concurrency]
     text = f"{free[0]} has a free hand" if free else f"each of {len(serving)} worker(s) is busy"
     yield Condition("worker_free", bool(free), text, None if free else start)

@@ -10,7 +10,9 @@ from wf_cli.contract.lifecycle import LIVE, Status
 from wf_cli.contract.token import Placed
 from wf_cli.dispatcher import Reconciled
 from wf_cli.errors import WfError
+from wf_cli.queue.spending import add_up
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.spool import scan
 from wf_cli.workflow import epics, phases, plans
 from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.project import Project
@@ -54,10 +56,8 @@ def look(project: Project, queue: SpoolQueue, epic: Epic, last: Reconciled | Non
     state = epics.load_state(epic)
     record = epics.orchestration(state)
     jobs: dict[str, Placed] = {}
-    for placed in queue.placed(LIVE | {Status.FAILED}):
-        target = target_of(placed.token.job_id)
-        if target is not None and (target.plan_id not in jobs or placed.status in LIVE):
-            jobs[target.plan_id] = placed
+    for plan_id, mine in scan.by_plan(queue.placed(LIVE | {Status.FAILED})).items():
+        jobs[plan_id] = next((p for p in reversed(mine) if p.status in LIVE), mine[0])
     notes = {b.plan_id: b for b in last.blocked} if last is not None else {}
     lines = []
     for plan in epics.linked_plans(project, epic):
@@ -67,9 +67,18 @@ def look(project: Project, queue: SpoolQueue, epic: Epic, last: Reconciled | Non
     started = parse_iso_ms(str(record.get("started_at", "")))
     elapsed = (project.clock.now_ms() - started) / 1000 if started is not None else 0.0
     end, why = _end(str(record.get("status")), lines, last)
-    cost, unknown = _cost(queue, {line.plan_id for line in lines})
+    plan_ids = {line.plan_id for line in lines}
+    cost = add_up(queue, lambda job_id: _plan_of(job_id) in plan_ids)
     return EpicProgress(
-        epic.id, epic.name, str(record.get("status")), tuple(lines), max(0.0, elapsed), cost, unknown, end, why
+        epic_id=epic.id,
+        name=epic.name,
+        status=str(record.get("status")),
+        plans=tuple(lines),
+        elapsed_s=max(0.0, elapsed),
+        cost_usd=cost.usd if cost.known else None,
+        cost_unknown=len(cost.unknown),
+        end=end,
+        why=why,
     )
 
 
@@ -120,23 +129,6 @@ def _end(status: str, lines: list[PlanProgress], last: Reconciled | None) -> tup
     return None, ()
 
 
-def _cost(queue: SpoolQueue, plan_ids: set[str]) -> tuple[float | None, int]:
-    """Dollars of all attempts so far, and how many attempts said nothing of it. None: nobody said anything."""
-    total, known, unknown = 0.0, 0, 0
-    for placed in queue.placed():
-        target = target_of(placed.token.job_id)
-        if target is None or target.plan_id not in plan_ids:
-            continue
-        for attempt in range(1, placed.token.attempt + 1):
-            try:
-                outcome = queue.outcome(placed.token.job_id, attempt)
-            except WfError:
-                continue
-            if outcome is None:
-                continue
-            cost = outcome.cost_usd
-            if cost is not None:
-                total, known = total + cost, known + 1
-            else:
-                unknown += 1
-    return (total if known else None), unknown
+def _plan_of(job_id: str) -> str | None:
+    target = target_of(job_id)
+    return target.plan_id if target is not None else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -191,18 +190,9 @@ def _lease(placed: Placed, viewer: Viewer) -> Lease | None:
         owner=owner,
         host=found.host if found is not None else None,
         pid=found.pid if found is not None else None,
-        renewed_s_ago=renewed_s_ago(viewer, owner),
+        renewed_s_ago=leases.beat_age_s(viewer.spool, owner, viewer.clock.now_ms()),
         expired=True if verdict in GONE else False if verdict is Verdict.ALIVE else None,
     )
-
-
-def renewed_s_ago(viewer: Viewer, owner: str) -> float | None:
-    """Seconds since a session's last heartbeat, for people (two clocks); None without a lease."""
-    try:
-        mtime = os.lstat(leases.path_of(viewer.spool, owner)).st_mtime
-    except OSError:
-        return None
-    return round(max(0.0, viewer.clock.now_ms() / 1000 - mtime), 3)
 
 
 def _error(failure: Failure | None) -> dict[str, Any] | None:

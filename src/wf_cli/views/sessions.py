@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -43,23 +42,14 @@ class SessionView:
 def sessions(viewer: Viewer) -> Iterator[SessionView]:
     """Every session that has a lease, or died with jobs; the ones that ended in peace are history."""
     spool = viewer.spool
-    taken = [token for folder in ("claimed", "running") for token in scan.listing(spool, folder)]
+    taken = [placed.token for placed in scan.taken(spool)]
     for owner in session.owners(spool):
         record = session.read(spool, owner)
         jobs = tuple(token for token in taken if token.owner == owner)
-        age = _beat_age_s(viewer, owner)
+        age = lease.beat_age_s(spool, owner, viewer.clock.now_ms())
         if record is None or (age is None and not jobs):
             continue
         state = _STATES.get(viewer.verdict(owner), "alive")
         if state == "alive" and record.state == "draining":
             state = "draining"
         yield SessionView(record, state, age, jobs)
-
-
-def _beat_age_s(viewer: Viewer, owner: str) -> float | None:
-    """Seconds since the last heartbeat, by two clocks and therefore for people only; None without a lease."""
-    try:
-        beaten = os.stat(lease.path_of(viewer.spool, owner)).st_mtime
-    except OSError:
-        return None
-    return max(0.0, round(viewer.clock.now_ms() / 1000 - beaten, 3))

@@ -1,0 +1,66 @@
+"""What others ask of a spool at one look: who is busy, which token a mark names, which jobs a plan has."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from support.spools import claim_one, make_spool, request, run_one, spool_queue
+from wf_cli.contract.identity import Target
+from wf_cli.contract.token import Pool, mark
+from wf_cli.queue.base import JobRequest
+from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.spool import lease, scan
+
+CODER = Pool("plan-coder", "opencode")
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> SpoolQueue:
+    return spool_queue(make_spool(tmp_path / "spool"))
+
+
+def step(plan: str, command: str = "code") -> JobRequest:
+    target = Target(plan_id=plan, iteration=0, command=command, role="plan-coder")
+    return JobRequest(role=CODER.role, runtime=CODER.runtime, target=target, max_attempts=3)
+
+
+def test_a_session_is_busy_with_what_it_claimed_and_what_it_runs(queue: SpoolQueue) -> None:
+    queue.enqueue_many([request(key) for key in ("a", "b", "c", "d")])
+    run_one(queue, "first-box-1")
+    claim_one(queue, "first-box-1")
+    claim_one(queue, "second-box-1")
+    assert scan.busy_owners(queue.spool) == {"first-box-1": 2, "second-box-1": 1}
+    assert sorted(p.folder for p in scan.taken(queue.spool)) == ["claimed", "claimed", "running"]
+
+
+def test_a_mark_names_a_running_token_of_its_own_attempt_and_owner_only(queue: SpoolQueue) -> None:
+    queue.enqueue_many([request("a"), request("b")])
+    token = run_one(queue, "first-box-1")
+    claimed = claim_one(queue, "first-box-1")
+    assert scan.running_token(queue.spool, mark(token)) == token
+    assert scan.running_token(queue.spool, mark(claimed)) is None
+    assert scan.running_token(queue.spool, f"{token.job_id}.a2.{token.owner}") is None
+    assert scan.running_token(queue.spool, f"{token.job_id}.a1.second-box-1") is None
+    assert scan.running_token(queue.spool, "no mark at all") is None
+
+
+def test_jobs_by_plan_leave_out_the_jobs_of_no_plan(queue: SpoolQueue) -> None:
+    queue.enqueue_many([step("01"), step("02"), step("01", "plan"), request("own")])
+    found = {plan: [p.token.job_id for p in jobs] for plan, jobs in scan.by_plan(queue.placed()).items()}
+    assert {plan: sorted(ids) for plan, ids in found.items()} == {
+        "01": ["p01-i0-code-plan-coder", "p01-i0-plan-plan-coder"],
+        "02": ["p02-i0-code-plan-coder"],
+    }
+
+
+def test_the_age_of_a_heartbeat_is_that_of_the_lease_file(tmp_path: Path) -> None:
+    spool = make_spool(tmp_path / "spool")
+    path = lease.path_of(spool, "first-box-1")
+    assert lease.beat_age_s(spool, "first-box-1", 10_000) is None
+    path.touch()
+    os.utime(path, (7.5, 7.5))
+    assert lease.beat_age_s(spool, "first-box-1", 10_000) == 2.5
+    assert lease.beat_age_s(spool, "first-box-1", 5_000) == 0.0, "a clock that lags behind shows no negative age"
