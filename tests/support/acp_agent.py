@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""A stand-in for an agent that speaks ACP, with the library's agent side: ``acp_agent.py [acp]``.
+"""A stand-in for an agent that speaks ACP: ``acp_agent.py [acp]``.
+
+It writes the protocol by hand (`Connection`), because the library's import takes a second of every attempt.
+``acp_library_agent`` is the library's own agent side, for the tests that show that the client fits it.
 
 Does the plan's work like `scripted_agent` when it is given a job, else says a word and ends its turn.
 ``WF_FAKE_ACP`` is JSON with a ``mode`` and what that needs:
@@ -37,44 +40,24 @@ ends (``hangs``).
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import acp
-from acp.schema import (
-    AgentCapabilities,
-    AuthenticateResponse,
-    AuthMethodAgent,
-    ElicitationFormSessionMode,
-    ElicitationSchema,
-    Implementation,
-    InitializeResponse,
-    LoadSessionResponse,
-    NewSessionResponse,
-    PermissionOption,
-    PromptResponse,
-    SessionConfigOptionSelect,
-    SessionConfigSelectOption,
-    SetSessionConfigOptionResponse,
-    Usage,
-    UsageUpdate,
-)
-from acp.schema import Cost as CostSoFar
-
-from wf_cli.runtimes.scripted.agent import ScriptedAgent
-
 SESSION = "sess-4711"
 KNOWN = "sess-0815"
-TOLD: dict[str, Any] = json.loads(os.environ.get("WF_FAKE_ACP") or "{}")
-MODE = TOLD.get("mode", "")
+#: What an agent is told: its mode, and what that needs.
+Told = dict[str, Any]
+Facts = dict[str, Any]
+LOG_IN_FIRST = (-32000, "Authentication required")
 
 
 def note(what: str, **facts: Any) -> None:
@@ -83,164 +66,245 @@ def note(what: str, **facts: Any) -> None:
             file.write(json.dumps({"what": what, **facts}) + "\n")
 
 
-def raw(text: str) -> None:
-    """Past the protocol, and all of it: the pipe is not blocking and holds less than some of this."""
+def raw(text: str, fd: int = 1) -> None:
+    """Past the protocol, and all of it: the pipe is not always a blocking one."""
     data = memoryview(text.encode("utf-8", "surrogateescape"))
     while data:
         try:
-            data = data[os.write(1, data) :]
+            data = data[os.write(fd, data) :]
         except BlockingIOError:
             time.sleep(0.001)
 
 
-MODELS: list[str] = TOLD.get("models", ["small", "large"])
+class RequestError(Exception):
+    """A request is answered with this error."""
+
+    def __init__(self, code: int, message: str, data: Any = None):
+        super().__init__(message)
+        self.answer = {"code": code, "message": message, "data": data}
 
 
-def options(model: str = MODELS[0]) -> list[SessionConfigOptionSelect]:
-    values = [SessionConfigSelectOption(value=name, name=name) for name in MODELS]
-    return [
-        SessionConfigOptionSelect(
-            id="m", name="Model", category="model", type="select", current_value=model, options=values
-        )
-    ]
+class Connection:
+    """The agent's end of the protocol.
+
+    Requests are handled one after the other in the main thread; a thread reads, so that a cancel reaches the turn
+    that it cancels. The end of stdin ends the process, whatever the turn is waiting for, unless it is `deaf_to_eof`.
+    """
+
+    def __init__(self) -> None:
+        self.cancelled = threading.Event()
+        self.deaf_to_eof = False
+        self._requests: queue.Queue[Facts | None] = queue.Queue()
+        self._answers: queue.Queue[Facts] = queue.Queue()
+        self._asked = 0
+        #: Requests that have come and are not ready to be answered.
+        self._open = 0
+
+    def serve(self, handlers: dict[str, Callable[[Facts], Facts]], on_cancel: Callable[[], None]) -> None:
+        """Until the client closes the connection."""
+        threading.Thread(target=self._read, args=(on_cancel,), daemon=True).start()
+        while (request := self._requests.get()) is not None:
+            answer: Facts = {"jsonrpc": "2.0", "id": request["id"]}
+            handler = handlers.get(request["method"])
+            try:
+                if handler is None:
+                    raise RequestError(-32601, "Method not found", {"method": request["method"]})
+                answer["result"] = handler(request.get("params", {}))
+            except RequestError as error:
+                answer["error"] = error.answer
+            self._open -= 1  # before the answer, after which the client may close the connection at any time
+            raw(json.dumps(answer) + "\n")
+
+    def update(self, session_id: str, **update: Any) -> None:
+        """A ``session/update``; the keyword arguments as the protocol names them."""
+        params = {"sessionId": session_id, "update": update}
+        raw(json.dumps({"jsonrpc": "2.0", "method": "session/update", "params": params}) + "\n")
+
+    def say(self, text: str, session_id: str = SESSION, kind: str = "agent_message_chunk") -> None:
+        """A piece of text."""
+        self.update(session_id, sessionUpdate=kind, content={"type": "text", "text": text})
+
+    def ask(self, method: str, **params: Any) -> Facts:
+        """A request to the client; its result."""
+        self._asked += 1
+        raw(json.dumps({"jsonrpc": "2.0", "id": f"a{self._asked}", "method": method, "params": params}) + "\n")
+        result: Facts = self._answers.get()["result"]
+        return result
+
+    def _read(self, on_cancel: Callable[[], None]) -> None:
+        with open(0, "rb", closefd=False) as stdin:
+            for line in stdin:
+                message = json.loads(line)
+                if message.get("method") == "session/cancel":
+                    on_cancel()
+                elif "method" in message:
+                    self._open += 1
+                    self._requests.put(message)
+                elif str(message.get("id")).startswith("a"):
+                    self._answers.put(message)
+        if self._open and not self.deaf_to_eof:
+            os._exit(0)
+        self._requests.put(None)
 
 
 class FakeAgent:
-    """The agent's side. Not a subclass of `acp.Agent`: what is missing here is not offered."""
+    """The agent. A method named like a mode, with an underscore, is that misbehaviour in the middle of a turn.
 
-    def __init__(self) -> None:
-        self._client: Any = None
-        self._cancelled = asyncio.Event()
-        self._logged_in = "login" not in TOLD
+    It gets the session's id. A reason that it returns ends the turn, None goes on to the work.
+    """
 
-    def on_connect(self, conn: Any) -> None:
-        self._client = conn
+    def __init__(self, told: Told):
+        self.told = told
+        self.mode: str = told.get("mode", "")
+        self.client = Connection()
+        self._models: list[str] = told.get("models", ["small", "large"])
+        self._logged_in = "login" not in told
 
-    async def initialize(self, protocol_version: int, **_: Any) -> InitializeResponse:
+    def serve(self) -> None:
+        """Until the client closes the connection."""
+        handlers = {
+            "initialize": self.initialize,
+            "authenticate": self.authenticate,
+            "session/new": self.new_session,
+            "session/load": self.load_session,
+            "session/set_config_option": self.set_config_option,
+            "session/prompt": self.prompt,
+        }
+        self.client.serve(handlers, self._cancel)
+
+    # -- what it is asked
+
+    def initialize(self, params: Facts) -> Facts:
         self._fail_as_told("initialize")
-        if MODE == "hang_start":
-            await asyncio.Event().wait()
-        return InitializeResponse(
-            protocol_version=99 if MODE == "version" else protocol_version,
-            agent_capabilities=AgentCapabilities(load_session=TOLD.get("loads", True)),
-            agent_info=Implementation(name="Fake", version="1.0"),
-            auth_methods=[AuthMethodAgent(id="cursor_login", name="Log in")],
-        )
+        if self.mode == "hang_start":
+            threading.Event().wait()
+        return {
+            "protocolVersion": 99 if self.mode == "version" else params["protocolVersion"],
+            "agentCapabilities": {"loadSession": self.told.get("loads", True)},
+            "agentInfo": {"name": "Fake", "version": "1.0"},
+            "authMethods": [{"id": "cursor_login", "name": "Log in"}],
+        }
 
-    async def authenticate(self, method_id: str, **_: Any) -> AuthenticateResponse:
-        note("authenticate", method=method_id)
-        match TOLD.get("login"):
+    def authenticate(self, params: Facts) -> Facts:
+        note("authenticate", method=params["methodId"])
+        match self.told.get("login"):
             case "hangs":
-                await asyncio.Event().wait()
+                threading.Event().wait()
             case "fails":
-                raise acp.RequestError(-32602, "Invalid params", {"message": "Failed to open browser for login"})
+                raise RequestError(-32602, "Invalid params", {"message": "Failed to open browser for login"})
         self._logged_in = True
-        return AuthenticateResponse()
+        return {}
 
-    def _let_in(self) -> None:
-        if not self._logged_in:
-            raise acp.RequestError.auth_required()
-
-    async def new_session(self, cwd: str, **_: Any) -> NewSessionResponse:
-        note("new", cwd=cwd)
+    def new_session(self, params: Facts) -> Facts:
+        note("new", cwd=params["cwd"])
         self._let_in()
         self._fail_as_told("session/new")
-        if MODE == "hang_new":
-            await asyncio.Event().wait()
-        return NewSessionResponse(session_id=SESSION, config_options=options())
+        if self.mode == "hang_new":
+            threading.Event().wait()
+        return {"sessionId": SESSION, "configOptions": self.options()}
 
-    async def load_session(self, cwd: str, session_id: str, **_: Any) -> LoadSessionResponse:
+    def load_session(self, params: Facts) -> Facts:
+        session_id = params["sessionId"]
         note("load", session=session_id)
         self._let_in()
         if session_id != KNOWN:
-            raise acp.RequestError.resource_not_found(session_id)
-        await self._update(acp.update_agent_message_text("what I said in the first attempt"), KNOWN)
-        await self._spent(0.5, KNOWN)
-        return LoadSessionResponse(config_options=options())
+            raise RequestError(-32002, "Resource not found", {"uri": session_id})
+        self.client.say("what I said in the first attempt", KNOWN)
+        self.spent(0.5, KNOWN)
+        return {"configOptions": self.options()}
 
-    async def set_config_option(
-        self, config_id: str, session_id: str, value: str | bool, **_: Any
-    ) -> SetSessionConfigOptionResponse:
-        note("option", id=config_id, value=value)
-        return SetSessionConfigOptionResponse(config_options=options(str(value)))
+    def set_config_option(self, params: Facts) -> Facts:
+        note("option", id=params["configId"], value=params["value"])
+        return {"configOptions": self.options(str(params["value"]))}
 
-    async def cancel(self, session_id: str, **_: Any) -> None:
-        note("cancel")
-        if MODE != "deaf":
-            self._cancelled.set()
-
-    async def prompt(self, prompt: list[Any], session_id: str, **_: Any) -> PromptResponse:
-        note("prompt", text="".join(block.text for block in prompt), session=session_id)
+    def prompt(self, params: Facts) -> Facts:
+        session_id: str = params["sessionId"]
+        note("prompt", text="".join(block["text"] for block in params["prompt"]), session=session_id)
         self._fail_as_told("session/prompt")
-        misbehave = getattr(self, f"_{MODE}", None)
-        if misbehave is not None:
-            reason = await misbehave(session_id)
-            if reason is not None:
-                return PromptResponse(stop_reason=reason)
-        if "WF_JOB_ID" in os.environ and target_is_there():
-            errors = await self._work(session_id)
+        misbehave = getattr(self, f"_{self.mode}", None) if self.mode else None
+        reason = misbehave(session_id) if misbehave is not None else None
+        if reason is not None:
+            return {"stopReason": reason}
+        if "WF_JOB_ID" in os.environ and os.environ.get("WF_ROOT"):
+            errors = self._work(session_id)
             if errors:
-                raise acp.RequestError(-32603, errors[0])
-        await self._update(acp.update_agent_message_text("All "), session_id)
-        await self._update(acp.update_agent_message_text("done."), session_id)
-        await self._spent(0.75, session_id)
-        usage = Usage(
-            total_tokens=1530, input_tokens=1000, output_tokens=20, cached_read_tokens=500, thought_tokens=10
-        )
-        return PromptResponse(stop_reason="end_turn", usage=usage)
+                raise RequestError(-32603, errors[0])
+        self.client.say("All ", session_id)
+        self.client.say("done.", session_id)
+        self.spent(0.75, session_id)
+        tokens = {"totalTokens": 1530, "inputTokens": 1000, "outputTokens": 20, "cachedReadTokens": 500}
+        return {"stopReason": "end_turn", "usage": {**tokens, "thoughtTokens": 10}}
+
+    def _cancel(self) -> None:
+        note("cancel")
+        if self.mode != "deaf":
+            self.client.cancelled.set()
+
+    def _let_in(self) -> None:
+        if not self._logged_in:
+            raise RequestError(*LOG_IN_FIRST)
+
+    def _fail_as_told(self, at: str) -> None:
+        if self.mode == "error" and self.told.get("at", "session/prompt") == at:
+            raise RequestError(self.told["code"], self.told["message"], self.told.get("data"))
+
+    # -- what it says
+
+    def options(self, model: str | None = None) -> list[Facts]:
+        """The session's options, with the current model."""
+        values = [{"value": name, "name": name} for name in self._models]
+        current = self._models[0] if model is None else model
+        named = {"id": "m", "name": "Model", "category": "model", "type": "select"}
+        return [{**named, "currentValue": current, "options": values}]
+
+    def spent(self, dollars: float, session_id: str) -> None:
+        """What the session has cost so far."""
+        cost = {"amount": dollars, "currency": "USD"}
+        self.client.update(session_id, sessionUpdate="usage_update", used=1000, size=200_000, cost=cost)
+
+    def tool(self, title: str, status: str, session_id: str = SESSION, call: str = "t") -> None:
+        """The beginning of a tool call."""
+        facts = {"title": title, "kind": "execute", "status": status}
+        self.client.update(session_id, sessionUpdate="tool_call", toolCallId=call, **facts)
 
     # -- the work
 
-    async def _work(self, session_id: str) -> list[str]:
+    def _work(self, session_id: str) -> list[str]:
+        from wf_cli.runtimes.scripted.agent import ScriptedAgent
+
         errors: list[str] = []
-        loop = asyncio.get_running_loop()
 
         def say(kind: str, **facts: Any) -> None:
             match kind:
                 case "text":
-                    update: Any = acp.update_agent_message_text(facts["text"] + "\n")
+                    self.client.say(facts["text"] + "\n", session_id)
                 case "tool":
-                    update = acp.start_tool_call("c1", facts["text"], kind="execute", status="in_progress")
+                    self.tool(facts["text"], "in_progress", session_id, "c1")
                 case "error":
                     errors.append(facts["message"])
-                    return
-                case _:
-                    return
-            asyncio.run_coroutine_threadsafe(self._update(update, session_id), loop).result()
 
-        await asyncio.to_thread(ScriptedAgent(os.environ, TOLD.get("options", {}), say).run)
+        ScriptedAgent(os.environ, self.told.get("options", {}), say).run()
         return errors
 
-    async def _update(self, update: Any, session_id: str = SESSION) -> None:
-        await self._client.session_update(session_id=session_id, update=update)
+    # -- misbehaviour
 
-    async def _spent(self, dollars: float, session_id: str) -> None:
-        cost = CostSoFar(amount=dollars, currency="USD")
-        await self._update(UsageUpdate(session_update="usage_update", used=1000, size=200_000, cost=cost), session_id)
-
-    def _fail_as_told(self, at: str) -> None:
-        if MODE == "error" and TOLD.get("at", "session/prompt") == at:
-            raise acp.RequestError(TOLD["code"], TOLD["message"], TOLD.get("data"))
-
-    # -- misbehaviour: a reason ends the turn with it, None goes on to the work
-
-    async def _hang_prompt(self, session_id: str) -> str:
-        await self._update(acp.update_agent_message_text("let me "))
-        await self._cancelled.wait()
+    def _hang_prompt(self, session_id: str) -> str:
+        self.client.say("let me ")
+        self.client.cancelled.wait()
         return "cancelled"
 
-    async def _deaf(self, session_id: str) -> str:
+    def _deaf(self, session_id: str) -> str:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        return await self._hang_prompt(session_id)
+        return self._hang_prompt(session_id)
 
-    async def _slow(self, session_id: str) -> str | None:
-        end = time.monotonic() + TOLD["seconds"]
-        while time.monotonic() < end and not self._cancelled.is_set():
-            await self._update(acp.update_agent_thought_text("hm"))
-            await asyncio.sleep(0.1)
-        return "cancelled" if self._cancelled.is_set() else None
+    def _slow(self, session_id: str) -> str | None:
+        end = time.monotonic() + self.told["seconds"]
+        while time.monotonic() < end and not self.client.cancelled.is_set():
+            self.client.say("hm", kind="agent_thought_chunk")
+            self.client.cancelled.wait(0.1)
+        return "cancelled" if self.client.cancelled.is_set() else None
 
-    async def _garbage(self, session_id: str) -> None:
+    def _garbage(self, session_id: str) -> None:
         lines = ["Loading...", "[1, 2]", "17", '"text"', "null", "{", '{"id": [1]}', '{"id": 9, "error": "no"}']
         lines += [
             '{"method": 7}',
@@ -251,79 +315,77 @@ class FakeAgent:
         lines += ['{"method": "session/update", "params": {"sessionId": "s", "update": {"sessionUpdate": "newest"}}}']
         raw("\n".join(lines) + "\n\udcff\x00\n\n")
 
-    async def _long_line(self, session_id: str) -> None:
+    def _long_line(self, session_id: str) -> None:
         raw("x" * 40_000_000 + "\n")
 
-    async def _flood(self, session_id: str) -> None:
+    def _flood(self, session_id: str) -> None:
         piece = "word " * 800
-        for _ in range(TOLD["size"] // len(piece)):
-            await self._update(acp.update_agent_message_text(piece), session_id)
+        for _ in range(self.told["size"] // len(piece)):
+            self.client.say(piece)
 
-    async def _crash(self, session_id: str) -> None:
-        await self._update(acp.start_tool_call("t", "make", kind="execute", status="in_progress"))
+    def _crash(self, session_id: str) -> None:
+        self.tool("make", "in_progress")
         os.kill(os.getpid(), signal.SIGKILL)
 
-    async def _exit(self, session_id: str) -> None:
-        print(TOLD.get("stderr", ""), file=sys.stderr, flush=True)
-        os._exit(TOLD.get("code", 0))
+    def _exit(self, session_id: str) -> None:
+        print(self.told.get("stderr", ""), file=sys.stderr, flush=True)
+        os._exit(self.told.get("code", 0))
 
-    async def _orphan_pipe(self, session_id: str) -> None:
+    def _orphan_pipe(self, session_id: str) -> None:
         subprocess.Popen(["sleep", "600"], start_new_session=True)
         os._exit(3)
 
-    async def _stop(self, session_id: str) -> str:
-        return str(TOLD["reason"])
+    def _stop(self, session_id: str) -> str:
+        return str(self.told["reason"])
 
-    async def _bad_stop(self, session_id: str) -> None:
+    def _bad_stop(self, session_id: str) -> None:
         raw('{"jsonrpc": "2.0", "id": 2, "result": {"stopReason": "fed_up"}}\n')
-        await asyncio.Event().wait()
+        threading.Event().wait()
 
-    async def _permission(self, session_id: str) -> str | None:
-        call = acp.start_tool_call("t", "rm -rf build", kind="execute", status="pending")
-        await self._update(call)
+    def _permission(self, session_id: str) -> str | None:
+        self.tool("rm -rf build", "pending")
         choices = [
-            PermissionOption(option_id=f"o-{kind}", name=kind, kind=kind)
+            {"optionId": f"o-{kind}", "name": kind, "kind": kind}
             for kind in ("allow_always", "allow_once", "reject_once")
         ]
-        asked = acp.update_tool_call("t", status="pending")
-        answer = await self._client.request_permission(session_id=session_id, tool_call=asked, options=choices)
-        note("answer", **answer.outcome.model_dump(by_alias=False, exclude={"field_meta"}))
-        allowed = getattr(answer.outcome, "option_id", "").startswith("o-allow")
-        await self._update(acp.update_tool_call("t", status="completed" if allowed else "failed"))
-        return "end_turn" if TOLD.get("stop") and not allowed else None
+        asked = {"toolCallId": "t", "status": "pending"}
+        params = {"sessionId": session_id, "toolCall": asked, "options": choices}
+        outcome = self.client.ask("session/request_permission", **params)["outcome"]
+        note("answer", outcome=outcome["outcome"], option_id=outcome.get("optionId"))
+        allowed = outcome.get("optionId", "").startswith("o-allow")
+        status = "completed" if allowed else "failed"
+        self.client.update(session_id, sessionUpdate="tool_call_update", toolCallId="t", status=status)
+        return "end_turn" if self.told.get("stop") and not allowed else None
 
-    async def _elicitation(self, session_id: str) -> None:
-        mode = ElicitationFormSessionMode(session_id=session_id, requested_schema=ElicitationSchema(type="object"))
-        answer = await self._client.create_elicitation(message="Which branch?", mode=mode)
-        note("answer", action=answer.action)
+    def _elicitation(self, session_id: str) -> None:
+        form = {"mode": "form", "sessionId": session_id, "requestedSchema": {"type": "object"}}
+        note("answer", action=self.client.ask("elicitation/create", message="Which branch?", **form)["action"])
 
-    async def _question(self, session_id: str) -> None:
+    def _question(self, session_id: str) -> None:
         raw('{"jsonrpc": "2.0", "id": 99, "method": "cursor/ask_question", "params": {"questions": []}}\n')
 
-    async def _stays(self, session_id: str) -> None:
+    def _stays(self, session_id: str) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
-    async def _child(self, session_id: str) -> None:
+    def _child(self, session_id: str) -> None:
         subprocess.Popen(["sleep", "600"], start_new_session=True, stdout=subprocess.DEVNULL)
 
-    async def _split(self, session_id: str) -> None:
+    def _split(self, session_id: str) -> str | None:
         said = f"the token is {os.environ['WF_TEST_TOKEN']} and "
         for start in range(0, len(said), 3):
-            await self._update(acp.update_agent_message_text(said[start : start + 3]), session_id)
-            await asyncio.sleep(0.06)
+            self.client.say(said[start : start + 3])
+            time.sleep(0.06)
+        return None
 
 
-def target_is_there() -> bool:
-    return bool(os.environ.get("WF_ROOT"))
-
-
-def main(after: Callable[[], None] = lambda: None) -> None:
+def main(agent: type[FakeAgent] = FakeAgent) -> None:
     if "--version" in sys.argv:
         print(os.environ.get("WF_FAKE_ACP_VERSION", "2026.09.18-0fa4e11"))
         return
     note("start", argv=sys.argv[1:])
-    asyncio.run(acp.run_agent(FakeAgent(), use_unstable_protocol=True))  # type: ignore[arg-type]
-    while MODE == "stays":
+    told = json.loads(os.environ.get("WF_FAKE_ACP") or "{}")
+    agent(told).serve()
+    while told.get("mode") == "stays":
         time.sleep(60)
 
 

@@ -8,43 +8,38 @@ retry resumes it.
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
-import acp
-from acp.schema import LoadSessionResponse
+import time
 
 from support import acp_agent
-from support.acp_agent import TOLD, FakeAgent, note, options
+from support.acp_agent import Facts, FakeAgent, note
 
 
 class Spender(FakeAgent):
     """More of the same."""
 
-    async def load_session(self, cwd: str, session_id: str, **_: Any) -> LoadSessionResponse:
-        note("load", session=session_id)
-        return LoadSessionResponse(config_options=options())
+    def load_session(self, params: Facts) -> Facts:
+        note("load", session=params["sessionId"])
+        return {"configOptions": self.options()}
 
-    async def _spends(self, session_id: str) -> str:
-        for dollars in TOLD["dollars"]:
-            await self._spent(dollars, session_id)
-            await asyncio.sleep(0.3)
-        await self._cancelled.wait()
+    def _spends(self, session_id: str) -> str:
+        for dollars in self.told["dollars"]:
+            self.spent(dollars, session_id)
+            time.sleep(0.3)
+        self.client.cancelled.wait()
         return "cancelled"
 
-    async def _works_and_spends(self, session_id: str) -> str:
-        assert await self._work(session_id) == []
-        return await self._spends(session_id)
+    def _works_and_spends(self, session_id: str) -> str:
+        assert self._work(session_id) == []
+        return self._spends(session_id)
 
-    async def _split(self, session_id: str) -> str:  # type: ignore[override]
-        await super()._split(session_id)
+    def _split(self, session_id: str) -> str:
+        super()._split(session_id)
         return "end_turn"
 
-    async def _idle(self, session_id: str) -> str:
-        await self._update(acp.update_agent_message_text("All done, boss."), session_id)
+    def _idle(self, session_id: str) -> str:
+        self.client.say("All done, boss.", session_id)
         return "end_turn"
 
 
 if __name__ == "__main__":
-    acp_agent.FakeAgent = Spender  # type: ignore[misc]
-    acp_agent.main()
+    acp_agent.main(Spender)

@@ -62,7 +62,6 @@ gets the arguments and the prompt as JSON, ``WF_FAKE_NOTES`` one that gets all p
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -75,7 +74,7 @@ from typing import Any, NoReturn
 
 VERSION = "2026.09.18-0fa4e11"
 SESSION = "0b9a3a52-5c0e-4f7e-9a55-9b1c8e8f7a10"
-#: Of `acp_agent`, whose import takes a second.
+#: Of `acp_agent`.
 ACP_SESSION = "sess-4711"
 MODELS = ("auto", "composer-2", "gpt-5.2", "gpt-5.2-codex", "opus-4.6", "sonnet-4.6")
 #: What a misbehaving agent is told: its mode, and what that needs.
@@ -266,31 +265,28 @@ def speak_acp(told: Told) -> int:
     """Until the client closes the connection; the exit code."""
     if told["mode"] in ("unread", "close_stdin"):
         speak_and_turn_away(close=told["mode"] == "close_stdin")
-    # It reads its orders when it is imported, which takes a second: not for those who do not get this far.
-    os.environ["WF_FAKE_ACP"] = json.dumps(told)
     if "WF_FAKE_NOTES" in os.environ:
         os.environ["WF_FAKE_ACP_NOTES"] = os.environ["WF_FAKE_NOTES"]
-    import acp
-
     from support import acp_agent
-    from wf_cli.contract.identity import target_of
 
     class Agent(acp_agent.FakeAgent):
-        async def new_session(self, cwd: str, **facts: Any) -> Any:
+        def new_session(self, params: Told) -> Told:
             if told["mode"] == "no_session_now":
-                raise acp.RequestError(-32603, "Failed to initialize session services")
-            return await super().new_session(cwd, **facts)
+                raise acp_agent.RequestError(-32603, "Failed to initialize session services")
+            return super().new_session(params)
 
-        async def load_session(self, cwd: str, session_id: str, **facts: Any) -> Any:
-            if session_id != acp_agent.KNOWN and "lost" in told:
-                raise acp.RequestError(*told["lost"])
-            return await super().load_session(cwd, session_id, **facts)
+        def load_session(self, params: Told) -> Told:
+            if params["sessionId"] != acp_agent.KNOWN and "lost" in told:
+                raise acp_agent.RequestError(*told["lost"])
+            return super().load_session(params)
 
-        async def _work(self, session_id: str) -> list[str]:
+        def _work(self, session_id: str) -> list[str]:
+            from wf_cli.contract.identity import target_of
+
             # The scripted agent would read the payload of an own job from stdin, where the protocol is spoken.
-            return [] if target_of(os.environ["WF_JOB_ID"]) is None else await super()._work(session_id)
+            return [] if target_of(os.environ["WF_JOB_ID"]) is None else super()._work(session_id)
 
-        async def _flood(self, session_id: str) -> None:
+        def _flood(self, session_id: str) -> None:
             content = {"type": "text", "text": FLOOD}
             update = {"sessionUpdate": "agent_message_chunk", "content": content}
             params = {"sessionId": session_id, "update": update}
@@ -298,12 +294,12 @@ def speak_acp(told: Told) -> int:
             for _ in range(told["size"] // len(FLOOD)):
                 raw(line)
 
-        async def _crash(self, session_id: str) -> None:
+        def _crash(self, session_id: str) -> None:
             raw(told.get("stderr", "").encode(), 2)
-            await super()._crash(session_id)
+            super()._crash(session_id)
 
-        async def _exit(self, session_id: str) -> None:
-            await self._update(acp.update_agent_message_text("let me "), session_id)
+        def _exit(self, session_id: str) -> None:
+            self.client.say("let me ", session_id)
             refuse(told)
 
         def __getattr__(self, name: str) -> Any:
@@ -312,20 +308,21 @@ def speak_acp(told: Told) -> int:
             if fault is None:
                 raise AttributeError(name)
 
-            async def in_the_middle(session_id: str) -> None:
-                await self._update(acp.update_agent_message_text("let me "), session_id)
+            def in_the_middle(session_id: str) -> None:
+                self.client.deaf_to_eof = True
+                self.client.say("let me ", session_id)
                 fault(told)
 
             return in_the_middle
 
-    asyncio.run(acp.run_agent(Agent(), use_unstable_protocol=True))  # type: ignore[arg-type]
+    Agent(told).serve()
     if told["mode"] == "stays":
         wait_for_ever(deaf=True)
     return 1 if told["mode"] == "nonzero" else 0
 
 
 def speak_and_turn_away(*, close: bool) -> NoReturn:
-    """Opens a session and reads nothing more. By hand: the library's agent reads as long as it lives."""
+    """Opens a session and reads nothing more. By hand: `acp_agent` reads as long as it lives."""
     results = {"initialize": {"protocolVersion": 1}, "session/new": {"sessionId": ACP_SESSION}}
     with open(0, "rb", buffering=0, closefd=False) as stdin:
         while True:

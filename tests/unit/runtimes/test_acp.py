@@ -1,4 +1,4 @@
-"""ACP, through a stand-in with the library's agent side (tests/support/acp_agent.py).
+"""ACP, through a stand-in for an agent (tests/support/acp_agent.py).
 
 Every run of `Bench` also checks that no process with the attempt's mark is left.
 """
@@ -23,6 +23,8 @@ from wf_cli.runtimes.base import Launch, Limits, Request, RuntimeMissing, Runtim
 from wf_cli.runtimes.permissions import Permissions
 
 STAND_IN = (sys.executable, str(SUPPORT / "acp_agent.py"))
+#: The library's own agent side.
+LIBRARY_AGENT = (sys.executable, str(SUPPORT / "acp_library_agent.py"))
 LONG = Limits(startup_s=60, stall_s=60, max_runtime_s=90, grace_s=1.5)
 
 
@@ -35,10 +37,11 @@ def run(
     options: dict[str, Any] | None = None,
     limits: Limits = LONG,
     environment: dict[str, str] | None = None,
+    agent: tuple[str, ...] = STAND_IN,
     **facts: Any,
 ) -> Outcome:
     settings = RuntimeSettings(
-        "fake", "acp", command=STAND_IN, permissions=permissions or Permissions(), options=options or {}
+        "fake", "acp", command=agent, permissions=permissions or Permissions(), options=options or {}
     )
     variables = {
         "WF_FAKE_ACP": json.dumps({"mode": mode, **(told or {})}),
@@ -80,6 +83,36 @@ def test_a_turn_that_ends_is_a_success_with_session_usage_and_summary(bench: Ben
     assert notes(bench, "prompt")[0]["text"] == 'do "it"\nnow'
     assert notes(bench, "option") == [{"what": "option", "id": "m", "value": "large"}]
     assert notes(bench, "new")[0]["cwd"] == str(bench.root)
+
+
+def test_an_agent_made_with_the_library_understands_each_call(bench: Bench) -> None:
+    """The stand-in writes the protocol by hand; this agent has the library read and write all of it."""
+    told = {"login": True, "ask": True}
+    options = {"auth_method": "cursor_login"}
+    facts: dict[str, Any] = {"told": told, "options": options, "agent": LIBRARY_AGENT, "model": "large"}
+    outcome = run(bench, permissions=Permissions(deny=("execute:rm *",)), prompt="one", **facts)
+    verdict = outcome.result.verdict
+    assert (verdict.failure, verdict.session_id, verdict.summary) == (None, SESSION, "All done.")
+    assert (verdict.usage.tokens_in, verdict.usage.tokens_out, verdict.usage.cost_usd) == (1500, 30, 0.75)
+    assert [note["option_id"] for note in notes(bench, "answer")] == ["o-reject_once"]
+    assert notes(bench, "option") == [{"what": "option", "id": "m", "value": "large"}]
+    again = run(bench, resume=KNOWN, prompt="all", resume_prompt="two", **facts).result.verdict
+    assert (again.failure, again.session_id, again.usage.cost_usd) == (None, KNOWN, 0.25)
+    assert [note["text"] for note in notes(bench, "prompt")] == ["one", "two"]
+    assert [note["method"] for note in notes(bench, "authenticate")] == ["cursor_login"] * 2
+
+
+def test_an_agent_made_with_the_library_is_cancelled(bench: Bench) -> None:
+    asked = bench.root / "notes"
+
+    def should_stop() -> str | None:
+        return "superseded" if asked.exists() and '"prompt"' in asked.read_text() else None
+
+    facts: dict[str, Any] = {"told": {"hangs": True}, "agent": LIBRARY_AGENT}
+    outcome = run(bench, should_stop=should_stop, limits=Limits(grace_s=10), **facts)
+    assert outcome.result.exit.stopped == "asked"
+    assert notes(bench, "cancel")
+    assert printed(outcome, "cancelled") == [{"type": "cancelled", "clean": True}]
 
 
 def _error(code: int, message: str, **data: Any) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def test_launch_and_reader_agree(tmp_path: Path, make: Any, version: str, reader
     adapter: Adapter = make(settings("any", command=program(tmp_path, version)))
     request = request_for(tmp_path, "m")
     assert isinstance(adapter.reader(request), reader)
-    client = "wf_cli.runtimes.acp.client" in adapter.launch(request).argv
+    client = "wf_cli.runtimes.acp" in adapter.launch(request).argv
     assert client is (reader is AcpReader)
 
 

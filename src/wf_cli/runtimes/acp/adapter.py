@@ -101,7 +101,7 @@ def launch(
     }
     return Launch(
         # -P keeps the working directory off the import path, because it is the user's checkout.
-        [sys.executable, "-P", "-m", "wf_cli.runtimes.acp.client"],
+        [sys.executable, "-P", "-m", "wf_cli.runtimes.acp"],
         {**(request.environment if environment is None else environment), "PWD": str(request.root)},
         json.dumps(job).encode(),
         result_grace_s=result_grace_s,

@@ -1,4 +1,4 @@
-"""The process between the worker and an ACP agent: ``python -m wf_cli.runtimes.acp.client``.
+"""The process between the worker and an ACP agent: ``python -m wf_cli.runtimes.acp``.
 
 To the launcher this is the agent. It reads one job (`acp.turn.Job`, JSON) from stdin, starts the real agent,
 speaks the Agent Client Protocol with it (agentclientprotocol.com, version 1), and prints lines of our own
@@ -219,7 +219,3 @@ def main() -> None:
         os._exit(code)
 
     asyncio.run(run())
-
-
-if __name__ == "__main__":
-    main()
