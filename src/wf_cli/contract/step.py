@@ -114,9 +114,9 @@ class Step:
         return self.unmet is not None
 
     def due_iteration(self, plan: PlanFacts) -> int:
-        """The iteration of the job that takes the plan up now. Inside the step it is that of the job that opened it."""
+        """The iteration of the job that takes the plan up now; inside the step, that of the job that opened it."""
         inside = bool(self.before) and plan.phase == self.inside
-        return max(0, plan.iteration - self.raises) if inside else plan.iteration
+        return plan.iteration - self.raises if inside else plan.iteration
 
 
 def _where(plan: PlanFacts) -> str:

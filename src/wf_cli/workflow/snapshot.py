@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from wf_cli.clock import Clock, SystemClock
 from wf_cli.contract.step import GateName
 from wf_cli.workflow import files, gates, grammar, phases, plans, review, todo
-from wf_cli.workflow.plans import Plan
+from wf_cli.workflow.plans import Plan, PlanState
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,11 @@ class Snapshot:
 
 def take(plan: Plan, clock: Clock | None = None) -> Snapshot:
     """Read the plan. Missing files count as empty; StateError for malformed ones."""
-    state = plans.read_state(plan)
+    return of_state(plan, plans.read_state(plan), clock)
+
+
+def of_state(plan: Plan, state: PlanState | None, clock: Clock | None = None) -> Snapshot:
+    """`take` with a state that was read already; raises StateError."""
     items = todo.parse(files.read_text(plan.todo_md) or "")
     verdicts = review.verdicts(files.read_text(plan.review_md) or "")
     return Snapshot(
