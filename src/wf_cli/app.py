@@ -32,8 +32,8 @@ from wf_cli.workflow import epics
 from wf_cli.workflow.project import Permit, Project
 
 if TYPE_CHECKING:
-    from wf_cli.dispatcher import Dispatcher
-    from wf_cli.steps import PlanSteps
+    from wf_cli.planjobs.dispatcher import Dispatcher
+    from wf_cli.planjobs.steps import PlanSteps
     from wf_cli.worker.loop import Worker
 
 
@@ -150,7 +150,8 @@ class App:
         return Pool(role, routing.runtime_for(role, self.config.runtime_of_role))
 
     def dispatcher(self, spool: Spool, events: EventSink | None = None) -> Dispatcher:
-        from wf_cli.dispatcher import Dispatcher, DispatchSettings
+        from wf_cli.planjobs.dispatcher import Dispatcher
+        from wf_cli.planjobs.round import DispatchSettings
 
         events = events or self.events(spool)
         return Dispatcher(
@@ -178,7 +179,7 @@ class App:
 
     def steps(self, spool: Spool, events: EventSink) -> PlanSteps:
         """What jobs do to plans, as the configuration says."""
-        from wf_cli.steps import PlanSteps
+        from wf_cli.planjobs.steps import PlanSteps
 
         strict = self.config.review.strict
         return PlanSteps(

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from wf_cli.config import places
 from wf_cli.contract.retry import RetryPolicy
+from wf_cli.contract.step import roles
 
 Mode = Literal["command", "distributed"]
 Topology = Literal["local", "shared"]
@@ -139,9 +140,7 @@ class Notify:
 
 
 #: Role -> runtime, as it has always been.
-DEFAULT_ROUTING: Mapping[str, str] = MappingProxyType(
-    {"orchestrator": "cursor", "plan-coder": "opencode", "plan-reviewer": "cursor", "plan-fixer": "opencode"}
-)
+DEFAULT_ROUTING: Mapping[str, str] = MappingProxyType({role.name: role.runtime for role in roles().values()})
 
 
 def default_routing() -> dict[str, RolePolicy]:

@@ -12,11 +12,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from wf_cli.contract.step import STEPS
 from wf_cli.contract.token import JOB_ID_LIMIT, is_word
 from wf_cli.errors import ContractError
 
 #: Workflow commands a job may carry out.
-COMMANDS = ("plan", "code", "finish-code", "review", "fix", "done", "verify")
+COMMANDS = tuple(STEPS)
 
 _PLAN_KEY = re.compile(
     r"(?:repo:(?P<repo>[a-z0-9]+)\|)?(?:epic:(?P<epic>[0-9]+)\|)?plan:(?P<plan>[0-9]+)\|it:(?P<it>0|[1-9][0-9]{0,8})"

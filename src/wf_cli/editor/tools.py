@@ -9,9 +9,9 @@ from wf_cli.app import App
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.identity import Target
 from wf_cli.errors import WfError
+from wf_cli.planjobs.steps import PlanSteps
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool.layout import Spool
-from wf_cli.steps import PlanSteps
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from wf_cli.clock import parse_iso_ms
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.lifecycle import LIVE, Status
 from wf_cli.contract.token import Placed
-from wf_cli.dispatcher import Reconciled
 from wf_cli.errors import WfError
+from wf_cli.planjobs.round import Reconciled
 from wf_cli.queue.spending import add_up
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import scan

@@ -81,7 +81,7 @@ class EpicContent:
 
 def all_epics(project: Project) -> list[Epic]:
     """Every epic, sorted by folder name."""
-    return [_epic(project, entry) for entry in references.entries(project.epics_dir)]
+    return [of_entry(project, entry) for entry in references.entries(project.epics_dir)]
 
 
 def epic_ids(project: Project) -> list[str]:
@@ -95,10 +95,11 @@ def find(project: Project, reference: str) -> Epic:
     entry = references.resolve(known, reference)
     if entry is None:
         raise EpicNotFound(reference, references.ids(known))
-    return _epic(project, entry)
+    return of_entry(project, entry)
 
 
-def _epic(project: Project, entry: references.Entry) -> Epic:
+def of_entry(project: Project, entry: references.Entry) -> Epic:
+    """The epic of a numbered folder in ``epics/``."""
     return Epic(entry.id, entry.name, project.epics_dir / entry.name)
 
 
@@ -155,7 +156,7 @@ def create(project: Project, name: str) -> Epic:
     """A new epic with the next number; raises Refused when its folder exists already."""
     with project.lock("numbering"):
         number = references.next_id(references.entries(project.epics_dir))
-        epic = _epic(project, references.Entry(f"{number}-{references.slug(name)}", number))
+        epic = of_entry(project, references.Entry(f"{number}-{references.slug(name)}", number))
         if os.path.lexists(epic.path):
             raise Refused(f"{epic.path} exists already", hint="rename or remove it", path=str(epic.path))
         now_ms = project.clock.now_ms()

@@ -75,7 +75,7 @@ def run(project: Project, plan: Plan, command: PhaseCommand, *, strict_profile: 
         changes: dict[str, object] = {"phase": command.target}
         if command.raises_iteration:
             changes["iteration"] = iteration
-        if command is phases.REVIEW:
+        if command == phases.REVIEW:
             _prepare_review(plan, strict_profile)
         plans.write_state(plan, state, **changes)
     return PhaseChange(plan, command.name, state.phase, command.target, iteration, state.epic_id, tuple(warnings))

@@ -1,24 +1,46 @@
-"""The phases of a plan and the commands that move it: one table, from which everything else is derived.
+"""The commands that move a plan from phase to phase, as the step table has them (`wf_cli.contract.step`).
 
-``blocked`` is entered by no command: it is written by hand, or by the dispatcher when a plan used up its
-review rounds. An unknown phase is legal on disk and simply allows nothing.
+An unknown phase is legal on disk and simply allows nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-PLANNING = "planning"
-CODING = "coding"
-AWAITING_REVIEW = "awaiting_review"
-REVIEWING = "reviewing"
-FIXING = "fixing"
-COMPLETED = "completed"
-BLOCKED = "blocked"
+from wf_cli.contract.step import (
+    AWAITING_REVIEW,
+    BLOCKED,
+    CODING,
+    COMPLETED,
+    FIXING,
+    PHASES,
+    PLANNING,
+    REVIEWING,
+    STEPS,
+    GateName,
+    Step,
+)
 
-#: Every phase a command can leave behind or start from, in the order of a plan's life.
-PHASES = (PLANNING, CODING, AWAITING_REVIEW, REVIEWING, FIXING, COMPLETED, BLOCKED)
+__all__ = [
+    "AWAITING_REVIEW",
+    "BLOCKED",
+    "CODE",
+    "CODING",
+    "COMPLETED",
+    "DONE",
+    "FINISH_CODE",
+    "FIX",
+    "FIXING",
+    "PHASES",
+    "PHASE_COMMANDS",
+    "PLANNING",
+    "REVIEW",
+    "REVIEWING",
+    "UNKNOWN",
+    "PhaseCommand",
+    "allowed_next",
+    "of_step",
+]
 
 #: Shown for a plan without a readable phase.
 UNKNOWN = "unknown"
@@ -31,20 +53,27 @@ class PhaseCommand:
     name: str
     sources: tuple[str, ...]
     target: str
-    gate: Literal["review", "done"] | None = None
+    gate: GateName | None = None
     raises_iteration: bool = False
 
 
-CODE = PhaseCommand("code", (PLANNING,), CODING)
-FINISH_CODE = PhaseCommand("finish-code", (CODING, FIXING), AWAITING_REVIEW, gate="review")
-REVIEW = PhaseCommand("review", (AWAITING_REVIEW,), REVIEWING)
-FIX = PhaseCommand("fix", (REVIEWING, BLOCKED), FIXING, raises_iteration=True)
-DONE = PhaseCommand("done", (REVIEWING,), COMPLETED, gate="done")
+def of_step(step: Step) -> PhaseCommand | None:
+    """The phase change of a step; None for a step that leaves the phase alone."""
+    if not step.before or step.inside is None:
+        return None
+    return PhaseCommand(step.command, step.before, step.inside, step.gate, raises_iteration=step.raises > 0)
+
 
 #: By name, in the order in which `allowed_next` lists them.
-PHASE_COMMANDS = {command.name: command for command in (CODE, FINISH_CODE, REVIEW, FIX, DONE)}
+PHASE_COMMANDS = {command.name: command for step in STEPS.values() if (command := of_step(step)) is not None}
+
+CODE = PHASE_COMMANDS["code"]
+FINISH_CODE = PHASE_COMMANDS["finish-code"]
+REVIEW = PHASE_COMMANDS["review"]
+FIX = PHASE_COMMANDS["fix"]
+DONE = PHASE_COMMANDS["done"]
 
 
 def allowed_next(phase: str) -> list[str]:
-    """The phase commands that a plan in ``phase`` may take; none for a phase nobody knows."""
+    """The phase commands that a plan in ``phase`` may take; none for an unknown phase."""
     return [command.name for command in PHASE_COMMANDS.values() if phase in command.sources]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,22 @@ class PlanNotFound(NotFound):
             hint=f'{known}; a new one is made by: wf plan "<name>"',
             input=reference,
             available_ids=available,
+        )
+
+
+class NumberShared(Refused):
+    """Several plan folders have the number by which a job names its plan: a merge of two branches makes them."""
+
+    code = "PLAN_NUMBER_SHARED"
+
+    def __init__(self, number: str, sharing: Sequence[Plan]):
+        folders = " and ".join(plan.relative for plan in sharing)
+        repair = ", ".join(f"wf plan renumber {plan.name}" for plan in sharing[1:])
+        super().__init__(
+            f"{folders} have the same number, so a job of plan {number} could mean each of them",
+            hint=f"give each later one a number of its own: {repair}",
+            plan_id=number,
+            plans=[plan.name for plan in sharing],
         )
 
 
@@ -99,6 +116,31 @@ def find(project: Project, reference: str) -> Plan:
     if entry is None:
         raise PlanNotFound(reference, references.ids(known))
     return _plan(project, entry)
+
+
+def duplicates(known: Iterable[Plan]) -> dict[str, tuple[Plan, ...]]:
+    """The numbers that several of ``known`` (`all_plans`, sorted by name) have, each with its plans.
+
+    The first of them is the one that a person's reference by number means.
+    """
+    by_number: dict[str, list[Plan]] = {}
+    for plan in known:
+        by_number.setdefault(plan.id, []).append(plan)
+    return {number: tuple(sharing) for number, sharing in by_number.items() if len(sharing) > 1}
+
+
+def with_number(project: Project, number: str) -> Plan:
+    """The one plan that has ``number``, which is how a job names it; raises PlanNotFound, NumberShared.
+
+    For jobs, where `find` would run the step of one plan on another.
+    """
+    known = all_plans(project)
+    sharing = [plan for plan in known if plan.id == number]
+    if len(sharing) > 1:
+        raise NumberShared(number, sharing)
+    if not sharing:
+        raise PlanNotFound(number, sorted({plan.id for plan in known}, key=int))
+    return sharing[0]
 
 
 def named(project: Project, name: str) -> Plan:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-from wf_cli.workflow import files, grammar, phases, plans, review, todo
-from wf_cli.workflow.plans import Plan
+from wf_cli.clock import Clock, SystemClock
+from wf_cli.contract.step import GateName
+from wf_cli.workflow import files, gates, grammar, phases, plans, review, todo
+from wf_cli.workflow.plans import Plan, PlanState
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A plan as it was when it was read, without a lock: look again under the lock before changing it."""
+    """A plan as it was when it was read, without a lock: look again under the lock before changing it.
+
+    The facts that the rows of the step table ask for (`wf_cli.contract.step.PlanFacts`). The gates are not part of
+    it: they are read when they are asked for.
+    """
 
     plan: Plan
     phase: str
@@ -26,16 +33,44 @@ class Snapshot:
     open_ids: tuple[str, ...]
     #: Ids with the verdict fail that are not ticked: what `fix` is for.
     rejected_ids: tuple[str, ...]
+    clock: Clock = field(default_factory=SystemClock, compare=False, repr=False)
+
+    @property
+    def plan_id(self) -> str:
+        return self.plan.id
+
+    @property
+    def blanks(self) -> tuple[str, ...]:
+        """What has to be written before anybody can code."""
+        return tuple(self._blanks())
+
+    def _blanks(self) -> Iterator[str]:
+        folder = self.plan.relative
+        if not self.has_plan:
+            yield f"{folder}/plan.md is empty"
+        if not self.todo_ids:
+            yield f"{folder}/todo.md has no item with an id (`- [ ] [T1] text`)"
+        if self.nameless_items:
+            yield f"{folder}/todo.md has {self.nameless_items} item(s) without an id (`- [ ] [T1] text`)"
+
+    def gate_errors(self, gate: GateName) -> tuple[str, ...]:
+        """Why the plan does not pass ``gate`` now; empty when it passes. Raises StateError."""
+        found = gates.review_gate(self.plan) if gate == "review" else gates.done_gate(self.plan, self.clock)
+        return found.errors
 
     @property
     def is_filled(self) -> bool:
         """There is something to code: a plan, and a todo list whose items all have ids."""
-        return self.has_plan and bool(self.todo_ids) and not self.nameless_items
+        return not self.blanks
 
 
-def take(plan: Plan) -> Snapshot:
+def take(plan: Plan, clock: Clock | None = None) -> Snapshot:
     """Read the plan. Missing files count as empty; StateError for malformed ones."""
-    state = plans.read_state(plan)
+    return of_state(plan, plans.read_state(plan), clock)
+
+
+def of_state(plan: Plan, state: PlanState | None, clock: Clock | None = None) -> Snapshot:
+    """`take` with a state that was read already; raises StateError."""
     items = todo.parse(files.read_text(plan.todo_md) or "")
     verdicts = review.verdicts(files.read_text(plan.review_md) or "")
     return Snapshot(
@@ -50,4 +85,5 @@ def take(plan: Plan) -> Snapshot:
         rejected_ids=tuple(
             item.id for item in items if item.id and not item.checked and verdicts.get(item.id) == "fail"
         ),
+        clock=clock or SystemClock(),
     )

@@ -134,7 +134,7 @@ SPEC = Spec("e01-p03-i0-code-r", "epic:01|plan:03|it:0|cmd:code|role:r", "0" * 1
         ("target.executor_role", "R"),
         ("target.executor_runtime", "-x"),
         ("target.plan_iteration", -1),
-        ("target.workflow_command", "rm"),
+        ("target.workflow_command", "rm -rf"),
         ("target.plan_id", "3/.."),
     ],
 )
@@ -155,6 +155,14 @@ def test_a_target_that_contradicts_the_key_is_refused(part: str) -> None:
     value = SPEC.to_json()
     value["target"][part] = {"plan_iteration": 1, "workflow_command": "fix"}.get(part, "99")
     with pytest.raises(ContractError):
+        Spec.from_json(value)
+
+
+def test_a_command_outside_the_step_table_is_refused() -> None:
+    """The schema knows no steps, so that a new one is a row of the table alone; the key's grammar is made of them."""
+    value = json.loads(json.dumps(SPEC.to_json()).replace("code", "rm"))
+    assert schema.problems("spec", value) == []
+    with pytest.raises(ContractError, match="does not belong to key"):
         Spec.from_json(value)
 
 

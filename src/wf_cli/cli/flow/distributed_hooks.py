@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from wf_cli.cli.frame import output
+from wf_cli.contract.step import STEPS, roles
 
 if TYPE_CHECKING:
     from wf_cli.app import App
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 #: Further flags of `epic run` and `epic resume` in distributed mode.
 EPIC_RUN_FLAGS = frozenset({"--follow"})
-#: Commands that a worker carries out when a person gives them.
-_PUBLISHED = frozenset({"code", "fix", "review"})
 #: Seconds between two looks of ``--follow``.
 _FOLLOW_EVERY = 0.5
 #: Seconds a job may be queued before ``--follow`` says that nobody takes it.
@@ -57,7 +56,8 @@ def publish_instead(call: Call, command: PhaseCommand, plan: Plan) -> bool:
     An agent (``call.job_role`` is not None) and ``--as-operator`` always act themselves. A plan that a person
     left inside the phase is adopted. Raises what the command would raise for a phase that does not allow it.
     """
-    if not call.is_distributed or call.job_role is not None or call.as_operator or command.name not in _PUBLISHED:
+    step = STEPS[command.name]
+    if not call.is_distributed or call.job_role is not None or call.as_operator or not step.by_person:
         return False
     from wf_cli.errors import Refused
     from wf_cli.workflow import phase_commands, plans, snapshot
@@ -159,8 +159,7 @@ def epic_started(call: Call, epic: Epic, flags: frozenset[str]) -> dict[str, Any
 
 
 def _skipped(reason: str) -> dict[str, Any]:
-    roles = ("orchestrator", "plan-coder", "plan-reviewer", "plan-fixer")
-    skipped = [{"role": role, "runtime": "", "reason": reason} for role in roles]
+    skipped = [{"role": role, "runtime": "", "reason": reason} for role in roles()]
     return {"started": [], "already_running": [], "failed": [], "skipped": skipped}
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from wf_cli.cli.frame import output
 from wf_cli.cli.frame.arguments import ArgumentError, Spec, parse, positive_number
 from wf_cli.cli.frame.contract_call import Call, ContractCommand
+from wf_cli.contract.step import roles
 
-_ROLES = ("orchestrator", "plan-coder", "plan-reviewer", "plan-fixer")
+_ROLES = tuple(roles())
 _NUMBERS = {"--poll-ms": "poll", "--lease-ms": "lease", "--max-jobs": "max_jobs"}
 _WORKER = Spec(required=("role",), values={"--runtime": "runtime", "--id": "id", **_NUMBERS})
 _WORKER_USAGE = "wf worker <role> [--runtime name] [--id name] [--poll-ms n] [--lease-ms n] [--max-jobs n]"

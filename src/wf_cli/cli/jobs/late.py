@@ -110,7 +110,7 @@ def apply(common: Common, result: LateArgument, reason: ReasonOption = None) -> 
     """
     from wf_cli import ids
     from wf_cli.contract.identity import target_of
-    from wf_cli.steps import PlanSteps
+    from wf_cli.planjobs.steps import PlanSteps
 
     queue = common.queue()
     late = _one(queue.spool, result)

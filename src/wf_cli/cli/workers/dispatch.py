@@ -15,7 +15,7 @@ from wf_cli.contract.token import is_word
 from wf_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from wf_cli.dispatcher import Reconciled
+    from wf_cli.planjobs.round import Reconciled
 
 dispatch_app = typer.Typer(add_completion=False)
 pause_app = typer.Typer(add_completion=False)

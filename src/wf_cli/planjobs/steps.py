@@ -1,49 +1,31 @@
-"""Plan steps for the worker: what a job does to its plan's phase, and when it counts as done.
+"""Plan steps for the worker: what a job does to its plan, what its agent is told, and when it counts as done.
 
-The two tables of DESIGN section 7 (opener and check), decided from (command, the spec's iteration,
-phase, iteration) and nothing else. The spec's iteration of a ``fix`` is that of the review it answers:
-inside it the plan's is one higher.
+Each question is answered by the row of the job's command in `wf_cli.contract.step`.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from wf_cli.attempt.steps import Opening
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
+from wf_cli.contract.step import STEPS, Step
 from wf_cli.contract.token import Token, mark
 from wf_cli.errors import WfError
 from wf_cli.fencing import by_token
-from wf_cli.runtimes import prompts
+from wf_cli.planjobs import opening, prompts
 from wf_cli.spool.layout import Spool
-from wf_cli.workflow import gates, phase_commands, phases, plans, snapshot, strict, worktree
+from wf_cli.workflow import phase_commands, phases, plans, snapshot, strict, worktree
 from wf_cli.workflow.plans import Plan, PlanNotFound
 from wf_cli.workflow.project import Project
 from wf_cli.workflow.snapshot import Snapshot
 
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One command: the phases before it and inside it, and how much it raises the iteration."""
-
-    before: tuple[str, ...]
-    inside: str
-    opener: phases.PhaseCommand | None
-    raises: int = 0
-
-
-_STEPS = {
-    "plan": _Step((), phases.PLANNING, None),
-    "code": _Step((phases.PLANNING,), phases.CODING, phases.CODE),
-    "review": _Step((phases.AWAITING_REVIEW,), phases.REVIEWING, phases.REVIEW),
-    "fix": _Step((phases.REVIEWING, phases.BLOCKED), phases.FIXING, phases.FIX, raises=1),
-}
-#: Steps that are there to change something outside the plan's folder.
-_CHANGING = ("code", "fix")
+#: A command that is no step: what no row asks for does not happen.
+_NO_STEP = Step("", STEPS["verify"].role)
 
 
 class PlanSteps:
@@ -69,6 +51,8 @@ class PlanSteps:
             return f"epic {target.epic_id} is paused"
         return None
 
+    # -- before the agent
+
     @contextlib.contextmanager
     def opening(self, target: Target) -> Iterator[tuple[Opening, str]]:
         plan = self._plan(target)
@@ -76,39 +60,28 @@ class PlanSteps:
             yield Opening.SUPERSEDED, f"plan {target.plan_id} does not exist any more"
             return
         with self._project.changing(plan.id):
-            now = snapshot.take(plan)
-            opening, why = self._decide(target, now)
-            if opening is Opening.GO:
+            now = self._look(plan)
+            verdict, why = opening.decide(target, now)
+            if verdict is Opening.GO:
                 self._open(target, now)
-            yield opening, why
-
-    def _decide(self, target: Target, now: Snapshot) -> tuple[Opening, str]:
-        step = _STEPS.get(target.command)
-        if step is None:
-            return Opening.SUPERSEDED, f"{target.command} is not a step that a worker runs"
-        where = f"plan {target.plan_id} is in {now.phase}, iteration {now.iteration}"
-        if self._unmet(target, now) is None:
-            return Opening.DONE, f"{where}: the work is there already"
-        before = now.phase in step.before and now.iteration == target.iteration
-        inside = now.phase == step.inside and now.iteration == target.iteration + step.raises
-        if before or inside:
-            return Opening.GO, where
-        return Opening.SUPERSEDED, where
+            yield verdict, why
 
     def _open(self, target: Target, now: Snapshot) -> None:
         """The phase change, if an earlier attempt has not made it. The caller holds fence and plan lock."""
-        step = _STEPS[target.command]
-        if step.opener is None or now.phase == step.inside:
+        step = _step(target)
+        command = phases.of_step(step)
+        if command is None or now.phase == step.inside:
             return
-        strict_profile = self._strict_profile if target.command == "review" else None
         # The token lies in claimed/ still, so this change is made by the fence's holder, not by a permit.
-        change = phase_commands.run(self._project, now.plan, step.opener, strict_profile=strict_profile)
+        change = phase_commands.run(
+            self._project, now.plan, command, strict_profile=self._strict_profile if step.strict else None
+        )
         self._events.emit(
             "plan.phase", plan_id=now.plan.id, epic_id=target.epic_id, from_=change.before, to=change.phase
         )
 
     def prepare(self, target: Target) -> None:
-        if target.command != "review" or self._strict_profile is None:
+        if not _step(target).strict or self._strict_profile is None:
             return
         plan = self._plan(target)
         if plan is not None:
@@ -129,12 +102,14 @@ class PlanSteps:
 
     def baseline(self, target: Target) -> str | None:
         plan = self._plan(target)
-        if plan is None or target.command not in _CHANGING:
+        if plan is None or not _step(target).must_change:
             return None
         return worktree.baseline(self._project.root, [plan.relative])
 
+    # -- after the agent
+
     def idle(self, target: Target, baseline: str | None) -> Failure | None:
-        plan = self._plan(target) if baseline is not None and target.command in _CHANGING else None
+        plan = self._plan(target) if baseline is not None and _step(target).must_change else None
         if plan is None or baseline is None:
             return None
         if worktree.changed(self._project.root, [plan.relative], baseline) is not False:
@@ -147,11 +122,12 @@ class PlanSteps:
         if plan is None:
             return Failure("checks_unmet", f"plan {target.plan_id} does not exist any more")
         try:
-            unmet = self._unmet(target, snapshot.take(plan))
-            if unmet is not None and target.command in _CHANGING:
+            now = self._look(plan)
+            unmet = opening.unmet(target, now)
+            if unmet is not None and _step(target).must_change:
                 if idle is not None:
                     return replace(idle, errors=idle.errors + unmet.errors)
-                if gates.review_gate(plan).ok:
+                if not now.gate_errors("review"):
                     # Only finish-code was forgotten: everything it demands is there.
                     unmet = self._finish_code(plan, target, token)
         except WfError as error:
@@ -161,32 +137,9 @@ class PlanSteps:
     def _finish_code(self, plan: Plan, target: Target, token: Token) -> Failure | None:
         project = Project(self._project.root, self._project.clock, by_token(self._spool, mark(token)))
         phase_commands.run(project, plan, phases.FINISH_CODE)
-        return self._unmet(target, snapshot.take(plan))
+        return opening.unmet(target, self._look(plan))
 
-    def _unmet(self, target: Target, now: Snapshot) -> Failure | None:
-        """What keeps the job from counting as done."""
-        plan = now.plan
-        where = f"plan {plan.id} is in phase {now.phase}"
-        match target.command:
-            case "plan":
-                if now.phase == phases.PLANNING and not now.is_filled:
-                    return Failure("checks_unmet", f"plan {plan.id} is not filled in", errors=tuple(_blanks(now)))
-                return None if now.phase == phases.PLANNING else Failure("checks_unmet", where)
-            case "code" | "fix":
-                raised = target.iteration + _STEPS[target.command].raises
-                gate = gates.review_gate(plan)
-                if now.phase == phases.AWAITING_REVIEW and now.iteration == raised and gate.ok:
-                    return None
-                return Failure("gate_failed", f"{where}, not awaiting_review", errors=gate.errors)
-            case "review":
-                decided = now.phase == phases.COMPLETED or (now.phase == phases.REVIEWING and now.rejected_ids)
-                if decided and now.iteration == target.iteration:
-                    return None
-                errors = gates.done_gate(plan, self._project.clock).errors or (
-                    f"every item is accepted: finish with `wf done {plan.id}`",
-                )
-                return Failure("checks_unmet", f"{where}: neither completed nor anything rejected", errors=errors)
-        return Failure("checks_unmet", f"{target.command} is not a step that a worker runs")
+    # -- the plan of a job
 
     def _plan(self, target: Target) -> Plan | None:
         try:
@@ -194,14 +147,12 @@ class PlanSteps:
         except PlanNotFound:
             return None
 
+    def _look(self, plan: Plan) -> Snapshot:
+        return snapshot.take(plan, self._project.clock)
 
-def _blanks(now: Snapshot) -> Iterator[str]:
-    if not now.has_plan:
-        yield f"{now.plan.relative}/plan.md is empty"
-    if not now.todo_ids:
-        yield f"{now.plan.relative}/todo.md has no item with an id (`- [ ] [T1] text`)"
-    if now.nameless_items:
-        yield f"{now.plan.relative}/todo.md has {now.nameless_items} item(s) without an id (`- [ ] [T1] text`)"
+
+def _step(target: Target) -> Step:
+    return STEPS.get(target.command, _NO_STEP)
 
 
 def _told(last: Failure | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The opener's table and the check of DESIGN section 7: decided from command, the spec's iteration and the plan."""
+"""What a job does to its plan: the opener and the check, decided from command, iteration and the plan's files."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from wf_cli.contract.event import NoEvents
 from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.identity import Target
 from wf_cli.contract.token import Pool, Token
+from wf_cli.planjobs.steps import PlanSteps
 from wf_cli.routing import role_for
 from wf_cli.spool import layout
-from wf_cli.steps import PlanSteps
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
 

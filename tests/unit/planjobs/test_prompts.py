@@ -5,7 +5,7 @@ import re
 import pytest
 
 from wf_cli.errors import ContractError
-from wf_cli.runtimes.prompts import COMMANDS, ERROR_COUNT, render
+from wf_cli.planjobs.prompts import COMMANDS, ERROR_COUNT, render
 
 
 def text_of(command: str, **facts: object) -> str:

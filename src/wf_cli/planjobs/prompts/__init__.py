@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
+from wf_cli.contract.step import STEPS
 from wf_cli.errors import ContractError
 
-#: Steps that have a prompt.
-COMMANDS = ("plan", "code", "review", "fix")
+#: Steps that have a prompt: each one that is a job.
+COMMANDS = tuple(step.command for step in STEPS.values() if step.is_job)
 #: Errors of the last attempt that are shown, and characters of each.
 ERROR_COUNT, ERROR_LENGTH = 40, 600
 

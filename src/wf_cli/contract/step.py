@@ -1,0 +1,210 @@
+"""The steps of a plan: one row for each command says everything that wf has to know about it.
+
+Who carries the step out, when it is due, what its job does to the plan's phase, what counts as done: all of it is
+derived from `STEPS`, by the dispatcher, the worker, the command line, the routing and the grammar of job ids. A new
+step is a new row here and a prompt in ``planjobs/prompts``.
+
+::
+
+    planning --code--> coding --finish-code--> awaiting_review --review--> reviewing --done--> completed
+                       fixing --finish-code--^                             |  blocked
+                         ^------------------------fix----------------------+-----+
+
+The iteration of a job is the plan's at the moment the job is due. A step that ``raises`` the iteration works at
+one more than that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from wf_cli.contract.failure import Failure
+
+PLANNING = "planning"
+CODING = "coding"
+AWAITING_REVIEW = "awaiting_review"
+REVIEWING = "reviewing"
+FIXING = "fixing"
+COMPLETED = "completed"
+BLOCKED = "blocked"
+
+#: Every phase a command can leave behind or start from, in the order of a plan's life. ``blocked`` is entered by no
+#: command: a person writes it, or the dispatcher for a plan that used up its review rounds.
+PHASES = (PLANNING, CODING, AWAITING_REVIEW, REVIEWING, FIXING, COMPLETED, BLOCKED)
+
+GateName = Literal["review", "done"]
+
+
+class PlanFacts(Protocol):
+    """What a row may ask about a plan; `wf_cli.workflow.snapshot.Snapshot` answers from the plan's files."""
+
+    @property
+    def plan_id(self) -> str: ...
+
+    @property
+    def phase(self) -> str: ...
+
+    @property
+    def iteration(self) -> int: ...
+
+    @property
+    def blanks(self) -> tuple[str, ...]:
+        """What has to be written before anybody can code; empty for a plan that is filled in."""
+        ...
+
+    @property
+    def rejected_ids(self) -> tuple[str, ...]:
+        """Todo items with the verdict fail that are not ticked."""
+        ...
+
+    def gate_errors(self, gate: GateName) -> tuple[str, ...]:
+        """Why the plan does not pass a gate now; empty when it passes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Who carries a step out. ``may`` are the capabilities of its jobs, whatever the shared session says."""
+
+    name: str
+    #: The runtime that takes its jobs where the configuration names none.
+    runtime: str
+    may: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command. A row without ``unmet`` is no job: a person gives the command, or the agent of another step."""
+
+    command: str
+    role: Role
+
+    # -- what it does to the phase
+
+    #: The phases it starts from; empty for a command that leaves the phase alone.
+    before: tuple[str, ...] = ()
+    #: The phase that it leaves the plan in, which is the one its job works in.
+    inside: str | None = None
+    #: The gate the plan has to pass first.
+    gate: GateName | None = None
+    #: How much it raises the iteration. `max_iterations` limits such a step.
+    raises: int = 0
+
+    # -- what makes it a job
+
+    #: Whether the plan waits for this step by itself. Of several the first row counts.
+    due: Callable[[PlanFacts], bool] = lambda _plan: False
+    #: Why the step does not count as done yet, at the iteration it works at; None when it does.
+    unmet: Callable[[PlanFacts, int], Failure | None] | None = None
+    #: Whether it is there to change something outside the plan's folder. The worker hands such a plan over to
+    #: review where the agent has only forgotten that.
+    must_change: bool = False
+    #: Whether the strict checks belong to it, where `review.strict` asks for them.
+    strict: bool = False
+    #: Whether a person's command publishes the job instead of changing the phase, with the mode on.
+    by_person: bool = False
+    #: What is said of a plan that was left inside the phase: ``was left in coding`` + this + "`wf code 01` ...".
+    left: str = ""
+
+    @property
+    def is_job(self) -> bool:
+        """Whether a worker carries it out."""
+        return self.unmet is not None
+
+    def due_iteration(self, plan: PlanFacts) -> int:
+        """The iteration of the job that takes the plan up now; inside the step, that of the job that opened it."""
+        inside = bool(self.before) and plan.phase == self.inside
+        return plan.iteration - self.raises if inside else plan.iteration
+
+
+def _where(plan: PlanFacts) -> str:
+    return f"plan {plan.plan_id} is in phase {plan.phase}"
+
+
+def _not_filled(plan: PlanFacts, _iteration: int) -> Failure | None:
+    """A plan step is done when plan.md says something and todo.md has items that all have ids."""
+    if plan.phase != PLANNING:
+        return Failure("checks_unmet", _where(plan))
+    if plan.blanks:
+        return Failure("checks_unmet", f"plan {plan.plan_id} is not filled in", errors=plan.blanks)
+    return None
+
+
+def _not_handed_over(plan: PlanFacts, iteration: int) -> Failure | None:
+    """A code or fix step is done when the plan awaits its review and passes the review gate."""
+    errors = plan.gate_errors("review")
+    if plan.phase == AWAITING_REVIEW and plan.iteration == iteration and not errors:
+        return None
+    return Failure("gate_failed", f"{_where(plan)}, not awaiting_review", errors=errors)
+
+
+def _not_judged(plan: PlanFacts, iteration: int) -> Failure | None:
+    """A review is done when the plan is completed, or when at least one item was rejected."""
+    judged = plan.phase == COMPLETED or (plan.phase == REVIEWING and bool(plan.rejected_ids))
+    if judged and plan.iteration == iteration:
+        return None
+    errors = plan.gate_errors("done") or (f"every item is accepted: finish with `wf done {plan.plan_id}`",)
+    return Failure("checks_unmet", f"{_where(plan)}: neither completed nor anything rejected", errors=errors)
+
+
+ORCHESTRATOR = Role("orchestrator", runtime="cursor", may=frozenset({"planning"}))
+CODER = Role("plan-coder", runtime="opencode", may=frozenset({"coding"}))
+REVIEWER = Role("plan-reviewer", runtime="cursor", may=frozenset({"reviewing", "completing"}))
+FIXER = Role("plan-fixer", runtime="opencode", may=frozenset({"coding", "fixing"}))
+
+_ROWS = (
+    Step(
+        "plan",
+        ORCHESTRATOR,
+        inside=PLANNING,
+        due=lambda plan: plan.phase == PLANNING and bool(plan.blanks),
+        unmet=_not_filled,
+    ),
+    Step(
+        "code",
+        CODER,
+        before=(PLANNING,),
+        inside=CODING,
+        due=lambda plan: plan.phase == PLANNING and not plan.blanks,
+        unmet=_not_handed_over,
+        must_change=True,
+        by_person=True,
+        left="; finish it, or",
+    ),
+    Step("finish-code", CODER, before=(CODING, FIXING), inside=AWAITING_REVIEW, gate="review"),
+    Step(
+        "review",
+        REVIEWER,
+        before=(AWAITING_REVIEW,),
+        inside=REVIEWING,
+        due=lambda plan: plan.phase == AWAITING_REVIEW,
+        unmet=_not_judged,
+        strict=True,
+        by_person=True,
+        left=" with nothing rejected;",
+    ),
+    Step(
+        "fix",
+        FIXER,
+        before=(REVIEWING, BLOCKED),
+        inside=FIXING,
+        raises=1,
+        due=lambda plan: plan.phase == REVIEWING and bool(plan.rejected_ids),
+        unmet=_not_handed_over,
+        must_change=True,
+        by_person=True,
+        left="; finish it, or",
+    ),
+    Step("done", REVIEWER, before=(REVIEWING,), inside=COMPLETED, gate="done"),
+    Step("verify", REVIEWER),
+)
+
+#: By command.
+STEPS: Mapping[str, Step] = {row.command: row for row in _ROWS}
+
+
+def roles(steps: Mapping[str, Step] = STEPS) -> dict[str, Role]:
+    """The roles of the steps by name, in the order of the table."""
+    return {step.role.name: step.role for step in steps.values()}

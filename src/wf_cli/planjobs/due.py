@@ -1,0 +1,111 @@
+"""Which job a plan waits for, or why it gets none: a pure function of its phase, its files and its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from wf_cli.contract.identity import target_of
+from wf_cli.contract.lifecycle import LIVE
+from wf_cli.contract.step import BLOCKED, COMPLETED, STEPS, PlanFacts, Step
+from wf_cli.contract.token import Placed
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the configuration allows."""
+
+    max_parallel_plans: int = 1
+    max_iterations: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """The job that should exist."""
+
+    command: str
+    iteration: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """No job now, and why. ``needs_help``: somebody has to do something before there is one."""
+
+    why: str
+    needs_help: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The plan used up its rounds: its phase is to be set to blocked."""
+
+    why: str
+
+
+#: None: the plan is completed, or a job of it is at work, so there is no need to say anything.
+Verdict = Publish | Wait | Block | None
+
+
+def due(
+    plan: PlanFacts,
+    jobs: Sequence[Placed],
+    ahead: Sequence[str],
+    limits: Limits,
+    steps: Mapping[str, Step] = STEPS,
+) -> Verdict:
+    """What is to happen for ``plan``, given its live and dead ``jobs`` and the plans ``ahead`` of it."""
+    if any(job.status in LIVE for job in jobs):
+        return None
+    dead = dead_letter(plan, jobs, steps)
+    if dead is not None:
+        told = f"{dead} is dead; `wf spool show {dead}` says why, `wf retry {dead}` runs it again"
+        return Wait(told, needs_help=True)
+    step = next_step(plan, steps)
+    if step is None:
+        return _idle(plan, steps)
+    if len(ahead) >= limits.max_parallel_plans:
+        return Wait(f"waits for plan {', '.join(ahead)} (max_parallel_plans)")
+    if step.raises and plan.iteration >= limits.max_iterations:
+        return Block(f"blocked after {plan.iteration} rounds of fixing (max_iterations)")
+    return Publish(step.command, plan.iteration)
+
+
+def next_step(plan: PlanFacts, steps: Mapping[str, Step] = STEPS) -> Step | None:
+    """The step a plan waits for by itself; None when there is none."""
+    return next((step for step in steps.values() if step.due(plan)), None)
+
+
+def dead_letter(plan: PlanFacts, jobs: Sequence[Placed], steps: Mapping[str, Step] = STEPS) -> str | None:
+    """The dead job of the step that ``plan`` waits for: the next one, or the one it was left inside.
+
+    Such a plan goes on when a person retries the job. A dead job of another step or round holds nothing up.
+    """
+    step = next_step(plan, steps) or _left_inside(plan, steps)
+    if step is None:
+        return None
+    wanted = (step.command, step.due_iteration(plan))
+    for job in jobs:
+        target = target_of(job.token.job_id)
+        if job.status not in LIVE and target is not None and (target.command, target.iteration) == wanted:
+            return job.token.job_id
+    return None
+
+
+def _left_inside(plan: PlanFacts, steps: Mapping[str, Step]) -> Step | None:
+    """The step that opened the phase of ``plan``."""
+    inside = (step for step in steps.values() if step.is_job and step.before and step.inside == plan.phase)
+    return next(inside, None)
+
+
+def _idle(plan: PlanFacts, steps: Mapping[str, Step]) -> Wait | None:
+    """Why a plan has no next step by itself, where that is worth saying."""
+    if plan.phase == COMPLETED:
+        return None
+    if plan.phase == BLOCKED:
+        way_out = next((step.command for step in steps.values() if step.is_job and BLOCKED in step.before), "fix")
+        return Wait(f"is blocked; `wf {way_out} {plan.plan_id}` takes it up again", needs_help=True)
+    inside = _left_inside(plan, steps)
+    if inside is None:
+        return Wait(f"is in the unknown phase {plan.phase}", needs_help=True)
+    command = f"`wf {inside.command} {plan.plan_id}` gives it to a worker"
+    return Wait(f"was left in {plan.phase}{inside.left} {command}", needs_help=True)

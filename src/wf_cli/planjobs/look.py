@@ -1,0 +1,115 @@
+"""What one reconcile sees: each folder listed once, each file of a plan or an epic read once at most.
+
+Jobs are listed before plans are read. The other way round, a job that ended in between would leave its plan in a
+phase that seems to have no job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from wf_cli.contract.identity import target_of
+from wf_cli.contract.token import Placed
+from wf_cli.errors import WfError
+from wf_cli.workflow import epics, phases, plans, references, snapshot
+from wf_cli.workflow.epics import Epic
+from wf_cli.workflow.plans import Plan, PlanState
+from wf_cli.workflow.project import Project
+from wf_cli.workflow.snapshot import Snapshot
+
+_T = TypeVar("_T")
+
+
+class Look:
+    """The plans, epics and jobs of a project, read when they are asked for and kept."""
+
+    def __init__(self, project: Project, placed: Iterable[Placed]):
+        """``placed`` are the live and dead jobs."""
+        self._project = project
+        self._jobs: dict[str, list[Placed]] = {}
+        for job in placed:
+            target = target_of(job.token.job_id)
+            if target is not None:
+                self._jobs.setdefault(target.plan_id, []).append(job)
+        self.plans = plans.all_plans(project)
+        self._epic_entries = references.entries(project.epics_dir)
+        self.epics = [epics.of_entry(project, entry) for entry in self._epic_entries]
+        #: Plans whose number says nothing, because another plan has it too.
+        self.sharing = plans.duplicates(self.plans)
+        self._states: dict[str, PlanState | WfError | None] = {}
+        self._facts: dict[str, Snapshot | WfError] = {}
+        self._epic_states: dict[str, dict[str, Any] | WfError] = {}
+
+    def jobs(self, plan_id: str) -> list[Placed]:
+        """The live and dead jobs of a plan."""
+        return self._jobs.get(plan_id, [])
+
+    def plan(self, plan_id: str) -> Plan:
+        """The plan of a job; raises PlanNotFound, NumberShared."""
+        if plan_id in self.sharing:
+            raise plans.NumberShared(plan_id, self.sharing[plan_id])
+        found = next((plan for plan in self.plans if plan.id == plan_id), None)
+        if found is None:
+            raise plans.PlanNotFound(plan_id, sorted({plan.id for plan in self.plans}, key=int))
+        return found
+
+    def state(self, plan: Plan) -> PlanState | None:
+        """What ``state.json`` of a plan says; raises StateError."""
+        if plan.name not in self._states:
+            try:
+                self._states[plan.name] = plans.read_state(plan)
+            except WfError as error:
+                self._states[plan.name] = error
+        return _value(self._states[plan.name])
+
+    def phase(self, plan: Plan) -> str:
+        """The phase of a plan; ``unknown`` for whatever cannot be read."""
+        try:
+            state = self.state(plan)
+        except WfError:
+            return phases.UNKNOWN
+        return state.phase if state is not None else phases.UNKNOWN
+
+    def facts(self, plan: Plan) -> Snapshot:
+        """All that decides about a plan's next step; raises StateError."""
+        if plan.name not in self._facts:
+            try:
+                self._facts[plan.name] = snapshot.of_state(plan, self.state(plan), self._project.clock)
+            except WfError as error:
+                self._facts[plan.name] = error
+        return _value(self._facts[plan.name])
+
+    def epic_state(self, epic: Epic) -> dict[str, Any]:
+        """What ``state.json`` of an epic says; raises StateError."""
+        if epic.name not in self._epic_states:
+            try:
+                self._epic_states[epic.name] = epics.load_state(epic)
+            except WfError as error:
+                self._epic_states[epic.name] = error
+        return _value(self._epic_states[epic.name])
+
+    def is_running(self, epic: Epic) -> bool:
+        """Whether jobs are published for an epic's plans; raises StateError."""
+        return epics.orchestration(self.epic_state(epic)).get("status") == epics.RUNNING
+
+    def linked(self, epic: Epic) -> list[Plan]:
+        """The plans of an epic in order of linking, existing or not; raises StateError."""
+        return [plans.named(self._project, name) for name in epics.linked_names(self.epic_state(epic))]
+
+    def is_driven(self, plan: Plan) -> bool:
+        """Whether jobs work on a plan: a person's own plan in coding does not keep an epic waiting."""
+        try:
+            state = self.state(plan)
+            if state is None or state.epic_id is None:
+                return False
+            entry = references.resolve(self._epic_entries, state.epic_id)
+            return entry is not None and self.is_running(epics.of_entry(self._project, entry))
+        except WfError:
+            return False
+
+
+def _value(kept: _T | WfError) -> _T:
+    if isinstance(kept, WfError):
+        raise kept
+    return kept

@@ -1,0 +1,239 @@
+"""One reconcile: what is due for each plan, published; and for each plan that gets no job, why.
+
+Whatever is looked at was written by others. An epic, a plan or a job that cannot be read or routed becomes a
+`Blocked` entry with its remedy, and the others go on. Only a spool that takes no job ends a round.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from wf_cli.contract.event import EventSink
+from wf_cli.contract.identity import Target, target_of
+from wf_cli.contract.lifecycle import LIVE, Status
+from wf_cli.contract.token import Placed, Pool
+from wf_cli.errors import SpoolError, Temporary, WfError
+from wf_cli.planjobs.checkout import Checkout
+from wf_cli.planjobs.due import Block, Limits, Publish, Wait, due
+from wf_cli.planjobs.look import Look
+from wf_cli.queue.base import JobRequest
+from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.routing import role_for
+from wf_cli.workflow import epic_status, epics, phases, plans, snapshot
+from wf_cli.workflow.epics import Epic
+from wf_cli.workflow.plans import Plan
+from wf_cli.workflow.project import Project
+from wf_cli.workflow.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A plan for which no job was published, and why. ``plan_id`` is empty where a whole epic is meant."""
+
+    plan_id: str
+    epic_id: str | None
+    why: str
+    #: Whether somebody has to do something: a dead or cancelled job, a blocked plan, an unreadable one.
+    needs_help: bool = False
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """What one reconcile did."""
+
+    published: list[str] = field(default_factory=list)
+    deduped: list[str] = field(default_factory=list)
+    blocked: list[Blocked] = field(default_factory=list)
+    completed_epics: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchSettings:
+    """What configuration says about dispatching."""
+
+    #: Where jobs of a role go; raises ConfigError for a role that is sent nowhere.
+    pool: Callable[[str], Pool]
+    max_attempts: Callable[[str], int]
+    max_parallel_plans: int = 1
+    max_iterations: int = 5
+
+
+def request_for(
+    now: Snapshot, command: str, iteration: int, settings: DispatchSettings, *, epic_id: str | None, source: str
+) -> JobRequest:
+    """The job of one step of a plan; ConfigError for a role that is sent nowhere."""
+    role = role_for(command)
+    return JobRequest(
+        role=role,
+        runtime=settings.pool(role).runtime,
+        target=Target(plan_id=now.plan.id, iteration=iteration, command=command, role=role, epic_id=epic_id),
+        max_attempts=settings.max_attempts(role),
+        source=source,
+    )
+
+
+class Round:
+    """One reconcile, under the dispatch lock of this host."""
+
+    def __init__(self, project: Project, queue: SpoolQueue, settings: DispatchSettings, events: EventSink):
+        self._project = project
+        self._queue = queue
+        self._settings = settings
+        self._events = events
+        self._limits = Limits(settings.max_parallel_plans, settings.max_iterations)
+        self._out = Reconciled()
+        self._placed = queue.placed(LIVE | {Status.FAILED})
+        self._look = Look(project, self._placed)
+        self._checkout = Checkout(self._look)
+        #: Jobs that succeeded or were cancelled; listed once a plan turns out to wait for such a job.
+        self._ended: dict[str, Placed] | None = None
+
+    def run(self, only: Epic | None, also: Iterable[str]) -> Reconciled:
+        """Publish for the running epics, or only for one, and for the plans with the numbers ``also``."""
+        self._reroute()
+        for epic in self._look.epics:
+            if only is None or epic.name == only.name:
+                self._epic(epic)
+        for number in also:
+            plan = None
+            with self._item(number, None):
+                plan = self._look.plan(number)
+            if plan is not None:
+                self._plan(plan, None)
+        return self._out
+
+    # -- one item of many
+
+    @contextlib.contextmanager
+    def _item(self, plan_id: str, epic_id: str | None) -> Iterator[None]:
+        """Trouble inside is noted, and the next item's turn comes."""
+        try:
+            yield
+        except SpoolError:
+            raise
+        except Temporary as busy:
+            self._say(plan_id, epic_id, busy.message)
+        except (WfError, OSError) as error:
+            self._say(plan_id, epic_id, _told(error), needs_help=True)
+
+    def _say(self, plan_id: str, epic_id: str | None, why: str, *, needs_help: bool = False) -> None:
+        self._out.blocked.append(Blocked(plan_id, epic_id, why, needs_help))
+
+    # -- jobs that are queued already
+
+    def _reroute(self) -> None:
+        """Queued jobs follow the routing: a token is renamed to its role's pool of today.
+
+        Trouble of one kind, a role that is sent nowhere for instance, is said for the first of its jobs.
+        """
+        said: set[str] = set()
+        for job in self._placed:
+            target = target_of(job.token.job_id)
+            if job.status is not Status.QUEUED or target is None:
+                continue
+            try:
+                pool = self._settings.pool(job.token.pool.role)
+                if pool != job.token.pool:
+                    self._queue.reroute(job.token, pool)
+            except SpoolError:
+                raise
+            except (WfError, OSError) as error:
+                kind = error.message if isinstance(error, WfError) else f"errno {error.errno}"
+                if kind not in said:
+                    said.add(kind)
+                    place = self._queue.spool.path("queued", job.token.name)
+                    self._say(target.plan_id, target.epic_id, f"{place}: {_told(error)}", needs_help=True)
+
+    # -- epics and plans
+
+    def _epic(self, epic: Epic) -> None:
+        linked: list[Plan] = []
+        with self._item("", epic.id):
+            linked = self._look.linked(epic) if self._look.is_running(epic) else []
+        for plan in linked:
+            self._plan(plan, epic.id)
+        if linked and all(self._look.phase(plan) == phases.COMPLETED for plan in linked):
+            with self._item("", epic.id):
+                self._complete(epic)
+
+    def _complete(self, epic: Epic) -> None:
+        now = epic_status.status(self._project, epic)
+        if now.orchestration.get("status") == epics.COMPLETED:
+            self._out.completed_epics.append(epic.id)
+            self._events.emit("epic.completed", epic_id=epic.id)
+
+    def _plan(self, plan: Plan, epic_id: str | None) -> None:
+        request = None
+        with self._item(plan.id, epic_id):
+            request = self._request(plan, epic_id)
+        if request is not None:
+            self._publish(plan, request)
+
+    def _request(self, plan: Plan, epic_id: str | None) -> JobRequest | None:
+        """The job that is due for a plan; None where there is none, which was said then."""
+        sharing = self._look.sharing.get(plan.id)
+        if sharing is not None:
+            raise plans.NumberShared(plan.id, sharing)
+        now = self._look.facts(plan)
+        epic_id = now.epic_id or epic_id
+        match due(now, self._look.jobs(plan.id), self._checkout.ahead_of(plan), self._limits):
+            case Publish(command, iteration):
+                return request_for(now, command, iteration, self._settings, epic_id=epic_id, source="dispatcher")
+            case Block(why):
+                if self._block(now, epic_id):
+                    self._say(plan.id, epic_id, why, needs_help=True)
+                    self._checkout.ended(plan)
+            case Wait(why, needs_help):
+                self._say(plan.id, epic_id, why, needs_help=needs_help)
+        return None
+
+    def _publish(self, plan: Plan, request: JobRequest) -> None:
+        epic_id = request.target.epic_id if request.target is not None else None
+        try:
+            enqueued = self._queue.enqueue(request)
+        except SpoolError:
+            raise
+        except WfError as error:  # a disk that takes no job is not this plan's trouble, and goes on up
+            self._say(plan.id, epic_id, _told(error), needs_help=True)
+            return
+        job_id = enqueued.job_id
+        if not enqueued.deduped:
+            self._checkout.began(plan)
+            self._out.published.append(job_id)
+            return
+        found = self._whereabouts(job_id)
+        if found is not None and found.status in LIVE:
+            self._checkout.began(plan)
+            self._out.deduped.append(job_id)
+            return
+        state = found.status if found is not None else "missing"
+        told = f"{job_id} is {state} and its plan still waits for it; `wf retry --force {job_id}` runs it again"
+        self._say(plan.id, epic_id, told, needs_help=True)
+
+    def _whereabouts(self, job_id: str) -> Placed | None:
+        """Where a job is that exists, and was neither live nor dead when the round began."""
+        if self._ended is None:
+            ended = self._queue.placed({Status.SUCCEEDED, Status.CANCELLED})
+            self._ended = {job.token.job_id: job for job in ended}
+        return self._ended.get(job_id) or self._queue.find(job_id)
+
+    def _block(self, now: Snapshot, epic_id: str | None) -> bool:
+        """Set the phase to blocked; False, and nothing written, when the plan has moved since it was looked at."""
+        with self._project.changing(now.plan.id):
+            if snapshot.take(now.plan) != now:
+                return False
+            plans.write_state(now.plan, plans.need_state(now.plan), phase=phases.BLOCKED)
+        self._events.emit(
+            "plan.phase", plan_id=now.plan.id, epic_id=epic_id, from_=now.phase, to=phases.BLOCKED,
+            reason=f"still rejected after {now.iteration} rounds of fixing",
+        )  # fmt: skip
+        return True
+
+
+def _told(error: WfError | OSError) -> str:
+    """An error in one line, with its remedy."""
+    if isinstance(error, WfError):
+        return f"{error.message}; {error.hint}" if error.hint else error.message
+    return str(error)
