@@ -7,15 +7,17 @@ reading, so that a newer wf can add some.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from wf_cli import clock
-from wf_cli.contract import identity
+from wf_cli.contract import identity, shape
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
-from wf_cli.contract.token import Pool, Token, validate
+from wf_cli.contract.token import JOB_ID_LIMIT, NUMBER_LIMIT, OWNER_LIMIT, TIME_DIGITS, Pool, Token, validate
 from wf_cli.errors import ContractError
 
 SCHEMA_VERSION = 1
@@ -23,6 +25,39 @@ SCHEMA_VERSION = 1
 CONTRACT_VERSION = 2
 #: A spec or outcome larger than this is refused: names and small facts belong in it, not files.
 RECORD_LIMIT = 4 * 1024 * 1024
+
+_SPEC_KEYS = (
+    "schema_version", "contract_version", "job_id", "dedupe_key", "nonce", "created_at", "target", "priority",
+    "max_attempts",
+)  # fmt: skip
+_OUTCOME_KEYS = (
+    "schema_version", "job_id", "attempt", "owner", "by", "nonce", "status", "burned", "disposition", "at",
+)  # fmt: skip
+_TARGET_KEYS = ("plan_id", "plan_iteration", "workflow_command", "epic_id", "repo_id")
+_WORD = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.ASCII)
+_KEY = re.compile(r"(?:key:|repo:|epic:|plan:).*", re.DOTALL)
+_NONCE = re.compile(r"[0-9a-f]{16}", re.ASCII)
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z", re.ASCII)
+_DIGITS = re.compile(r"[0-9]+", re.ASCII)
+_ALNUM = re.compile(r"[a-z0-9]+", re.ASCII)
+#: Characters of a role or runtime, and of a plan's or epic's number.
+_NAME_LIMIT, _DIGITS_LIMIT = 46, 32
+
+
+def _declared_target(value: Any) -> dict[str, Any]:
+    target = dict(shape.object_(value, "target", ("executor_role", "executor_runtime")))
+    for key in ("executor_role", "executor_runtime"):
+        shape.text(target[key], f"target.{key}", _WORD, longest=_NAME_LIMIT)
+    if any(key in target for key in _TARGET_KEYS):
+        shape.object_(target, "target", ("plan_id", "plan_iteration", "workflow_command"))
+        shape.text(target["plan_id"], "target.plan_id", _DIGITS, longest=_DIGITS_LIMIT)
+        target["plan_iteration"] = shape.whole(target["plan_iteration"], "target.plan_iteration", 0, 10**9 - 1)
+        shape.text(target["workflow_command"], "target.workflow_command", _WORD, longest=_NAME_LIMIT)
+    if "epic_id" in target:
+        shape.text(target["epic_id"], "target.epic_id", _DIGITS, longest=_DIGITS_LIMIT)
+    if "repo_id" in target:
+        shape.text(target["repo_id"], "target.repo_id", _ALNUM)
+    return target
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +107,27 @@ class Spec:
         return (json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Spec:
-        """The record of a value that passed the schema; ContractError when its parts contradict each other."""
-        target = value["target"]
-        job_id, key = value["job_id"], value["dedupe_key"]
+    def from_json(cls, value: Any) -> Spec:
+        """The record of any JSON value.
+
+        Raises WrongShape for what ``schemas/spec.schema.json`` refuses, ContractError when its parts contradict each
+        other.
+        """
+        record = shape.object_(value, required=_SPEC_KEYS)
+        shape.exactly(record["schema_version"], "schema_version", SCHEMA_VERSION)
+        shape.exactly(record["contract_version"], "contract_version", CONTRACT_VERSION)
+        job_id = shape.text(record["job_id"], "job_id", _WORD, longest=JOB_ID_LIMIT)
+        key = shape.text(record["dedupe_key"], "dedupe_key", _KEY, longest=512)
+        nonce = shape.text(record["nonce"], "nonce", _NONCE)
+        created = shape.text(record["created_at"], "created_at", _TIME)
+        declared = _declared_target(record["target"])
+        priority = shape.whole(record["priority"], "priority", 0, 9)
+        max_attempts = shape.whole(record["max_attempts"], "max_attempts", 1, NUMBER_LIMIT - 1)
+        source = shape.text(record.get("source", "unknown"), "source")
         if identity.key_of(job_id) != key:
             raise ContractError(f"job id {job_id} does not belong to key {key!r}", code="invalid_spec")
-        created = clock.parse_iso_ms(value["created_at"])
         step = identity.parse_plan_key(key)
-        declared = {k: target.get(k) for k in ("plan_id", "plan_iteration", "workflow_command", "epic_id", "repo_id")}
-        expected: dict[str, Any] = dict.fromkeys(declared)
+        expected: dict[str, Any] = dict.fromkeys(_TARGET_KEYS)
         if step is not None:
             expected = {
                 "plan_id": step.plan_id,
@@ -90,22 +136,22 @@ class Spec:
                 "epic_id": step.epic_id,
                 "repo_id": step.repo_id,
             }
-            if target["executor_role"] != step.role:
-                raise ContractError(f"{job_id} names the role {target['executor_role']}", code="invalid_spec")
-        if declared != expected:
+            if declared["executor_role"] != step.role:
+                raise ContractError(f"{job_id} names the role {declared['executor_role']}", code="invalid_spec")
+        if {name: declared.get(name) for name in _TARGET_KEYS} != expected:
             raise ContractError(f"the target of {job_id} contradicts its key {key!r}", code="invalid_spec")
         return cls(
             job_id=job_id,
             dedupe_key=key,
-            nonce=value["nonce"],
-            created_ms=created if created is not None else 0,
-            role=target["executor_role"],
-            runtime=target["executor_runtime"],
+            nonce=nonce,
+            created_ms=clock.parse_iso_ms(created) or 0,
+            role=declared["executor_role"],
+            runtime=declared["executor_runtime"],
             target=step,
-            payload=value.get("payload"),
-            priority=int(value["priority"]),
-            max_attempts=int(value["max_attempts"]),
-            source=value.get("source", "unknown"),
+            payload=record.get("payload"),
+            priority=priority,
+            max_attempts=max_attempts,
+            source=source,
         )
 
     def token(self, time_ms: int, delay_s: int = 0) -> Token:
@@ -223,30 +269,79 @@ class Outcome:
         return (json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n").encode("utf-8", "replace")
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Outcome:
-        """The record of a value that passed the schema (to which 1.0 is an integer: a name needs a 1)."""
-        where = value["disposition"]
+    def from_json(cls, value: Any) -> Outcome:
+        """The record of any JSON value. Raises WrongShape for what ``schemas/outcome.schema.json`` refuses."""
+        record = shape.object_(value, required=_OUTCOME_KEYS)
+        shape.exactly(record["schema_version"], "schema_version", SCHEMA_VERSION)
         return cls(
-            job_id=value["job_id"],
-            attempt=int(value["attempt"]),
-            owner=value["owner"],
-            by=value["by"],
-            nonce=value["nonce"],
-            end=End(value["status"]),
-            burned=int(value["burned"]),
-            disposition=Disposition(where["to"], int(where["time_ms"]), int(where.get("delay_s", 0))),
-            at_ms=clock.parse_iso_ms(value["at"]) or 0,
-            losses=int(value.get("losses", 0)),
-            parked=int(value.get("parked", 0)),
-            failure=Failure.from_json(value["error"]) if "error" in value else None,
-            reason=value.get("reason"),
-            result=value.get("result", {}),
-            started_ms=clock.parse_iso_ms(value["started_at"]) if "started_at" in value else None,
-            session_id=value.get("session_id"),
-            usage=value.get("usage"),
-            baseline=value.get("baseline"),
-            runtime=value.get("runtime"),
+            job_id=shape.text(record["job_id"], "job_id", _WORD, longest=JOB_ID_LIMIT),
+            attempt=shape.whole(record["attempt"], "attempt", 1, NUMBER_LIMIT - 1),
+            owner=shape.text(record["owner"], "owner", _WORD, longest=OWNER_LIMIT),
+            by=shape.text(record["by"], "by", _WORD, longest=OWNER_LIMIT),
+            nonce=shape.text(record["nonce"], "nonce", _NONCE),
+            end=End(shape.one_of(record["status"], "status", _ENDS)),
+            burned=shape.whole(record["burned"], "burned", 0, NUMBER_LIMIT - 1),
+            disposition=_disposition(record["disposition"]),
+            at_ms=clock.parse_iso_ms(shape.text(record["at"], "at", _TIME)) or 0,
+            losses=shape.whole(record.get("losses", 0), "losses", 0, NUMBER_LIMIT - 1),
+            parked=shape.whole(record.get("parked", 0), "parked", 0, 10 * NUMBER_LIMIT - 1),
+            failure=_failure(record["error"]) if "error" in record else None,
+            reason=shape.text(record["reason"], "reason") if "reason" in record else None,
+            result=dict(shape.object_(record.get("result", {}), "result")),
+            started_ms=_started(record),
+            session_id=shape.text(record["session_id"], "session_id") if "session_id" in record else None,
+            usage=_usage(record["usage"]) if "usage" in record else None,
+            baseline=shape.text(record["baseline"], "baseline", longest=1024) if "baseline" in record else None,
+            runtime=shape.text(record["runtime"], "runtime") if "runtime" in record else None,
         )
+
+
+_ENDS = frozenset(str(end) for end in End)
+
+
+def _disposition(value: Any) -> Disposition:
+    where = shape.object_(value, "disposition", ("to", "time_ms"))
+    return Disposition(
+        shape.one_of(where["to"], "disposition.to", ("queued", "held", "done", "dead")),
+        shape.whole(where["time_ms"], "disposition.time_ms", 0, 10**TIME_DIGITS - 1),
+        shape.whole(where.get("delay_s", 0), "disposition.delay_s", 0, 10**9 - 1),
+    )
+
+
+def _failure(value: Any) -> Failure:
+    error = shape.object_(value, "error", ("code", "message"))
+    if not shape.text(error["code"], "error.code"):
+        raise shape.WrongShape("error.code", "is empty")
+    shape.text(error["message"], "error.message")
+    if "class" in error:
+        shape.text(error["class"], "error.class")
+    if "errors" in error:
+        if not isinstance(error["errors"], list):
+            raise shape.WrongShape("error.errors", "is not a list")
+        for i, line in enumerate(error["errors"]):
+            shape.text(line, f"error.errors.{i}")
+    if "retry_after_s" in error:
+        shape.number(error["retry_after_s"], "error.retry_after_s")
+    if "details" in error:
+        shape.object_(error["details"], "error.details")
+    return Failure.from_json(dict(error))
+
+
+def _started(record: Mapping[str, Any]) -> int | None:
+    if "started_at" not in record:
+        return None
+    return clock.parse_iso_ms(shape.text(record["started_at"], "started_at", _TIME))
+
+
+def _usage(value: Any) -> dict[str, Any]:
+    usage = shape.object_(value, "usage")
+    for key in ("tokens_in", "tokens_out"):
+        if usage.get(key) is not None:
+            shape.number(usage[key], f"usage.{key}")
+            shape.whole(usage[key], f"usage.{key}", 0, usage[key])
+    if usage.get("cost_usd") is not None:
+        shape.number(usage["cost_usd"], "usage.cost_usd")
+    return dict(usage)
 
 
 def destination(token: Token, outcome: Outcome) -> tuple[str, Token]:

@@ -324,10 +324,17 @@ class SpoolQueue:
         False when it is in no such state. Raises Refused when its attempt numbers are used up, Temporary when its
         fence stays busy. The fence keeps a concurrent `retention.purge` from removing the files of a live job.
         """
-        with self.fence(job_id):
+        allowed = {Status.FAILED, Status.CANCELLED} | ({Status.SUCCEEDED} if force else set())
+
+        def look() -> Placed | None:
             placed = scan.find(self.spool, job_id, archive=False)
-            allowed = {Status.FAILED, Status.CANCELLED} | ({Status.SUCCEEDED} if force else set())
-            if placed is None or placed.status not in allowed:
+            return placed if placed is not None and placed.status in allowed else None
+
+        if look() is None:  # No fence for a job that is not there, or is at work under its own.
+            return False
+        with self.fence(job_id):
+            placed = look()
+            if placed is None:
                 return False
             if placed.token.attempt + 1 >= NUMBER_LIMIT:
                 raise Refused(

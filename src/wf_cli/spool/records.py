@@ -1,13 +1,15 @@
-"""Reading specs and outcomes from disk: validated, because a shared folder is the outside (invariant 7)."""
+"""Reads specs and outcomes from disk. Each is validated, because a shared folder is the outside (invariant 7)."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from wf_cli import fsio, schema
 from wf_cli.contract.job import RECORD_LIMIT, Outcome, Spec
+from wf_cli.contract.shape import WrongShape
 from wf_cli.contract.token import NUMBER_LIMIT, late_name
 from wf_cli.errors import ContractError
 from wf_cli.spool.layout import Spool
@@ -15,24 +17,34 @@ from wf_cli.spool.layout import Spool
 __all__ = ["RECORD_LIMIT", "parse_spec", "read_late", "read_outcome", "read_spec"]
 
 
-def _load(kind: str, data: bytes, path: Path) -> dict[str, Any]:
+_Record = TypeVar("_Record", Spec, Outcome)
+
+
+def _load(kind: str, data: bytes, path: Path, of: Callable[[Any], _Record]) -> _Record:
+    """The record in ``data``; ContractError that names ``path``, and the key where the shape is wrong."""
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ContractError(f"{path} is not JSON: {error}", code="invalid_spec", path=str(path)) from error
     try:
+        return of(value)
+    except WrongShape as error:
+        why = _explained(kind, value, error)
+        raise ContractError(f"{path}: {why}", code="invalid_spec", path=str(path)) from error
+
+
+def _explained(kind: str, value: Any, error: WrongShape) -> str:
+    """Why the published schema refuses ``value``; it is heavy, and asked only now."""
+    try:
         found = schema.problems(kind, value)
     except RecursionError:
-        found = [("(top)", "nested too deeply")]
-    if found:
-        where, what = found[0]
-        raise ContractError(f"{path}: {where}: {what}", code="invalid_spec", path=str(path))
-    return value  # type: ignore[no-any-return]
+        found = []
+    return ": ".join(found[0]) if found else error.message
 
 
 def parse_spec(data: bytes, path: Path) -> Spec:
     """The spec in ``data``; ContractError naming ``path`` when it is none."""
-    return Spec.from_json(_load("spec", data, path))
+    return _load("spec", data, path, Spec.from_json)
 
 
 def _read(spool: Spool, path: Path) -> bytes | None:
@@ -80,7 +92,7 @@ def _read_outcome(spool: Spool, path: Path, job_id: str, attempt: int) -> Outcom
         raise ContractError(f"{path}: {error}", code="invalid_outcome", path=str(path)) from error
     if data is None:
         return None
-    outcome = Outcome.from_json(_load("outcome", data, path))
+    outcome = _load("outcome", data, path, Outcome.from_json)
     if (outcome.job_id, outcome.attempt) != (job_id, attempt):
         raise ContractError(
             f"{path} holds the outcome of {outcome.job_id} attempt {outcome.attempt}", code="invalid_outcome"

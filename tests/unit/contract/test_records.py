@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wf_cli import schema
@@ -13,6 +14,7 @@ from wf_cli.contract.event import FIELDS, KINDS, Event
 from wf_cli.contract.failure import CODES, Failure
 from wf_cli.contract.identity import Target, job_id_for, own_key
 from wf_cli.contract.job import Disposition, End, Outcome, Spec, destination
+from wf_cli.contract.shape import WrongShape
 from wf_cli.contract.token import NUMBER_LIMIT, Pool, Token, validate
 from wf_cli.errors import ContractError
 
@@ -110,6 +112,69 @@ def test_an_outcome_is_valid_and_read_back_equal(outcome: Outcome) -> None:
     value = json.loads(outcome.encode())
     assert schema.problems("outcome", value) == []
     assert Outcome.from_json(value | {"of_a_newer_wf": 1}) == outcome
+
+
+STRAY = json_values | st.sampled_from(
+    [True, 1.0, 2.5, -1, 10**13, 0, 999_999, 10**6, "x\n", "", "a-", "0" * 16, "x" * 97]
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, records: st.SearchStrategy[Any]) -> Any:
+    """A valid record of which up to three places were removed, replaced, or given to another key."""
+    value = json.loads(draw(records).encode())
+    for _ in range(draw(st.integers(1, 3))):
+        where = value
+        path = []
+        while isinstance(where, dict) and where and (not path or draw(st.booleans())):
+            key = draw(st.sampled_from(sorted(where)))
+            path.append((where, key))
+            where = where[key]
+        if not path:
+            return draw(STRAY)
+        parent, key = path[-1]
+        match draw(st.sampled_from(["remove", "replace", "add"])):
+            case "remove":
+                del parent[key]
+            case "replace":
+                parent[key] = draw(STRAY)
+            case "add":
+                known = [
+                    "epic_id",
+                    "repo_id",
+                    "plan_id",
+                    "started_at",
+                    "error",
+                    "usage",
+                    "source",
+                    "delay_s",
+                    "details",
+                ]
+                parent[draw(st.sampled_from(known))] = draw(STRAY)
+    return value
+
+
+def accepts(of: Any, value: Any) -> bool:
+    """Whether the record's own check takes ``value``; parts that contradict each other are no matter of shape."""
+    try:
+        of(value)
+    except WrongShape:
+        return False
+    except ContractError:
+        return True
+    return True
+
+
+@settings(max_examples=400)
+@given(damaged(specs()) | json_values)
+def test_a_spec_takes_exactly_what_its_schema_takes(value: Any) -> None:
+    assert accepts(Spec.from_json, value) == (schema.problems("spec", value) == [])
+
+
+@settings(max_examples=400)
+@given(damaged(outcomes) | json_values)
+def test_an_outcome_takes_exactly_what_its_schema_takes(value: Any) -> None:
+    assert accepts(Outcome.from_json, value) == (schema.problems("outcome", value) == [])
 
 
 SPEC = Spec("e01-p03-i0-code-r", "epic:01|plan:03|it:0|cmd:code|role:r", "0" * 16, 0, "r", "x", Target("03", 0, "code", "r", "01"))  # fmt: skip  # noqa: E501
