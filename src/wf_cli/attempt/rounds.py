@@ -19,8 +19,8 @@ from wf_cli.queue.base import Reaped
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import enqueue
 
-#: Seconds between rounds. Reaping decides how fast a crash on this host is noticed, and whether the shortest leases are
-#: looked at often enough to be seen expiring (`liveness.SHORTEST_GAP`).
+#: Seconds between rounds. Reaping decides how fast a crash on this host is noticed, and whether the shortest leases
+#: are looked at often enough to be seen expiring (`liveness.SHORTEST_GAP`).
 REAP_EVERY = 0.5
 SWEEP_EVERY = 2.0
 RECONCILE_EVERY = 5.0

@@ -70,14 +70,14 @@ class Session:
         Durable when it returns. A reaper that finds this session dead ends ``process`` and what carries the mark.
         """
         self.file.add_agent(
-            Agent(
-                token.job_id, token.attempt, mark(token), process.pid, process.start or None, baseline=baseline
-            )
+            Agent(token.job_id, token.attempt, mark(token), process.pid, process.start or None, baseline=baseline)
         )
 
     def sign_off(self, token: Token) -> None:
         """Nothing of the attempt is left to ask about. On a disk that does not take that, the record stays: its
         processes are gone, so it harms nobody."""
+        if all(agent.mark != mark(token) for agent in self.file.record.agents):
+            return
         with contextlib.suppress(OSError, WfError):
             self.file.remove_agent(mark(token))
 
