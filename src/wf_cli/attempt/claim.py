@@ -1,47 +1,140 @@
-"""What is asked just before a claim's rename."""
+"""The claim of a job: what is looked at before its rename, the rename, and what is looked at again after it."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from wf_cli.attempt.steps import Steps
+from wf_cli.clock import Clock
 from wf_cli.contract.identity import target_of
-from wf_cli.contract.token import Token
+from wf_cli.contract.job import End
+from wf_cli.contract.retry import Ending
+from wf_cli.contract.token import Pool, Token
+from wf_cli.errors import Temporary
 from wf_cli.locks import Slot
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.spool import control
+
+#: Below this nothing is claimed: an outcome and its transcript need room.
+MIN_FREE_BYTES = 8 * 1024 * 1024
 
 
-class Entrance:
-    """Whether a job may be taken now. A job of a plan needs a slot of the checkout, which is taken here.
+class NoLocks(Temporary):
+    """The checkout's slot cannot be taken, not because it is busy, but because locking fails on this host."""
 
-    `may` is for `Queue.claim`, which asks it for one token after the other: the slot of a token that was not
-    claimed after all is let go. `take` hands the slot over to whoever works on the claimed one. Not thread-safe.
-    """
+    code = "NO_LOCKS"
 
-    def __init__(self, queue: SpoolQueue, steps: Steps, max_parallel_plans: int):
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why nothing is to be claimed now. ``kind`` stays the same while ``text`` may count or tell the time."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A claimed token, and the slot of the checkout that its job holds. Whoever has it closes the slot."""
+
+    token: Token
+    slot: Slot | None
+
+    def let_go(self) -> None:
+        """Free the checkout. Safe to repeat."""
+        if self.slot is not None:
+            self.slot.close()
+
+
+class Claims:
+    """Claims jobs for the sessions of one process, one after the other. Not thread-safe."""
+
+    def __init__(
+        self, queue: SpoolQueue, steps: Steps, clock: Clock, *, pools: frozenset[Pool], max_parallel_plans: int
+    ):
         self._queue = queue
         self._steps = steps
+        self._pools = pools
+        self._runtimes = sorted({pool.runtime for pool in pools})
         self._max_parallel_plans = max_parallel_plans
+        self._requests = control.Requests(queue.spool, clock)
         self._slot: Slot | None = None
 
-    def may(self, token: Token) -> bool:
-        self.close()
+    def obstacle(self) -> Obstacle | None:
+        """What keeps this session from claiming: a pause, a cool-down, a full disk; None when nothing does."""
+        for runtime in self._runtimes:
+            stop = self._requests.stop_for(runtime)
+            if stop is not None:
+                return Obstacle(f"{stop.kind}:{stop.text()}", stop.text())
+        root = self._queue.spool.root
+        free = shutil.disk_usage(root).free
+        if free < MIN_FREE_BYTES:
+            return Obstacle("disk", f"only {free // 1024} KiB are free on the disk of {root}")
+        return None
+
+    def take(
+        self,
+        owner: str,
+        give_back: Callable[[Token, Ending], object],
+        leaving: Callable[[], str | None] = lambda: None,
+    ) -> Claimed | Obstacle | None:
+        """The next ready job, claimed for ``owner``; None when there is none that may be taken.
+
+        What `obstacle` and ``leaving`` (why the session takes no more jobs) say is looked at before the rename and
+        again after it, because a session may be paused in between. A job that was claimed all the same goes back by
+        ``give_back``, and the obstacle is returned. Raises NoLocks, and OSError when the disk does not tell.
+        """
+        before = self._why_not(leaving)
+        if before is not None:
+            return before
+        try:
+            token = self._queue.claim(owner, self._pools, self._may)
+            if token is None:
+                return None
+            after = self._why_not(leaving)
+            if after is None:
+                slot, self._slot = self._slot, None
+                return Claimed(token, slot)
+        finally:
+            self._free_slot()
+        give_back(token, Ending(End.RELEASED, reason=after.text))
+        return after
+
+    def _why_not(self, leaving: Callable[[], str | None]) -> Obstacle | None:
+        why = leaving()
+        return Obstacle("leaving", why) if why is not None else self.obstacle()
+
+    def _may(self, token: Token) -> bool:
+        """For `SpoolQueue.claim`, which asks about one token after the other. A plan's job needs a slot of the
+        checkout, which is taken here; the slot of a token that was not claimed after all is let go."""
+        self._free_slot()
         target = target_of(token.job_id)
         if target is None:
             return True
         if self._steps.hindrance(target) is not None:
             return False
         for k in range(self._max_parallel_plans):
-            self._slot = self._queue.spool.slot("checkout", k)
+            self._slot = self._take_slot(k)
             if self._slot is not None:
                 return True
         return False
 
-    def take(self) -> Slot | None:
-        """The slot of the last token asked about, now the caller's to close."""
-        slot, self._slot = self._slot, None
-        return slot
+    def _take_slot(self, k: int) -> Slot | None:
+        spool = self._queue.spool
+        try:
+            return spool.slot("checkout", k)
+        except OSError as error:
+            path = error.filename or spool.path("locks", f"checkout.{k}.slot")
+            raise NoLocks(
+                f"{path}: cannot be locked: {error.strerror or error}",
+                hint="the folder has to be on a file system with locks, and writable for this user; "
+                "`wf doctor --fs-probe` tries it out, spool.dir in wf.config moves the spool",
+                path=str(path),
+            ) from error
 
-    def close(self) -> None:
-        """Let go of what nobody took."""
+    def _free_slot(self) -> None:
         if self._slot is not None:
             self._slot.close()
             self._slot = None

@@ -1,12 +1,17 @@
 """The opening of an attempt: everything between the claim and the agent.
 
-Each function leaves the token in one of three states: ours to work on, to be ended as the returned `Ending` says, or
-(None where a spec or an ending was to be expected) not ours any more.
+An opening has one of three results: the attempt is `Opened` and ours to work on; it is to be ended as an `Ending`
+says; or it is not ours any more (None).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from wf_cli.attempt.budget import Purse
+from wf_cli.attempt.end import BUSY_DELAY
 from wf_cli.attempt.steps import Opening, Steps
+from wf_cli.config.model import Budget
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
 from wf_cli.contract.job import End, Outcome, Spec
@@ -17,11 +22,41 @@ from wf_cli.queue.base import Started
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import scan, verify
 
-#: Seconds a job waits whose plan is worked on by another job just now.
-BUSY_DELAY = 2.0
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An attempt whose token lies in ``running/`` and whose plan is in the job's phase."""
+
+    spec: Spec
+    purse: Purse
+    #: How the attempt before it ended; None for a first one.
+    before: Outcome | None
+    #: The checkout before the job's first agent, where a change is to be proven.
+    baseline: str | None
 
 
-def read_spec(queue: SpoolQueue, token: Token, *, by: str) -> Spec | Ending | None:
+def open_attempt(
+    queue: SpoolQueue, steps: Steps, token: Token, *, by: str, budget: Budget, must_change: bool
+) -> Opened | Ending | None:
+    """Open the attempt of a claimed token. ``must_change``: whether its step has to change something to count.
+
+    Raises OSError and WfError, after which the attempt is to be ended as `end.of_error` says.
+    """
+    spec = _read_spec(queue, token, by=by)
+    if spec is None:
+        return None
+    purse = Purse.open(queue, token, budget)
+    objection = purse.objection()
+    if objection is not None:
+        return ending_of(objection)
+    started = _start(queue, steps, token, spec.target)
+    if started is not Started.GO:
+        return started if isinstance(started, Ending) else None
+    before = outcome_before(queue, token)
+    return Opened(spec, purse, before, baseline(steps, spec.target, token, before) if must_change else None)
+
+
+def _read_spec(queue: SpoolQueue, token: Token, *, by: str) -> Spec | None:
     """The spec that a claimed token holds, validated; a damaged one is quarantined, then there is nothing to do."""
     try:
         return verify.token_is_valid(queue.spool, token, "claimed")
@@ -30,23 +65,20 @@ def read_spec(queue: SpoolQueue, token: Token, *, by: str) -> Spec | Ending | No
         return None
     except FileNotFoundError:
         return None  # RACE: an operator's cancel, or a reaper, took it
-    except OSError as error:
-        return ending_of(Failure("disk_error", f"cannot read the job: {error}"))
 
 
-def start(queue: SpoolQueue, steps: Steps, token: Token, target: Target | None) -> Ending | None:
-    """Under the fence and the plan's lock: is this attempt to run, and is it the plan's only one?
+def _start(queue: SpoolQueue, steps: Steps, token: Token, target: Target | None) -> Ending | Started:
+    """Under the fence and the plan's lock: is this attempt to run, and is it the plan's only one? Then start it.
 
-    With None the token lies in running/ and its plan is in the job's phase, unless somebody took it away:
-    `SpoolQueue.holds` tells.
+    Only after GO the attempt is the caller's. That its token lies in ``running/`` says less: another thread of this
+    session may have started it.
     """
     try:
         with queue.fence(token.job_id):
             if not queue.holds(token):
-                return None
+                return Started.GONE
             if target is None:
-                queue.start(token)
-                return None
+                return queue.start(token)
             other = _other_job(queue, token, target)
             if other is not None:
                 return Ending(End.RELEASED, reason=f"{other} works on this plan", delay_s=BUSY_DELAY)
@@ -57,11 +89,9 @@ def start(queue: SpoolQueue, steps: Steps, token: Token, target: Target | None) 
                     case Opening.SUPERSEDED:
                         return Ending(End.CANCELLED, reason=f"superseded: {why}")
                     case Opening.GO:
-                        if queue.start(token) is not Started.GO:
-                            return None
+                        return queue.start(token)
     except Temporary as error:
         return Ending(End.RELEASED, reason=error.message, delay_s=BUSY_DELAY)
-    return None
 
 
 def _other_job(queue: SpoolQueue, token: Token, target: Target) -> str | None:
@@ -70,10 +100,21 @@ def _other_job(queue: SpoolQueue, token: Token, target: Target) -> str | None:
     return next((placed.token.job_id for placed in mine if placed.token.job_id != token.job_id), None)
 
 
-def baseline(steps: Steps, target: Target | None, token: Token, before: Outcome | None) -> str | None:
-    """The checkout before the job's first agent; None where nobody knows, and where no change is asked for.
+def outcome_before(queue: SpoolQueue, token: Token) -> Outcome | None:
+    """How the attempt before this one ended; None for a first one, and when its record is damaged."""
+    if token.attempt < 2:
+        return None
+    try:
+        return queue.outcome(token.job_id, token.attempt - 1)
+    except ContractError:
+        return None
 
-    ``before`` is the outcome of the attempt before: what its agent has changed is this job's work, too.
+
+def baseline(steps: Steps, target: Target | None, token: Token, before: Outcome | None) -> str | None:
+    """The checkout before the job's first agent; None where it is unknown, and where no change is asked for.
+
+    ``before`` is the outcome of the attempt before. What its agent has changed is this job's work, too, so the
+    checkout of today is the baseline only when no agent can have worked on the job yet.
     """
     if target is None:
         return None
@@ -85,13 +126,3 @@ def baseline(steps: Steps, target: Target | None, token: Token, before: Outcome 
     lost = before.failure is not None and before.failure.code == "lost"
     had_none = before.started_ms is None and not lost and before.end is not End.CANCELLED
     return steps.baseline(target) if had_none else None
-
-
-def outcome_before(queue: SpoolQueue, token: Token) -> Outcome | None:
-    """How the attempt before this one ended; None for a first one, and when its record is damaged."""
-    if token.attempt < 2:
-        return None
-    try:
-        return queue.outcome(token.job_id, token.attempt - 1)
-    except ContractError:
-        return None

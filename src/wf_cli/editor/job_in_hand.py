@@ -14,7 +14,7 @@ from typing import Any
 
 from wf_cli import ids
 from wf_cli.app import App
-from wf_cli.attempt import cooldown
+from wf_cli.attempt.end import Ends
 from wf_cli.contract.failure import CODES, Failure
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.job import Disposition, End, Outcome, Spec
@@ -141,8 +141,7 @@ class JobInHand:
             # What a limit's message says of its end counts, as with any agent; the code is the agent's word.
             failure = replace(classify.failure(message, code=code), message=self._clean(message))
             ending = ending_of(failure, started_ms=at.started_ms)
-            runtime, clock, events = token.pool.runtime, self._app.clock, self._tools.events
-            ended = self._ended(token, cooldown.park(self._spool, runtime, ending, clock, events))
+            ended = self._ended(token, ending)
         return self._left(ended)
 
     def release(self, reason: str | None = None, delay_s: float | None = None) -> Ended:
@@ -176,7 +175,8 @@ class JobInHand:
         return token, at
 
     def _ended(self, token: Token, ending: Ending) -> Ended:
-        ended = self._queue.end(token, ending, by=self.owner)
+        ends = Ends(self._queue, self._app.clock, self._tools.events, lambda _line: None)
+        ended = ends.once(token, ending, by=self.owner)
         if not ended.accepted:
             raise StaleAttempt(
                 f"attempt {self.attempt} of {self.job_id} has ended as {ended.outcome.end}", hint=_STOP

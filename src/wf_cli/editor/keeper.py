@@ -1,11 +1,11 @@
 """A keeper: finds one job for an agent inside an editor, hands it over, and holds it until it has an end.
 
-One thread ticks; what may take long (opening a plan, strict checks, a busy fence) runs beside it.
+Claim, opening and end are those of every attempt (`wf_cli.attempt`); what is a keeper's own is the agent: it is asked
+for signs of life, and it may end the job itself (`job_in_hand`).
 """
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,37 +15,34 @@ from typing import Any, Protocol
 
 from wf_cli import ids, proc
 from wf_cli.app import App
-from wf_cli.attempt import opening
-from wf_cli.attempt.budget import Purse
-from wf_cli.attempt.claim import Entrance
-from wf_cli.attempt.reaper import Reaper
-from wf_cli.contract.failure import Failure
+from wf_cli.attempt import trouble
+from wf_cli.attempt.claim import Claimed, Claims, Obstacle
+from wf_cli.attempt.end import Ends, Known, of_error
+from wf_cli.attempt.opening import Opened, open_attempt
+from wf_cli.attempt.rounds import RECONCILE_EVERY, Rounds
+from wf_cli.attempt.session import Session
 from wf_cli.contract.identity import target_of
-from wf_cli.contract.job import End, Outcome, Spec
-from wf_cli.contract.retry import Ending, ending_of
+from wf_cli.contract.job import End, Outcome
+from wf_cli.contract.retry import Ending
 from wf_cli.contract.token import Token
 from wf_cli.editor import handover, sign_of_life
 from wf_cli.editor.give_back import Watch
 from wf_cli.editor.handover import Job
-from wf_cli.editor.post import Post
 from wf_cli.editor.request import Request
 from wf_cli.editor.sign_of_life import SignOfLife
 from wf_cli.editor.tools import Tools
-from wf_cli.errors import ContractError, Temporary, WfError
-from wf_cli.locks import Slot
+from wf_cli.errors import ContractError, SpoolError, Temporary, WfError
 from wf_cli.seams import step
-from wf_cli.spool import control, layout
-from wf_cli.worker.loop import MIN_FREE_BYTES, RECONCILE_EVERY
+from wf_cli.spool import layout
+from wf_cli.spool.session import this_process
 from wf_cli.workflow import plans
 
 #: Seconds between two looks: for a job, and whether the held one has its end.
 LOOK = 0.2
-#: Seconds between rounds of what every session does for all.
-CARE_EVERY = 1.0
 #: Seconds between SIGTERM and SIGKILL for what a lost agent left running.
 STRAY_GRACE = 0.5
-#: Seconds between two tries to write an outcome on a disk that takes none.
-DISK_PAUSE = 0.5
+#: Seconds that the opening of a job may take: the strict checks of a review are the project's own tests.
+LONGEST_OPENING = 3600.0
 
 
 class Channel(Protocol):
@@ -63,9 +60,12 @@ class Held:
     """A running job, and what is held for it."""
 
     job: Job
-    token: Token
-    slot: Slot | None
-    started_ms: int
+    claimed: Claimed
+    known: Known
+
+    @property
+    def token(self) -> Token:
+        return self.claimed.token
 
 
 class Keeper:
@@ -79,7 +79,7 @@ class Keeper:
         self._stopped: str | None = None
         self._wake = threading.Event()
         self._hindrance = ""
-        self._due = {"care": 0.0, "reconcile": 0.0}
+        self._looking = True
 
     def stop(self, reason: str) -> None:
         """Give the job back, end. Safe in a signal handler."""
@@ -89,28 +89,46 @@ class Keeper:
     def run(self) -> None:
         """Find a job, hand it over, keep it to its end. Raises Temporary when there is none in time."""
         deadline = self._clock.monotonic() + self._request.wait_s
-        owner = ids.owner_id(f"{self._request.runtime}-editor")
         self._await_spool(deadline)
-        self._tools = Tools.of(self._app, owner)
-        self._queue, self._spool = self._tools.queue, self._tools.spool
-        self._entrance = Entrance(self._queue, self._tools.steps, self._app.config.epic.max_parallel_plans)
-        self._requests = control.Requests(self._spool, self._clock)
-        self._reaper = Reaper(self._queue, self._clock, self._tools.events, me=owner)
-        self._post = Post(self._tools, owner, self._request)
+        self._open_session(ids.owner_id(f"{self._request.runtime}-editor"))
         why = "no job"
         try:
-            sign_of_life.bury(self._spool)
             held = self._find(deadline)
+            self._looking = False
             try:
                 why = self._hold(held)
             finally:
-                if held.slot is not None:
-                    held.slot.close()
-                sign_of_life.remove(self._spool, owner)
-                self._post.sign_off(held.token)
+                self._put_down(held.claimed)
         finally:
-            self._entrance.close()
-            self._post.close(why)
+            self._session.close(why)
+
+    def _open_session(self, owner: str) -> None:
+        app, request = self._app, self._request
+        tools = Tools.of(app, owner)
+        self._tools, self._queue, self._spool, self._events = tools, tools.queue, tools.spool, tools.events
+        record = this_process(
+            owner, request.runtime, app.config.lease_s, self._clock.now_ms(), roles=request.roles, concurrency=0
+        )
+        parallel = app.config.epic.max_parallel_plans
+        self._claims = Claims(self._queue, tools.steps, self._clock, pools=request.pools, max_parallel_plans=parallel)
+        self._ends = Ends(self._queue, self._clock, self._events, _tell_nobody)
+        with suppress(OSError):
+            sign_of_life.bury(self._spool)
+        self._session = Session(
+            self._spool,
+            record,
+            clock=self._clock,
+            events=self._events,
+            say=_tell_nobody,
+            reason=f"for the editor {request.editor.pid}",
+        )
+        self._rounds = Rounds(self._session, self._clock, _tell_nobody)
+        self._rounds.for_others(self._queue, self._events, lambda _reaped: None)
+        self._rounds.every(RECONCILE_EVERY, "reconcile", self._reconcile_all)
+
+    def _reconcile_all(self) -> None:
+        if self._looking:  # whoever holds a job has its next step made when the job has its end
+            self._tools.reconcile(None)
 
     # -- looking for a job
 
@@ -121,19 +139,17 @@ class Keeper:
 
     def _find(self, deadline: float) -> Held:
         while True:
-            self._post.tick()
+            self._session.tick()
             self._assert_wanted()
-            if self._post.lost:
-                raise Temporary(f"the keeper lost its lease ({self._post.lost})", hint="try again")
-            self._care(reconcile=True)
-            try:
-                claimed = self._claim()
-            except OSError as error:  # a full, read-only or broken disk: nothing is half done
-                claimed, self._hindrance = None, str(error)
+            if self._session.lost:
+                raise Temporary(f"the keeper lost its lease ({self._session.lost})", hint="try again")
+            self._rounds.do_due()
+            claimed = self._claim()
             if claimed is None:
                 self._pause_until(deadline, self._nothing())
                 continue
-            held = self._open(*claimed)
+            step("keeper.claimed")
+            held = self._open(claimed)
             if held is not None:
                 return held
 
@@ -158,100 +174,90 @@ class Keeper:
         if self._hindrance:
             return f"{text}: {self._hindrance}"
         waiting = self._queue.ready(self._request.pools)
-        if waiting:  # asked the entrance, and were turned away
+        if waiting:  # they may not be claimed now
             return f"{text}: {waiting[0].job_id} waits for the checkout, or its epic is paused (see wf explain)"
         soon = self._queue.next_ready_s(self._request.pools)
         return text if soon is None else f"{text}; the next one is ready in {soon:.1f} s"
 
-    def _claim(self) -> tuple[Token, Slot | None] | None:
-        self._hindrance = self._why_not_now()
-        if self._hindrance:
-            return None
-        token = self._queue.claim(self._post.owner, self._request.pools, self._entrance.may)
-        if token is None:
-            self._entrance.close()
-            return None
-        self._hindrance = self._why_not_now()  # it came between the look and the rename
-        if self._hindrance:
-            self._entrance.close()
-            self._end(token, Ending(End.RELEASED, reason=self._hindrance))
-            return None
-        step("keeper.claimed")
-        return token, self._entrance.take()
-
-    def _why_not_now(self) -> str:
-        stop = self._requests.stop_for(self._request.runtime)
-        if stop is not None:
-            return stop.text()
-        free = shutil.disk_usage(self._spool.root).free
-        return f"only {free // 1024} KiB are free on the disk of {self._spool.root}" if free < MIN_FREE_BYTES else ""
-
-    def _open(self, token: Token, slot: Slot | None) -> Held | None:
-        """Start the claimed job; None when that was its end, or it is not ours any more."""
-        started_ms = self._clock.now_ms()
+    def _claim(self) -> Claimed | None:
+        self._hindrance = ""
         try:
-            opened = self._post.meanwhile(lambda: self._opened(token, started_ms))
-        except WfError as error:
-            opened = Ending(End.FAILED, failure=Failure("crashed", error.message), started_ms=started_ms)
-        except OSError as error:
-            opened = ending_of(Failure("disk_error", str(error)), started_ms=started_ms)
+            with self._session.working("claim"):
+                found = self._claims.take(self._session.owner, self._end, lambda: self._session.lost)
+        except SpoolError:
+            raise
+        except (OSError, WfError) as error:  # nothing is half done
+            self._hindrance = trouble.told(error)
+            return None
+        if isinstance(found, Obstacle):
+            self._hindrance = found.text
+            return None
+        return found
+
+    def _open(self, claimed: Claimed) -> Held | None:
+        """Start the claimed job; None when that was its end, or it is not ours any more."""
+        known = Known()
+        opened: Job | Ending | None
+        try:
+            with self._session.working("opening", LONGEST_OPENING):
+                opened = self._opened(claimed.token, known)
+        except Exception as error:  # noqa: BLE001 - each error has its ending
+            opened = of_error(error)
         if isinstance(opened, Job):
-            return Held(opened, token, slot, started_ms)
-        if slot is not None:
-            slot.close()
-        sign_of_life.remove(self._spool, self._post.owner)
-        self._post.sign_off(token)
-        if opened is not None:
-            self._end(token, opened)
-            self._post.meanwhile(lambda: self._tools.reconcile(target_of(token.job_id)))
+            return Held(opened, claimed, known)
+        try:
+            if opened is not None:
+                self._end(claimed.token, known.added_to(opened))
+        finally:
+            self._put_down(claimed)
+        with self._session.working("reconcile"):
+            self._tools.reconcile(target_of(claimed.token.job_id))
         return None
 
-    def _opened(self, token: Token, started_ms: int) -> Job | Ending | None:
-        steps = self._tools.steps
-        spec = opening.read_spec(self._queue, token, by=self._post.owner)
-        if not isinstance(spec, Spec):
-            return spec
-        objection = Purse.open(self._queue, token, self._app.config.budget).objection()
-        if objection is not None:
-            return ending_of(objection)
-        ending = opening.start(self._queue, steps, token, spec.target)
-        if ending is not None or not self._queue.holds(token):
-            return ending
-        before = opening.outcome_before(self._queue, token)
-        must_change = self._app.config.effective(token.pool.role).checks.no_change == "fail"
-        self._post.sign_on(token, opening.baseline(steps, spec.target, token, before) if must_change else None)
-        sign_of_life.put(self._spool, SignOfLife(self._post.owner, started_ms, self._request.idle_s))
-        if spec.target is not None:
-            steps.prepare(spec.target)
+    def _opened(self, token: Token, known: Known) -> Job | Ending | None:
+        steps, config = self._tools.steps, self._app.config
+        opened = open_attempt(
+            self._queue,
+            steps,
+            token,
+            by=self._session.owner,
+            budget=config.budget,
+            must_change=config.effective(token.pool.role).checks.no_change == "fail",
+        )
+        if not isinstance(opened, Opened):
+            return opened
+        known.baseline = opened.baseline
+        # A reaper that finds the keeper dead ends what carries the attempt's mark. The process is the keeper itself
+        # and never the editor, because a reaper ends all that this process started.
+        self._session.sign_on(token, proc.this_process(), opened.baseline)
+        started_ms = self._clock.now_ms()
+        sign_of_life.put(self._spool, SignOfLife(self._session.owner, started_ms, self._request.idle_s))
+        if opened.spec.target is not None:
+            steps.prepare(opened.spec.target)
+        known.started_ms = started_ms
         step("keeper.opened")
-        return handover.make(self._queue, steps, token, spec, root=self._app.root, idle_s=self._request.idle_s)
+        idle_s = self._request.idle_s
+        return handover.make(self._queue, steps, token, opened.spec, root=self._app.root, idle_s=idle_s)
 
     # -- holding it
 
     def _hold(self, held: Held) -> str:
         """Hand the job over and stay until its attempt has an outcome; why the session ends."""
-        watch = Watch(
-            self._spool,
-            self._post.owner,
-            self._request.editor,
-            self._request.idle_s,
-            self._plan_folder(held),
-            self._clock,
-        )
+        plan, idle_s = self._plan_folder(held), self._request.idle_s
+        watch = Watch(self._spool, self._session.owner, self._request.editor, idle_s, plan, self._clock)
         self._channel.say({"job": held.job.to_json()})
         step("keeper.handed-over")
         while True:
-            self._post.tick()
-            try:
+            self._session.tick()
+            # The disk, or a lock, may give trouble: then the job stays with its agent, and the next look is soon.
+            with suppress(OSError, Temporary):
                 if self._has_end(held):
                     return "the job has its end"
                 why = self._why_back(watch)
                 if why is not None:
                     self._give_back(held, why)
                     return why
-                self._care(reconcile=False)
-            except OSError:
-                pass  # the disk gives trouble: the job stays with its agent, and the next look is soon
+            self._rounds.do_due()
             self._wake.wait(LOOK)
 
     def _plan_folder(self, held: Held) -> Path | None:
@@ -262,8 +268,8 @@ class Keeper:
         return None
 
     def _why_back(self, watch: Watch) -> str | None:
-        if self._post.lost:
-            return f"the keeper lost its lease ({self._post.lost})"
+        if self._session.lost:
+            return f"the keeper lost its lease ({self._session.lost})"
         if self._stopped is not None:
             return self._stopped
         heard = self._channel.heard()
@@ -274,12 +280,13 @@ class Keeper:
         return watch.gone()
 
     def _has_end(self, held: Held) -> bool:
-        outcome = self._outcome(held.token)
-        if outcome is None and self._queue.holds(held.token):
-            return False
-        if outcome is None:  # RACE: its outcome came between the two looks
+        with self._session.working("look"):
             outcome = self._outcome(held.token)
-        if outcome is None or outcome.by != self._post.owner:
+            if outcome is None and self._queue.holds(held.token):
+                return False
+            if outcome is None:  # RACE: its outcome came between the two looks
+                outcome = self._outcome(held.token)
+        if outcome is None or outcome.by != self._session.owner:
             self._end_strays(held)  # ended by somebody else; the agent's own command leaves its processes alone
         if self._queue.holds(held.token):  # the command that published the outcome may have died since
             self._end(held.token, Ending(End.RELEASED, reason="decided already"))
@@ -293,39 +300,33 @@ class Keeper:
 
     def _give_back(self, held: Held, why: str) -> None:
         self._end_strays(held)
-        self._end(held.token, Ending(End.RELEASED, reason=why, started_ms=held.started_ms))
+        self._end(held.token, held.known.added_to(Ending(End.RELEASED, reason=why)))
 
     def _end_strays(self, held: Held) -> None:
         """What the agent started for this attempt; never an editor that was started from within it."""
         mark = held.job.token
-        if self._request.editor not in proc.family([], mark):
-            self._post.meanwhile(lambda: proc.kill_tree([], mark, grace_s=STRAY_GRACE))
+        with self._session.working("end strays"):
+            if self._request.editor not in proc.family([], mark):
+                proc.kill_tree([], mark, grace_s=STRAY_GRACE)
 
     # -- both
 
     def _end(self, token: Token, ending: Ending) -> None:
-        """Publish the ending. A disk that takes none is waited for as long as the lease is ours."""
-        while True:
-            try:
-                self._post.meanwhile(lambda: self._queue.end(token, ending, by=self._post.owner))
-                return
-            except OSError:
-                if self._post.lost:
-                    raise
-                self._post.meanwhile(lambda: self._clock.sleep(DISK_PAUSE))
+        self._ends.for_certain(
+            token,
+            ending,
+            by=self._session.owner,
+            lost=lambda: self._session.lost,
+            each=lambda: self._session.working("end"),
+        )
 
-    def _care(self, *, reconcile: bool) -> None:
-        """What every session does for all: staged jobs, dead sessions; while it looks for a job, the next steps."""
-        now = self._clock.monotonic()
-        if now >= self._due["care"]:
-            self._due["care"] = now + CARE_EVERY
-            self._spool.assert_same()
-            with suppress(OSError):
-                self._post.meanwhile(self._look_after_others)
-        if reconcile and now >= self._due["reconcile"]:
-            self._due["reconcile"] = now + RECONCILE_EVERY
-            self._post.meanwhile(lambda: self._tools.reconcile(None))
+    def _put_down(self, claimed: Claimed) -> None:
+        """Leave nothing behind of a job that is not kept any more."""
+        claimed.let_go()
+        with suppress(OSError):
+            sign_of_life.remove(self._spool, self._session.owner)
+        self._session.sign_off(claimed.token)
 
-    def _look_after_others(self) -> None:
-        self._queue.sweep()
-        self._reaper.round()
+
+def _tell_nobody(_line: str) -> None:
+    """A keeper has no terminal: what hinders it is told to the agent that waits (`_nothing`), or not at all."""

@@ -60,7 +60,8 @@ class SpoolQueue:
         self._index = scan.ReadyIndex(clock)
         self._index_lock = threading.Lock()
         # Names whose rename a thread of this process has tried. Its target holds the same owner for all of
-        # them, so the second thread would take the first one's success for its own (invariant 1).
+        # them, so the second thread would take the first one's success for its own (invariant 1). They are
+        # dropped once the attempt has its outcome, which tells a late second thread the same (`forget`).
         self._tried: set[str] = set()
         # Outcomes offered when the disk failed: maybe they stand. Offered again, the same bytes are known as ours,
         # and a success is not taken for a late result of itself (invariant 5).
@@ -163,8 +164,20 @@ class SpoolQueue:
             self._tried.add(name)
             return True
 
+    def forget(self, token: Token) -> None:
+        """This process is done with an attempt that it claimed. One without an outcome is remembered all the same."""
+        with contextlib.suppress(OSError, ContractError):
+            if self.outcome(token.job_id, token.attempt) is not None:
+                self._forget(token)
+
+    def _forget(self, token: Token) -> None:
+        queued = replace(token, attempt=token.attempt - 1, owner=None)
+        with self._index_lock:
+            self._tried -= {f"queued/{queued.name}", f"claimed/{token.name}"}
+
     def holds(self, token: Token) -> bool:
-        """Whether the token still lies where its owner put it (claimed or running)."""
+        """Whether the token still lies where its owner put it (claimed or running). OSError when the disk does not
+        tell, which is no "no"."""
         return any(scan.holds(self.spool, folder, token) for folder in ("running", "claimed"))
 
     def end(self, token: Token, ending: Ending, *, by: str) -> Ended:
@@ -204,6 +217,7 @@ class SpoolQueue:
         except OSError:
             self._unsure[key] = (ending, offered)
             raise
+        self._forget(token)
         if published.accepted:
             self._report.ended(token, offered)
         elif by == token.owner and ending.end in (End.SUCCEEDED, End.FAILED):

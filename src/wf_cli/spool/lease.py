@@ -9,9 +9,10 @@ that an attempt has one outcome, and what protects a plan is the fence.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,13 @@ if TYPE_CHECKING:
 DEFAULT_SECONDS = {"local": 30.0, "shared": 180.0}
 #: Shorter leases cannot be told from an ordinary delay of owner or observer.
 SHORTEST_SECONDS = 2.0
-#: The worker gives its lease up when its main loop has not ticked for this share of the duration.
+#: A session gives its lease up when its main loop has not ticked for this share of the duration.
 TICK_SHARE = 0.5
+#: And when no thread of the process ran for this share: the heartbeat comes every third, so an observer may have seen
+#: the lease unchanged for all of it.
+SUSPENDED_SHARE = 2 / 3
+#: Seconds a main loop may go without a tick while it is at a piece of work that it has announced (`Lease.working`).
+LONGEST_WORK = 300.0
 
 
 def path_of(spool: Spool, owner: str) -> Path:
@@ -48,8 +54,8 @@ def beat_age_s(spool: Spool, owner: str, now_ms: int) -> float | None:
 class Lease:
     """The owner's side. `tick` it from the main loop; a loop that hangs loses it, so others can go on.
 
-    ``lost`` becomes true, and ``on_lost`` is called (from a helper thread, or in `tick`), when the marker
-    vanished, was replaced, could not be refreshed in time, or the main loop did not tick.
+    ``lost`` becomes true, and ``on_lost`` is called (from a helper thread, or in `tick`), when the marker vanished,
+    was replaced, could not be refreshed in time, when the main loop did not tick, or when the process was suspended.
     """
 
     def __init__(self, spool: Spool, owner: str, seconds: float, clock: Clock, on_lost: Callable[[str], None]):
@@ -58,7 +64,6 @@ class Lease:
         self._clock = clock
         self._seconds = seconds
         self._on_lost = on_lost
-        self._last_tick = clock.monotonic()
         self._stop = threading.Event()
         self._once = threading.Lock()
         self.lost: str | None = None
@@ -70,15 +75,32 @@ class Lease:
             on_compromise=self._compromised,
         )
         self._marker.acquire()
+        self._promises = threading.Lock()
+        self._ran = clock.monotonic()
+        self._work, self._tick_by = "", self._ran + seconds * TICK_SHARE
         self._monitor = threading.Thread(target=self._watch_ticks, name="wf-lease-ticks", daemon=True)
         self._monitor.start()
 
     def tick(self) -> None:
         """The main loop is alive. After a gap the lease is lost: others may have given the session up meanwhile."""
-        late = self._is_late()  # a whole process that was stopped and goes on is noticed here, or by the monitor
-        self._last_tick = self._clock.monotonic()
-        if late:
-            self._give_up()
+        self._promise("", self._clock.monotonic() + self._seconds * TICK_SHARE)
+
+    @contextlib.contextmanager
+    def working(self, what: str, limit_s: float = LONGEST_WORK) -> Iterator[None]:
+        """The main loop is at ``what`` and does not tick before the end of the block, which comes within ``limit_s``.
+
+        Past that bound the lease is lost, because a loop that hangs must not beat for ever. Blocks may be nested.
+        """
+        with self._promises:
+            outer = (self._work, self._tick_by)
+        self._promise(what, self._clock.monotonic() + limit_s)
+        try:
+            yield
+        finally:
+            if outer[0]:
+                self._promise(*outer)
+            else:
+                self.tick()
 
     def release(self) -> None:
         """End the session's claim to be alive; its jobs are to be ended before."""
@@ -97,15 +119,31 @@ class Lease:
             self.lost = reason
         self._on_lost(reason)
 
+    def _promise(self, work: str, tick_by: float) -> None:
+        """The main loop is here now, and will be again by ``tick_by``. A promise that was broken stays broken."""
+        why = self._overdue()  # a whole process that was stopped and goes on is noticed here, or by the monitor
+        if why is not None:
+            self._give_up(why)
+            return
+        with self._promises:
+            self._work, self._tick_by = work, tick_by
+
     def _watch_ticks(self) -> None:
         while not self._stop.wait(min(1.0, self._seconds / 6)):
-            if self._is_late():
-                self._give_up()
+            why = self._overdue()
+            if why is not None:
+                self._give_up(why)
                 return
 
-    def _is_late(self) -> bool:
-        return self._clock.monotonic() - self._last_tick > self._seconds * TICK_SHARE
+    def _overdue(self) -> str | None:
+        """Why others may have given the session up; None while they cannot have."""
+        with self._promises:
+            now = self._clock.monotonic()
+            stood_still, self._ran = now - self._ran, max(now, self._ran)
+            if now > self._tick_by:
+                return f"too-long-at-{self._work}" if self._work else "main-loop-stopped"
+        return "suspended" if stood_still > self._seconds * SUSPENDED_SHARE else None
 
-    def _give_up(self) -> None:
+    def _give_up(self, why: str) -> None:
         self._marker.release(force=True)
-        self._lose("main-loop-stopped")
+        self._lose(why)

@@ -169,7 +169,14 @@ def match_jobs(spool: Spool, wanted: Iterable[str]) -> dict[str, list[Placed]]:
 
 
 def holds(spool: Spool, folder: str, token: Token) -> bool:
-    """Whether ``token`` lies in ``folder`` now. On a network file system the listing says so, not a lookup."""
-    if spool.version.topology == "local":
-        return os.path.lexists(spool.path(folder, token.name))
-    return fsio.listed(spool.folder(folder), token.name)
+    """Whether ``token`` lies in ``folder`` now. On a network file system the listing says so, not a lookup.
+
+    Raises OSError when the disk does not tell: that is no "no".
+    """
+    if spool.version.topology != "local":
+        return fsio.listed(spool.folder(folder), token.name)
+    try:
+        os.lstat(spool.path(folder, token.name))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""One attempt, from the claim to its outcome, in a thread of its own.
+"""One attempt of a worker, from the claim to its outcome, in a thread of its own.
 
 What an agent prints or exits with is not evidence: after it ended the plan itself is checked (own jobs
 are judged by exit code). Whatever happens here, the attempt gets exactly one ending.
@@ -6,40 +6,37 @@ are judged by exit code). Whatever happens here, the attempt gets exactly one en
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from wf_cli.attempt import briefing, cooldown, opening
+from wf_cli.attempt import briefing
 from wf_cli.attempt.budget import Purse
+from wf_cli.attempt.claim import Claimed
+from wf_cli.attempt.end import Ends, Known, of_error
+from wf_cli.attempt.opening import Opened, open_attempt
+from wf_cli.attempt.session import Session
+from wf_cli.attempt.standing import Standing
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.retry import Ending, ending_of
-from wf_cli.contract.token import Token, mark
+from wf_cli.contract.token import mark
 from wf_cli.errors import WfError
-from wf_cli.locks import Slot
 from wf_cli.queue.spool_queue import SpoolQueue
-from wf_cli.runtimes.base import AgentEvent, AgentResult, CannotStart, Request, Usage
+from wf_cli.runtimes.base import AgentEvent, AgentResult, Request, Usage
 from wf_cli.runtimes.process.supervise import AgentRun
 from wf_cli.seams import step
 from wf_cli.spool import control
-from wf_cli.spool.session import Agent, SessionFile
+from wf_cli.worker import usage as used
 from wf_cli.worker.settings import Equipment, RoleSettings, SlotView
-
-#: Seconds between two looks whether a running attempt still holds its token.
-TOKEN_POLL = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     """The end of an attempt for the main loop."""
 
-    token: Token
     end: End
     failure: Failure | None
-    accepted: bool
 
 
 class Execution:
@@ -47,32 +44,29 @@ class Execution:
 
     def __init__(
         self,
-        token: Token,
+        claimed: Claimed,
         *,
         queue: SpoolQueue,
-        session: SessionFile,
+        session: Session,
         equipment: Equipment,
-        slot: Slot | None,
         clock: Clock,
         events: EventSink,
-        owner_lost: Callable[[], bool],
     ):
-        self.token = token
+        self.token = claimed.token
         self.activity = "starting"
+        self._claimed = claimed
         self._queue = queue
         self._session = session
         self._equipment = equipment
-        self._slot = slot
         self._clock = clock
         self._events = events
-        self._owner_lost = owner_lost
-        self._owner = session.record.owner
+        self._standing = Standing(queue, self.token, lost=self._session_lost, clock=clock, say=equipment.say)
+        self._ends = Ends(queue, clock, events, equipment.say)
+        self._known = Known()
         self._stop_reason: str | None = None
         self._begun_ms = clock.now_ms()
-        self._next_look = 0.0
-        self._session_id: str | None = None
-        self._before: Outcome | None = None
-        self._baseline: str | None = None
+        #: What the session's file says of the agent's own session.
+        self._session_id_on_record: str | None = None
         self._purse: Purse | None = None
         self._usage = Usage()
         #: The running agent has spent what there was.
@@ -88,70 +82,62 @@ class Execution:
         self._stop_reason = self._stop_reason or reason
 
     def run(self) -> Done:
-        """The whole attempt. Raises nothing but OSError of a disk that takes no outcome for long."""
+        """The whole attempt. Raises only what a disk raised that took no outcome until the lease was lost."""
         try:
             ending = self._attempt()
-        except WfError as error:
-            ending = Ending(End.FAILED, failure=Failure("crashed", error.message), started_ms=self._begun_ms)
-        except OSError as error:
-            ending = ending_of(Failure("disk_error", str(error)), started_ms=self._begun_ms)
-        except Exception as error:  # noqa: BLE001 - without an end the job would be taken again and again
-            told = f"{type(error).__name__}: {error}"
-            self._equipment.say(f"{self.token.job_id}: this is a bug in wf: {told}")
-            ending = Ending(End.FAILED, failure=Failure("crashed", told[:500]), started_ms=self._begun_ms)
+        except Exception as error:  # noqa: BLE001 - each error has its ending
+            ending = of_error(error)
+            if not isinstance(error, OSError | WfError):
+                self._say(f"this is a bug in wf: {type(error).__name__}: {error}")
         finally:
-            if self._slot is not None:
-                self._slot.close()
+            self._claimed.let_go()
         if ending is None:  # the token was never ours to end, or has its outcome already
-            return Done(self.token, End.LOST, None, accepted=False)
-        return self._end(ending)
+            self._queue.forget(self.token)
+            return Done(End.LOST, None)
+        try:
+            ending, owner = self._known.added_to(ending), self._session.owner
+            outcome = self._ends.for_certain(self.token, ending, by=owner, lost=self._session_lost).outcome
+        finally:
+            self._session.sign_off(self.token)
+        return Done(outcome.end, outcome.failure)
 
     # -- the steps
 
     def _attempt(self) -> Ending | None:
-        spec = opening.read_spec(self._queue, self.token, by=self._owner)
-        if not isinstance(spec, Spec):
-            return spec
-        self._purse = Purse.open(self._queue, self.token, self._equipment.budget())
-        objection = self._purse.objection()
-        if objection is not None:
-            return ending_of(objection)
-        ending = opening.start(self._queue, self._equipment.steps, self.token, spec.target)
-        if ending is not None or not self._queue.holds(self.token):
-            return ending
-        try:
-            return self._work(spec)
-        finally:
-            self._session.remove_agent(mark(self.token))
-
-    def _work(self, spec: Spec) -> Ending:
         steps, role = self._equipment.steps, self._equipment.role(self.token.pool.role)
-        self._before = opening.outcome_before(self._queue, self.token)
+        opened = open_attempt(
+            self._queue,
+            steps,
+            self.token,
+            by=self._session.owner,
+            budget=self._equipment.budget(),
+            must_change=role.must_change,
+        )
+        if not isinstance(opened, Opened):
+            return opened
         step("work.started")
-        if spec.target is not None:
-            steps.prepare(spec.target)
-        if role.must_change:
-            self._baseline = opening.baseline(steps, spec.target, self.token, self._before)
-        try:
-            result = self._run_agents(self._request(spec, role))
-        except CannotStart as error:
-            return ending_of(error.failure())
+        self._purse = opened.purse
+        self._known.baseline = opened.baseline
+        if opened.spec.target is not None:
+            steps.prepare(opened.spec.target)
+        result = self._run_agents(self._request(opened, role))
         if result is None:
-            return Ending(End.RELEASED, reason="superseded before its agent was started")
-        usage = _known(self._used(result))
+            return Ending(End.RELEASED, reason=self._stop_reason or "superseded before its agent was started")
+        self._note(result)
+        return self._ending(opened.spec, result)
+
+    def _note(self, result: AgentResult) -> None:
+        """What the whole run told, or, of one that was cut short, the last that was heard."""
+        self._usage = used.merged(self._usage, result.verdict.usage)
+        self._known.usage = used.known(self._usage)
+        self._known.session_id = result.verdict.session_id or self._known.session_id
         self._events.emit(
             "attempt.usage",
             job_id=self.token.job_id,
             attempt=self.token.attempt,
             runtime=self.token.pool.runtime,
-            reason=None if usage else "unknown: the agent told nothing",
-            **(usage or {}),
-        )
-        return replace(
-            self._ending(spec, result),
-            started_ms=self._begun_ms,
-            session_id=result.verdict.session_id or self._session_id,
-            usage=usage,
+            reason=None if self._known.usage else "unknown: the agent told nothing",
+            **(self._known.usage or {}),
         )
 
     def _ending(self, spec: Spec, result: AgentResult) -> Ending:
@@ -165,20 +151,22 @@ class Execution:
 
     def _judge(self, spec: Spec, result: AgentResult) -> Failure | None:
         """The plan decides. A plan that is done counts as done whatever the agent's process made of its end."""
-        claimed = result.verdict.failure
-        if spec.target is None:
+        claimed, target = result.verdict.failure, spec.target
+        if target is None:
             return claimed
         self.activity = "checking"
-        steps = self._equipment.steps
-        unmet = steps.check(spec.target, self.token, steps.idle(spec.target, self._baseline))
+        steps, baseline = self._equipment.steps, self._known.baseline
+        unmet = self._standing.patiently(
+            lambda: steps.check(target, self.token, steps.idle(target, baseline)), self._is_stopped
+        )
         if unmet is None:
             return None
         if claimed is not None and claimed.error_class is not ErrorClass.QUALITY:
             return claimed
         return unmet
 
-    def _request(self, spec: Spec, role: RoleSettings) -> Request:
-        token, equipment = self.token, self._equipment
+    def _request(self, opened: Opened, role: RoleSettings) -> Request:
+        token, equipment, spec = self.token, self._equipment, opened.spec
         last = briefing.last_failure(self._queue, self.token)
         return Request(
             job_id=token.job_id,
@@ -194,7 +182,7 @@ class Execution:
             plan_id=spec.target.plan_id if spec.target else None,
             epic_id=spec.target.epic_id if spec.target else None,
             model=role.model,
-            resume=self._resumable(),
+            resume=self._resumable(opened.before),
             resume_prompt=briefing.resume_prompt(equipment.steps, spec, token, last),
             limits=role.limits,
         )
@@ -208,136 +196,94 @@ class Execution:
         failure = result.verdict.failure if result is not None else None
         if request.resume is None or failure is None or not failure.details.get("session_lost"):
             return result
-        self._equipment.say(f"{self.token.job_id}: the session {request.resume} is lost; going on in a new one")
+        self._say(f"the session {request.resume} is lost; going on in a new one")
         return self._run_agent(replace(request, resume=None, resume_prompt=None))
 
     def _run_agent(self, request: Request) -> AgentResult | None:
-        token, equipment = self.token, self._equipment
+        """The agent to its end; None when the attempt was over, or was to stop, before the agent was started."""
+        equipment = self._equipment
         with AgentRun(
             equipment.adapter,
             request,
             clock=self._clock,
-            transcript=self._queue.spool.transcript_path(token.job_id, token.attempt),
+            transcript=self._queue.spool.transcript_path(self.token.job_id, self.token.attempt),
             on_event=self._on_event,
-            slot=self._slot,
+            slot=self._claimed.slot,
             redact=equipment.redact,
         ) as run:
             launcher = run.spawn()
             step("work.spawned")
-            self._session.add_agent(
-                Agent(
-                    token.job_id,
-                    token.attempt,
-                    mark(token),
-                    launcher.pid,
-                    launcher.start or None,
-                    baseline=self._baseline,
-                )
-            )
+            self._session.sign_on(self.token, launcher, self._known.baseline)
             step("work.recorded")
             # Once more, now that everybody could find this agent: a session that was paused before the
             # spawn must not start a superseded attempt.
-            if not self._queue.holds(token) or self._owner_lost():
+            if self._is_stopped() or not self._standing.confirmed(self._is_stopped):
                 return None
+            self._known.started_ms = self._begun_ms
             run.go()
-            return run.wait(self._should_stop)
+            try:
+                return run.wait(self._should_stop)
+            finally:
+                self._tell_transcript(run.transcript_trouble)
 
     # -- small parts
 
+    def _say(self, line: str) -> None:
+        self._equipment.say(f"{self.token.job_id}: {line}")
+
+    def _session_lost(self) -> bool:
+        return self._session.lost is not None
+
+    def _is_stopped(self) -> bool:
+        return self._stop_reason is not None
+
     def _should_stop(self) -> str | None:
-        if self._stop_reason is not None:
-            return self._stop_reason
-        if self._owner_lost():
-            self._stop_reason = "the session lost its lease"
-            return self._stop_reason
-        now = self._clock.monotonic()
-        if now >= self._next_look:
-            self._next_look = now + TOKEN_POLL
-            if not self._queue.holds(self.token):
-                self._stop_reason = "the attempt was ended by somebody else"
+        self._stop_reason = self._stop_reason or self._standing.over()
         return self._stop_reason
 
     def _on_event(self, event: AgentEvent) -> None:
-        if event.session_id and event.session_id != self._session_id:
-            self._session_id = event.session_id
-            self._session.set_agent_session(mark(self.token), event.session_id)
-            self._events.emit(
-                "attempt.session",
-                job_id=self.token.job_id,
-                attempt=self.token.attempt,
-                session_id=event.session_id,
-            )
+        if event.session_id:
+            self._keep_session_id(event.session_id)
         if event.usage is not None:
             self._spend(event.usage)
         if event.text:
             self.activity = event.text[:200]
 
+    def _keep_session_id(self, session_id: str) -> None:
+        """For the next attempt, which goes on in this session: in the outcome, and on record should we be killed."""
+        if session_id != self._known.session_id:
+            self._known.session_id = session_id
+            self._events.emit(
+                "attempt.session", job_id=self.token.job_id, attempt=self.token.attempt, session_id=session_id
+            )
+        if session_id != self._session_id_on_record:
+            try:
+                self._session.file.set_agent_session(mark(self.token), session_id)
+            except (OSError, WfError):
+                return  # no reason to stop an agent; its next event tries again, and the outcome says it too
+            self._session_id_on_record = session_id
+
     def _spend(self, usage: Usage) -> None:
-        self._usage = _merged(self._usage, usage)
+        self._usage = used.merged(self._usage, usage)
+        self._known.usage = used.known(self._usage)
         if usage.cost_usd is not None and self._purse is not None and self._overdrawn is None:
             self._overdrawn = self._purse.exceeded(usage.cost_usd)
             if self._overdrawn is not None:
                 self.stop(self._overdrawn.message)
 
-    def _used(self, result: AgentResult) -> Usage:
-        """What the whole run told, or, of one that was cut short, the last that was heard."""
-        return _merged(self._usage, result.verdict.usage)
+    def _tell_transcript(self, why: str | None) -> None:
+        """Say that the transcript is missing or cut, here and in the outcome; the work itself goes on."""
+        if why is None:
+            return
+        path = self._queue.spool.transcript_path(self.token.job_id, self.token.attempt)
+        self._known.notes["transcript"] = why
+        self._say(f"{path}: {why}; what its agent prints is not kept: check permissions and free space there")
 
-    def _resumable(self) -> str | None:
+    def _resumable(self, before: Outcome | None) -> str | None:
         """The agent's session of the attempt before, unless it was lost or is not wanted (`wf retry --fresh`)."""
-        before = self._before
         if before is None or before.runtime not in (None, self.token.pool.runtime):
             return None
         if before.failure is not None and before.failure.details.get("session_lost"):
             return None
         fresh = control.has(self._queue.spool, f"fresh.{self.token.job_id}.a{self.token.attempt}")
         return None if fresh else before.session_id
-
-    def _end(self, ending: Ending) -> Done:
-        """Publish the ending; a full disk is waited for, because the work is done and must not be lost."""
-        pause = 0.5
-        ending = self._tell_pool(replace(ending, baseline=ending.baseline or self._baseline))
-        while True:
-            try:
-                ended = self._queue.end(self.token, ending, by=self._owner)
-            except OSError as error:
-                self._equipment.say(f"{self.token.job_id}: cannot write the outcome ({error}); trying again")
-                if self._owner_lost():
-                    raise
-                _PAUSE.wait(pause)
-                pause = min(pause * 2, 10.0)
-                continue
-            outcome = ended.outcome
-            return Done(self.token, outcome.end, outcome.failure, ended.accepted)
-
-    def _tell_pool(self, ending: Ending) -> Ending:
-        """What the ending means for the pool comes first; a disk that does not take that is no hindrance."""
-        spool, runtime = self._queue.spool, self.token.pool.runtime
-        try:
-            ending = cooldown.park(spool, runtime, ending, self._clock, self._events)
-            if ending.end is End.SUCCEEDED and ending.started_ms is not None:
-                cooldown.warm_up(spool, runtime, self._clock, self._events)
-        except OSError as error:  # the job waits by itself; its pool is told by the next one
-            self._equipment.say(f"{self.token.job_id}: cannot tell the pool: {error}")
-        return ending
-
-
-#: What is more than this, or less than nothing, is no usage.
-_MOST = 1e12
-#: Never set: `wait` on it is a sleep that a test can cut short.
-_PAUSE = threading.Event()
-
-
-def _merged(old: Usage, new: Usage) -> Usage:
-    """The newer figures, where there are any: both are sums from the beginning."""
-    return Usage(
-        old.tokens_in if new.tokens_in is None else new.tokens_in,
-        old.tokens_out if new.tokens_out is None else new.tokens_out,
-        old.cost_usd if new.cost_usd is None else new.cost_usd,
-    )
-
-
-def _known(usage: Usage) -> dict[str, float | int | None] | None:
-    told = {"tokens_in": usage.tokens_in, "tokens_out": usage.tokens_out, "cost_usd": usage.cost_usd}
-    known = {key: value if value is not None and 0 <= value < _MOST else None for key, value in told.items()}
-    return known if any(value is not None for value in known.values()) else None

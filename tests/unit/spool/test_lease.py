@@ -86,18 +86,82 @@ def test_a_lease_that_somebody_replaced_is_lost(spool: Spool) -> None:
 
 
 def test_a_main_loop_that_does_not_tick_gives_its_lease_up(spool: Spool) -> None:
-    """Also how a session that was suspended finds out."""
     clock = FakeClock()
     lost = threading.Event()
-    with held(Lease(spool, OWNER, 0.6, clock, lambda _reason: lost.set())) as lease:
-        clock.advance(0.3)
+    with held(Lease(spool, OWNER, 0.5, clock, lambda _reason: lost.set())) as lease:
+        clock.advance(0.1875)
         lease.tick()
-        clock.advance(0.3)
+        clock.advance(0.1875)
+        lease.tick()
         assert lease.lost is None
-        clock.advance(0.1)
+        clock.advance(0.28125)
         assert lost.wait(30)
         assert lease.lost == "main-loop-stopped"
         assert not path_of(spool, OWNER).exists(), "others may go on at once"
+
+
+def test_a_process_that_was_suspended_gives_its_lease_up_even_at_its_work(spool: Spool) -> None:
+    """Nothing of it ran, so nothing beat: others may have given the session up."""
+    clock = FakeClock()
+    lost = threading.Event()
+    with held(Lease(spool, OWNER, 0.6, clock, lambda _reason: lost.set())) as lease, lease.working("repair"):
+        clock.advance(0.5)
+        assert lost.wait(30)
+        assert lease.lost == "suspended"
+
+
+class TestAnnouncedWork:
+    """The clock moves in steps, each of which the lease's own thread has seen before the next one."""
+
+    @staticmethod
+    def passing(lease: Lease, clock: FakeClock, seconds: float) -> None:
+        for _ in range(round(seconds / 0.25)):
+            clock.advance(0.25)
+            wait_until(lambda: lease._ran == clock.monotonic() or lease.lost, what="a look at the clock")
+
+    def test_may_take_longer_than_the_lease(self, spool: Spool) -> None:
+        clock = FakeClock()
+        with held(Lease(spool, OWNER, 0.6, clock, pytest.fail)) as lease:
+            with lease.working("repair"):
+                self.passing(lease, clock, 5)
+            clock.advance(0.25)
+            lease.tick()
+            assert lease.lost is None
+            assert path_of(spool, OWNER).exists()
+
+    def test_is_bounded(self, spool: Spool) -> None:
+        clock = FakeClock()
+        lost = threading.Event()
+        with held(Lease(spool, OWNER, 0.6, clock, lambda _reason: lost.set())) as lease:
+            with lease.working("repair", limit_s=2):
+                self.passing(lease, clock, 2)
+                assert lease.lost is None
+                self.passing(lease, clock, 1)
+            assert lost.wait(30)
+            assert lease.lost == "too-long-at-repair"
+
+    def test_inside_other_work_does_not_end_that(self, spool: Spool) -> None:
+        clock = FakeClock()
+        lost = threading.Event()
+        with held(Lease(spool, OWNER, 0.6, clock, lambda _reason: lost.set())) as lease:
+            with lease.working("look", limit_s=4):
+                with lease.working("end", limit_s=1):
+                    self.passing(lease, clock, 1)
+                self.passing(lease, clock, 2)
+                assert lease.lost is None, "the outer work goes on"
+                self.passing(lease, clock, 2)
+            assert lost.wait(30)
+            assert lease.lost == "too-long-at-look"
+
+    def test_is_over_with_its_block(self, spool: Spool) -> None:
+        clock = FakeClock()
+        lost = threading.Event()
+        with held(Lease(spool, OWNER, 0.6, clock, lambda _reason: lost.set())) as lease:
+            with lease.working("repair"):
+                self.passing(lease, clock, 1)
+            self.passing(lease, clock, 0.5)
+            assert lost.wait(30)
+            assert lease.lost == "main-loop-stopped"
 
 
 def test_a_session_that_releases_its_lease_when_it_is_lost_does_not_wait_for_itself(spool: Spool) -> None:

@@ -1,0 +1,136 @@
+"""How an attempt ends. This is the one place: a worker's thread, a keeper and an editor's agent all end it here.
+
+1. Whoever worked on the attempt judges it. When it broke instead, `of_error` says what the error costs.
+2. What is known of it is added, whichever way it ends (`Known`): the next attempt goes on with the agent's session
+   and proves its change against the same checkout, and the budget counts the cost.
+3. The pool is told, when the provider wants it to wait or takes requests again (`cooldown`). This comes first,
+   because the pool must be seen to wait once the job is in the queue again.
+4. The outcome is published and the token goes where it says (`SpoolQueue.end`). Exactly one outcome ever stands.
+5. On a disk that takes no outcome it is offered again, as long as the lease is held (`Ends.for_certain`), because the
+   work is done and must not be lost. A queue that is offered the same ending knows its own bytes again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from wf_cli.attempt import cooldown, trouble
+from wf_cli.clock import Clock
+from wf_cli.contract.event import EventSink
+from wf_cli.contract.failure import Failure
+from wf_cli.contract.job import End
+from wf_cli.contract.retry import Ending, ending_of
+from wf_cli.contract.token import Token
+from wf_cli.errors import Temporary, WfError
+from wf_cli.queue.base import Ended
+from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.runtimes.base import CannotStart
+
+#: Seconds a job waits that met a busy lock, or a plan that another job works on just now.
+BUSY_DELAY = 2.0
+#: Seconds between two tries to publish an outcome, at first and at most.
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 10.0
+#: Never set: `wait` on it is a sleep that a test can cut short.
+_PAUSE = threading.Event()
+
+
+@dataclass(slots=True)
+class Known:
+    """What the process that works on an attempt has learned of it so far."""
+
+    #: When its agent was started; None as long as it has none.
+    started_ms: int | None = None
+    #: The agent's own session.
+    session_id: str | None = None
+    #: The checkout before the job's first attempt.
+    baseline: str | None = None
+    usage: dict[str, Any] | None = None
+    #: Further facts of the attempt, for whoever reads its outcome.
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def added_to(self, ending: Ending) -> Ending:
+        """``ending`` with all that it does not say itself."""
+        return replace(
+            ending,
+            started_ms=self.started_ms if ending.started_ms is None else ending.started_ms,
+            session_id=ending.session_id or self.session_id,
+            baseline=ending.baseline or self.baseline,
+            usage=ending.usage or self.usage,
+            result={**(ending.result or {}), **self.notes} or None,
+        )
+
+
+def of_error(error: Exception) -> Ending:
+    """The ending of an attempt that ``error`` broke off. Only an agent's failures and bugs of wf burn the budget."""
+    if isinstance(error, CannotStart):
+        return ending_of(error.failure())
+    if isinstance(error, Temporary):
+        return Ending(End.RELEASED, reason=error.message, delay_s=BUSY_DELAY)
+    if isinstance(error, WfError):
+        return Ending(End.FAILED, failure=Failure("crashed", error.message))
+    if isinstance(error, OSError):
+        return ending_of(Failure("disk_error", trouble.told(error)))
+    # Without an end the job would be taken again and again.
+    return Ending(End.FAILED, failure=Failure("crashed", f"{type(error).__name__}: {error}"[:500]))
+
+
+class Ends:
+    """Ends the attempts of one process. Its methods may be called from any thread."""
+
+    def __init__(self, queue: SpoolQueue, clock: Clock, events: EventSink, say: Callable[[str], None]):
+        self._queue = queue
+        self._clock = clock
+        self._events = events
+        self._say = say
+
+    def once(self, token: Token, ending: Ending, *, by: str) -> Ended:
+        """End the attempt, or raise OSError or Temporary when the disk or a lock does not let that happen now."""
+        return self._queue.end(token, self._tell_pool(token, ending), by=by)
+
+    def for_certain(
+        self,
+        token: Token,
+        ending: Ending,
+        *,
+        by: str,
+        lost: Callable[[], object],
+        each: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> Ended:
+        """End the attempt, however long the disk takes to let that happen.
+
+        Each try and each pause is made in a block of ``each``. Once the session is ``lost`` others end the attempt:
+        then this raises what the last try raised.
+        """
+        with each():
+            ending = self._tell_pool(token, ending)
+        pause, said = FIRST_PAUSE, ""
+        while True:
+            try:
+                with each():
+                    return self._queue.end(token, ending, by=by)
+            except (OSError, Temporary) as error:
+                if lost():
+                    raise
+                told = trouble.told(error)
+                if told != said:
+                    said = told
+                    self._say(f"{token.job_id}: cannot write the outcome: {told}; trying again")
+            with each():
+                _PAUSE.wait(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _tell_pool(self, token: Token, ending: Ending) -> Ending:
+        """``ending``, as its pool has to wait for it. A disk that does not take that is no hindrance."""
+        spool, runtime = self._queue.spool, token.pool.runtime
+        try:
+            ending = cooldown.park(spool, runtime, ending, self._clock, self._events)
+            if ending.end is End.SUCCEEDED and ending.started_ms is not None:
+                cooldown.warm_up(spool, runtime, self._clock, self._events)
+        except OSError as error:  # the job waits by itself; its pool is told by the next one
+            self._say(f"{token.job_id}: cannot tell the pool: {trouble.told(error)}")
+        return ending

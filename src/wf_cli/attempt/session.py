@@ -1,0 +1,106 @@
+"""The session that makes attempts: its file, its lease, and the beat that goes on beside its work.
+
+A session is opened in one order. Repairs come first, because they look at every job there is and may take long. Then
+comes the lease, whose first beat is its creation, and from then on nothing long stands between two ticks unless it is
+announced (`Session.working`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from wf_cli.attempt import trouble
+from wf_cli.clock import Clock
+from wf_cli.contract.event import EventSink
+from wf_cli.contract.token import Token, mark
+from wf_cli.errors import WfError
+from wf_cli.proc import ProcessRef
+from wf_cli.spool import verify
+from wf_cli.spool.layout import Spool
+from wf_cli.spool.lease import LONGEST_WORK, Lease
+from wf_cli.spool.session import Agent, SessionFile, SessionRecord
+
+
+class Session:
+    """An open session. `tick` it often from one thread, its main loop; the rest may be called from any."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        record: SessionRecord,
+        *,
+        clock: Clock,
+        events: EventSink,
+        say: Callable[[str], None],
+        on_lost: Callable[[], None] = lambda: None,
+        reason: str | None = None,
+    ):
+        self.owner = record.owner
+        self._runtime = record.runtime
+        self._events = events
+        self._on_lost = on_lost
+        _repair(spool, say)
+        self.file = SessionFile(spool, record)
+        try:
+            self._lease = Lease(spool, record.owner, record.lease_seconds, clock, self._lease_lost)
+        except BaseException:
+            self.say_state("stopped")
+            raise
+        for event in ("lease.acquired", "worker.started"):
+            events.emit(event, owner=record.owner, runtime=record.runtime, reason=reason)
+
+    @property
+    def lost(self) -> str | None:
+        """Why the lease is lost; None while it is held."""
+        return self._lease.lost
+
+    def tick(self) -> None:
+        """The main loop is alive."""
+        self._lease.tick()
+
+    def working(self, what: str, limit_s: float = LONGEST_WORK) -> AbstractContextManager[None]:
+        """The main loop is at ``what``, which may take long: the beat goes on for ``limit_s`` without a tick."""
+        return self._lease.working(what, limit_s)
+
+    def sign_on(self, token: Token, process: ProcessRef, baseline: str | None) -> None:
+        """Name ``process`` as the one to ask about the attempt, and the checkout as it was before the job's first.
+
+        Durable when it returns. A reaper that finds this session dead ends ``process`` and what carries the mark.
+        """
+        self.file.add_agent(
+            Agent(token.job_id, token.attempt, mark(token), process.pid, process.start or None, baseline=baseline)
+        )
+
+    def sign_off(self, token: Token) -> None:
+        """Nothing of the attempt is left to ask about. On a disk that does not take that, the record stays: its
+        processes are gone, so it harms nobody."""
+        if all(agent.mark != mark(token) for agent in self.file.record.agents):
+            return
+        with contextlib.suppress(OSError, WfError):
+            self.file.remove_agent(mark(token))
+
+    def say_state(self, state: str) -> None:
+        """Let others see what the session does. On a disk that does not take that, they see what it did before."""
+        with contextlib.suppress(OSError, WfError):
+            self.file.set_state(state)
+
+    def close(self, reason: str) -> None:
+        """End the session, in peace. The lease is given up whatever the disk says."""
+        self.say_state("stopped")
+        self._lease.release()
+        self._events.emit("worker.stopped", owner=self.owner, reason=self.lost or reason)
+
+    def _lease_lost(self, reason: str) -> None:
+        self._events.emit("lease.lost", owner=self.owner, runtime=self._runtime, reason=reason)
+        self._on_lost()
+
+
+def _repair(spool: Spool, say: Callable[[str], None]) -> None:
+    """The safe repairs, as far as the disk lets them. A job that they could not reach is no reason not to work."""
+    try:
+        verify.repair(spool)
+    except (OSError, WfError) as error:
+        spool.assert_same()
+        say(f"cannot repair the spool: {trouble.told(error)}; `wf spool verify` tells more")

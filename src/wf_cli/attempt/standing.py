@@ -1,0 +1,86 @@
+"""Does an attempt still stand: does its token lie where its owner put it?
+
+A look can fail (EIO, ESTALE, a mount that is away). That is no answer, so it is repeated: the agent goes on
+meanwhile, and the lease decides. A host that stays cut off from the spool cannot beat either, so its session is lost
+in time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from wf_cli.attempt import trouble
+from wf_cli.clock import Clock
+from wf_cli.contract.token import Token
+from wf_cli.errors import Temporary
+from wf_cli.queue.spool_queue import SpoolQueue
+
+#: Seconds between two looks whether a running attempt still holds its token.
+TOKEN_POLL = 0.3
+#: Seconds in which a look at a finished agent's work is repeated before the attempt ends without knowing.
+LOOK_LIMIT = 30.0
+#: Never set: `wait` on it is a sleep that a test can cut short.
+_PAUSE = threading.Event()
+
+_T = TypeVar("_T")
+
+
+class Standing:
+    """One attempt's standing, for the thread that works on it. ``lost`` tells whether the session's lease is lost."""
+
+    def __init__(
+        self, queue: SpoolQueue, token: Token, *, lost: Callable[[], bool], clock: Clock, say: Callable[[str], None]
+    ):
+        self._queue = queue
+        self._token = token
+        self._lost = lost
+        self._clock = clock
+        self._say = say
+        self._next_look = clock.monotonic()
+        self._said = ""
+
+    def over(self) -> str | None:
+        """Why the attempt is over; None while it is not, or while the spool does not tell. Looks at the token every
+        `TOKEN_POLL` seconds, however often it is asked."""
+        if self._lost():
+            return "the session lost its lease"
+        now = self._clock.monotonic()
+        if now < self._next_look:
+            return None
+        self._next_look = now + TOKEN_POLL
+        return "the attempt was ended by somebody else" if self._look() is False else None
+
+    def confirmed(self, stopped: Callable[[], bool] = lambda: False) -> bool:
+        """Whether the token was seen just now, and the lease is held. Waits for a look that tells; False when the
+        session lost its lease or is ``stopped`` before one did."""
+        while True:
+            seen = self._look()
+            if seen is not None:
+                return seen and not self._lost()
+            if self._lost() or stopped():
+                return False
+            _PAUSE.wait(TOKEN_POLL)
+
+    def _look(self) -> bool | None:
+        try:
+            return self._queue.holds(self._token)
+        except OSError as error:
+            told = trouble.told(error)
+            if told != self._said:
+                self._said = told
+                self._say(f"{self._token.job_id}: cannot look at its token: {told}; looking again")
+            return None
+
+    def patiently(self, look: Callable[[], _T], stopped: Callable[[], bool] = lambda: False) -> _T:
+        """What ``look`` returns: it is repeated for `LOOK_LIMIT` seconds while the disk or a busy lock is in its way,
+        as long as the lease is held. Raises what it raised last."""
+        deadline = self._clock.monotonic() + LOOK_LIMIT
+        while True:
+            try:
+                return look()
+            except (OSError, Temporary):
+                if self._lost() or stopped() or self._clock.monotonic() >= deadline:
+                    raise
+            _PAUSE.wait(TOKEN_POLL)
