@@ -118,21 +118,20 @@ class App:
     # -- the project
 
     @property
-    def permit(self) -> Permit | None:
+    def permit(self) -> Permit:
         """Who may change plans: decided by WF_JOB_TOKEN, or by the live jobs of a spool that exists."""
         from wf_cli import fencing
 
         mark = self.environ.get("WF_JOB_TOKEN")
-        if mark:
-            try:
-                return fencing.by_token(layout.open_spool(self.agent_spool_root), mark)
-            except SpoolMissing as error:
-                raise StaleAttempt(
-                    f"the job in WF_JOB_TOKEN has no spool any more: {error.message}",
-                    hint="stop now; nothing was changed",
-                ) from error
-        root = self.spool_root
-        return fencing.by_person(layout.open_spool(root)) if layout.exists(root) else None
+        if not mark:
+            return fencing.by_person(self.spool_root)
+        try:
+            return fencing.by_token(layout.open_spool(self.agent_spool_root), mark)
+        except SpoolMissing as error:
+            raise StaleAttempt(
+                f"the job in WF_JOB_TOKEN has no spool any more: {error.message}",
+                hint="stop now; nothing was changed",
+            ) from error
 
     @property
     def agent_spool_root(self) -> Path:

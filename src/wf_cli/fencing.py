@@ -1,23 +1,23 @@
-"""Who may change a plan just now: its live job's attempt, a person when there is none (DESIGN section 4).
+"""Who may change a plan just now: the attempt of its live job, or a person when it has no live job.
 
-A zombie's command finds its token gone and is refused (invariant 2). A spool that exists is respected
-whatever the mode of the shell; where there is none, nothing is asked and nothing is created (invariant 8).
+A permit is asked under the plan's lock (`wf_cli.workflow.project.Permit`). The command of a superseded attempt finds
+its token gone and is refused (invariant 2). A spool that exists is respected whatever the mode of the shell. Where
+there is none, no job is looked for and no folder is created (invariant 8).
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from pathlib import Path
 
-from wf_cli import fsio
 from wf_cli.contract.identity import target_of
+from wf_cli.contract.lifecycle import LIVE, LIVE_DIRECTORIES
 from wf_cli.contract.token import Placed, outcome_name, parse_mark
 from wf_cli.errors import Refused, StaleAttempt
-from wf_cli.spool import scan
+from wf_cli.spool import layout, scan
 from wf_cli.spool.layout import Spool
-
-Permit = Callable[[str], AbstractContextManager[None]]
+from wf_cli.workflow.project import Ask, Permit
 
 
 def by_token(spool: Spool, mark: str) -> Permit:
@@ -32,8 +32,17 @@ def by_token(spool: Spool, mark: str) -> Permit:
         )
     job_id, attempt, owner = parsed
 
+    def ask() -> None:
+        if not _stands(spool, mark):
+            raise StaleAttempt(
+                f"attempt {attempt} of {job_id} was superseded: its token is no longer held by {owner}",
+                hint="stop now; nothing was changed, and another attempt has the job",
+                job_id=job_id,
+                attempt=attempt,
+            )
+
     @contextlib.contextmanager
-    def permit(plan_id: str) -> Iterator[None]:
+    def permit(plan_id: str) -> Iterator[Ask]:
         target = target_of(job_id)
         if target is None or target.plan_id != plan_id:
             raise StaleAttempt(
@@ -43,51 +52,41 @@ def by_token(spool: Spool, mark: str) -> Permit:
                 plan_id=plan_id,
             )
         with spool.fence(job_id):
-            if not _stands(spool, job_id, attempt, owner):
-                raise StaleAttempt(
-                    f"attempt {attempt} of {job_id} was superseded: its token is no longer held by {owner}",
-                    hint="stop now; nothing was changed, and another attempt has the job",
-                    job_id=job_id,
-                    attempt=attempt,
-                )
-            yield
+            yield ask
 
     return permit
 
 
-def _stands(spool: Spool, job_id: str, attempt: int, owner: str) -> bool:
+def _stands(spool: Spool, mark: str) -> bool:
     """Its token lies there, and its end is not decided: whoever published one may have died before the rename."""
-    held = any(
-        token.job_id == job_id and token.attempt == attempt and token.owner == owner
-        for token in scan.listing(spool, "running")
-    )
-    return held and not fsio.listed(spool.folder("outcomes"), outcome_name(job_id, attempt))
+    token = scan.running_token(spool, mark)
+    return token is not None and not scan.has(spool, "outcomes", outcome_name(token.job_id, token.attempt))
 
 
-def by_person(spool: Spool) -> Permit:
-    """For a person or a script: any plan that has no live job. Raises Refused."""
+def by_person(spool_root: Path) -> Permit:
+    """For a person or a script: any plan without a live job. Raises Refused.
+
+    The spool is looked for when the permit is asked, because it may come into being while the plan's lock is awaited.
+    """
 
     @contextlib.contextmanager
-    def permit(plan_id: str) -> Iterator[None]:
-        live = live_job(spool, plan_id)
-        if live is not None:
-            raise Refused(
-                f"plan {plan_id} has a live job: {live.token.job_id} is {live.status}",
-                hint=f"`wf cancel {live.token.job_id}` first, or add --as-operator to change the plan beside it",
-                code="PLAN_HAS_LIVE_JOB",
-                job_id=live.token.job_id,
-            )
-        yield
+    def permit(plan_id: str) -> Iterator[Ask]:
+        def ask() -> None:
+            live = live_job(layout.open_spool(spool_root), plan_id) if layout.exists(spool_root) else None
+            if live is not None:
+                raise Refused(
+                    f"plan {plan_id} has a live job: {live.token.job_id} is {live.status}",
+                    hint=f"`wf cancel {live.token.job_id}` first, or add --as-operator to change the plan beside it",
+                    code="PLAN_HAS_LIVE_JOB",
+                    job_id=live.token.job_id,
+                )
+
+        yield ask
 
     return permit
 
 
 def live_job(spool: Spool, plan_id: str) -> Placed | None:
-    """The live job of a plan: claimed or running before queued or held; None when it has none."""
-    found = None
-    for folder in ("queued", "held", "claimed", "running"):
-        for token in scan.listing(spool, folder):
-            target = target_of(token.job_id)
-            if target is not None and target.plan_id == plan_id:
-                found = Placed(folder, token)
-    return found
+    """The live job of a plan, the one that is furthest on; None when it has none."""
+    live = scan.by_plan(scan.everything(spool, LIVE)).get(plan_id, [])
+    return max(live, key=lambda placed: LIVE_DIRECTORIES.index(placed.folder), default=None)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from wf_cli.contract.step import STEPS
 from wf_cli.contract.token import JOB_ID_LIMIT, is_word
@@ -119,8 +120,12 @@ def key_of(job_id: str) -> str | None:
     return f"key:{job_id}" if _PLAIN.fullmatch(job_id) else None
 
 
+@lru_cache(maxsize=8192)
 def target_of(job_id: str) -> Target | None:
-    """The plan step of a job id; None for a job of one's own."""
+    """The plan step of a job id; None for a job of one's own.
+
+    Parsed once a job, because every look at a spool asks for it; the cache is bounded.
+    """
     key = key_of(job_id)
     return parse_plan_key(key) if key is not None else None
 

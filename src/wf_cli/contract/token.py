@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from wf_cli.contract.lifecycle import DIRECTORIES, FINISHED_STATUSES, LIVE_DIRECTORIES, Status
 from wf_cli.errors import ContractError
@@ -131,8 +132,17 @@ def validate(token: Token) -> Token:
     return token
 
 
+@lru_cache(maxsize=64)
+def _pool(role: str, runtime: str) -> Pool:
+    return Pool(role, runtime)
+
+
+@lru_cache(maxsize=16384)
 def parse(directory: str, name: str) -> Token | None:
-    """The token that ``name`` is in ``directory``; None for everything outside the grammar."""
+    """The token that ``name`` is in ``directory``; None for everything outside the grammar.
+
+    A loop that lists a directory again parses only the names that are new in it; the cache is bounded.
+    """
     if directory not in DIRECTORIES or len(name) > 255:
         return None
     match = _HEAD.fullmatch(name)
@@ -159,7 +169,7 @@ def parse(directory: str, name: str) -> Token | None:
         priority=int(match["priority"]),
         time_ms=int(match["time"]),
         job_id=job,
-        pool=Pool(match["role"], match["runtime"]),
+        pool=_pool(match["role"], match["runtime"]),
         attempt=int(match["attempt"]),
         burned=int(match["burned"]),
         budget=int(match["budget"]),

@@ -24,17 +24,21 @@ FIND_TRIES = 4
 _TAKEN = frozenset({Status.CLAIMED, Status.RUNNING})
 
 
-def listing(spool: Spool, folder: str) -> list[Token]:
-    """The tokens in ``folder``, sorted by name: by priority, then oldest first. Foreign names are left out."""
+def listing(spool: Spool, folder: str, job_id: str | None = None) -> list[Token]:
+    """The tokens in ``folder``, of all jobs or of one, sorted by name: by priority, then oldest first.
+
+    Foreign names are left out.
+    """
     try:
         found = fsio.names(spool.folder(folder))
     except FileNotFoundError as error:
         raise SpoolMissing(
             f"{spool.folder(folder)} is gone", hint="somebody removed the spool while it was used"
         ) from error
-    tokens = [token for name in found if (token := parse(folder, name)) is not None]
-    tokens.sort(key=lambda token: token.name)
-    return tokens
+    if job_id is not None:  # among many names, a look for the part costs a fraction of parsing
+        found = [name for name in found if f".{job_id}." in name]
+    tokens = [token for name in sorted(found) if (token := parse(folder, name)) is not None]
+    return tokens if job_id is None else [token for token in tokens if token.job_id == job_id]
 
 
 def everything(spool: Spool, statuses: Container[Status] | None = None) -> list[Placed]:
@@ -62,10 +66,9 @@ def find(spool: Spool, job_id: str, *, archive: bool = True) -> Placed | None:
     folders = (*LIVE_DIRECTORIES, "done", "dead", *(("archive",) if archive else ()))
     for _ in range(FIND_TRIES):
         for folder in folders:
-            for token in listing(spool, folder):
-                if token.job_id == job_id:
-                    return Placed(folder, token)
-        if not fsio.listed(spool.folder("jobs"), f"{job_id}.json"):
+            for token in listing(spool, folder, job_id):
+                return Placed(folder, token)
+        if not has(spool, "jobs", f"{job_id}.json"):
             return None
     return None
 
@@ -169,14 +172,30 @@ def match_jobs(spool: Spool, wanted: Iterable[str]) -> dict[str, list[Placed]]:
 
 
 def holds(spool: Spool, folder: str, token: Token) -> bool:
-    """Whether ``token`` lies in ``folder`` now. On a network file system the listing says so, not a lookup.
+    """Whether ``token`` lies in ``folder`` now. Raises OSError when the disk does not tell, which is no "no"."""
+    return has(spool, folder, token.name)
 
-    Raises OSError when the disk does not tell: that is no "no".
+
+def has(spool: Spool, folder: str, name: str) -> bool:
+    """Whether ``name`` is in ``folder`` now. On a network file system the listing says so, not a lookup.
+
+    Raises OSError when the disk does not tell, which is no "no".
     """
     if spool.version.topology != "local":
-        return fsio.listed(spool.folder(folder), token.name)
+        return fsio.listed(spool.folder(folder), name)
     try:
-        os.lstat(spool.path(folder, token.name))
+        os.lstat(spool.path(folder, name))
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
+
+
+def any_reserved(spool: Spool, job_ids: Iterable[str]) -> bool:
+    """Whether one of these jobs was ever enqueued.
+
+    ``jobs/`` grows for ever, so it is listed only where a lookup may be stale and has found none.
+    """
+    wanted = {f"{job_id}.json" for job_id in job_ids}
+    if any(os.path.lexists(spool.path("jobs", name)) for name in wanted):
+        return True
+    return spool.version.topology != "local" and not wanted.isdisjoint(fsio.names(spool.folder("jobs")))

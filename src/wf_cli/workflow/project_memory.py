@@ -100,11 +100,11 @@ def write_brief(
             brief[key] = grammar.trim(value)
     brief["constraints"] = list(constraints)
     brief["successCriteria"] = list(success)
-    brief["updatedAt"] = iso(project.clock.now_ms())
-    rows = [("updated_at", brief["updatedAt"]), ("summary", brief["summary"])]
-    rows += [(key, brief.get(key)) for key in ("product", "users", "stack")]
-    rows += [("constraints", brief["constraints"]), ("success_criteria", brief["successCriteria"])]
     with project.lock("memory"):
+        brief["updatedAt"] = iso(project.clock.now_ms())
+        rows = [("updated_at", brief["updatedAt"]), ("summary", brief["summary"])]
+        rows += [(key, brief.get(key)) for key in ("product", "users", "stack")]
+        rows += [("constraints", brief["constraints"]), ("success_criteria", brief["successCriteria"])]
         fsio.write_json(memory.brief_json, brief)
         fsio.write_atomic(memory.brief_md, "# Project Brief\n\n" + _bullets(rows))
     return brief
@@ -121,17 +121,14 @@ def add_entry(
     next_steps: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Append one entry to the log and return it."""
-    entry: dict[str, Any] = {
-        "id": ids.nonce(),
-        "timestamp": iso(project.clock.now_ms()),
-        "summary": _summary(summary),
-    }
+    entry: dict[str, Any] = {"id": ids.nonce(), "timestamp": "", "summary": _summary(summary)}
     for key, value in (("phase", phase), ("about", about)):
         if value is not None and grammar.trim(value):
             entry[key] = grammar.trim(value)
     entry["implemented"] = list(implemented)
     entry["next"] = list(next_steps)
     with project.lock("memory"):
+        entry["timestamp"] = iso(project.clock.now_ms())  # under the lock, so that the log is in order of time
         old = (files.read_text(memory.log_jsonl) or "").split("\n")
         kept = _newest([line for line in old if line.strip()], MAX_ENTRIES - 1)
         kept.append(json.dumps(entry, ensure_ascii=False))

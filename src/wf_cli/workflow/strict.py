@@ -55,6 +55,8 @@ class QualityRun:
     git_head: str
     git_dirty: bool
     checks: tuple[Check, ...]
+    #: The plan's iteration when the checks began: with the phase it says which review they belong to.
+    iteration: int = 0
 
     @property
     def ok(self) -> bool:
@@ -90,6 +92,7 @@ class QualityRun:
 
 def run_checks(project: Project, plan: Plan, profile: Profile) -> QualityRun:
     """Run every check of ``profile``, all of them even if one fails. Takes no lock and writes nothing."""
+    began = plans.read_state(plan)
     commands = planned_checks(project.root, profile)
     checks = [_run(project, name, command) for name, command in commands]
     checks.append(_verify_ourselves(project, plan))
@@ -100,16 +103,18 @@ def run_checks(project: Project, plan: Plan, profile: Profile) -> QualityRun:
         git_head=_git(project.root, "rev-parse", "HEAD") or "unknown",
         git_dirty=bool(_git(project.root, "status", "--porcelain")),
         checks=tuple(checks),
+        iteration=began.iteration if began is not None else 0,
     )
 
 
 def store(project: Project, plan: Plan, run: QualityRun) -> None:
     """Write ``quality-run.json``; Refused when the plan left the review while the checks ran."""
     with project.changing(plan.id):
-        phase = plans.need_state(plan).phase
-        if phase != phases.REVIEWING:
+        now = plans.need_state(plan)
+        if (now.phase, now.iteration) != (phases.REVIEWING, run.iteration):
             raise Refused(
-                f"plan {plan.id} went from reviewing to {phase} while its checks ran; the run is not stored",
+                f"plan {plan.id} went on to {now.phase}, iteration {now.iteration}, while its checks ran; "
+                "the run is not stored",
                 hint=f"see what happened with: wf context {plan.id}",
             )
         fsio.write_json(plan.quality_run, run.as_json())

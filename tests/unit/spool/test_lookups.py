@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from support.spools import claim_one, make_spool, request, run_one, spool_queue
-from wf_cli.contract.identity import Target
+from wf_cli.contract import token
+from wf_cli.contract.identity import Target, target_of
 from wf_cli.contract.token import Pool, mark
 from wf_cli.queue.base import JobRequest
 from wf_cli.queue.spool_queue import SpoolQueue
@@ -38,12 +39,12 @@ def test_a_session_is_busy_with_what_it_claimed_and_what_it_runs(queue: SpoolQue
 
 def test_a_mark_names_a_running_token_of_its_own_attempt_and_owner_only(queue: SpoolQueue) -> None:
     queue.enqueue_many([request("a"), request("b")])
-    token = run_one(queue, "first-box-1")
+    running = run_one(queue, "first-box-1")
     claimed = claim_one(queue, "first-box-1")
-    assert scan.running_token(queue.spool, mark(token)) == token
+    assert scan.running_token(queue.spool, mark(running)) == running
     assert scan.running_token(queue.spool, mark(claimed)) is None
-    assert scan.running_token(queue.spool, f"{token.job_id}.a2.{token.owner}") is None
-    assert scan.running_token(queue.spool, f"{token.job_id}.a1.second-box-1") is None
+    assert scan.running_token(queue.spool, f"{running.job_id}.a2.{running.owner}") is None
+    assert scan.running_token(queue.spool, f"{running.job_id}.a1.second-box-1") is None
     assert scan.running_token(queue.spool, "no mark at all") is None
 
 
@@ -64,3 +65,24 @@ def test_the_age_of_a_heartbeat_is_that_of_the_lease_file(tmp_path: Path) -> Non
     os.utime(path, (7.5, 7.5))
     assert lease.beat_age_s(spool, "first-box-1", 10_000) == 2.5
     assert lease.beat_age_s(spool, "first-box-1", 5_000) == 0.0, "a clock that lags behind shows no negative age"
+
+
+def test_a_name_is_parsed_once_however_often_it_is_listed_and_a_target_once_a_job(queue: SpoolQueue) -> None:
+    queue.enqueue_many([step(f"{n:02d}") for n in range(20)])
+    token.parse.cache_clear()
+    target_of.cache_clear()
+    for _ in range(5):
+        assert len(scan.by_plan(queue.placed())) == 20
+    assert token.parse.cache_info().misses == 20
+    assert target_of.cache_info().misses == 20
+
+
+def test_a_job_is_found_without_parsing_the_names_of_others(queue: SpoolQueue) -> None:
+    queue.enqueue_many([step(f"{n:02d}") for n in range(20)] + [request("a"), request("b-a")])
+    token.parse.cache_clear()
+    found = scan.find(queue.spool, "a")
+    assert found is not None
+    assert found.token.job_id == "a"
+    assert token.parse.cache_info().misses == 1
+    assert scan.any_reserved(queue.spool, ["no-such-job", "p07-i0-code-plan-coder"])
+    assert not scan.any_reserved(queue.spool, ["no-such-job"])

@@ -5,6 +5,7 @@ Called by the contract commands at the right moments; the only module of theirs 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,42 +13,64 @@ from wf_cli.cli.frame import output
 from wf_cli.contract.step import STEPS, roles
 
 if TYPE_CHECKING:
-    from wf_cli.app import App
+    from collections.abc import Iterator
+
     from wf_cli.cli.frame.contract_call import Call
     from wf_cli.workflow.epics import Epic
     from wf_cli.workflow.phases import PhaseCommand
     from wf_cli.workflow.plans import Plan
+    from wf_cli.workflow.snapshot import Snapshot
 
 #: Further flags of `epic run` and `epic resume` in distributed mode.
 EPIC_RUN_FLAGS = frozenset({"--follow"})
+#: How many iterations of a plan are looked through for a job.
+_ROUNDS = 20
 #: Seconds between two looks of ``--follow``.
 _FOLLOW_EVERY = 0.5
 #: Seconds a job may be queued before ``--follow`` says that nobody takes it.
 _PATIENCE = 5.0
 
 
-def _app(call: Call) -> App:
-    from wf_cli.app import App
-
-    return App(call.root, call.environ)
-
-
 def after_change(call: Call, plan: Plan) -> None:
-    """``plan`` was changed by a person: let the dispatcher look at it. (An agent's worker does so at the end.)"""
+    """``plan`` was changed by a person: let the dispatcher look at it. (An agent's worker does so at the end.)
+
+    The dispatcher is not asked while the plan is still inside the step that the person does by hand, because no job
+    can have become due by the change.
+    """
     if not call.is_distributed or call.job_role is not None:
         return
-    from wf_cli.contract.identity import target_of
-    from wf_cli.spool import layout
+    from wf_cli.spool import layout, scan
+    from wf_cli.workflow import snapshot
 
-    the_app = _app(call)
-    if not layout.exists(the_app.spool_root):
+    now = snapshot.take(plan)
+    if _inside_a_step(now) or not layout.exists(call.app.spool_root):
         return
-    spool = the_app.open_spool()
-    targets = (target_of(placed.token.job_id) for placed in the_app.queue(spool).placed())
-    has_jobs = any(target is not None and target.plan_id == plan.id for target in targets)
-    found = the_app.dispatcher(spool).reconcile(also=[plan.id] if has_jobs else [])
+    spool = call.app.open_spool()
+    # A plan of no running epic goes on by itself only if jobs have worked on it before.
+    also = [plan.id] if scan.any_reserved(spool, _steps_so_far(now)) else []
+    found = call.app.dispatcher(spool).reconcile(also=also)
     if not call.as_json:
         output.say(*(f"published {job_id}" for job_id in found.published))
+
+
+def _inside_a_step(now: Snapshot) -> bool:
+    from wf_cli.workflow import phases
+
+    return now.phase in (phases.CODING, phases.FIXING) or (now.phase == phases.REVIEWING and not now.rejected_ids)
+
+
+def _steps_so_far(now: Snapshot) -> Iterator[str]:
+    """The ids that jobs of the plan may have. They are looked up by name, because finished jobs are many."""
+    from wf_cli.contract.identity import COMMANDS, Target, job_id_for
+    from wf_cli.errors import ContractError
+    from wf_cli.routing import role_for
+
+    for iteration in range(now.iteration, max(-1, now.iteration - _ROUNDS), -1):
+        for command in COMMANDS:
+            for epic_id in {now.epic_id, None}:
+                target = Target(now.plan.id, iteration, command, role_for(command), epic_id)
+                with contextlib.suppress(ContractError):  # the state file names an epic or iteration that no job has
+                    yield job_id_for(target.dedupe_key)
 
 
 def publish_instead(call: Call, command: PhaseCommand, plan: Plan) -> bool:
@@ -62,18 +85,20 @@ def publish_instead(call: Call, command: PhaseCommand, plan: Plan) -> bool:
     from wf_cli.errors import Refused
     from wf_cli.workflow import phase_commands, plans, snapshot
 
-    state = plans.need_state(plan)
-    if state.phase != command.target:
-        phase_commands.allowed(plan, command)
-    if command.name == "code" and not snapshot.take(plan).has_plan:
-        raise Refused(
-            f"{plan.relative}/plan.md is empty, so there is nothing to code",
-            hint=f"write it, or let an orchestrator do so: wf epic run, then wf dispatch; see wf context {plan.id}",
-        )
-    the_app = _app(call)
-    spool = the_app.create_spool()
-    job_id, existed = the_app.dispatcher(spool).publish(plan, command.name)
-    placed = the_app.queue(spool).find(job_id)
+    # Under the plan's lock, because otherwise the published step might be one that the plan has just left.
+    with call.project.deciding(plan.id):
+        state = plans.need_state(plan)
+        if state.phase != command.target:
+            phase_commands.allowed(plan, command)
+        if command.name == "code" and not snapshot.take(plan).has_plan:
+            raise Refused(
+                f"{plan.relative}/plan.md is empty, so there is nothing to code",
+                hint="write it, or let an orchestrator do so: wf epic run, then wf dispatch; "
+                f"see wf context {plan.id}",
+            )
+        spool = call.app.create_spool()
+        job_id, existed = call.app.dispatcher(spool).publish(plan, command.name)
+    placed = call.app.queue(spool).find(job_id)
     status = str(placed.status) if placed is not None else "queued"
     if call.as_json:
         output.print_json(
@@ -106,21 +131,18 @@ def refuse_idle_handover(call: Call, command: PhaseCommand, plan: Plan) -> None:
     if call.job_role is None or command.name != "finish-code":
         return
     from wf_cli.contract.identity import target_of
-    from wf_cli.contract.token import mark
     from wf_cli.errors import WfError
     from wf_cli.spool import layout, scan, session
 
-    the_app = _app(call)
-    marked = call.environ["WF_JOB_TOKEN"]
-    if not layout.exists(the_app.agent_spool_root):
+    if not layout.exists(call.app.agent_spool_root):
         return  # nothing can be changed then, which the command itself says
-    spool = layout.open_spool(the_app.agent_spool_root)
-    token = next((token for token in scan.listing(spool, "running") if mark(token) == marked), None)
+    spool = layout.open_spool(call.app.agent_spool_root)
+    token = scan.running_token(spool, call.environ["WF_JOB_TOKEN"])
     agent = session.agent_of(spool, token) if token is not None else None
     target = target_of(token.job_id) if token is not None else None
     if agent is None or target is None or target.plan_id != plan.id:
         return  # superseded, or another plan: the fence says so
-    idle = the_app.steps(spool, the_app.events(spool)).idle(target, agent.baseline)
+    idle = call.app.steps(spool, call.app.events(spool)).idle(target, agent.baseline)
     if idle is not None:
         raise WfError(
             idle.errors[0],
@@ -145,7 +167,7 @@ def epic_started(call: Call, epic: Epic, flags: frozenset[str]) -> dict[str, Any
     if not call.is_distributed:
         # With the mode off there is no queue that a worker could serve.
         return _skipped("distributed mode is off") if wanted else None
-    the_app = _app(call)
+    the_app = call.app
     spool = the_app.create_spool()
     found = the_app.dispatcher(spool).reconcile(epic)
     the_app.events(spool).emit("epic.started", epic_id=epic.id)
@@ -176,7 +198,7 @@ def follow(call: Call, epic: Epic, document: dict[str, Any]) -> int:
     from wf_cli.cli.workers.follow import cost, follower, picture
     from wf_cli.views.progress import look
 
-    the_app = _app(call)
+    the_app = call.app
     spool = the_app.create_spool()
     queue, dispatcher, project = the_app.queue(spool), the_app.dispatcher(spool), the_app.project()
     view = follower(to_stderr=call.as_json)

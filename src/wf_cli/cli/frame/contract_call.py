@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 from wf_cli.cli.frame import working_project
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from wf_cli.agents.model_guard import Session
-    from wf_cli.workflow.project import Project
+    from wf_cli.app import App
+    from wf_cli.workflow.project import Ask, Project
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,25 @@ class Call:
         return "--json" in self.words
 
     @cached_property
+    def app(self) -> App:
+        """The one `App` of the command. Heavy: a command that only reads plans never asks for it."""
+        from wf_cli.app import App
+
+        return App(self.root, self.environ)
+
+    @cached_property
     def project(self) -> Project:
-        return working_project.project_for(self.root, self.environ, as_operator=self.as_operator)
+        """The project as this process may change it. The single place where fencing is added.
+
+        The permit is that of the job in ``WF_JOB_TOKEN``, or of a person, who must not interfere with a live job.
+        With ``as_operator`` there is none.
+        """
+        from wf_cli.workflow.project import Project
+
+        return Project(self.root, permit=None if self.as_operator else self._permit)
+
+    def _permit(self, plan_id: str) -> AbstractContextManager[Ask]:
+        return self.app.permit(plan_id)
 
     @cached_property
     def is_distributed(self) -> bool:

@@ -1,13 +1,11 @@
-"""What the command line gives the library: the project of the working directory, mode, and permission."""
+"""What the command line gives the library: the working directory, the mode, and the role of a job's process."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from wf_cli.errors import NotFound, StaleAttempt
-from wf_cli.workflow.project import Permit, Project
 
 
 def working_directory() -> Path:
@@ -16,32 +14,6 @@ def working_directory() -> Path:
         return Path.cwd()
     except FileNotFoundError:
         raise NotFound("the working directory does not exist any more", hint="cd into the project") from None
-
-
-def project_for(root: Path, environ: Mapping[str, str], *, as_operator: bool = False) -> Project:
-    """The project at ``root`` as this process may change it.
-
-    The single place where fencing is added: a `Permit` for the job in ``WF_JOB_TOKEN``, or for a person who
-    must not interfere with a live job unless ``as_operator``.
-    """
-    return Project(root, permit=None if as_operator else _permit(root, environ))
-
-
-def _permit(root: Path, environ: Mapping[str, str]) -> Permit:
-    """The permit, made when something is to be changed: a command that only reads pays nothing for it."""
-
-    @contextmanager
-    def permit(plan_id: str) -> Iterator[None]:
-        from wf_cli.app import App
-
-        decided = App(root, environ).permit
-        if decided is None:
-            yield
-        else:
-            with decided(plan_id):
-                yield
-
-    return permit
 
 
 def is_distributed(root: Path, environ: Mapping[str, str]) -> bool:

@@ -150,10 +150,11 @@ def set_value(
     wf config set distributed on            the mode, as ever: .wf/runtime.json, and mode where wf.config has one
     """
     from wf_cli.config import edit
+    from wf_cli.workflow.project import Project
 
     root = working_project.working_directory()
     # The same lock as that of `edit`, taken here because it keeps itself out of version control.
-    with working_project.project_for(root, os.environ).lock("config"):
+    with Project(root).lock("config"):
         path = edit.set_value(root, key, value, file.config)
     stored = _value_of(path, key)
     lines = [f"{path}: {key} is now {_text(stored)}"]
