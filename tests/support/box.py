@@ -38,6 +38,8 @@ HANG = 60.0
 #: In the environment of every process of a box.
 MARK = "WFTEST_BOX"
 PLAN_AGENT = Path(__file__).parent / "plan_agent.py"
+#: From SIGTERM to SIGKILL, in which agents that are not deaf can end on a busy machine; 5s, usually.
+GRACE = "1s"
 #: Back-off that a test can wait for.
 FAST_RETRY = {"max_attempts": 3, "backoff": {"base": "50ms", "factor": 1, "cap": "50ms"}}
 
@@ -165,6 +167,7 @@ class Box:
     def configure(self, **values: Any) -> None:
         """Write wf.config.json; the mode is on unless said otherwise."""
         config = {"version": 1, "mode": "distributed", "retry": FAST_RETRY, **values}
+        config["timeouts"] = {"grace": GRACE, **values.get("timeouts", {})}
         part = self.root / ".config.part"
         part.write_text(json.dumps(config, indent=2), encoding="utf-8")
         part.replace(self.root / "wf.config.json")
