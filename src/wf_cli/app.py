@@ -232,7 +232,8 @@ class App:
 
         def role_settings(role: str) -> RoleSettings:
             policy = today.config().effective(role)
-            limits = Limits(policy.timeouts.startup_s, policy.timeouts.stall_s, policy.timeouts.max_runtime_s)
+            times = policy.timeouts
+            limits = Limits(times.startup_s, times.stall_s, times.max_runtime_s, times.grace_s)
             return RoleSettings(policy.model, limits, must_change=policy.checks.no_change == "fail")
 
         def reconcile(target: Target | None) -> None:

@@ -1,4 +1,8 @@
-"""The differential harness against the stored results of the reference: one item for each base scenario."""
+"""The differential harness against the stored results of the reference: one item for each base scenario.
+
+The harness starts a Python for each command, which takes most of its time. Here the commands are forked
+(`fork_server`), each with its own home, directory and environment. Some scenarios run with the started program too.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
+from support import fork_server
 
 HERE = Path(__file__).parent
 SCENARIOS = [
@@ -36,8 +42,37 @@ def harness() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def runner(harness: ModuleType) -> Iterator[Any]:
+def started(harness: ModuleType) -> Iterator[Any]:
+    """Starts ``python -m wf_cli`` for each command."""
     runner = harness.Runner(f"{sys.executable} -m wf_cli")
+    yield runner
+    runner.close()
+
+
+@pytest.fixture(scope="module")
+def runner(harness: ModuleType) -> Iterator[Any]:
+    """Forks for each command."""
+
+    class Forking(harness.Runner):  # type: ignore[name-defined, misc]
+        def exec(
+            self,
+            args: list[str],
+            cwd: str,
+            extra_env: dict[str, str | None] | None,
+            sigint_after: float | None = None,
+        ) -> tuple[int | str, str, str]:
+            if sigint_after is not None:
+                found: tuple[int | str, str, str] = super().exec(args, cwd, extra_env, sigint_after)
+                return found
+            given = {**self.env, **(extra_env or {})}
+            env = {key: value for key, value in given.items() if value is not None}
+            try:
+                ended = fork_server.server().run(args, cwd=cwd, env=env, timeout=harness.STEP_TIMEOUT)
+            except TimeoutError:
+                return "timeout", "", ""
+            return ended.code, ended.out.decode("utf-8", "replace"), ended.err.decode("utf-8", "replace")
+
+    runner = Forking(f"{sys.executable} -m wf_cli")
     yield runner
     runner.close()
 
@@ -46,4 +81,13 @@ def runner(harness: ModuleType) -> Iterator[Any]:
 def test_scenario_agrees_with_the_reference(harness: ModuleType, runner: Any, scenario: dict[str, Any]) -> None:
     golden = json.loads((HERE / "golden" / f"{scenario['name']}.json").read_text(encoding="utf-8"))
     got = runner.run_scenario(scenario)
+    assert harness.diff_scenario(golden, got, {"allow_extra_keys": True}) == []
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS[:: len(SCENARIOS) // 3], ids=lambda scenario: scenario["name"])
+def test_so_does_the_program_that_is_started_for_each_command(
+    harness: ModuleType, started: Any, scenario: dict[str, Any]
+) -> None:
+    golden = json.loads((HERE / "golden" / f"{scenario['name']}.json").read_text(encoding="utf-8"))
+    got = started.run_scenario(scenario)
     assert harness.diff_scenario(golden, got, {"allow_extra_keys": True}) == []

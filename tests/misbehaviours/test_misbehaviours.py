@@ -39,6 +39,8 @@ SUPPORT = Path(__file__).parents[1] / "support"
 LONG = {"startup": "60s", "stall": "60s", "max_runtime": "90s"}
 #: Seconds, as short as a start on a busy machine allows: the startup clock includes no work at all.
 SHORT = {"startup": "1500ms", "stall": "1500ms", "max_runtime": "4s"}
+#: Seconds from SIGTERM to SIGKILL, enough for a cancelled turn on a busy machine; five, usually.
+GRACE = 1.0
 PROGRAMS = {"opencode": "opencode", "cursor": "cursor-agent"}
 #: The session of a first attempt, which nobody knows any more, and all that it would be told.
 GONE = "sess-gone"
@@ -74,7 +76,13 @@ class Stage:
             "spool": {"durability": "none"},
             "timeouts": {**LONG, **({self.row.clock: SHORT[self.row.clock]} if self.row.clock else {})},
             "retry": {"max_attempts": 3, "backoff": {"base": "0s", "cap": "0s"}},
-            "routing": {"coder": {"runtime": self.runtime, **({"model": self.row.model} if self.row.model else {})}},
+            "routing": {
+                "coder": {
+                    "runtime": self.runtime,
+                    "timeouts": {"grace": f"{GRACE:g}s"},
+                    **({"model": self.row.model} if self.row.model else {}),
+                }
+            },
             "runtimes": {
                 self.runtime: {
                     "adapter": self.runtime,
@@ -224,6 +232,19 @@ def test_misbehaviour(row: Row, runtime: str, protocol: str, tmp_path: Path) -> 
     if attempt.transcript.exists():
         assert attempt.transcript.stat().st_size <= SIZE_LIMIT + len(TRUNCATED)
     assert spools.problems(attempt.spool) == []
+
+
+def test_an_agent_gets_the_grace_of_its_role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graces: list[float] = []
+    launch = CursorAdapter.launch
+
+    def noting(self: CursorAdapter, request: Request) -> Launch:
+        graces.append(request.limits.grace_s)
+        return launch(self, request)
+
+    monkeypatch.setattr(CursorAdapter, "launch", noting)
+    assert run(Stage(Row("nothing wrong", {"mode": ""}, None), "cursor", "print", tmp_path)).code is None
+    assert graces == [GRACE]
 
 
 def assert_costs_what_it_should(attempt: Attempt, story: str) -> None:

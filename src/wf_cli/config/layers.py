@@ -220,6 +220,7 @@ def _timeouts_tree(timeouts: Timeouts) -> Tree:
         "startup": duration_text(timeouts.startup_s),
         "stall": duration_text(timeouts.stall_s),
         "max_runtime": duration_text(timeouts.max_runtime_s),
+        "grace": duration_text(timeouts.grace_s),
     }
 
 

@@ -27,8 +27,8 @@ mode: command
 # A failed job is tried again after base * factor^(n-1), at most cap; jitter: full takes a random part of it.
 # retry: {max_attempts: 3, backoff: {base: 10s, factor: 2, cap: 5m, jitter: full}}
 
-# An agent is stopped without a sign of life, after silence, and after all this time.
-# timeouts: {startup: 2m, stall: 10m, max_runtime: 45m}
+# An agent is stopped without a sign of life, after silence, and after all this time; grace: from SIGTERM to SIGKILL.
+# timeouts: {startup: 2m, stall: 10m, max_runtime: 45m, grace: 5s}
 
 # Plans open at a time in this checkout; review rounds before a plan is blocked.
 # epic: {max_parallel_plans: 1, max_iterations: 5}

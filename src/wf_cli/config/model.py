@@ -52,11 +52,15 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """When an agent is stopped: no sign of life at first, silence later, and after all this time."""
+    """When an agent is stopped: no sign of life at first, silence later, and after all this time.
+
+    An agent that is stopped has ``grace_s`` between SIGTERM and SIGKILL.
+    """
 
     startup_s: float = 120.0
     stall_s: float = 600.0
     max_runtime_s: float = 2700.0
+    grace_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

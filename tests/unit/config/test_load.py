@@ -87,11 +87,14 @@ def test_roles_override_limits_partly(tmp_path: Path) -> None:
     write(
         tmp_path,
         "wf.config.yaml",
-        "timeouts: {startup: 1m, stall: 5m}\n"
-        "routing: {plan-coder: {timeouts: {stall: 30s}, retry: {max_attempts: 9}}}\n",
+        "timeouts: {startup: 1m, stall: 5m, grace: 20s}\n"
+        "routing:\n"
+        "  plan-coder: {timeouts: {stall: 30s}, retry: {max_attempts: 9}}\n"
+        "  plan-fixer: {timeouts: {grace: 500ms}}\n",
     )
     config = load(tmp_path, {}).config
-    assert config.effective("plan-coder").timeouts == Timeouts(60.0, 30.0, 2700.0)
+    assert config.effective("plan-coder").timeouts == Timeouts(60.0, 30.0, 2700.0, 20.0)
+    assert config.effective("plan-fixer").timeouts == Timeouts(60.0, 300.0, 2700.0, 0.5)
     assert config.effective("plan-coder").retry.max_attempts == 9
     assert config.effective("plan-coder").retry.backoff == config.retry.backoff
     unrouted = config.effective("tester")

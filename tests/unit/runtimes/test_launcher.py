@@ -11,7 +11,7 @@ from support.runs import Bench, new_mark, python, request_for, shell, slot_is_fr
 from support.wait import wait_until
 from wf_cli import locks, proc
 from wf_cli.clock import SystemClock
-from wf_cli.runtimes.base import CannotStart, Launch, RuntimeMissing
+from wf_cli.runtimes.base import CannotStart, Launch, Limits, RuntimeMissing
 from wf_cli.runtimes.process.gate import Gate
 from wf_cli.runtimes.process.strays import kill_attempt
 from wf_cli.runtimes.process.supervise import AgentRun
@@ -190,7 +190,7 @@ def test_an_argument_no_system_takes_is_a_failed_spawn(bench: Bench) -> None:
 def test_a_launcher_that_cannot_be_started_is_reported(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wf_cli.runtimes.process.gate._BOOT", "raise SystemExit('no memory')")
     with pytest.raises(CannotStart, match="ended"):
-        Gate.open(Launch(["true"], {}), root=bench.root, mark=new_mark())
+        Gate.open(Launch(["true"], {}), root=bench.root, mark=new_mark(), grace_s=5.0)
 
 
 def test_many_runs_leave_no_descriptor_open(bench: Bench) -> None:
@@ -209,6 +209,18 @@ def test_the_environment_is_in_no_command_line(bench: Bench) -> None:
         shown = subprocess.run(["cat", f"/proc/{ref.pid}/cmdline"], capture_output=True, check=True).stdout
         assert b"sesame" not in shown
         assert mark.encode() in shown
+
+
+def test_what_an_agent_leaves_running_gets_no_more_than_the_grace(bench: Bench) -> None:
+    """With none it gets no SIGTERM at all."""
+    child = "trap 'echo > told; exit' TERM; echo > ready; while :; do sleep 0.05; done"
+    outcome = bench.run(
+        ("sh", "-c", f"sh -c '{child.replace(chr(39), chr(34))}' & while [ ! -e ready ]; do sleep 0.02; done"),
+        limits=Limits(grace_s=0.0),
+    )
+    assert outcome.code is None
+    assert outcome.result.survivors
+    assert not (bench.root / "told").exists()
 
 
 class TestAskFirst:
@@ -248,7 +260,7 @@ class TestAskFirst:
 
     def _open(self, bench: Bench, argv: tuple[str, ...], mark: str) -> Gate:
         launch = Launch(argv, {"PATH": os.environ["PATH"]}, ask_first=True)
-        gate = Gate.open(launch, root=bench.root, mark=mark)
+        gate = Gate.open(launch, root=bench.root, mark=mark, grace_s=5.0)
         gate.go()
         wait_until((bench.root / "ready").exists)
         return gate

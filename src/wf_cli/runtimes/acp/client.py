@@ -35,7 +35,7 @@ from wf_cli.runtimes.acp.transport import LineTransport
 from wf_cli.runtimes.acp.turn import Job, Turn, Unusable
 from wf_cli.runtimes.opencode.server import OpencodeServer
 
-#: Seconds for an agent to end by itself once its stdin is closed; then for SIGTERM.
+#: Seconds for an agent to end by itself once its stdin is closed, then after SIGTERM; at most the grace, each.
 CLOSE_LIMIT = 2.0
 TERM_LIMIT = 1.0
 #: The part of the grace in which a cancelled turn may end by itself.
@@ -179,7 +179,8 @@ class Client:
         """End the agent, politely first. A second request to stop ends the politeness."""
         assert process.stdin is not None
         process.stdin.close()
-        for limit, number in ((CLOSE_LIMIT, signal.SIGTERM), (TERM_LIMIT, signal.SIGKILL)):
+        grace = self._job.grace_s
+        for limit, number in ((min(CLOSE_LIMIT, grace), signal.SIGTERM), (min(TERM_LIMIT, grace), signal.SIGKILL)):
             gone = asyncio.create_task(self._gone(process))
             stop = asyncio.create_task(self._stop.wait())
             await asyncio.wait({gone, stop}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)

@@ -28,6 +28,7 @@ from wf_cli.runtimes import options, program, protocol
 from wf_cli.runtimes.acp import adapter as acp
 from wf_cli.runtimes.acp.events import AcpReader
 from wf_cli.runtimes.base import CannotStart, Launch, Reader, Request, RuntimeSettings
+from wf_cli.runtimes.opencode import SERVER_PASSWORD
 from wf_cli.runtimes.opencode.events import OpencodeReader
 from wf_cli.runtimes.permissions import opencode_rules
 
@@ -43,8 +44,6 @@ _OPTIONS: Mapping[str, tuple[type, ...]] = {
     "result_grace": (int, float),
 }
 _CONTENT = "OPENCODE_CONFIG_CONTENT"
-#: The password of the HTTP server that ``opencode acp`` opens on the loopback interface (see `opencode_server`).
-SERVER_PASSWORD = "OPENCODE_SERVER_PASSWORD"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 from wf_cli.runtimes.acp.report import Reporter
 from wf_cli.runtimes.jsonlines import count, number, obj, text
-from wf_cli.runtimes.opencode.adapter import SERVER_PASSWORD
+from wf_cli.runtimes.opencode import SERVER_PASSWORD
 
 #: Seconds for an answer: a request during the start was seen to be accepted and never answered.
 LIMIT = 3.0

@@ -61,7 +61,7 @@ class Gate:
         self.stdin, self.stdout, self.stderr = process.stdin, process.stdout, process.stderr
 
     @classmethod
-    def open(cls, launch: Launch, *, root: Path, mark: str, slot_fd: int | None = None) -> Gate:
+    def open(cls, launch: Launch, *, root: Path, mark: str, grace_s: float, slot_fd: int | None = None) -> Gate:
         """A launcher that is ready and waits. Raises CannotStart; nothing is left of it then."""
         job = {
             "argv": list(launch.argv),
@@ -69,6 +69,7 @@ class Gate:
             "environment": {**launch.environment, **({proc.MARK_VARIABLE: mark} if mark else {})},
             "mark": mark,
             "ask_first": launch.ask_first,
+            "grace_s": grace_s,
         }
         with contextlib.ExitStack() as undo:
             try:

@@ -3,7 +3,7 @@
 The worker starts it with three descriptors and talks to it in lines. On the control pipe it sends::
 
     {"argv": [...], "cwd": ..., "environment": {...},                  never in argv: it may hold secrets
-     "mark": ..., "ask_first": bool}
+     "mark": ..., "ask_first": bool, "grace_s": seconds}
     go                                                                  the gate
     stop <seconds>                                                      end the tree, with that grace; with
                                                                         ask_first the agent alone gets the first
@@ -42,9 +42,10 @@ from typing import Any, NamedTuple
 
 from wf_cli import proc
 
-#: Seconds between SIGTERM and SIGKILL when there is nobody left to wait for the agent's last words.
+#: Seconds between SIGTERM and SIGKILL, at most those of the configured grace, once the worker is dead: it does not
+#: hear the agent's last words.
 ORPHAN_GRACE = 0.5
-#: Seconds between SIGTERM and SIGKILL for what an agent left running when it ended by itself.
+#: The same for what an agent left running when it ended by itself.
 LEFTOVER_GRACE = 0.5
 #: Seconds between two attempts to end what the kernel does not let go of.
 STUCK_PAUSE = 1.0
@@ -102,7 +103,8 @@ def main(control_fd: int, status_fd: int) -> None:
     grace = _wait_for_reason(agent, control, wakeup)
     if grace.asked and job.get("ask_first"):
         grace = _ask(agent, control, wakeup, grace.seconds)
-    killed = proc.kill_tree([os.getpid()], job["mark"], grace_s=grace.seconds)
+    seconds = grace.seconds if grace.asked else min(grace.seconds, job["grace_s"])
+    killed = proc.kill_tree([os.getpid()], job["mark"], grace_s=seconds)
     _reap(agent)
     others = [ref for ref in killed.seen if ref.pid != agent.pid]
     code = -signal.SIGKILL if agent.returncode is None else agent.returncode

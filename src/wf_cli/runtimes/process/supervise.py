@@ -85,7 +85,10 @@ class AgentRun:
         # Now, and not once it runs: what is read depends on the program that was found, which may update itself.
         self._reader = self._adapter.reader(self._request)
         slot_fd = self._slot.fd if self._slot is not None and self._slot.fd >= 0 else None
-        self._gate = Gate.open(self._launch, root=self._request.root, mark=self._request.mark, slot_fd=slot_fd)
+        request = self._request
+        self._gate = Gate.open(
+            self._launch, root=request.root, mark=request.mark, grace_s=request.limits.grace_s, slot_fd=slot_fd
+        )
         return self._gate.ref
 
     def go(self) -> None:

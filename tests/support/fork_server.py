@@ -1,0 +1,317 @@
+"""`wf` commands without a Python start for each: a process that has everything imported, and forks.
+
+Each command still is a process of its own with its own session, directory, environment and standard streams. It
+differs from the installed ``wf`` in its command line and in what ``/proc`` shows of its environment; what it starts
+has the right ones. `Box.start` and agents use the installed ``wf``; ``tests/e2e/test_forked_commands.py`` compares
+the two.
+
+As a program (``fork_server.py SOCKET``) this is the server. It ends when its stdin ends, with the process of the
+tests.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import contextlib
+import gc
+import importlib
+import io
+import json
+import os
+import pkgutil
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+#: Modules of the package that are not imported beforehand: they belong to processes with an import of their own.
+_OTHERS = (
+    "wf_cli.__main__",
+    "wf_cli.runtimes.acp.__main__",
+    "wf_cli.runtimes.acp.client",
+    "wf_cli.runtimes.acp.turn",
+)
+_OTHERS += ("wf_cli.runtimes.acp.conversation", "wf_cli.editor.mcp_server")
+#: What commands import when they need it.
+_LATE = ("typer.rich_utils", "rich.console", "rich.table", "yaml", "jsonschema", "filelock", "watchdog.observers")
+#: Variables that a Python reads when it starts.
+_AT_START = ("PYTHON", "LC_", "LANG")
+_LANGUAGE = {"LANG": "C.UTF-8"}
+
+
+class Ended(NamedTuple):
+    """A command that has ended. The code is negative for a signal, as in `subprocess`."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+
+# -- the tests' side
+
+
+class Forked:
+    """A running command."""
+
+    def __init__(self, connection: socket.socket, out: int, err: int):
+        self._connection = connection
+        self._lines = connection.makefile("rb")
+        self._streams = (out, err)
+        self.pid = int(self._lines.readline())
+
+    def communicate(self, stdin_fd: int, stdin: bytes, timeout: float) -> Ended:
+        """Feed it, and wait for its end and for that of its streams. TimeoutError, with the command killed."""
+        end = time.monotonic() + timeout
+        read: dict[int, bytearray] = {fd: bytearray() for fd in self._streams}
+        left = memoryview(stdin)
+        os.set_blocking(stdin_fd, False)
+        with selectors.DefaultSelector() as selector:
+            for fd in self._streams:
+                selector.register(fd, selectors.EVENT_READ)
+            selector.register(stdin_fd, selectors.EVENT_WRITE)
+            while selector.get_map() and time.monotonic() < end:
+                for key, _ in selector.select(1.0):
+                    if key.fd == stdin_fd:
+                        try:
+                            left = left[os.write(stdin_fd, left[:65536]) :] if left else left
+                        except BrokenPipeError:
+                            left = left[:0]
+                        more = bool(left)
+                    else:
+                        data = os.read(key.fd, 65536)
+                        read[key.fd] += data
+                        more = bool(data)
+                    if not more:
+                        selector.unregister(key.fd)
+                        os.close(key.fd)
+            open_fds = [key.fd for key in selector.get_map().values()]
+        if open_fds:
+            self.kill()
+            for fd in open_fds:
+                os.close(fd)
+        code = self.wait()
+        if open_fds:
+            raise TimeoutError(f"process {self.pid} did not end within {timeout:g} s")
+        out, err = (bytes(read[fd]) for fd in self._streams)
+        return Ended(code, out, err)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> int:
+        """Wait for its end; its exit code."""
+        code = int(self._lines.readline())
+        self._lines.close()
+        self._connection.close()
+        return code
+
+
+class ForkServer:
+    """The client of one server process, which starts with the first command."""
+
+    def __init__(self) -> None:
+        self._owner = os.getpid()
+        self._folder = tempfile.mkdtemp(prefix="wf-fork-")
+        self._path = os.path.join(self._folder, "socket")
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", __file__, self._path],
+            cwd="/",
+            env={"PATH": os.defpath, **_LANGUAGE},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        self._process.stdout.readline()  # it listens
+
+    def start(self, words: Sequence[str], *, cwd: Path | str, env: Mapping[str, str]) -> tuple[Forked, int]:
+        """Start ``wf words``; the command, and the descriptor that is its stdin."""
+        stdin, out, err = os.pipe(), os.pipe(), os.pipe()
+        theirs = [stdin[0], out[1], err[1]]
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(self._path)
+            order = json.dumps({"words": list(words), "cwd": str(cwd), "env": dict(env)}).encode()
+            fds = array.array("i", theirs)
+            connection.sendmsg([len(order).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+            connection.sendall(order)
+        finally:
+            for fd in theirs:
+                os.close(fd)
+        return Forked(connection, out[0], err[0]), stdin[1]
+
+    def run(
+        self,
+        words: Sequence[str],
+        *,
+        cwd: Path | str,
+        env: Mapping[str, str],
+        stdin: bytes = b"",
+        timeout: float = 60.0,
+    ) -> Ended:
+        """Run ``wf words`` to its end. TimeoutError when it takes longer."""
+        forked, fd = self.start(words, cwd=cwd, env=env)
+        return forked.communicate(fd, stdin, timeout)
+
+    def close(self) -> None:
+        """End the server. A process that the tests forked does not."""
+        if os.getpid() != self._owner:
+            return
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+_servers: dict[int, ForkServer] = {}
+
+
+def server() -> ForkServer:
+    """The server of this process, which ends with it."""
+    if os.getpid() not in _servers:
+        made = _servers[os.getpid()] = ForkServer()
+        atexit.register(made.close)
+    return _servers[os.getpid()]
+
+
+def fits(env: Mapping[str, str]) -> bool:
+    """Whether a forked command is the same with this environment: Python has read some of it when it started."""
+    return all(_LANGUAGE.get(key) == value for key, value in env.items() if key.startswith(_AT_START))
+
+
+# -- the server's side
+
+
+def serve(path: str) -> None:
+    """Until stdin ends."""
+    import wf_cli
+    from wf_cli.cli import main as program
+
+    for found in pkgutil.walk_packages(wf_cli.__path__, "wf_cli."):
+        if found.name not in _OTHERS:
+            importlib.import_module(found.name)
+    for name in _LATE:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(64)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    os.set_blocking(reading, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    sys.stdout.write("listening\n")
+    sys.stdout.flush()
+    running: dict[int, socket.socket] = {}
+    with selectors.DefaultSelector() as selector:
+        for file in (0, listener, reading):
+            selector.register(file, selectors.EVENT_READ)
+        while True:
+            ready = {key.fileobj for key, _ in selector.select()}
+            if 0 in ready:
+                return
+            if reading in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(reading, 4096)
+                _report(running)
+            if listener in ready:
+                connection, _ = listener.accept()
+                order, fds = _order(connection)
+                pid = os.fork()
+                if pid == 0:
+                    _become(program.main, order, fds)
+                for fd in fds:
+                    os.close(fd)
+                running[pid] = connection
+                connection.sendall(f"{pid}\n".encode())
+
+
+def _order(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    fds = array.array("i")
+    head, ancillary, _, _ = connection.recvmsg(4, socket.CMSG_LEN(3 * fds.itemsize))
+    for _, _, data in ancillary:
+        fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    with connection.makefile("rb") as file:
+        return json.loads(file.read(int.from_bytes(head, "big"))), list(fds)
+
+
+def _report(running: dict[int, socket.socket]) -> None:
+    while running:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        with running.pop(pid) as connection, contextlib.suppress(BrokenPipeError):
+            connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+
+
+def _become(main: Any, order: dict[str, Any], fds: list[int]) -> NoReturn:
+    """Be that command, as a Python would that was started for it."""
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.setsid()
+        for number, fd in enumerate(fds):
+            os.dup2(fd, number)
+        os.closerange(3, 256)
+        os.environ.clear()
+        os.environ.update(order["env"])
+        time.tzset()
+        os.chdir(order["cwd"])
+        sys.argv = ["wf", *order["words"]]
+        streams = {"stdin": "r", "stdout": "w", "stderr": "w"}
+        for number, (name, mode) in enumerate(streams.items()):
+            old = getattr(sys, name)
+            binary = open(number, mode + "b", closefd=False)  # noqa: SIM115 - it stays open
+            new = io.TextIOWrapper(binary, old.encoding, old.errors, line_buffering=old.line_buffering)
+            setattr(sys, name, new)
+            setattr(sys, f"__{name}__", new)
+        gc.unfreeze()
+        code = _exit_code(main)
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:
+                code = 120
+    except BaseException:  # noqa: BLE001 - it must not go on as a second server
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _exit_code(main: Any) -> int:
+    try:
+        main()
+    except SystemExit as exit_:
+        if exit_.code is None or isinstance(exit_.code, int):
+            return exit_.code or 0
+        print(exit_.code, file=sys.stderr)
+        return 1
+    except BaseException:  # noqa: BLE001 - what the interpreter does
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
