@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import scratch
-from wf_cli.queue.base import JobRequest
+from wf_cli.queue.values import JobRequest
 
 ROUNDS = 40
 

@@ -16,8 +16,8 @@ from wf_cli.contract.event import NoEvents
 from wf_cli.contract.job import End
 from wf_cli.contract.retry import Ending
 from wf_cli.contract.token import Pool
-from wf_cli.queue.base import JobRequest
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import JobRequest
 
 JOBS = 200
 

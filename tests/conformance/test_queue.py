@@ -33,8 +33,8 @@ from wf_cli.contract.lifecycle import TRANSITIONS, Action, Status
 from wf_cli.contract.retry import HOST_DELAY, PARKED_DELAY, PARKED_LIMIT, RELEASE_DELAY, Ending, ending_of
 from wf_cli.contract.token import Pool, Token
 from wf_cli.errors import ContractError, Temporary
-from wf_cli.queue.base import Cancelled, Enqueued, JobRequest, Started
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import Cancelled, Enqueued, JobRequest, Started
 
 ME = "w-box-1"
 REAPER = "r-box-1"

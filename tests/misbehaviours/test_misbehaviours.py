@@ -25,8 +25,8 @@ from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End, Outcome
 from wf_cli.contract.retry import HOST_DELAY, PARKED_DELAY, Ending
 from wf_cli.contract.token import Pool, Token, mark
-from wf_cli.queue.base import JobRequest
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import JobRequest
 from wf_cli.runtimes.base import Launch, Request
 from wf_cli.runtimes.cursor.adapter import CursorAdapter
 from wf_cli.runtimes.process.transcript import SIZE_LIMIT, TRUNCATED

@@ -38,8 +38,8 @@ from wf_cli import seams
 from wf_cli.contract.token import Token
 from wf_cli.errors import StaleAttempt, Temporary
 from wf_cli.fencing import by_token
-from wf_cli.queue.base import Cancelled, Started
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import Cancelled, Started
 from wf_cli.spool import enqueue, layout, scan, verify
 from wf_cli.spool.layout import Spool
 
@@ -590,7 +590,7 @@ def test_i2_a_zombie_s_command_is_refused_once_its_token_was_taken(tmp_path: Pat
 
 def do_plan_job(queue: SpoolQueue) -> str:
     from wf_cli.contract.identity import Target
-    from wf_cli.queue.base import JobRequest
+    from wf_cli.queue.values import JobRequest
 
     target = Target(plan_id="03", iteration=0, command="code", role="coder")
     return queue.enqueue(JobRequest(role="coder", runtime="opencode", target=target)).job_id

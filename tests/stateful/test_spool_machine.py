@@ -31,8 +31,8 @@ from wf_cli.contract.failure import CODES, Failure
 from wf_cli.contract.job import End
 from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import Pool, Token, late_name
-from wf_cli.queue.base import Ended, JobRequest, Reaped
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import Ended, JobRequest, Reaped
 from wf_cli.spool import enqueue, layout, verify
 from wf_cli.spool.scan import ReadyIndex
 

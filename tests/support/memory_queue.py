@@ -25,9 +25,9 @@ from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending, RetryPolicy, decide
 from wf_cli.contract.token import Placed, Pool, Token, validate
 from wf_cli.errors import Temporary
-from wf_cli.queue.base import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
 from wf_cli.queue.batch import prepare
 from wf_cli.queue.report import Report
+from wf_cli.queue.values import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
 from wf_cli.spool.layout import FENCE_TIMEOUT
 from wf_cli.spool.scan import ReadyIndex
 

@@ -10,7 +10,7 @@ from wf_cli.contract.job import Outcome, Spec
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending
 from wf_cli.contract.token import Placed, Pool, Token
-from wf_cli.queue.base import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
+from wf_cli.queue.values import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
 
 
 class Queue(Protocol):

@@ -16,8 +16,8 @@ from wf_cli.contract.job import End
 from wf_cli.contract.lifecycle import DIRECTORIES
 from wf_cli.contract.retry import Ending, RetryPolicy
 from wf_cli.contract.token import Placed, Pool, Token, parse
-from wf_cli.queue.base import JobRequest
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import JobRequest
 from wf_cli.spool import enqueue, layout, liveness, verify
 from wf_cli.spool.layout import Spool
 

@@ -18,8 +18,8 @@ from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import Token
 from wf_cli.errors import ContractError, Temporary
-from wf_cli.queue.base import Started
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import Started
 from wf_cli.spool import scan, verify
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
-from wf_cli.queue.base import Reaped
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import Reaped
 from wf_cli.runtimes.process import strays
 from wf_cli.spool import lease, scan, session
 from wf_cli.spool.liveness import GONE, Observer, Verdict

@@ -18,8 +18,8 @@ from wf_cli.errors import SpoolError, Temporary, WfError
 from wf_cli.planjobs.checkout import Checkout
 from wf_cli.planjobs.due import Block, Limits, Publish, Wait, due
 from wf_cli.planjobs.look import Look
-from wf_cli.queue.base import JobRequest
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import JobRequest
 from wf_cli.routing import role_for
 from wf_cli.workflow import epic_status, epics, phases, plans, snapshot
 from wf_cli.workflow.epics import Epic

@@ -10,7 +10,7 @@ from wf_cli import ids
 from wf_cli.contract.job import RECORD_LIMIT, Spec
 from wf_cli.contract.token import Token
 from wf_cli.errors import ContractError
-from wf_cli.queue.base import Enqueued, JobRequest
+from wf_cli.queue.values import Enqueued, JobRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from wf_cli.contract import identity
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.job import End, Outcome
 from wf_cli.contract.token import Token
-from wf_cli.queue.base import Enqueued
 from wf_cli.queue.batch import Batch
+from wf_cli.queue.values import Enqueued
 
 _ENDS = {
     End.SUCCEEDED: "job.succeeded",

@@ -23,9 +23,9 @@ from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending, RetryPolicy, decide
 from wf_cli.contract.token import NUMBER_LIMIT, Placed, Pool, Token
 from wf_cli.errors import ContractError, NotFound, Refused, Temporary
-from wf_cli.queue.base import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
 from wf_cli.queue.batch import prepare
 from wf_cli.queue.report import Report
+from wf_cli.queue.values import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
 from wf_cli.seams import step
 from wf_cli.spool import attempt, enqueue, operate, records, scan, session
 from wf_cli.spool import late as late_results
@@ -72,11 +72,18 @@ class SpoolQueue:
     # -- making jobs
 
     def enqueue(self, request: JobRequest) -> Enqueued:
-        """Make the job of the request's key, once (invariants 3, 4)."""
+        """Make the job of the request's key, once, however often and by whomever it is asked for (invariant 4).
+
+        The job is durable when this returns (invariant 3). Raises ContractError for a request outside the grammar,
+        Refused when the job id belongs to another key, OSError when the disk fails; then it can be repeated.
+        """
         return self.enqueue_many([request])[0]
 
     def enqueue_many(self, requests: Sequence[JobRequest]) -> list[Enqueued]:
-        """The same for many, with one sync. A key that stands twice in ``requests`` makes one job."""
+        """`enqueue` of many, with one sync of each directory; one answer for each request, in their order.
+
+        A key that stands twice in ``requests`` makes one job. An invalid request raises before any job is made.
+        """
         batch = prepare(requests, self._clock.now_ms())
         entries = [enqueue.Entry(spec, token) for spec, token in batch.jobs.values()]
         new = enqueue.admit(self.spool, entries)
@@ -85,18 +92,21 @@ class SpoolQueue:
         return answers
 
     def sweep(self) -> list[Token]:
-        """Carry staged enqueues forward, whoever left them; the tokens admitted. OSError if we cannot write."""
+        """Carry staged enqueues forward, whoever left them (invariant 3); the tokens admitted.
+
+        Raises OSError when a write of our own failed, after all staged files were tried.
+        """
         return enqueue.sweep(self.spool, self._troubles)
 
     # -- an attempt
 
     def rescan(self) -> None:
-        """List queued/ now; forgets what is gone."""
+        """List queued/ now. What is gone from there is forgotten; what stays keeps its first sight (invariant 6)."""
         with self._index_lock:
             self._index.rescan(self.spool)
 
     def note(self, name: str) -> bool:
-        """An event told of a name in queued/."""
+        """An event told of a name in queued/; False when it is no token. Claims see it before the next rescan."""
         with self._index_lock:
             return self._index.add(name)
 
@@ -115,7 +125,8 @@ class SpoolQueue:
     ) -> Token | None:
         """Begin an attempt of the first ready job of ``pools`` that ``may`` be taken; None when there is none.
 
-        ``may`` is asked just before, and may take a slot. Durable when it returns. Invariant 1.
+        ``may`` is asked just before, and may take a slot. The claim is durable when this returns, and no other
+        session gets the same attempt (invariant 1). Raises OSError when it is not known whether the claim succeeded.
         """
         if self.rescan_on_claim:
             self.rescan()
@@ -142,11 +153,15 @@ class SpoolQueue:
         return None
 
     def fence(self, job_id: str) -> AbstractContextManager[None]:
-        """Held by whoever takes a token away or changes a plan by it. Raises Temporary when it stays busy."""
+        """Held by whoever takes a token away or changes a plan by it (invariant 2). A thread that holds it may take
+        it again. Raises Temporary when it stays busy."""
         return self.spool.fence(job_id)
 
     def start(self, token: Token) -> Started:
-        """Move a claimed token to running, under the fence that the caller holds."""
+        """Move a claimed token to running, durably, under the fence that the caller holds.
+
+        GO is said once for an attempt (invariant 1). An outcome that stands already is rolled forward (invariant 5).
+        """
         # An outcome can be older than the claim only after a power cut took the rename back (invariant 5).
         outcome = attempt.standing_outcome(self.spool, token.job_id, token.attempt)
         if outcome is not None:
@@ -181,8 +196,12 @@ class SpoolQueue:
         return any(scan.holds(self.spool, folder, token) for folder in ("running", "claimed"))
 
     def end(self, token: Token, ending: Ending, *, by: str) -> Ended:
-        """End an attempt: exactly one ending of it is ever accepted (invariant 2); a refused one is kept
-        as late result when ``by`` is the owner. Then the token goes where the standing outcome says."""
+        """End an attempt: exactly one ending of it is ever accepted (invariant 2). The token then goes where the
+        standing outcome says, unless the fence stays busy: then any reaper moves it later.
+
+        A refused success or failure of the owner itself is kept as a late result (invariant 5). Raises OSError when
+        the disk fails; the same ending may then be offered again, and counts once.
+        """
         previous = None
         if token.attempt > 1:
             try:
@@ -237,10 +256,11 @@ class SpoolQueue:
         )
 
     def reap(self, gone: Callable[[str], bool], *, by: str) -> list[Reaped]:
-        """End every attempt whose owner is ``gone``, and finish every step that was left half done.
+        """End every attempt whose owner is ``gone``, and finish every end that was left half done (invariant 5).
 
-        An attempt whose outcome cannot be read is passed over, and said once. When all were tried, the first OSError
-        of a write of our own is raised.
+        ``gone`` has to prove it (invariant 6). Any number may reap at once; each attempt is in one answer only
+        (invariant 2). A token whose fence is busy is left for the next round. An attempt whose outcome cannot be read
+        is passed over, and said once. When all were tried, the first OSError of a write of our own is raised.
         """
         reaped = []
         failed: OSError | None = None
@@ -298,7 +318,11 @@ class SpoolQueue:
     # -- operators
 
     def cancel(self, job_id: str, *, by: str, reason: str | None = None) -> Cancelled:
-        """End a job. After this returned no new attempt of it starts."""
+        """End a job. After this returned no new attempt of it starts, until somebody retries it.
+
+        An attempt that is under way ends by an outcome like any other (invariant 2). Raises Temporary when the fence
+        of a decided attempt stays busy, or the job keeps moving.
+        """
         for _ in range(CHASE):
             placed = self.find(job_id)
             if placed is None:
@@ -317,7 +341,7 @@ class SpoolQueue:
         raise Temporary(f"{job_id} keeps moving", hint="try again")
 
     def hold(self, job_id: str, *, reason: str | None = None) -> bool:
-        """Keep a queued job from being claimed; False when it is not queued."""
+        """Keep a queued job from being claimed; False when it is not queued. It keeps its place in the line."""
         placed = self.find(job_id)
         if placed is None or placed.status is not Status.QUEUED or not operate.hold(self.spool, placed.token):
             return False
@@ -444,14 +468,14 @@ class SpoolQueue:
         return ended
 
     def gc(self, *, older_s: float, keep_failed: bool = False) -> list[Token]:
-        """Put finished jobs away. Their keys stay taken."""
+        """Put the jobs away that ended more than ``older_s`` ago. Their keys stay taken (invariant 4)."""
         before = self._clock.now_ms() - math.floor(older_s * 1000)
         return operate.archive(self.spool, before_ms=before, keep_failed=keep_failed)
 
     # -- looking
 
     def find(self, job_id: str) -> Placed | None:
-        """Where a job is; None when it was never enqueued."""
+        """Where a job is; None when it was never enqueued. A job that moves meanwhile is found all the same."""
         placed = scan.find(self.spool, job_id)
         if placed is None:
             self.sweep()  # Its key may be reserved while its token is still staged.

@@ -14,8 +14,8 @@ from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End
 from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import Pool, Token, mark
-from wf_cli.queue.base import JobRequest
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import JobRequest
 from wf_cli.runtimes.command import CommandAdapter, CommandReader
 from wf_cli.spool import session
 from wf_cli.spool.session import Agent, SessionFile

@@ -16,8 +16,8 @@ from wf_cli.contract.job import End
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import Pool, Token
-from wf_cli.queue.base import JobRequest
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import JobRequest
 
 OWNER = "w-box-1"
 POOL = Pool("plan-coder", "opencode")

@@ -291,7 +291,7 @@ def test_gc_archives_and_the_key_stays_taken(wf: Jobs) -> None:
 
 def test_purge_refuses_a_running_epic_and_one_with_live_jobs(wf: Jobs) -> None:
     from wf_cli.contract.identity import Target
-    from wf_cli.queue.base import JobRequest
+    from wf_cli.queue.values import JobRequest
 
     target = Target("01", 0, "code", "linter", epic_id="01")
     job_id = wf.queue.enqueue(JobRequest(role="linter", runtime="shell", target=target)).job_id
@@ -613,7 +613,7 @@ def test_a_late_result_is_listed_shown_and_applied(wf: Jobs) -> None:
 
 def test_a_late_result_of_a_plan_is_applied_only_when_the_plan_has_it(wf: Jobs) -> None:
     from wf_cli.contract.identity import Target
-    from wf_cli.queue.base import JobRequest
+    from wf_cli.queue.values import JobRequest
 
     target = Target("01", 0, "code", "linter")
     wf.queue.enqueue(JobRequest(role="linter", runtime="shell", target=target))

@@ -11,8 +11,8 @@ from support.spools import claim_one, make_spool, request, run_one, spool_queue
 from wf_cli.contract import token
 from wf_cli.contract.identity import Target, target_of
 from wf_cli.contract.token import Pool, mark
-from wf_cli.queue.base import JobRequest
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import JobRequest
 from wf_cli.spool import lease, scan
 
 CODER = Pool("plan-coder", "opencode")

@@ -14,8 +14,8 @@ from wf_cli import fsio, seams
 from wf_cli.contract.identity import Target
 from wf_cli.contract.token import Pool
 from wf_cli.errors import NotFound, Refused
-from wf_cli.queue.base import JobRequest
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import JobRequest
 from wf_cli.spool import retention, verify
 from wf_cli.spool.layout import Spool
 

@@ -255,7 +255,7 @@ def test_each_obstacle_of_a_waiting_job_is_named_with_its_command(queue: SpoolQu
 
 def test_a_plan_job_waits_for_the_checkout_and_its_epic(queue: SpoolQueue, spool: Spool) -> None:
     from wf_cli.contract.identity import Target
-    from wf_cli.queue.base import JobRequest
+    from wf_cli.queue.values import JobRequest
 
     for plan in ("01", "02"):
         target = Target(plan, 0, "code", "plan-coder", epic_id="01")

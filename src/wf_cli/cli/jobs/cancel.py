@@ -35,7 +35,7 @@ def cancel(
     wf cancel --epic 01 --no-wait
     """
     from wf_cli import ids
-    from wf_cli.queue.base import Cancelled
+    from wf_cli.queue.values import Cancelled
 
     grace_s = seconds(grace, "--grace")
     operator = ids.owner_id("operator")

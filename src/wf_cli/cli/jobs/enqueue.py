@@ -18,8 +18,8 @@ from wf_cli.errors import ContractError, UsageError, WfError
 
 if TYPE_CHECKING:
     from wf_cli.app import App
-    from wf_cli.queue.base import JobRequest
     from wf_cli.queue.spool_queue import SpoolQueue
+    from wf_cli.queue.values import JobRequest
 
 #: Keys of a line of ``--from``; the same as the options.
 _FIELDS = ("role", "key", "runtime", "payload", "priority", "in", "max_attempts")
@@ -39,8 +39,8 @@ class Wish:
 
     def request(self, app: App) -> JobRequest:
         """The job, with what configuration adds; UsageError for what cannot be a job."""
-        from wf_cli.queue.base import JobRequest
         from wf_cli.queue.batch import prepare
+        from wf_cli.queue.values import JobRequest
 
         if not self.role or not self.key:
             raise UsageError(f"the {'key' if self.role else 'role'} is missing", hint="wf enqueue --role R --key K")
