@@ -462,6 +462,42 @@ def test_mcp_serves_the_whole_cycle(project: Box) -> None:
     project.assert_sound()
 
 
+def test_mcp_hands_out_one_job_to_two_calls_at_once(box: Box) -> None:
+    anyio = pytest.importorskip("anyio")
+    pytest.importorskip("mcp")
+    from mcp import Client, StdioServerParameters
+
+    box.shell("exit 1")
+    box.enqueue("one", "two")
+    server = StdioServerParameters(command=WF, args=["mcp", "--runtime", "shell"], env=box.environ, cwd=box.root)
+    answers: list[dict[str, Any] | None] = []
+
+    async def two_calls() -> None:
+        async with Client(server) as client:
+
+            async def call() -> None:
+                result = await client.call_tool("next_job", {"wait": "10s"})
+                text = "".join(getattr(block, "text", "") for block in result.content)
+                assert not result.is_error, text
+                answers.append(json.loads(text)["job"])
+
+            async def release(job: Mapping[str, Any]) -> None:
+                await client.call_tool("release", {"token": job["token"], "delay": "1h"})
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(call)
+                group.start_soon(call)
+            (job,) = [job for job in answers if job is not None]
+            assert [p.token.job_id for p in box.tokens().values() if p.status is Status.RUNNING] == [job["job_id"]]
+            await release(job)
+            await call()
+            assert answers[-1] is not None, "the next call gets the other job"
+            await release(answers[-1])
+
+    anyio.run(two_calls)
+    box.await_empty()
+
+
 def test_without_the_extra_mcp_says_what_to_install(box: Box) -> None:
     hide = box.tmp / "sitecustomize.py"
     hide.write_text("import sys; sys.modules['mcp'] = None\n")

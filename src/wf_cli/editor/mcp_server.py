@@ -1,6 +1,7 @@
 """The verbs of ``wf job`` over MCP, for the agent of the editor that started this process. The one home of ``mcp``.
 
-The server remembers which job it handed out and hands out no second one beside it. A tool that fails answers
+The server remembers which job it handed out and hands out no second one beside it; of two calls of ``next_job`` at
+once one is answered with no job. A tool that fails answers
 with the error's code, message and hint; ``STALE_ATTEMPT`` is what exit code 4 is on the command line: stop.
 """
 
@@ -57,6 +58,7 @@ class Server:
         self._idle_s = idle_s
         #: The job this server's agent has, if any; at first the one that this process itself belongs to.
         self._mark = mark
+        #: Held by the one ``next_job`` that looks for a job: the next one must see what it found.
         self._taking = threading.Lock()
         self.mcp = MCPServer("wf", instructions=_INSTRUCTIONS, version=__version__, log_level="WARNING")
         for tool in (self.next_job, self.heartbeat, self.finish, self.fail, self.release, self.job_context):
@@ -84,7 +86,18 @@ class Server:
         runtime: the pool (cursor, opencode, ...); default: this editor's. roles: only their jobs. wait: at most 25s.
         """
         found = runtime or self._runtime or _client(ctx)
-        keeper = await self._call(lambda: self._start_keeper(found, roles or [], wait))
+        if not self._taking.acquire(blocking=False):
+            return {
+                "job": None,
+                "message": "another next_job of this editor looks for a job; ask again after its answer",
+            }
+        try:
+            return await self._take(found, roles or [], wait)
+        finally:
+            self._taking.release()
+
+    async def _take(self, runtime: str | None, roles: list[str], wait: str) -> dict[str, Any]:
+        keeper = await self._call(lambda: self._start_keeper(runtime, roles, wait))
         try:
             job = await self._call(keeper.job)
             self._mark = job.token
