@@ -14,6 +14,14 @@ def nonce() -> str:
     return os.urandom(8).hex()
 
 
+def worker_name(text: str) -> str | None:
+    """The name by which a worker that was started with ``--id text`` can be drained; None when no letter or digit of
+    it can stand in a file name."""
+    if re.fullmatch(r"[a-z0-9][a-z0-9-]*(?<!-)", text) and len(text) <= OWNER_LIMIT:
+        return text
+    return component(text, limit=OWNER_LIMIT) if re.search(r"[a-z0-9]", text.lower()) else None
+
+
 def component(text: str, *, limit: int) -> str:
     """``text`` reduced to ``[a-z0-9-]`` and at most ``limit`` bytes; ``x`` when nothing is left."""
     plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:limit].strip("-")

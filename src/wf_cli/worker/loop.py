@@ -331,7 +331,8 @@ class Worker:
     def _obey(self) -> None:
         if self._draining is not None:
             return
-        for name in (self._session.owner, self._settings.name or "", "all", self._settings.runtime):
+        mine = ids.worker_name(self._settings.name) if self._settings.name else None
+        for name in (self._session.owner, mine, "all", self._settings.runtime):
             if name and control.has(self._queue.spool, f"drain.{name}"):
                 self._equipment.say(f"asked to drain; `wf worker undrain {name}` takes that back for the next worker")
                 self.drain("asked to drain")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wf_cli import routing
+from wf_cli import ids, routing
 from wf_cli.cli.frame import output, tables
 from wf_cli.cli.frame.options import ConfigOption, JsonOption, SpoolOption, app_for, document
 from wf_cli.clock import format_duration, parse_duration
@@ -75,6 +75,8 @@ def worker(
     if runtime is None:
         known = ", ".join(sorted(the_app.config.runtimes))
         raise UsageError("name the pool to serve with --runtime", hint=f"configured runtimes: {known}")
+    if name is not None:
+        _drainable(name)
     lease_s, poll_s = _seconds(lease, lease_ms, "lease"), _seconds(poll, poll_ms, "poll")
     drain_s = _seconds(drain_timeout, None, "drain-timeout")
     pools = _pools(the_app, words or [], runtime)
@@ -205,12 +207,12 @@ def _act(the_app: App, action: str, rest: list[str], *, reason: str, as_json: bo
     found = the_app.open_spool()
     events = the_app.events(found)
     done = []
-    for name in rest:
+    for name in map(_drainable, rest):
         if action == "drain":
-            control.request(found, f"drain.{_word(name)}", the_app.clock, reason=reason)
+            control.request(found, f"drain.{name}", the_app.clock, reason=reason)
             events.emit("worker.draining", owner=name, reason=reason or "asked")
             done.append(name)
-        elif control.withdraw(found, f"drain.{_word(name)}"):
+        elif control.withdraw(found, f"drain.{name}"):
             done.append(name)
     if as_json:
         output.print_json(document(**{action: done}))
@@ -218,12 +220,12 @@ def _act(the_app: App, action: str, rest: list[str], *, reason: str, as_json: bo
         output.say(*(f"{action}: {name}" for name in done) if done else ["nothing to take back"])
 
 
-def _word(name: str) -> str:
-    from wf_cli.contract.token import is_word
-
-    if not is_word(name):
-        raise UsageError(f"{name!r} cannot be a worker's name", hint="[a-z0-9-]; see `wf worker ls`")
-    return name
+def _drainable(name: str) -> str:
+    """``name`` (a session, an ``--id`` as it was given, a runtime, all) as a worker knows it; UsageError for none."""
+    known_as = ids.worker_name(name)
+    if known_as is None:
+        raise UsageError(f"{name!r} cannot be a worker's name", hint="letters, digits and dashes; see `wf worker ls`")
+    return known_as
 
 
 def _list(the_app: App, *, as_json: bool) -> None:
