@@ -81,15 +81,21 @@ def wf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     return Cli(tmp_path, monkeypatch, capsys)
 
 
-def finished_jobs(root: Path) -> None:
-    """As many jobs that are done, and as many that are dead, as make a difference."""
-    spool_root = root / ".wf" / "spool"
+def finished_jobs(root: Path, *own: str) -> None:
+    """As many jobs that are done, and as many that are dead, as make a difference; and ``own``, which are done."""
     for n in range(MANY):
-        for folder, status in (("done", "succeeded"), ("dead", "failed")):
-            job_id = f"p{n + 100}-i0-code-plan-coder" if n % 2 else f"own-{folder}-{n}"
-            name = Token(5, 1_764_000_000_000, job_id, Pool("plan-coder", "opencode"), 1, 1, 3, status=status).name
-            (spool_root / folder / name).write_text("{}")
-            (spool_root / "jobs" / f"{job_id}.json").write_text("{}")
+        for folder in ("done", "dead"):
+            finished_job(root, f"p{n + 100}-i0-code-plan-coder" if n % 2 else f"own-{folder}-{n}", folder)
+    for job_id in own:
+        finished_job(root, job_id, "done")
+
+
+def finished_job(root: Path, job_id: str, folder: str) -> None:
+    status = "succeeded" if folder == "done" else "failed"
+    name = Token(5, 1_764_000_000_000, job_id, Pool("plan-coder", "opencode"), 1, 1, 3, status=status).name
+    spool_root = root / ".wf" / "spool"
+    (spool_root / folder / name).write_text("{}")
+    (spool_root / "jobs" / f"{job_id}.json").write_text("{}")
 
 
 def run(wf: Cli, monkeypatch: pytest.MonkeyPatch, *words: str) -> Costs:
@@ -109,31 +115,33 @@ def test_a_person_s_todo_implemented_looks_six_times_and_loads_the_configuration
     assert (costs.apps, costs.loads) == (1, 1)
 
 
-#: Words after `wf`, the phase before, and how often folders are listed at the most.
+#: Words after `wf`, the phase before, and how often folders are listed at the most. More than six are for a reconcile,
+#: which lists the live jobs once more, the dead ones, the plans and the epics.
 COMMANDS: list[tuple[tuple[str, ...], str, int]] = [
     (IMPLEMENTED, "coding", 6),
     (("todo", "accept", "01", "T1"), "reviewing", 6),
-    (("todo", "reject", "01", "T1"), "reviewing", 20),
+    (("todo", "reject", "01", "T1"), "reviewing", 14),
     (("code", "01"), "planning", 6),
-    (("finish-code", "01"), "coding", 20),
+    (("finish-code", "01"), "coding", 14),
     (("review", "01"), "awaiting_review", 6),
     (("fix", "01"), "reviewing", 6),
-    (("done", "01"), "reviewing", 20),
-    (("epic", "run", "01"), "planning", 20),
+    (("done", "01"), "reviewing", 14),
+    (("epic", "run", "01"), "planning", 14),
 ]
 
 
 @pytest.mark.parametrize(("words", "phase", "most"), COMMANDS, ids=[" ".join(words[:2]) for words, _, _ in COMMANDS])
-def test_no_command_of_a_person_looks_at_finished_jobs(
+def test_no_command_of_a_person_lists_or_parses_what_is_done(
     wf: Cli, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], phase: str, most: int
 ) -> None:
     make_plan(wf.root, "01-a", phase=phase, **({"todo": OPEN} if words[1] == "implemented" else {}))
     if words[0] == "epic":
         assert wf("init")[0] == 0
-    finished_jobs(wf.root)
+    finished_jobs(wf.root, *(["e01-p01-i0-code-plan-coder"] if phase != "planning" else []))
     costs = run(wf, monkeypatch, *words)
     finished = {f".wf/spool/{folder}" for folder in ("done", "archive", "jobs", "outcomes")}
     assert finished.isdisjoint(costs.listed)
+    assert costs.listed.count(".wf/spool/dead") == (most > 6)
     assert len(costs.listed) <= most
     assert costs.parsed < MANY
     assert (costs.apps, costs.loads) == (1, 1)
