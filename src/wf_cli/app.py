@@ -6,7 +6,6 @@ Everything is made on demand, so that a command pays only for what it uses.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -15,25 +14,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wf_cli import ids, proc, routing
+from wf_cli import ids
 from wf_cli.clock import Clock, SystemClock
-from wf_cli.config import load as config_load
-from wf_cli.config.model import Config
-from wf_cli.contract.event import EventSink
-from wf_cli.contract.identity import Target
-from wf_cli.contract.retry import RetryPolicy
-from wf_cli.contract.token import Pool, Token
+from wf_cli.config import mode, places
 from wf_cli.errors import ConfigError, Refused, SpoolMissing, StaleAttempt, UsageError, WfError
-from wf_cli.eventlog.log import EventLog
-from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import layout
 from wf_cli.spool.layout import Spool
-from wf_cli.workflow import epics
 from wf_cli.workflow.project import Permit, Project
 
 if TYPE_CHECKING:
+    from wf_cli.config.load import LoadedConfig
+    from wf_cli.config.model import Config
+    from wf_cli.contract.event import EventSink
+    from wf_cli.contract.identity import Target
+    from wf_cli.contract.retry import RetryPolicy
+    from wf_cli.contract.token import Pool, Token
+    from wf_cli.eventlog.log import EventLog
     from wf_cli.planjobs.dispatcher import Dispatcher
     from wf_cli.planjobs.steps import PlanSteps
+    from wf_cli.queue.spool_queue import SpoolQueue
     from wf_cli.worker.loop import Worker
 
 
@@ -59,10 +58,12 @@ class App:
     # -- configuration
 
     @cached_property
-    def loaded(self) -> config_load.LoadedConfig:
+    def loaded(self) -> LoadedConfig:
         """The configuration with its origins; ConfigError names file and key."""
+        from wf_cli.config import load
+
         overrides: dict[str, Any] = {"spool.dir": self.flags.spool}
-        return config_load.load(self.root, self.environ, self.flags.config, overrides)
+        return load.load(self.root, self.environ, self.flags.config, overrides)
 
     @property
     def config(self) -> Config:
@@ -71,7 +72,7 @@ class App:
     @property
     def distributed(self) -> bool:
         """Whether the mode is on; cheap."""
-        return config_load.is_distributed(self.root, self.environ, self.flags.config)
+        return mode.is_distributed(self.root, self.environ, self.flags.config)
 
     def require_distributed(self, command: str) -> None:
         """Refuse (exit 4) a command that would create jobs while the mode is off."""
@@ -86,6 +87,11 @@ class App:
 
     @property
     def spool_root(self) -> Path:
+        """Where the spool is, or would be. Where no file can have a say, no configuration is loaded for it."""
+        if self.flags.config is None:
+            found = places.spool_without_configuration(self.root, self.environ, self.flags.spool)
+            if found is not None:
+                return found
         return self.config.spool_path(self.root)
 
     def open_spool(self) -> Spool:
@@ -99,7 +105,13 @@ class App:
 
     def events(self, spool: Spool, writer: str | None = None) -> EventLog:
         """The log; one-shot commands of a host share one file, which appends of whole lines allow."""
+        from wf_cli.eventlog.log import EventLog
+
         if writer is None:
+            import hashlib
+
+            from wf_cli import proc
+
             # Two hosts of one name must not: appends of two hosts lose lines on NFS.
             boot = hashlib.sha256(proc.boot_id().encode()).hexdigest()[:6]
             writer = f"cli-{ids.host_label()}-{boot}"
@@ -109,6 +121,7 @@ class App:
         self, spool: Spool, events: EventSink | None = None, say: Callable[[str], None] = lambda _line: None
     ) -> SpoolQueue:
         """The queue on a spool, with the configured retry policy of each role. ``say`` hears of files passed over."""
+        from wf_cli.queue.spool_queue import SpoolQueue
 
         def policy(token: Token) -> RetryPolicy:
             return self.config.effective(token.pool.role).retry.backoff
@@ -146,6 +159,9 @@ class App:
 
     def pool(self, role: str) -> Pool:
         """Where jobs of ``role`` go; ConfigError for a role without a runtime."""
+        from wf_cli import routing
+        from wf_cli.contract.token import Pool
+
         return Pool(role, routing.runtime_for(role, self.config.runtime_of_role))
 
     def dispatcher(self, spool: Spool, events: EventSink | None = None) -> Dispatcher:
@@ -167,6 +183,8 @@ class App:
 
     def epic_is_paused(self, epic_id: str) -> bool:
         """Whether the jobs of an epic are not to be claimed; an unreadable epic is not paused."""
+        from wf_cli.workflow import epics
+
         project = self.project()
         try:
             epic = epics.find(project, epic_id)

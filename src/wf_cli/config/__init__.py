@@ -6,6 +6,7 @@
     check      what is wrong with it, by key path
     model      the typed, frozen configuration with every default
     layers     values by key path, merged; remembers who set what
+    mode       is the distributed mode on?
     load       finds the file and applies the order of precedence
     legacy*    the files of older wf versions, read only
     migrate    one file from those; a starter file

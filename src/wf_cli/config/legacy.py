@@ -2,7 +2,7 @@
 
 ``{"version": 1, "distributed": bool, "auto_start_workers": bool}``. Only a literal ``true`` is on; a missing
 file means all off and is not created by reading; keys that nobody here knows survive a change.
-Whether the distributed mode is on is for `wf_cli.config.load.is_distributed` to say.
+Whether the distributed mode is on is for `wf_cli.config.mode.is_distributed` to say.
 """
 
 from __future__ import annotations

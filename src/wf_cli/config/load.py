@@ -14,6 +14,7 @@ from typing import Any
 
 from wf_cli.config import check, document, layers, legacy, legacy_routing, places
 from wf_cli.config.document import Document
+from wf_cli.config.mode import in_file, is_distributed
 from wf_cli.config.model import LEASE_S, Config, duration_text
 from wf_cli.config.places import NAMES, find
 from wf_cli.errors import ConfigError
@@ -45,26 +46,6 @@ class LoadedConfig:
         """(key path, value, origin) of every value, for ``wf config show --origin``."""
         flat = layers.flatten(self.tree)
         return [(".".join(path), value, self.origins[".".join(path)]) for path, value in flat.items()]
-
-
-def is_distributed(root: Path, environ: Mapping[str, str], config_file: Path | None = None) -> bool:
-    """Whether the distributed mode is on. Cheap: loads no YAML without a configuration file, never a schema.
-
-    ``WF_DISTRIBUTED`` alone decides where it is set (on iff it equals ``1``); else the ``mode`` of wf.config;
-    else ``.wf/runtime.json``. ConfigError when the file that decides cannot be read.
-    """
-    if "WF_DISTRIBUTED" in environ:
-        return environ["WF_DISTRIBUTED"] == "1"
-    path = config_file or find(root)
-    if path is not None:
-        content = document.read(path)
-        if "mode" in content.value:
-            mode = content.value["mode"]
-            if mode not in ("command", "distributed"):
-                place = _in_file(root, content)(("mode",))
-                raise ConfigError(f"{place}: mode: {mode!r} is no mode; expected: command or distributed", key="mode")
-            return bool(mode == "distributed")
-    return legacy.load_runtime(root).distributed
 
 
 def load(
@@ -102,7 +83,7 @@ def assemble(
     _lay_checked(stack, routing, _always(legacy_routing.ROUTING))
     if content is not None:
         said = {key: value for key, value in content.value.items() if key != "$schema"}
-        _lay_checked(stack, said, _in_file(root, content))
+        _lay_checked(stack, said, in_file(root, content))
     for variable, path, value in _from_environment(root, environ):
         stack.lay(layers.unflatten({path: value}), _always(f"environment {variable}"))
     given = {tuple(key.split(".")): value for key, value in (overrides or {}).items() if value is not None}
@@ -126,17 +107,6 @@ def assemble(
 
 def _always(origin: str) -> layers.Source:
     return lambda _: origin
-
-
-def _in_file(root: Path, content: Document) -> layers.Source:
-    """``wf.config.yaml:7``; the whole path of a file that lies elsewhere."""
-    name = content.path.name if content.path.parent == root else str(content.path)
-
-    def place(path: layers.Path) -> str:
-        line = content.line(path)
-        return name if line is None else f"{name}:{line}"
-
-    return place
 
 
 def _lay_checked(stack: layers.Stack, tree: Mapping[str, Any], source: layers.Source) -> None:

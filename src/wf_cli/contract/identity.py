@@ -130,6 +130,18 @@ def target_of(job_id: str) -> Target | None:
     return parse_plan_key(key) if key is not None else None
 
 
+_NUMBER_PART = re.compile(r"[.-]p([0-9]+)-i[0-9]")
+
+
+def plan_number(name: str) -> str | None:
+    """The number of the plan that a token's name is of, if it is one; None when it is of no plan.
+
+    Costs a fraction of parsing the name. What a foreign name seems to say has to be parsed before it is believed.
+    """
+    found = _NUMBER_PART.search(name)
+    return found[1] if found is not None else None
+
+
 def _own_id(text: str) -> str:
     """The id of a job of one's own: its text, or the escaped form where that is no plain word or a plan's id."""
     plain = _PLAIN.fullmatch(text) and _PLAN_ID.fullmatch(text) is None

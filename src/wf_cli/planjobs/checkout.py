@@ -60,7 +60,7 @@ class Checkout:
     def _has_job(self, plan_id: str) -> bool:
         # A queued job of a number that two plans have is not claimed until a person has renumbered one of them.
         holding = _AT_WORK if plan_id in self._look.sharing else LIVE
-        return any(job.status in holding for job in self._look.jobs(plan_id))
+        return any(job.status in holding for job in self._look.live(plan_id))
 
     def _is_open(self, plan: Plan) -> bool:
         if plan.id in self._look.sharing or self._look.phase(plan) not in _OPEN_PHASES:

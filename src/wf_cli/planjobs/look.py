@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from wf_cli.contract.identity import target_of
 from wf_cli.contract.token import Placed
 from wf_cli.errors import WfError
+from wf_cli.spool.scan import Finished, by_plan
 from wf_cli.workflow import epics, phases, plans, references, snapshot
 from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.plans import Plan, PlanState
@@ -24,14 +24,11 @@ _T = TypeVar("_T")
 class Look:
     """The plans, epics and jobs of a project, read when they are asked for and kept."""
 
-    def __init__(self, project: Project, placed: Iterable[Placed]):
-        """``placed`` are the live and dead jobs."""
+    def __init__(self, project: Project, live: Iterable[Placed], finished: Finished):
+        """``live`` are the live jobs."""
         self._project = project
-        self._jobs: dict[str, list[Placed]] = {}
-        for job in placed:
-            target = target_of(job.token.job_id)
-            if target is not None:
-                self._jobs.setdefault(target.plan_id, []).append(job)
+        self._live = by_plan(live)
+        self._finished = finished
         self.plans = plans.all_plans(project)
         self._epic_entries = references.entries(project.epics_dir)
         self.epics = [epics.of_entry(project, entry) for entry in self._epic_entries]
@@ -41,9 +38,13 @@ class Look:
         self._facts: dict[str, Snapshot | WfError] = {}
         self._epic_states: dict[str, dict[str, Any] | WfError] = {}
 
+    def live(self, plan_id: str) -> list[Placed]:
+        """The live jobs of a plan."""
+        return self._live.get(plan_id, [])
+
     def jobs(self, plan_id: str) -> list[Placed]:
-        """The live and dead jobs of a plan."""
-        return self._jobs.get(plan_id, [])
+        """The live jobs of a plan; its dead ones where it has none, because they do not matter before that."""
+        return self.live(plan_id) or self._finished.of_plan("dead", plan_id)
 
     def plan(self, plan_id: str) -> Plan:
         """The plan of a job; raises PlanNotFound, NumberShared."""

@@ -21,6 +21,7 @@ from wf_cli.planjobs.look import Look
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import JobRequest
 from wf_cli.routing import role_for
+from wf_cli.spool import scan
 from wf_cli.workflow import epic_status, epics, phases, plans, snapshot
 from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.plans import Plan
@@ -84,11 +85,10 @@ class Round:
         self._events = events
         self._limits = Limits(settings.max_parallel_plans, settings.max_iterations)
         self._out = Reconciled()
-        self._placed = queue.placed(LIVE | {Status.FAILED})
-        self._look = Look(project, self._placed)
+        self._live = queue.placed(LIVE)
+        self._finished = scan.Finished(queue.spool)
+        self._look = Look(project, self._live, self._finished)
         self._checkout = Checkout(self._look)
-        #: Jobs that succeeded or were cancelled; listed once a plan turns out to wait for such a job.
-        self._ended: dict[str, Placed] | None = None
 
     def run(self, only: Epic | None, also: Iterable[str]) -> Reconciled:
         """Publish for the running epics, or only for one, and for the plans with the numbers ``also``."""
@@ -129,7 +129,7 @@ class Round:
         Trouble of one kind, a role that is sent nowhere for instance, is said for the first of its jobs.
         """
         said: set[str] = set()
-        for job in self._placed:
+        for job in self._live:
             target = target_of(job.token.job_id)
             if job.status is not Status.QUEUED or target is None:
                 continue
@@ -203,7 +203,7 @@ class Round:
             self._checkout.began(plan)
             self._out.published.append(job_id)
             return
-        found = self._whereabouts(job_id)
+        found = self._whereabouts(plan.id, job_id)
         if found is not None and found.status in LIVE:
             self._checkout.began(plan)
             self._out.deduped.append(job_id)
@@ -212,12 +212,10 @@ class Round:
         told = f"{job_id} is {state} and its plan still waits for it; `wf retry --force {job_id}` runs it again"
         self._say(plan.id, epic_id, told, needs_help=True)
 
-    def _whereabouts(self, job_id: str) -> Placed | None:
+    def _whereabouts(self, plan_id: str, job_id: str) -> Placed | None:
         """Where a job is that exists, and was neither live nor dead when the round began."""
-        if self._ended is None:
-            ended = self._queue.placed({Status.SUCCEEDED, Status.CANCELLED})
-            self._ended = {job.token.job_id: job for job in ended}
-        return self._ended.get(job_id) or self._queue.find(job_id)
+        done = (job for job in self._finished.of_plan("done", plan_id) if job.token.job_id == job_id)
+        return next(done, None) or self._queue.find(job_id)
 
     def _block(self, now: Snapshot, epic_id: str | None) -> bool:
         """Set the phase to blocked; False, and nothing written, when the plan has moved since it was looked at."""

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable
 
 from wf_cli import fsio
 from wf_cli.clock import Clock
-from wf_cli.contract.identity import matches_prefix, target_of
+from wf_cli.contract.identity import matches_prefix, plan_number, target_of
 from wf_cli.contract.lifecycle import DIRECTORY, LIVE_DIRECTORIES, Status
 from wf_cli.contract.token import Placed, Pool, Token, parse, parse_mark
 from wf_cli.errors import SpoolMissing
@@ -29,16 +29,20 @@ def listing(spool: Spool, folder: str, job_id: str | None = None) -> list[Token]
 
     Foreign names are left out.
     """
-    try:
-        found = fsio.names(spool.folder(folder))
-    except FileNotFoundError as error:
-        raise SpoolMissing(
-            f"{spool.folder(folder)} is gone", hint="somebody removed the spool while it was used"
-        ) from error
+    found = _names(spool, folder)
     if job_id is not None:  # among many names, a look for the part costs a fraction of parsing
         found = [name for name in found if f".{job_id}." in name]
     tokens = [token for name in sorted(found) if (token := parse(folder, name)) is not None]
     return tokens if job_id is None else [token for token in tokens if token.job_id == job_id]
+
+
+def _names(spool: Spool, folder: str) -> list[str]:
+    try:
+        return fsio.names(spool.folder(folder))
+    except FileNotFoundError as error:
+        raise SpoolMissing(
+            f"{spool.folder(folder)} is gone", hint="somebody removed the spool while it was used"
+        ) from error
 
 
 def everything(spool: Spool, statuses: Container[Status] | None = None) -> list[Placed]:
@@ -101,6 +105,28 @@ def by_plan(placed: Iterable[Placed]) -> dict[str, list[Placed]]:
         if target is not None:
             out.setdefault(target.plan_id, []).append(one)
     return out
+
+
+class Finished:
+    """The finished jobs of plans, at one look: each folder is listed when it is first asked for.
+
+    Finished jobs stay, so they may be many. Only the names of the plans asked for are parsed.
+    """
+
+    def __init__(self, spool: Spool):
+        self._spool = spool
+        self._names: dict[str, dict[str, list[str]]] = {}
+
+    def of_plan(self, folder: str, plan_id: str) -> list[Placed]:
+        """The jobs of a plan in ``folder`` (``done``, ``dead``, ``archive``)."""
+        if folder not in self._names:
+            listed: dict[str, list[str]] = {}
+            for name in sorted(_names(self._spool, folder)):
+                listed.setdefault(plan_number(name) or "", []).append(name)
+            self._names[folder] = listed
+        names = self._names[folder].get(plan_id, [])
+        placed = [Placed(folder, token) for name in names if (token := parse(folder, name)) is not None]
+        return by_plan(placed).get(plan_id, [])
 
 
 class ReadyIndex:

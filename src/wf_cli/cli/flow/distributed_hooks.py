@@ -54,9 +54,8 @@ def after_change(call: Call, plan: Plan) -> None:
 
 
 def _inside_a_step(now: Snapshot) -> bool:
-    from wf_cli.workflow import phases
-
-    return now.phase in (phases.CODING, phases.FIXING) or (now.phase == phases.REVIEWING and not now.rejected_ids)
+    inside = any(step.by_person and step.inside == now.phase for step in STEPS.values())
+    return inside and not any(step.due(now) for step in STEPS.values())
 
 
 def _steps_so_far(now: Snapshot) -> Iterator[str]:

@@ -34,7 +34,7 @@ class Call:
 
     @cached_property
     def app(self) -> App:
-        """The one `App` of the command. Heavy: a command that only reads plans never asks for it."""
+        """The one `App` of the command; a command that only reads plans never asks for it."""
         from wf_cli.app import App
 
         return App(self.root, self.environ)

@@ -56,7 +56,7 @@ class Common:
 
     @cached_property
     def app(self) -> App:
-        """The project. Heavy: commands that only look at names do without."""
+        """The one `App` of the command; a command that only looks at names never asks for it."""
         return app_for(self.spool, self.config)
 
     @cached_property

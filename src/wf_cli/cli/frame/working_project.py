@@ -20,9 +20,9 @@ def is_distributed(root: Path, environ: Mapping[str, str]) -> bool:
     """Whether the distributed mode is on. Read before anything is changed, so that a broken file costs nothing."""
     if environ.get("WF_DISTRIBUTED", "1") != "1":
         return False
-    from wf_cli.config import load
+    from wf_cli.config import mode
 
-    return load.is_distributed(root, environ)
+    return mode.is_distributed(root, environ)
 
 
 def job_role(environ: Mapping[str, str]) -> str | None:

@@ -1,0 +1,47 @@
+"""Whether the distributed mode is on: asked by every command that changes a plan, so it loads next to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wf_cli.config import legacy
+from wf_cli.config.places import find
+from wf_cli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from wf_cli.config.document import Document
+
+
+def is_distributed(root: Path, environ: Mapping[str, str], config_file: Path | None = None) -> bool:
+    """Whether the distributed mode is on. Loads YAML only where there is a configuration file, and never all of it.
+
+    ``WF_DISTRIBUTED`` alone decides where it is set (on iff it equals ``1``); else the ``mode`` of wf.config;
+    else ``.wf/runtime.json``. ConfigError when the file that decides cannot be read.
+    """
+    if "WF_DISTRIBUTED" in environ:
+        return environ["WF_DISTRIBUTED"] == "1"
+    path = config_file or find(root)
+    if path is not None:
+        from wf_cli.config import document
+
+        content = document.read(path)
+        if "mode" in content.value:
+            mode = content.value["mode"]
+            if mode not in ("command", "distributed"):
+                place = in_file(root, content)(("mode",))
+                raise ConfigError(f"{place}: mode: {mode!r} is no mode; expected: command or distributed", key="mode")
+            return bool(mode == "distributed")
+    return legacy.load_runtime(root).distributed
+
+
+def in_file(root: Path, content: Document) -> Callable[[tuple[str, ...]], str]:
+    """``wf.config.yaml:7``; the whole path of a file that lies elsewhere."""
+    name = content.path.name if content.path.parent == root else str(content.path)
+
+    def place(path: tuple[str, ...]) -> str:
+        line = content.line(path)
+        return name if line is None else f"{name}:{line}"
+
+    return place
