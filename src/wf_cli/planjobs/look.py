@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.token import Placed
 from wf_cli.errors import WfError
+from wf_cli.planjobs.due import Job
 from wf_cli.workflow import epics, phases, plans, references, snapshot
 from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.plans import Plan, PlanState
@@ -27,10 +28,11 @@ class Look:
     def __init__(self, project: Project, placed: Iterable[Placed]):
         """``placed`` are the live and dead jobs."""
         self._project = project
-        self._jobs: dict[str, list[Placed]] = {}
-        for job in placed:
-            target = target_of(job.token.job_id)
+        self._jobs: dict[str, list[Job]] = {}
+        for found in placed:
+            target = target_of(found.token.job_id)
             if target is not None:
+                job = Job(found.token.job_id, target.command, target.iteration, found.status)
                 self._jobs.setdefault(target.plan_id, []).append(job)
         self.plans = plans.all_plans(project)
         self._epic_entries = references.entries(project.epics_dir)
@@ -41,7 +43,7 @@ class Look:
         self._facts: dict[str, Snapshot | WfError] = {}
         self._epic_states: dict[str, dict[str, Any] | WfError] = {}
 
-    def jobs(self, plan_id: str) -> list[Placed]:
+    def jobs(self, plan_id: str) -> list[Job]:
         """The live and dead jobs of a plan."""
         return self._jobs.get(plan_id, [])
 
