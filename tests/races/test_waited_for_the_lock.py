@@ -24,8 +24,8 @@ from wf_cli.contract.identity import Target
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Pool, mark
 from wf_cli.errors import Refused
-from wf_cli.queue.base import JobRequest
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import JobRequest
 from wf_cli.workflow import project_memory, strict
 from wf_cli.workflow.project import Project
 

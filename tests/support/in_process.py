@@ -19,7 +19,7 @@ from wf_cli.app import App
 from wf_cli.clock import Clock
 from wf_cli.contract.job import Outcome
 from wf_cli.contract.token import Pool
-from wf_cli.queue.base import JobRequest
+from wf_cli.queue.values import JobRequest
 from wf_cli.worker.loop import Worker
 
 BUILDERS = Pool("builder", "shell")

@@ -26,8 +26,8 @@ from wf_cli.contract.job import End
 from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import Token
 from wf_cli.errors import Temporary, WfError
-from wf_cli.queue.base import Ended
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import Ended
 from wf_cli.runtimes.base import CannotStart
 
 #: Seconds a job waits that met a busy lock, or a plan that another job works on just now.

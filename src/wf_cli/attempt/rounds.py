@@ -15,8 +15,8 @@ from wf_cli.attempt.session import Session
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.errors import SpoolError, SpoolMissing, WfError
-from wf_cli.queue.base import Reaped
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import Reaped
 
 #: Seconds between rounds. Reaping decides how fast a crash on this host is noticed, and whether the shortest leases
 #: are looked at often enough to be seen expiring (`liveness.SHORTEST_GAP`).

@@ -25,8 +25,8 @@ from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import HOST_DELAY, Ending, ending_of
 from wf_cli.contract.token import Token
 from wf_cli.errors import SpoolError, SpoolMissing, Temporary, WfError
-from wf_cli.queue.base import Reaped
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import Reaped
 from wf_cli.seams import step
 from wf_cli.spool import control
 from wf_cli.spool.session import this_process

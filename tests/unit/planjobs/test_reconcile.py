@@ -21,8 +21,8 @@ from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending
 from wf_cli.contract.token import Pool
 from wf_cli.errors import Refused, Temporary
-from wf_cli.queue.base import JobRequest
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import JobRequest
 from wf_cli.spool.layout import Spool
 from wf_cli.workflow import plans
 from wf_cli.workflow.plans import Plan
