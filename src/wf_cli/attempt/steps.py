@@ -26,11 +26,14 @@ class Steps(Protocol):
     """What jobs do to plans. Everything is decided from the plan's files, never from an agent."""
 
     def hindrance(self, target: Target) -> str | None:
-        """Why jobs of this plan are not to be claimed now (its epic is paused), or None."""
+        """Why jobs of this plan are not to be claimed now (its epic is paused, say), or None."""
         ...
 
     def opening(self, target: Target) -> AbstractContextManager[tuple[Opening, str]]:
-        """Hold the plan's lock, make the phase change that opens the job if it is due; the verdict and why."""
+        """Hold the plan's lock, make the phase change that opens the job if it is due; the verdict and why.
+
+        Raises Temporary when that cannot be decided now.
+        """
         ...
 
     def prepare(self, target: Target) -> None:

@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from wf_cli.contract.identity import target_of
-from wf_cli.contract.lifecycle import LIVE
+from wf_cli.contract.lifecycle import LIVE, Status
 from wf_cli.contract.step import BLOCKED, COMPLETED, STEPS, PlanFacts, Step
-from wf_cli.contract.token import Placed
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A live or dead job of a plan."""
+
+    job_id: str
+    command: str
+    iteration: int
+    status: Status
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +60,13 @@ Verdict = Publish | Wait | Block | None
 
 def due(
     plan: PlanFacts,
-    jobs: Sequence[Placed],
+    jobs: Sequence[Job],
     ahead: Sequence[str],
     limits: Limits,
     steps: Mapping[str, Step] = STEPS,
 ) -> Verdict:
     """What is to happen for ``plan``, given its live and dead ``jobs`` and the plans ``ahead`` of it."""
-    if any(job.status in LIVE for job in jobs):
+    if any(job.is_live for job in jobs):
         return None
     dead = dead_letter(plan, jobs, steps)
     if dead is not None:
@@ -75,7 +87,7 @@ def next_step(plan: PlanFacts, steps: Mapping[str, Step] = STEPS) -> Step | None
     return next((step for step in steps.values() if step.due(plan)), None)
 
 
-def dead_letter(plan: PlanFacts, jobs: Sequence[Placed], steps: Mapping[str, Step] = STEPS) -> str | None:
+def dead_letter(plan: PlanFacts, jobs: Sequence[Job], steps: Mapping[str, Step] = STEPS) -> str | None:
     """The dead job of the step that ``plan`` waits for: the next one, or the one it was left inside.
 
     Such a plan goes on when a person retries the job. A dead job of another step or round holds nothing up.
@@ -84,11 +96,7 @@ def dead_letter(plan: PlanFacts, jobs: Sequence[Placed], steps: Mapping[str, Ste
     if step is None:
         return None
     wanted = (step.command, step.due_iteration(plan))
-    for job in jobs:
-        target = target_of(job.token.job_id)
-        if job.status not in LIVE and target is not None and (target.command, target.iteration) == wanted:
-            return job.token.job_id
-    return None
+    return next((job.job_id for job in jobs if not job.is_live and (job.command, job.iteration) == wanted), None)
 
 
 def _left_inside(plan: PlanFacts, steps: Mapping[str, Step]) -> Step | None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from wf_cli.contract.identity import target_of
 from wf_cli.contract.token import Placed
 from wf_cli.errors import WfError
+from wf_cli.planjobs.due import Job
 from wf_cli.spool.scan import Finished, by_plan
 from wf_cli.workflow import epics, phases, plans, references, snapshot
 from wf_cli.workflow.epics import Epic
@@ -42,9 +44,14 @@ class Look:
         """The live jobs of a plan."""
         return self._live.get(plan_id, [])
 
-    def jobs(self, plan_id: str) -> list[Placed]:
+    def jobs(self, plan_id: str) -> list[Job]:
         """The live jobs of a plan; its dead ones where it has none, because they do not matter before that."""
-        return self.live(plan_id) or self._finished.of_plan("dead", plan_id)
+        out = []
+        for found in self.live(plan_id) or self._finished.of_plan("dead", plan_id):
+            target = target_of(found.token.job_id)
+            if target is not None:
+                out.append(Job(found.token.job_id, target.command, target.iteration, found.status))
+        return out
 
     def plan(self, plan_id: str) -> Plan:
         """The plan of a job; raises PlanNotFound, NumberShared."""

@@ -16,11 +16,12 @@ from wf_cli.contract.lifecycle import LIVE, Status
 from wf_cli.contract.token import Placed, Pool
 from wf_cli.errors import SpoolError, Temporary, WfError
 from wf_cli.planjobs.checkout import Checkout
-from wf_cli.planjobs.due import Block, Limits, Publish, Wait, due
+from wf_cli.planjobs.due import Block, Limits, Publish, Wait, due, next_step
 from wf_cli.planjobs.look import Look
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import JobRequest
 from wf_cli.routing import role_for
+from wf_cli.seams import step
 from wf_cli.spool import scan
 from wf_cli.workflow import epic_status, epics, phases, plans, snapshot
 from wf_cli.workflow.epics import Epic
@@ -154,9 +155,12 @@ class Round:
             linked = self._look.linked(epic) if self._look.is_running(epic) else []
         for plan in linked:
             self._plan(plan, epic.id)
-        if linked and all(self._look.phase(plan) == phases.COMPLETED for plan in linked):
-            with self._item("", epic.id):
+        with self._item("", epic.id):
+            if linked and all(self._is_finished(plan) for plan in linked):
                 self._complete(epic)
+
+    def _is_finished(self, plan: Plan) -> bool:
+        return self._look.phase(plan) == phases.COMPLETED and next_step(self._look.facts(plan)) is None
 
     def _complete(self, epic: Epic) -> None:
         now = epic_status.status(self._project, epic)
@@ -219,6 +223,7 @@ class Round:
 
     def _block(self, now: Snapshot, epic_id: str | None) -> bool:
         """Set the phase to blocked; False, and nothing written, when the plan has moved since it was looked at."""
+        step("reconcile.blocking")
         with self._project.changing(now.plan.id):
             if snapshot.take(now.plan) != now:
                 return False

@@ -15,17 +15,19 @@ from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
 from wf_cli.contract.step import STEPS, Step
 from wf_cli.contract.token import Token, mark
-from wf_cli.errors import WfError
+from wf_cli.errors import Temporary, WfError
 from wf_cli.fencing import by_token
 from wf_cli.planjobs import opening, prompts
 from wf_cli.spool.layout import Spool
 from wf_cli.workflow import phase_commands, phases, plans, snapshot, strict, worktree
-from wf_cli.workflow.plans import Plan, PlanNotFound
+from wf_cli.workflow.plans import NumberShared, Plan, PlanNotFound
 from wf_cli.workflow.project import Project
 from wf_cli.workflow.snapshot import Snapshot
 
 #: A command that is no step: what no row asks for does not happen.
 _NO_STEP = Step("", STEPS["verify"].role)
+#: Seconds for which `hindrance` trusts one listing of plans/; the opening of a job looks for itself.
+_SHARING_FOR = 1.0
 
 
 class PlanSteps:
@@ -45,17 +47,31 @@ class PlanSteps:
         self._events = events
         self._strict_profile = strict_profile
         self._epic_paused = epic_paused
+        #: The plan that a job was opened on, by number: one job of a plan works at a time.
+        self._opened: dict[str, Plan] = {}
+        self._sharing: dict[str, tuple[Plan, ...]] = {}
+        self._sharing_until = 0.0
 
     def hindrance(self, target: Target) -> str | None:
         if target.epic_id is not None and self._epic_paused(target.epic_id):
             return f"epic {target.epic_id} is paused"
-        return None
+        now = self._project.clock.monotonic()
+        if now >= self._sharing_until:
+            self._sharing = plans.duplicates(plans.all_plans(self._project))
+            self._sharing_until = now + _SHARING_FOR
+        sharing = self._sharing.get(target.plan_id)
+        return plans.NumberShared(target.plan_id, sharing).message if sharing is not None else None
 
     # -- before the agent
 
     @contextlib.contextmanager
     def opening(self, target: Target) -> Iterator[tuple[Opening, str]]:
-        plan = self._plan(target)
+        """As the protocol says. Raises Temporary while another plan has the number of the job's plan."""
+        self._opened.pop(target.plan_id, None)
+        try:
+            plan = self._plan(target)
+        except NumberShared as refused:
+            raise Temporary(refused.message, hint=refused.hint, code=refused.code) from refused
         if plan is None:
             yield Opening.SUPERSEDED, f"plan {target.plan_id} does not exist any more"
             return
@@ -118,10 +134,10 @@ class PlanSteps:
         return Failure("no_change", f"no change outside {plan.relative}/", errors=(told,))
 
     def check(self, target: Target, token: Token, idle: Failure | None = None) -> Failure | None:
-        plan = self._plan(target)
-        if plan is None:
-            return Failure("checks_unmet", f"plan {target.plan_id} does not exist any more")
         try:
+            plan = self._plan(target)
+            if plan is None:
+                return Failure("checks_unmet", f"plan {target.plan_id} does not exist any more")
             now = self._look(plan)
             unmet = opening.unmet(target, now)
             if unmet is not None and _step(target).must_change:
@@ -142,10 +158,20 @@ class PlanSteps:
     # -- the plan of a job
 
     def _plan(self, target: Target) -> Plan | None:
+        """The plan of a job: the one that it was opened on, as long as its folder is there; None without a plan.
+
+        Raises NumberShared for a job that was not opened here, when its number means several plans.
+        """
+        plan = self._opened.get(target.plan_id)
+        if plan is not None and plan.path.is_dir():
+            return plan
         try:
-            return plans.find(self._project, target.plan_id)
+            plan = plans.with_number(self._project, target.plan_id)
         except PlanNotFound:
+            self._opened.pop(target.plan_id, None)
             return None
+        self._opened[target.plan_id] = plan
+        return plan
 
     def _look(self, plan: Plan) -> Snapshot:
         return snapshot.take(plan, self._project.clock)

@@ -79,7 +79,7 @@ def _lines(found: Reconciled) -> list[str]:
     return [
         *(f"published {job_id}" for job_id in found.published),
         *(f"there already: {job_id}" for job_id in found.deduped),
-        *(f"plan {b.plan_id or '?'}: {b.why}" for b in found.blocked),
+        *(f"{f'plan {b.plan_id}' if b.plan_id else f'epic {b.epic_id}'}: {b.why}" for b in found.blocked),
         *(f"epic {epic_id} is completed" for epic_id in found.completed_epics),
     ]
 

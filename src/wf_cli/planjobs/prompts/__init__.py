@@ -16,6 +16,8 @@ from wf_cli.errors import ContractError
 
 #: Steps that have a prompt: each one that is a job.
 COMMANDS = tuple(step.command for step in STEPS.values() if step.is_job)
+#: One template for each of them, and those of all steps.
+FOLDER = resources.files(__name__)
 #: Errors of the last attempt that are shown, and characters of each.
 ERROR_COUNT, ERROR_LENGTH = 40, 600
 
@@ -69,4 +71,4 @@ def _listed(errors: Sequence[str]) -> str:
 
 @cache
 def _template(name: str) -> string.Template:
-    return string.Template(resources.files(__name__).joinpath(f"{name}.md").read_text(encoding="utf-8"))
+    return string.Template(FOLDER.joinpath(f"{name}.md").read_text(encoding="utf-8"))

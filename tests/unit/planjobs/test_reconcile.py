@@ -1,0 +1,374 @@
+"""Reconciling a whole project: trouble of one item, what is read, plans of one number, and two rounds at once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.lookings import lookings
+from support.projects import REVIEW, TODO, Cli, make_epic, make_plan
+from support.stage import stage
+from wf_cli.app import App
+from wf_cli.contract.failure import Failure
+from wf_cli.contract.identity import Target
+from wf_cli.contract.job import End
+from wf_cli.contract.lifecycle import Status
+from wf_cli.contract.retry import Ending
+from wf_cli.contract.token import Pool
+from wf_cli.errors import Refused, Temporary
+from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import JobRequest
+from wf_cli.spool.layout import Spool
+from wf_cli.workflow import plans
+from wf_cli.workflow.plans import Plan
+from wf_cli.workflow.project import Project
+
+ON = {"WF_DISTRIBUTED": "1"}
+REJECTED = {
+    "todo": TODO.replace("- [x] [T2]", "- [ ] [T2]"),
+    "review": REVIEW.replace("- [T2]: pass", "- [T2]: fail"),
+}
+
+
+class Scene:
+    """A project with a spool that keeps nothing safe from power cuts."""
+
+    def __init__(self, root: Path, **config: Any):
+        self.root = root
+        settings = {"spool": {"durability": "none"}, **config}
+        (root / "wf.config.json").write_text(json.dumps(settings))
+        self.spool: Spool = self.app.create_spool()
+
+    @property
+    def app(self) -> App:
+        return App(self.root, ON)
+
+    @property
+    def queue(self) -> SpoolQueue:
+        return self.app.queue(self.spool)
+
+    def plan(
+        self, name: str, phase: str = "planning", iteration: int = 0, epic: str | None = None, **files: Any
+    ) -> Plan:
+        plan = make_plan(self.root, name, phase=phase, **files)
+        state = {"phase": phase, "iteration": iteration, **({"epic_id": epic} if epic else {})}
+        plan.state_json.write_text(json.dumps(state))
+        return plan
+
+    def epic(self, name: str, *linked: str) -> Path:
+        """A running epic."""
+        return make_epic(self.root, name=name, plan_ids=list(linked), orchestration={"status": "running"})
+
+    def reconcile(self, also: Sequence[str] = ()) -> Any:
+        return self.app.dispatcher(self.spool).reconcile(also=also)
+
+    def enqueue(self, target: Target) -> str:
+        return self.queue.enqueue(JobRequest(role=target.role, runtime="opencode", target=target)).job_id
+
+    def dead(self, target: Target) -> str:
+        """A job of this step that lies in the dead letter."""
+        job_id = self.enqueue(target)
+        queue = self.queue
+        token = queue.claim("me-box-1", {Pool(target.role, "opencode")})
+        assert token is not None
+        queue.end(token, Ending(End.FAILED, failure=Failure("model_not_found", "no such model")), by="me-box-1")
+        placed = queue.find(job_id)
+        assert placed is not None
+        assert placed.status is Status.FAILED
+        return job_id
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+def whys(found: Any) -> dict[str, str]:
+    return {entry.plan_id: entry.why for entry in found.blocked}
+
+
+# -- one bad item stops no loop
+
+
+def test_a_queued_job_of_a_role_that_is_routed_nowhere_is_said_once_and_the_rest_goes_on(scene: Scene) -> None:
+    scene.plan("01-a")
+    scene.epic("01-x", "01-a")
+    odd = [scene.enqueue(Target(number, 0, "code", "tester")) for number in ("07", "08", "09")]
+    moved = scene.enqueue(Target("03", 0, "review", "plan-reviewer"))
+    found = scene.reconcile()
+    assert found.published == ["e01-p01-i0-code-plan-coder"]
+    assert scene.queue.find(moved).token.pool == Pool("plan-reviewer", "cursor"), "those behind it are rerouted"  # type: ignore[union-attr]
+    (entry,) = found.blocked
+    assert (entry.plan_id, entry.needs_help) == ("07", True)
+    assert "the role tester is sent to no runtime" in entry.why
+    assert f"{scene.spool.folder('queued')}/" in entry.why
+    assert odd[0] in entry.why
+    assert "wf config set routing.tester.runtime" in entry.why
+
+
+def test_dispatch_tells_of_the_unrouted_role_and_ends_well(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.plan("01-a")
+    scene.epic("01-x", "01-a")
+    scene.enqueue(Target("09", 0, "code", "tester"))
+    monkeypatch.setenv("WF_DISTRIBUTED", "1")
+    code, out, err = Cli(scene.root, monkeypatch, capsys)("dispatch", environ=ON)
+    assert code == 0, err
+    assert "published e01-p01-i0-code-plan-coder" in out
+    assert "wf config set routing.tester.runtime" in out
+
+
+def test_an_unreadable_epic_or_plan_is_said_with_its_remedy_and_the_others_go_on(scene: Scene) -> None:
+    (scene.epic("01-broken", "01-a") / "state.json").write_text("{torn")
+    for name in ("01-a", "02-b", "03-c", "04-d"):
+        scene.plan(name)
+    (scene.root / "plans" / "02-b" / "todo.md").write_bytes(b"\xff")
+    (scene.root / "plans" / "03-c" / "state.json").write_text("{torn")
+    scene.epic("02-good", "02-b", "03-c", "04-d")
+    found = scene.reconcile()
+    assert found.published == ["e02-p04-i0-code-plan-coder"]
+    assert all(entry.needs_help for entry in found.blocked)
+    told = whys(found)
+    assert str(scene.root / "epics" / "01-broken" / "state.json") in told[""]
+    assert "restore" in told[""]
+    assert "todo.md is not UTF-8" in told["02"]
+    assert "save the file as UTF-8" in told["02"]
+    assert "03-c/state.json is not valid JSON" in told["03"]
+
+
+def test_an_unreadable_open_plan_does_not_keep_others_from_their_turn(scene: Scene) -> None:
+    """It is asked whether it goes on, for those behind it; its trouble is its own."""
+    scene.plan("01-a", "reviewing", epic="01")
+    scene.plan("02-b", "awaiting_review", epic="01")
+    (scene.root / "plans" / "01-a" / "todo.md").write_bytes(b"\xff")
+    scene.epic("01-x", "01-a", "02-b")
+    found = scene.reconcile()
+    assert found.published == ["e01-p02-i0-review-plan-reviewer"]
+    assert list(whys(found)) == ["01"]
+
+
+def test_a_plan_to_look_at_that_is_gone_is_said_and_the_others_are_looked_at(scene: Scene) -> None:
+    scene.plan("02-b")
+    found = scene.reconcile(also=["01", "02"])
+    assert found.published == ["p02-i0-code-plan-coder"]
+    assert "no plan fits '01'" in whys(found)["01"]
+
+
+def test_a_damaged_spec_keeps_its_own_plan_waiting_only(scene: Scene) -> None:
+    for name in ("01-a", "02-b"):
+        scene.plan(name)
+    scene.epic("01-x", "01-a", "02-b")
+    scene.spool.spec_path("e01-p01-i0-code-plan-coder").write_text("{torn")
+    found = scene.reconcile()
+    assert found.published == ["e01-p02-i0-code-plan-coder"]
+    assert "wf spool verify --fix" in whys(found)["01"]
+
+
+def test_a_spool_that_takes_no_job_ends_the_round(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is no plan's own trouble: the caller pauses, and says it with the path."""
+    scene.plan("01-a")
+    scene.epic("01-x", "01-a")
+
+    def full(*_args: object) -> object:
+        raise OSError(28, "No space left on device", "somewhere")
+
+    monkeypatch.setattr(SpoolQueue, "enqueue", full)
+    with pytest.raises(OSError, match="somewhere"):
+        scene.reconcile()
+
+
+# -- what a round reads
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_99_open_plans_cost_one_listing_per_folder_and_one_look_at_each_file(tmp_path: Path, parallel: int) -> None:
+    scene = Scene(tmp_path, epic={"max_parallel_plans": parallel})
+    names = [f"{n:02d}-plan" for n in range(1, 100)]
+    for name in names:
+        scene.plan(name, "awaiting_review", epic="01")
+    scene.epic("01-x", *names)
+    assert len(scene.reconcile().published) == parallel
+    with lookings(tmp_path) as seen:
+        found = scene.reconcile()
+    assert len(found.blocked) == 99 - parallel
+    listed = {path: n for path, n in seen.listed.items() if n > 1}
+    assert listed == {".wf/spool/queued": 2}, "again at the end, for jobs that go back to it meanwhile"
+    assert {"plans", "epics"} <= set(seen.listed)
+    read = {path: n for path, n in seen.opened.items() if path.startswith(("plans/", "epics/")) and n > 1}
+    assert read == {}
+
+
+def test_many_plans_whose_job_has_ended_are_looked_up_in_one_listing(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, epic={"max_parallel_plans": 30})
+    names = [f"{n:02d}-plan" for n in range(1, 31)]
+    for name in names:
+        scene.plan(name)
+    scene.epic("01-x", *names)
+    for job_id in scene.reconcile().published:
+        scene.queue.cancel(job_id, by="me-box-1")
+    with lookings(tmp_path) as seen:
+        found = scene.reconcile()
+    assert len(found.blocked) == 30
+    assert all("is cancelled and its plan still waits" in entry.why for entry in found.blocked)
+    assert seen.listed[".wf/spool/done"] == 1
+
+
+# -- two plans of one number
+
+
+def test_two_plans_of_one_number_are_both_refused_by_name_and_the_others_go_on(scene: Scene) -> None:
+    for name in ("01-a", "01-b", "02-c"):
+        scene.plan(name)
+    scene.epic("01-x", "01-a")
+    scene.epic("02-y", "01-b", "02-c")
+    found = scene.reconcile(also=["01"])
+    assert found.published == ["e02-p02-i0-code-plan-coder"]
+    assert [(entry.plan_id, entry.epic_id, entry.needs_help) for entry in found.blocked] == [
+        ("01", "01", True),
+        ("01", "02", True),
+        ("01", None, True),
+    ]
+    for entry in found.blocked:
+        assert "plans/01-a and plans/01-b" in entry.why
+        assert "wf plan renumber 01-b" in entry.why
+
+
+def test_a_job_of_a_shared_number_is_not_run_and_does_not_keep_the_checkout(scene: Scene) -> None:
+    """It was published before the merge that brought the second plan."""
+    scene.plan("01-a")
+    scene.epic("01-x", "01-a", "02-c")
+    (job_id,) = scene.reconcile().published
+    scene.plan("01-b")
+    scene.plan("02-c")
+    assert scene.reconcile().published == ["e01-p02-i0-code-plan-coder"]
+    steps = scene.app.steps(scene.spool, scene.app.events(scene.spool))
+    target = Target("01", 0, "code", "plan-coder", "01")
+    assert "plans/01-a and plans/01-b" in (steps.hindrance(target) or "")
+    with pytest.raises(Temporary, match="plans/01-a and plans/01-b"), steps.opening(target):
+        pass
+    assert scene.queue.find(job_id).status is Status.QUEUED  # type: ignore[union-attr]
+    assert {plans.need_state(plan).phase for plan in plans.all_plans(Project(scene.root))} == {"planning"}
+
+
+def test_a_person_cannot_publish_a_job_of_a_shared_number(scene: Scene) -> None:
+    plan = scene.plan("01-b")
+    scene.plan("01-a")
+    with pytest.raises(Refused, match="plans/01-a and plans/01-b") as refused:
+        scene.app.dispatcher(scene.spool).publish(plan, "code")
+    assert "wf plan renumber 01-b" in (refused.value.hint or "")
+    assert scene.queue.placed() == []
+
+
+def test_an_open_attempt_stays_with_the_plan_it_was_opened_on(scene: Scene) -> None:
+    """The second plan of its number came while its agent worked."""
+    plan = scene.plan("01-b", epic="01")
+    steps = scene.app.steps(scene.spool, scene.app.events(scene.spool))
+    target = Target("01", 0, "code", "plan-coder", "01")
+    with steps.opening(target):
+        pass
+    scene.plan("01-a")
+    assert "plans/01-b" in steps.prompt(target, 1, None)
+    state = json.loads(plan.state_json.read_text())
+    plan.state_json.write_text(json.dumps({**state, "phase": "awaiting_review"}))
+    placed = scene.queue.find(scene.enqueue(target))
+    assert placed is not None
+    assert steps.check(target, placed.token) is None
+
+
+# -- the plan of a job is looked up once
+
+
+@pytest.mark.parametrize("command", ["code", "review"])
+def test_the_plan_found_in_the_opening_is_handed_on(scene: Scene, command: str) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=scene.root, check=True)
+    phase, role = {"code": ("planning", "plan-coder"), "review": ("awaiting_review", "plan-reviewer")}[command]
+    scene.plan("01-a", phase)
+    steps = scene.app.steps(scene.spool, scene.app.events(scene.spool))
+    target = Target("01", 0, command, role)
+    placed = scene.queue.find(scene.enqueue(target))
+    assert placed is not None
+    with lookings(scene.root) as seen:
+        with steps.opening(target):
+            pass
+        steps.prepare(target)
+        baseline = steps.baseline(target)
+        steps.prompt(target, 1, None)
+        idle = steps.idle(target, baseline)
+        steps.check(target, placed.token, idle)
+    assert seen.listed["plans"] == 1
+
+
+# -- dead letters and the checkout
+
+
+@pytest.mark.parametrize(
+    ("phase", "iteration", "dead", "published"),
+    [
+        ("fixing", 1, Target("01", 0, "fix", "plan-fixer"), ["e01-p02-i0-code-plan-coder"]),
+        ("awaiting_review", 1, Target("01", 1, "review", "plan-reviewer"), ["e01-p02-i0-code-plan-coder"]),
+        ("awaiting_review", 1, Target("01", 0, "fix", "plan-fixer"), ["e01-p01-i1-review-plan-reviewer"]),
+        ("awaiting_review", 0, Target("01", 0, "code", "plan-coder"), ["e01-p01-i0-review-plan-reviewer"]),
+    ],
+)
+def test_a_plan_leaves_the_checkout_to_others_when_the_step_it_waits_for_is_dead(
+    scene: Scene, phase: str, iteration: int, dead: Target, published: list[str]
+) -> None:
+    """Plan 02 comes first, so it is published exactly when plan 01 counts as stuck."""
+    scene.plan("01-a", phase, iteration, epic="01")
+    scene.plan("02-b", epic="01")
+    scene.epic("01-x", "02-b", "01-a")
+    job_id = scene.dead(dead)
+    found = scene.reconcile()
+    assert found.published == published
+    assert (f"`wf retry {job_id}`" in whys(found).get("01", "")) == (published[0].startswith("e01-p02"))
+
+
+# -- at the same time
+
+
+def test_a_plan_that_moved_before_it_was_blocked_stays_as_it_is(scene: Scene) -> None:
+    """A person puts the rejected item right and goes on while the round decides to block the plan."""
+    plan = scene.plan("01-a", "reviewing", 5, epic="01", **REJECTED)
+    scene.epic("01-x", "01-a")
+    with stage() as play:
+        actor = play.start(scene.reconcile, stop_at="reconcile.blocking")
+        plan.todo_md.write_text(TODO)
+        found = actor.go().result()
+    assert plans.need_state(plan).phase == "reviewing"
+    assert found.blocked == []
+    plan.todo_md.write_text(REJECTED["todo"])
+    assert "blocked after 5 rounds" in whys(scene.reconcile())["01"]
+    assert plans.need_state(plan).phase == "blocked"
+
+
+@pytest.mark.parametrize("moved", [{"phase": "completed"}, {"phase": "fixing", "iteration": 6}])
+def test_a_plan_whose_phase_moved_before_it_was_blocked_stays_as_it_is(scene: Scene, moved: dict[str, Any]) -> None:
+    plan = scene.plan("01-a", "reviewing", 5, epic="01", **REJECTED)
+    scene.epic("01-x", "01-a")
+    with stage() as play:
+        actor = play.start(scene.reconcile, stop_at="reconcile.blocking")
+        plan.state_json.write_text(json.dumps({"phase": "reviewing", "iteration": 5, "epic_id": "01", **moved}))
+        assert actor.go().result().blocked == []
+    assert plans.need_state(plan).phase == moved["phase"]
+
+
+def test_two_reconciles_at_once_open_one_plan(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would see a free checkout: the first has decided, and has not published yet, while the second looks."""
+    from wf_cli.planjobs import dispatcher
+
+    monkeypatch.setattr(dispatcher, "_LOCK_TIMEOUT", 0.05)
+    for n, name in enumerate(("01-a", "02-b"), start=1):
+        scene.plan(name)
+        scene.epic(f"{n:02d}-x", name)
+    with stage() as play:
+        first = play.start(scene.reconcile, stop_at="enqueue.part")
+        second = scene.reconcile()
+        assert (second.published, second.blocked) == ([], []), "skipped, because the first does the same"
+        assert first.go().result().published == ["e01-p01-i0-code-plan-coder"]
+    assert whys(scene.reconcile()) == {"02": "waits for plan 01 (max_parallel_plans)"}
