@@ -7,6 +7,8 @@ values and never exceptions.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class WfError(Exception):
     """Base of all errors that end a command with one clear message.
@@ -89,3 +91,25 @@ class StateError(WfError):
     """A state file of a plan, epic or session is missing, torn or malformed."""
 
     code = "STATE_INVALID"
+
+
+class FileTrouble(OSError):
+    """The system refused a file, and it is known why: ``strerror`` says so, ``hint`` what to do about it.
+
+    An `OSError`, because to every loop it is one: nothing is half done, and the step can be repeated later.
+    """
+
+    code = "SYSTEM"
+
+    def __init__(self, number: int | None, text: str, path: Path, *, hint: str):
+        super().__init__(number, text, str(path))
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.filename}: {self.strerror}; {self.hint}"
+
+
+class LockTrouble(FileTrouble):
+    """A lock cannot be taken whoever holds it: its file cannot be opened, or the file system has no locks."""
+
+    code = "LOCK_UNUSABLE"

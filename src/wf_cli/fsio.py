@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wf_cli import ids
+from wf_cli import ids, sharing
 from wf_cli.errors import StateError
 from wf_cli.seams import step
 
@@ -60,7 +60,7 @@ def write_new(path: Path, data: bytes, *, durable: bool, mode: int = 0o666) -> N
     try:
         try:
             if mode != 0o666:  # open's mode is cut by the umask
-                os.fchmod(fd, mode)
+                sharing.settle(fd, mode)
             view = memoryview(data)
             while view:
                 view = view[os.write(fd, view) :]
@@ -76,19 +76,23 @@ def write_new(path: Path, data: bytes, *, durable: bool, mode: int = 0o666) -> N
         raise
 
 
-def write_atomic(path: Path, data: bytes | str, *, durable: bool = True, parents: bool = True) -> None:
+def write_atomic(
+    path: Path, data: bytes | str, *, durable: bool = True, parents: bool = True, mode: int | None = None
+) -> None:
     """Replace ``path`` as a whole: a reader, or a crash at any moment, sees the old file or the new one.
 
-    Does not exclude other writers: hold the lock of what the file belongs to. ``parents`` are created.
+    Does not exclude other writers: hold the lock of what the file belongs to. ``parents`` are created. ``mode``
+    counts past the umask. Without it the new file has the mode of the one that it replaces, or what the umask says.
     """
     if parents:
         path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{ids.nonce()}.part")
-    write_new(part, data.encode() if isinstance(data, str) else data, durable=durable)
+    write_new(part, data.encode() if isinstance(data, str) else data, durable=durable, mode=mode or 0o666)
     step("fsio.part-written")
     try:
-        with contextlib.suppress(OSError):  # keep the mode of what is replaced, where that can be had
-            os.chmod(part, stat.S_IMODE(os.stat(path).st_mode))
+        if mode is None:
+            with contextlib.suppress(OSError):  # keep the mode of what is replaced, where that can be had
+                os.chmod(part, stat.S_IMODE(os.stat(path).st_mode))
         os.replace(part, path)
     except OSError:
         with contextlib.suppress(OSError):
@@ -112,10 +116,10 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
 def read_json_object(path: Path) -> dict[str, Any] | None:
     """The JSON object in ``path``; None when there is no such file; StateError when it is anything else."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, follow=True).decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not a regular file
         raise StateError(f"cannot read {path}: {error}", path=str(path)) from error
     try:
         value = json.loads(text)
@@ -171,7 +175,7 @@ def publish(part: Path, target: Path) -> bool:
             raise
         if not listed(target.parent, target.name):
             raise
-        mine = part.read_bytes()
+        mine = read_regular(part)
         try:
             # Never a plain read: what lies there may be a FIFO or a link (invariant 7).
             return read_regular(target, len(mine)) == mine
@@ -186,27 +190,73 @@ def unlink_quietly(path: Path) -> None:
         os.unlink(path)
 
 
-def read_regular(path: Path, limit: int) -> bytes:
-    """The bytes of a regular file of at most ``limit`` bytes; ValueError for links, devices, pipes, giants.
+def create(path: Path, *, mode: int, group: int | None = None) -> None:
+    """Make the empty file ``path``, if there is none, with ``mode`` past the umask and with ``group``.
 
-    Opened without following a link and without blocking: a hostile name in a shared folder may be a
-    symbolic link or a FIFO (invariant 7).
+    The file has both when it appears under its name, so no other user meets it with too few rights.
     """
-    flags = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    part = path.with_name(f".{path.name}.{ids.nonce()}.part")
+    with discarding(part):
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            sharing.settle(fd, mode, group)
+        finally:
+            os.close(fd)
+        try:
+            os.link(part, path)
+        except OSError as error:
+            if listed(path.parent, path.name):
+                return  # Another process was faster, or the answer was wrong.
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+                raise
+            # A file system without hard links (FAT, exFAT) has no owners and modes either.
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, mode))
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = False) -> int:
+    """A descriptor of the regular file ``path``; ValueError for links, devices, pipes and folders.
+
+    This is the one way in which a file of a shared folder is opened, because a hostile name there may be a symbolic
+    link or a FIFO (invariant 7): no link is followed (unless ``follow`` asks for it), and nothing blocks. ``flags``
+    must not create the file.
+    """
+    flags |= os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
     try:
         fd = os.open(path, flags)
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR):
             raise ValueError(f"{path} is not a regular file") from error
         raise
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise ValueError(f"{path} is not a regular file")
-        with os.fdopen(fd, "rb", closefd=False) as file:  # of a directory it raises, and keeps the descriptor
-            data = file.read(limit + 1)
-    finally:
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-    if len(data) > limit:
+        raise ValueError(f"{path} is not a regular file")
+    return fd
+
+
+def open_append(path: Path, *, mode: int | None = None) -> int:
+    """A descriptor that appends to the regular file ``path``, which is made when it is missing.
+
+    ``mode`` counts past the umask; without it the umask decides. ValueError as `open_regular` says.
+    """
+    flags = os.O_WRONLY | os.O_APPEND
+    try:
+        return open_regular(path, flags)
+    except FileNotFoundError:
+        pass
+    if mode is None:
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+    else:
+        create(path, mode=mode)
+    return open_regular(path, flags)
+
+
+def read_regular(path: Path, limit: int | None = None, *, follow: bool = False) -> bytes:
+    """The bytes of a regular file of at most ``limit`` bytes; ValueError for giants, and as `open_regular` says."""
+    fd = open_regular(path, follow=follow)
+    with os.fdopen(fd, "rb") as file:
+        data = file.read() if limit is None else file.read(limit + 1)
+    if limit is not None and len(data) > limit:
         raise ValueError(f"{path} is larger than {limit} bytes")
     return data
 

@@ -44,7 +44,7 @@ def set_value(root: Path, key_path: str, value: str, config_file: Path | None = 
     keys = tuple(key_path.split("."))
     if not all(keys):
         raise ConfigError(f"{key_path!r} is not a key path", hint="write it like retry.max_attempts", key=key_path)
-    with locks.hold(root / ".wf" / "locks" / "config.lock"):
+    with locks.hold_in_project(root, "config"):
         path = config_file or load.find(root) or root / load.NAMES[0]
         old = document.read(path) if path.exists() else document.parse(path, "version: 1\n")
         new = _edited(old, keys, _meant(keys, value))

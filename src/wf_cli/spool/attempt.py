@@ -88,8 +88,7 @@ def standing_outcome(spool: Spool, job_id: str, attempt: int) -> Outcome | None:
             return records.read_outcome(spool, job_id, attempt)
         except ContractError:
             path = spool.outcome_path(job_id, attempt)
-            quarantine = spool.path("archive", "quarantine")
-            quarantine.mkdir(exist_ok=True)
+            quarantine = spool.make_folder("archive", "quarantine")
             step("outcome.damaged")
             fsio.move(path, quarantine / f"{ids.nonce()}.{path.name}")
             return None

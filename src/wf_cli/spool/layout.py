@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wf_cli import fsio, ids
+from wf_cli import fsio, ids, sharing
 from wf_cli.contract.token import outcome_name
-from wf_cli.errors import SpoolError, SpoolMissing
+from wf_cli.errors import FileTrouble, SpoolError, SpoolMissing
 from wf_cli.seams import step
 
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ FOLDERS = (
     "tmp", "jobs", "queued", "claimed", "running", "held", "done", "dead", "outcomes", "leases", "sessions",
     "locks", "control", "log", "transcripts", "archive",
 )  # fmt: skip
+
+#: Modes on a shared spool: the folders hand their group on to what is made in them, and have no sticky bit, because
+#: one user's sweeper must be able to rename another user's file.
+SHARED_FOLDER = 0o2770
+SHARED_FILE = 0o660
 
 #: Seconds: past it a fence that stays busy is skipped, never forced.
 FENCE_TIMEOUT = 10.0
@@ -90,12 +95,11 @@ class Spool:
         """The lock ``name`` of the spool. Raises Temporary past ``timeout``, SpoolMissing when the spool is gone."""
         from wf_cli import locks  # brings filelock, which nobody needs who only looks
 
-        mode = self.file_mode if self.version.topology == "shared" else 0o644
         self._assert_folder("locks")  # a lock makes its folder; nobody may recreate a spool that vanished
-        return locks.hold(self.path("locks", f"{name}.lock"), timeout=timeout, mode=mode)
+        return locks.hold(self.path("locks", f"{name}.lock"), timeout=timeout)
 
     def slot(self, group: str, k: int) -> Slot | None:
-        """Concurrency slot ``k`` of ``group``, or None when it is taken."""
+        """Concurrency slot ``k`` of ``group``, or None when it is taken. LockTrouble when that cannot be told."""
         from wf_cli import locks
 
         self._assert_folder("locks")
@@ -104,7 +108,8 @@ class Spool:
     def replace(self, folder: str, name: str, data: str) -> None:
         """Replace the file ``name`` in ``folder`` as a whole; SpoolMissing when the folder is gone."""
         try:
-            fsio.write_atomic(self.path(folder, name), data, durable=self.durable, parents=False)
+            path = self.path(folder, name)
+            fsio.write_atomic(path, data, durable=self.durable, parents=False, mode=self.shared_mode)
         except FileNotFoundError:
             self._assert_folder(folder)
             raise
@@ -114,7 +119,7 @@ class Spool:
         """A complete, synced file in ``tmp/`` under a name that no sweeper reads; removed at the end."""
         path = self.path("tmp", f"{ids.nonce()}.part")
         try:
-            fsio.write_new(path, data, durable=self.durable, mode=self.file_mode)
+            fsio.write_new(path, data, durable=self.durable, mode=self.shared_mode or 0o666)
         except FileNotFoundError:
             self._assert_folder("tmp")
             raise
@@ -122,9 +127,18 @@ class Spool:
             yield path
 
     @property
-    def file_mode(self) -> int:
-        """0660 where several users share the spool: one user's sweeper finishes another's step."""
-        return 0o660 if self.version.topology == "shared" else 0o666
+    def shared_mode(self) -> int | None:
+        """The mode of every file where several users share the spool, past the umask, because one user's sweeper
+        finishes another's step. None elsewhere: the umask decides."""
+        return SHARED_FILE if self.version.topology == "shared" else None
+
+    def make_folder(self, *names: str) -> Path:
+        """The folder ``names`` of the spool, made if it is missing, with the rights that every folder of it has."""
+        path = self.root.joinpath(*names)
+        if not path.parent.is_dir():
+            raise SpoolMissing(f"{path.parent} is gone", hint="somebody removed the spool while it was used")
+        _make_folder(path, shared=self.version.topology == "shared")
+        return path
 
     def _assert_folder(self, name: str) -> None:
         if not self.folder(name).is_dir():
@@ -159,19 +173,14 @@ def create(root: Path, *, topology: str = "local", durability: str = "fsync") ->
     _refuse_synced(root)
     shared = topology == "shared"
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        _make_folder(root, shared=shared)
         for name in FOLDERS:
-            folder = root / name
-            folder.mkdir(exist_ok=True)
-            if shared:
-                folder.chmod(0o2770)  # mkdir's mode is cut by the umask
+            _make_folder(root / name, shared=shared)
         ignore = root / ".gitignore"
         if not ignore.exists():
-            fsio.write_atomic(ignore, "*\n", durable=False)
+            fsio.write_atomic(ignore, "*\n", durable=False, mode=SHARED_FILE if shared else None)
     except OSError as error:
-        raise SpoolError(
-            f"cannot create the spool at {root}: {error}", hint="check the path and its permissions"
-        ) from error
+        raise _cannot("create", root, error) from error
     step("create.folders")
     version = Version(id=ids.nonce(), topology=topology, durability=durability)
     content = {"format": FORMAT, "id": version.id, "topology": topology, "durability": durability}
@@ -195,6 +204,20 @@ def create(root: Path, *, topology: str = "local", durability: str = "fsync") ->
     return spool
 
 
+def _make_folder(path: Path, *, shared: bool) -> None:
+    if shared:
+        sharing.make_folder(path, mode=SHARED_FOLDER)
+    else:
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def _cannot(do: str, root: Path, error: OSError) -> SpoolError:
+    known = sharing.explained(error, Path(error.filename) if isinstance(error.filename, str) else root)
+    if isinstance(known, FileTrouble):
+        return SpoolError(f"cannot {do} the spool at {root}: {known.filename}: {known.strerror}", hint=known.hint)
+    return SpoolError(f"cannot {do} the spool at {root}: {error}", hint="check the path and its permissions")
+
+
 def _read_version(root: Path) -> Version:
     path = root / "VERSION"
     try:
@@ -207,6 +230,8 @@ def _read_version(root: Path) -> Version:
         ) from None
     except NotADirectoryError as error:
         raise SpoolError(f"{root} is not a directory", hint="set spool.dir in wf.config") from error
+    except PermissionError as error:
+        raise _cannot("open", root, error) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SpoolError(f"cannot read {path}: {error}", hint="is this a spool of wf? see `wf spool path`") from error
     if found != FORMAT:

@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wf_cli.clock import Clock
 from wf_cli.spool.layout import Spool
@@ -61,6 +61,8 @@ class Lease:
     def __init__(self, spool: Spool, owner: str, seconds: float, clock: Clock, on_lost: Callable[[str], None]):
         from filelock import SoftFileLease  # only for owners: observers just need the path
 
+        # Observers of other users read it. filelock lets the owner alone write a lease, whatever the mode.
+        shared: dict[str, Any] = {} if spool.shared_mode is None else {"mode": spool.shared_mode}
         self._clock = clock
         self._seconds = seconds
         self._on_lost = on_lost
@@ -72,6 +74,7 @@ class Lease:
             lease_duration=seconds,
             timeout=0,
             thread_local=False,
+            **shared,
             on_compromise=self._compromised,
         )
         self._marker.acquire()

@@ -346,9 +346,8 @@ def _put_away(spool: Spool, path: Path, kind: str, *, fix: bool) -> Finding:
 
 
 def _quarantine(spool: Spool, path: Path) -> bool:
-    folder = spool.path("archive", "quarantine")
     try:
-        folder.mkdir(exist_ok=True)
+        folder = spool.make_folder("archive", "quarantine")
         # The end of the name, in bytes that may be no UTF-8, cut so that all of it fits; the nonce makes it new.
         last = os.fsdecode(os.fsencode(f"{path.parent.name}.{path.name}")[-200:])
         os.rename(path, folder / f"{ids.nonce()}.{last}")

@@ -56,9 +56,7 @@ class Project:
         # Importing filelock costs as much as the rest of a read-only command together.
         from wf_cli import locks
 
-        folder = self.root / ".wf" / "locks"
-        _ignored_by_git(folder)
-        with locks.hold(folder / f"{name}.lock"):
+        with locks.hold_in_project(self.root, name):
             yield
 
     @property
@@ -68,13 +66,3 @@ class Project:
     @property
     def epics_dir(self) -> Path:
         return self.root / "epics"
-
-
-def _ignored_by_git(folder: Path) -> None:
-    """Make ``folder`` and keep it, itself included, out of version control."""
-    marker = folder / ".gitignore"
-    if marker.exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(OSError):  # comfort only
-        marker.write_text("*\n", encoding="utf-8")

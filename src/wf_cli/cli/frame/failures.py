@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from wf_cli import sharing
 from wf_cli.cli.frame import output
 from wf_cli.errors import (
     ConfigError,
+    FileTrouble,
     NotFound,
     Refused,
     SpoolMissing,
@@ -49,12 +52,12 @@ def as_wf_error(error: Exception) -> WfError:
     if isinstance(error, WfError):
         return error
     if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return WfError(
-            f"{where}{error.strerror or error}",
-            hint="check permissions and free space, then run the command again",
-            code="SYSTEM",
-        )
+        known = sharing.explained(error, Path(error.filename)) if isinstance(error.filename, str) else error
+        where = f"{known.filename}: " if known.filename else ""
+        hint = "check permissions and free space, then run the command again"
+        if isinstance(known, FileTrouble):
+            return WfError(f"{where}{known.strerror}", hint=known.hint, code=known.code)
+        return WfError(f"{where}{known.strerror or known}", hint=hint, code="SYSTEM")
     if isinstance(error, UnicodeError):
         return WfError(f"text that is not valid Unicode: {error}", code="NOT_UNICODE")
     return WfError(

@@ -1,0 +1,112 @@
+"""Files that several users of one group use: which mode and group they get, and what to tell a user whom one stops.
+
+The umask of a process usually takes the right to write away from the group. So whatever another user must lock,
+write, rename or remove gets its mode after it was made, past the umask. Only the owner of a file can change its mode,
+and some file systems have no modes at all. A refused change is therefore no error: what the refusal costs shows when
+somebody opens the file, and then `explained` says whose file it is and how to repair it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shlex
+import stat
+from pathlib import Path
+
+from wf_cli import ids
+from wf_cli.errors import FileTrouble
+
+#: Errors that mean "you may not", as opposed to a disk or a server in trouble.
+DENIED = frozenset({errno.EACCES, errno.EPERM})
+
+
+def mode_in(folder: Path) -> int:
+    """The mode of a file that whoever may write ``folder`` may write too."""
+    return stat.S_IMODE(os.stat(folder).st_mode) & 0o666 | 0o600
+
+
+def settle(path: Path | int, mode: int, group: int | None = None) -> None:
+    """Give an open or named file of ours ``mode`` and ``group``; what the system refuses stays as it is."""
+    if group is not None:
+        with contextlib.suppress(OSError):
+            if os.stat(path).st_gid != group:
+                os.chown(path, -1, group)
+    with contextlib.suppress(OSError):
+        if stat.S_IMODE(os.stat(path).st_mode) != mode:
+            os.chmod(path, mode)
+
+
+def make_folder(path: Path, *, mode: int | None = None, like: Path | None = None) -> None:
+    """Make the folder ``path``, and what is missing above it; one that exists stays as it is.
+
+    ``mode`` counts past the umask. Without it a new folder gets the mode of ``like``. The group is always that of
+    ``like``, and ``like`` is the folder above unless something else is said. A new folder is complete when it appears
+    under its name. Raises the system's error when it cannot be made.
+    """
+    if os.path.isdir(path):
+        return
+    if not os.path.isdir(path.parent):
+        make_folder(path.parent, like=like)
+    above = os.stat(like or path.parent)
+    part = path.with_name(f".{path.name}.{ids.nonce()}.part")
+    os.mkdir(part)
+    settle(part, stat.S_IMODE(above.st_mode) if mode is None else mode, above.st_gid)
+    try:
+        os.rename(part, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.rmdir(part)
+        if not os.path.isdir(path):  # Otherwise another process was faster.
+            raise
+
+
+def explained(error: OSError, path: Path) -> OSError:
+    """``error`` with the file that is in the way, its owner and mode, and the command that repairs it.
+
+    An error that has nothing to do with rights comes back as it is.
+    """
+    if error.errno not in DENIED or isinstance(error, FileTrouble):
+        return error
+    found = _obstacle(path, renamed=error.filename2 is not None)
+    if found is None:
+        return error
+    culprit, lacks, bits = found
+    info = os.lstat(culprit)
+    owner, group, me = _user(info.st_uid), _group(info.st_gid), _user(os.geteuid())
+    text = f"it belongs to {owner}, group {group}, mode {stat.S_IMODE(info.st_mode):04o}: {me} may not {lacks} it"
+    name, who = shlex.quote(str(culprit)), "u" if info.st_uid == os.geteuid() else "g"
+    repair = f"chmod {who}+{bits} {name}"
+    if who == "g" and info.st_gid not in (os.getegid(), *os.getgroups()):
+        repair = f"chgrp GROUP {name} && {repair}, where GROUP is one that both users are in"
+    return FileTrouble(error.errno, text, culprit, hint=f"as {owner}: {repair}")
+
+
+def _obstacle(path: Path, *, renamed: bool) -> tuple[Path, str, str] | None:
+    """The file or folder that stops us on the way to ``path``, what we may not do with it, and the missing bits."""
+    folders = list(reversed(path.absolute().parents))
+    for folder in folders:
+        if not os.access(folder, os.X_OK):
+            return (folder, "enter", "x") if os.path.lexists(folder) else None
+    if os.path.lexists(path) and not renamed:
+        return None if os.access(path, os.R_OK | os.W_OK) else (path, "read and write", "rw")
+    return None if os.access(folders[-1], os.W_OK) else (folders[-1], "write in", "rwxs")
+
+
+def _user(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def _group(gid: int) -> str:
+    import grp
+
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)

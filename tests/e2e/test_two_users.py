@@ -1,0 +1,149 @@
+"""Several users of one group work on one project: whatever one of them made, the others can lock, finish and read."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support import team_steps as steps
+from support.users import Team, dismiss, team
+from wf_cli.spool import layout
+
+
+@pytest.fixture
+def people() -> Iterator[Team]:
+    """Two users whose umask keeps the group from whatever they make."""
+    made = team(0o077)
+    yield made
+    dismiss(made)
+
+
+@pytest.fixture
+def friends() -> Iterator[Team]:
+    """Two users whose umask lets the group write, as a shared checkout needs it."""
+    made = team(0o002)
+    yield made
+    dismiss(made)
+
+
+@pytest.fixture
+def root(people: Team) -> Path:
+    """A shared spool that alice made."""
+    path = people.project / ".wf" / "spool"
+    people.alice.call(steps.make, path)
+    return path
+
+
+def test_users_take_turns_on_a_slot(people: Team, root: Path) -> None:
+    for user in (people.alice, people.bob, people.alice):
+        assert user.call(steps.take_slot, root)
+
+
+def test_a_slot_that_another_user_holds_is_taken_and_no_error(people: Team, root: Path) -> None:
+    people.alice.call(steps.hold_slot, root)
+    assert people.bob.call(steps.take_slot, root) is False
+    people.alice.call(steps.let_go)
+    assert people.bob.call(steps.take_slot, root)
+
+
+def test_users_take_turns_on_a_fence(people: Team, root: Path) -> None:
+    for user in (people.alice, people.bob, people.alice):
+        assert user.call(steps.fence, root)
+
+
+def test_the_sweeper_of_one_user_finishes_the_enqueue_of_another(people: Team, root: Path) -> None:
+    people.alice.call(steps.stage, root)
+    assert people.bob.call(steps.sweep, root) == ["a"]
+    assert people.alice.call(steps.finish_next, root) == "a"
+
+
+def test_the_reaper_of_one_user_ends_the_dead_attempt_of_another(people: Team, root: Path) -> None:
+    people.alice.call(steps.begin_and_die, root)
+    assert people.bob.call(steps.reap, root) == ["x"]
+    assert people.alice.call(steps.finish_next, root) == "x"
+
+
+def test_a_request_of_one_user_is_read_and_replaced_by_another(people: Team, root: Path) -> None:
+    people.alice.call(steps.pause, root)
+    assert people.bob.call(steps.paused, root) == ["lunch"]
+    people.bob.call(steps.pause, root)
+    assert people.alice.call(steps.paused, root) == ["lunch"]
+
+
+def test_damage_is_put_away_by_every_user(people: Team, root: Path) -> None:
+    """The folder for it is made by the one who needs it first."""
+    assert people.alice.call(steps.put_damage_away, root, "x")
+    assert people.bob.call(steps.put_damage_away, root, "y")
+
+
+def test_everything_on_a_shared_spool_belongs_to_the_group(people: Team, root: Path) -> None:
+    people.alice.call(steps.begin_and_die, root)
+    people.bob.call(steps.reap, root)
+    people.bob.call(steps.finish_next, root)
+    people.bob.call(steps.pause, root)
+    people.bob.call(steps.put_damage_away, root, "x")
+    wrong = []
+    for path in (root, *root.rglob("*")):
+        info = path.lstat()
+        wanted = layout.SHARED_FOLDER if path.is_dir() else layout.SHARED_FILE
+        # A lease is written by its owner alone; the others only have to see it.
+        wanted = 0o640 if path.parent.name == "leases" else wanted
+        if (stat.S_IMODE(info.st_mode), info.st_gid) != (wanted, 61_000):
+            wrong.append(f"{path.relative_to(root)} {stat.S_IMODE(info.st_mode):o} {info.st_gid}")
+    assert wrong == []
+
+
+def test_a_spool_of_a_foreign_group_is_refused_with_owner_mode_and_remedy(people: Team, root: Path) -> None:
+    root.chmod(0o700)
+    done = people.bob.wf(
+        "enqueue", "--role", "coder", "--key", "a", "--runtime", "cursor", env={"WF_DISTRIBUTED": "1"}
+    )
+    assert done.code == 1, done.text
+    assert f"{root}" in done.err
+    assert "mode 0700" in done.err
+    assert f"chmod g+x {root}" in done.err
+
+
+# -- the commands of a shared checkout
+
+
+def test_the_second_user_plans_and_sets_the_model_under_the_locks_of_the_first(friends: Team) -> None:
+    for user, title in ((friends.alice, "one"), (friends.bob, "two"), (friends.alice, "three")):
+        user.ok("set-model", "gpt-5.2")
+        user.ok("plan", title)
+    assert sorted(path.name[:2] for path in (friends.project / "plans").glob("0*")) == ["01", "02", "03"]
+
+
+def test_the_second_user_goes_on_with_the_plan_of_the_first(friends: Team) -> None:
+    friends.alice.ok("set-model", "gpt-5.2")
+    friends.alice.ok("plan", "one")
+    (folder,) = (friends.project / "plans").glob("01-*")
+    friends.alice.run(
+        "sh", "-c", f"printf '# p\n' > {folder}/plan.md; printf -- '- [ ] [T1] first\n' > {folder}/todo.md"
+    )
+    friends.bob.ok("code", "1")
+    friends.bob.ok("todo", "implemented", "1", "T1", "--test", "make", "--output", "ok")
+    friends.alice.ok("finish-code", "1")
+
+
+def test_lock_files_that_an_earlier_version_made_are_mended_by_their_owner(friends: Team) -> None:
+    friends.alice.ok("set-model", "gpt-5.2")
+    lock = friends.project / ".wf" / "locks" / "session.lock"
+    lock.chmod(0o644)
+    refused = friends.bob.wf("set-model", "gpt-5.2")
+    assert refused.code == 1, refused.text
+    assert (
+        f"{lock}: it belongs to user 61001, group 61000, mode 0644: user 61002 may not read and write it"
+        in refused.err
+    )
+    assert f"as user 61001: chmod g+rw {lock}" in refused.err
+    friends.alice.ok("set-model", "gpt-5.2")
+    friends.bob.ok("set-model", "gpt-5.2")
+
+
+def test_who_may_write_the_project_may_take_its_locks_whatever_the_umask(people: Team) -> None:
+    for user in (people.alice, people.bob, people.alice):
+        user.call(steps.take_project_lock, people.project)

@@ -1,0 +1,111 @@
+"""What one user does to a spool, in a process of that user (`support.users.User.call`)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from support.scenarios import register, stage_only
+from support.spools import POOL, SUCCESS, request, run_one, spool_queue
+from wf_cli.clock import SystemClock
+from wf_cli.locks import Slot
+from wf_cli.spool import attempt, control, enqueue, layout, lease, liveness, verify
+from wf_cli.spool.layout import Spool
+from wf_cli.workflow.project import Project
+
+
+def open_at(root: str) -> Spool:
+    return layout.open_spool(Path(root))
+
+
+def make(root: str) -> None:
+    layout.create(Path(root), topology="shared")
+
+
+def take_slot(root: str) -> bool:
+    slot = open_at(root).slot("checkout", 0)
+    if slot is None:
+        return False
+    slot.close()
+    return True
+
+
+_held: list[Slot] = []
+
+
+def hold_slot(root: str) -> None:
+    slot = open_at(root).slot("checkout", 0)
+    assert slot is not None
+    _held.append(slot)
+
+
+def let_go() -> None:
+    _held.pop().close()
+
+
+def fence(root: str) -> bool:
+    with open_at(root).fence("x", timeout=5):
+        return True
+
+
+def take_project_lock(project: str) -> None:
+    with Project(Path(project)).lock("numbering"):
+        pass
+
+
+def stage(root: str) -> None:
+    stage_only(open_at(root), "a")
+
+
+def sweep(root: str) -> list[str]:
+    return [token.job_id for token in enqueue.sweep(open_at(root))]
+
+
+def begin_and_die(root: str) -> None:
+    """A session with a lease and a running attempt, whose process ends without a word."""
+    child = os.fork()
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+        return
+    spool = open_at(root)
+    register(spool, "w-box-1")
+    lease.Lease(spool, "w-box-1", 30.0, SystemClock(), lambda _why: None)
+    queue = spool_queue(spool)
+    queue.enqueue(request("x"))
+    run_one(queue, "w-box-1")
+    os._exit(0)
+
+
+def reap(root: str) -> list[str]:
+    """The attempts that were ended, because their session is gone."""
+    spool = open_at(root)
+    observer = liveness.Observer(spool, SystemClock())
+    gone = spool_queue(spool).reap(lambda owner: observer.verdict(owner) in liveness.GONE, by="r-box-1")
+    return [reaped.token.job_id for reaped in gone]
+
+
+def finish_next(root: str) -> str:
+    """Run the next job to its end."""
+    queue = spool_queue(open_at(root))
+    token = run_one(queue, "f-box-1", POOL)
+    queue.end(token, SUCCESS, by="f-box-1")
+    return token.job_id
+
+
+def pause(root: str) -> None:
+    control.request(open_at(root), "pause", SystemClock(), reason="lunch")
+
+
+def paused(root: str) -> list[str]:
+    return [stop.reason for stop in control.Requests(open_at(root), SystemClock()).stops()]
+
+
+def put_damage_away(root: str, job_id: str) -> bool:
+    """An outcome that is damaged, and its quarantine."""
+    spool = open_at(root)
+    spool.outcome_path(job_id, 1).write_text("{")
+    return attempt.standing_outcome(spool, job_id, 1) is None
+
+
+def find_faults(root: str) -> list[str]:
+    return [finding.kind for finding in verify.verify(open_at(root), SystemClock())]
