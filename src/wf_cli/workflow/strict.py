@@ -112,9 +112,9 @@ def store(project: Project, plan: Plan, run: QualityRun) -> None:
     with project.changing(plan.id):
         now = plans.need_state(plan)
         if (now.phase, now.iteration) != (phases.REVIEWING, run.iteration):
+            to = now.phase if now.phase != phases.REVIEWING else f"the review of iteration {now.iteration}"
             raise Refused(
-                f"plan {plan.id} went on to {now.phase}, iteration {now.iteration}, while its checks ran; "
-                "the run is not stored",
+                f"plan {plan.id} went from reviewing to {to} while its checks ran; the run is not stored",
                 hint=f"see what happened with: wf context {plan.id}",
             )
         fsio.write_json(plan.quality_run, run.as_json())
