@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from wf_cli.attempt import trouble
 from wf_cli.attempt.steps import Steps
 from wf_cli.clock import Clock
 from wf_cli.contract.identity import target_of
@@ -122,17 +123,11 @@ class Claims:
         return False
 
     def _take_slot(self, k: int) -> Slot | None:
-        spool = self._queue.spool
         try:
-            return spool.slot("checkout", k)
+            return self._queue.spool.slot("checkout", k)
         except OSError as error:
-            path = error.filename or spool.path("locks", f"checkout.{k}.slot")
-            raise NoLocks(
-                f"{path}: cannot be locked: {error.strerror or error}",
-                hint="the folder has to be on a file system with locks, and writable for this user; "
-                "`wf doctor --fs-probe` tries it out, spool.dir in wf.config moves the spool",
-                path=str(path),
-            ) from error
+            error.filename = error.filename or str(self._queue.spool.path("locks", f"checkout.{k}.slot"))
+            raise NoLocks(trouble.told(error), path=str(error.filename)) from error
 
     def _free_slot(self) -> None:
         if self._slot is not None:

@@ -24,6 +24,8 @@ def told(error: OSError | WfError) -> str:
     if isinstance(error, WfError):
         return f"{error.message}; {error.hint}" if error.hint else error.message
     where = f"{error.filename}: " if error.filename else ""
-    remedy = next((text for numbers, text in _REMEDIES if error.errno in numbers), None)
+    remedy = getattr(error, "hint", None) or next(
+        (text for numbers, text in _REMEDIES if error.errno in numbers), None
+    )
     said = f"{where}{error.strerror or error}"
     return f"{said}; {remedy}" if remedy else said

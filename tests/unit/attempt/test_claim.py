@@ -1,0 +1,197 @@
+"""A claim: what is looked at before its rename and again after it, and the checkout's slot."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.clock import FakeClock
+from support.in_process import Yard
+from support.plain_steps import PlainSteps
+from support.spools import make_spool, spool_queue, where
+from wf_cli import seams
+from wf_cli.attempt import claim
+from wf_cli.attempt.claim import Claimed, Claims, NoLocks, Obstacle
+from wf_cli.contract.identity import Target
+from wf_cli.contract.job import End
+from wf_cli.contract.retry import HOST_DELAY, Ending
+from wf_cli.contract.token import Pool, Token
+from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.queue.values import JobRequest
+from wf_cli.spool import control
+from wf_cli.spool.layout import Spool
+
+OWNER = "w-box-1"
+CODERS = Pool("plan-coder", "opencode")
+BUILDERS = Pool("builder", "opencode")
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return make_spool(tmp_path / "spool")
+
+
+class Desk:
+    """Claims on a spool, and what was given back."""
+
+    def __init__(self, spool: Spool):
+        self.clock = FakeClock()
+        self.queue: SpoolQueue = spool_queue(spool, self.clock)
+        self.steps = PlainSteps()
+        self.given_back: list[tuple[Token, Ending]] = []
+        self.claims = self.more()
+
+    def more(self) -> Claims:
+        """The claims of another session."""
+        pools = frozenset({CODERS, BUILDERS})
+        return Claims(self.queue, self.steps, self.clock, pools=pools, max_parallel_plans=1)
+
+    def step(self, plan: str) -> None:
+        target = Target(plan_id=plan, iteration=0, command="code", role="plan-coder", epic_id="01")
+        self.queue.enqueue(JobRequest("plan-coder", "opencode", target=target))
+
+    def own(self, key: str) -> None:
+        self.queue.enqueue(JobRequest("builder", "opencode", key=key))
+
+    def take(self, claims: Claims | None = None) -> Claimed | Obstacle | None:
+        return (claims or self.claims).take(OWNER, lambda token, ending: self.given_back.append((token, ending)))
+
+
+@pytest.fixture
+def desk(spool: Spool) -> Desk:
+    return Desk(spool)
+
+
+@pytest.fixture
+def at_the_rename() -> Iterator[list[object]]:
+    """What is done between the look and the rename."""
+    acts: list[object] = []
+
+    def hook(name: str) -> None:
+        if name == "claim.chosen":
+            for act in acts:
+                act()  # type: ignore[operator]
+
+    seams.install(hook)
+    yield acts
+    seams.install(None)
+
+
+def test_a_plans_job_holds_the_checkout_and_its_own_kind_waits(desk: Desk) -> None:
+    desk.step("01")
+    desk.step("02")
+    desk.own("free")
+    other = desk.more()
+    first = desk.take()
+    assert isinstance(first, Claimed)
+    assert first.token.job_id == "e01-p01-i0-code-plan-coder"
+    second = desk.take(other)
+    assert isinstance(second, Claimed)
+    assert (second.token.job_id, second.slot) == ("free", None), "a job outside plans needs no checkout"
+    assert desk.take(other) is None
+    first.let_go()
+    third = desk.take(other)
+    assert isinstance(third, Claimed)
+    assert third.token.job_id == "e01-p02-i0-code-plan-coder"
+    third.let_go()
+
+
+def test_the_slot_of_a_token_that_another_session_was_faster_for_is_let_go(
+    desk: Desk, at_the_rename: list[object]
+) -> None:
+    desk.step("01")
+    at_the_rename.append(lambda: desk.queue.hold("e01-p01-i0-code-plan-coder"))
+    assert desk.take() is None
+    slot = desk.queue.spool.slot("checkout", 0)
+    assert slot is not None
+    slot.close()
+
+
+def test_a_paused_epics_jobs_stay_queued(desk: Desk) -> None:
+    desk.step("01")
+    desk.steps.paused = "epic 01 is paused"
+    assert desk.take() is None
+    assert where(desk.queue, "e01-p01-i0-code-plan-coder") == "queued"
+
+
+@pytest.mark.parametrize("what", ["pause", "cooldown.opencode", "a full disk", "leaving"])
+def test_what_comes_between_the_look_and_the_rename_gives_the_job_back(
+    desk: Desk, at_the_rename: list[object], monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    desk.step("01")
+    gone: list[str] = []
+
+    def act() -> None:
+        match what:
+            case "a full disk":
+                monkeypatch.setattr(claim, "MIN_FREE_BYTES", 1 << 80)
+            case "leaving":
+                gone.append("asked to drain")
+            case _:
+                control.request(desk.queue.spool, what, desk.clock, reason="tea", seconds=60)
+
+    at_the_rename.append(act)
+    found = desk.claims.take(
+        OWNER, lambda token, ending: desk.given_back.append((token, ending)), lambda: gone[0] if gone else None
+    )
+    assert isinstance(found, Obstacle)
+    ((token, ending),) = desk.given_back
+    assert (token.owner, token.attempt) == (OWNER, 1)
+    assert (ending.end, ending.reason) == (End.RELEASED, found.text)
+    slot = desk.queue.spool.slot("checkout", 0)
+    assert slot is not None, "the checkout is free again"
+    slot.close()
+
+
+def test_nothing_is_claimed_while_there_is_an_obstacle(desk: Desk) -> None:
+    desk.own("a")
+    control.request(desk.queue.spool, "pause", desk.clock, reason="tea")
+    found = desk.take()
+    assert isinstance(found, Obstacle)
+    assert "tea" in found.text
+    assert (where(desk.queue, "a"), desk.given_back) == ("queued", [])
+
+
+def no_locks(*_: object) -> None:
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+
+def test_a_checkout_that_cannot_be_locked_is_told_with_its_path_and_remedy(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.step("01")
+    monkeypatch.setattr(Spool, "slot", no_locks)
+    with pytest.raises(NoLocks) as caught:
+        desk.take()
+    path = desk.queue.spool.path("locks", "checkout.0.slot")
+    assert str(path) in caught.value.message
+    assert "spool.dir" in caught.value.message, "what to do"
+    assert where(desk.queue, "e01-p01-i0-code-plan-coder") == "queued"
+
+
+def test_a_worker_on_a_host_without_locks_says_so_once_and_pauses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    yard = Yard(tmp_path, "true\n", clock)
+    target = Target(plan_id="01", iteration=0, command="code", role="builder")
+    yard.queue.enqueue(JobRequest("builder", "shell", target=target))
+    looks = 0
+
+    def slot(*_: object) -> None:
+        nonlocal looks
+        looks += 1
+        no_locks()
+
+    monkeypatch.setattr(Spool, "slot", slot)
+    with yard.running() as worker:
+        yard.says("claiming nothing until that is better")
+        assert looks == 1
+        assert worker._paused_until - clock.monotonic() == HOST_DELAY
+        worker._paused_until = 0.0
+        yard.until(lambda: looks > 1, "another try")
+    assert sum("checkout.0.slot" in line for line in yard.said) == 1, yard.said
