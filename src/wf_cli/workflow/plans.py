@@ -129,6 +129,13 @@ def duplicates(known: Iterable[Plan]) -> dict[str, tuple[Plan, ...]]:
     return {number: tuple(sharing) for number, sharing in by_number.items() if len(sharing) > 1}
 
 
+def refuse_shared(project: Project, number: str) -> None:
+    """Raise NumberShared when several plans have ``number``."""
+    sharing = duplicates(all_plans(project)).get(number)
+    if sharing is not None:
+        raise NumberShared(number, sharing)
+
+
 def with_number(project: Project, number: str) -> Plan:
     """The one plan that has ``number``, which is how a job names it; raises PlanNotFound, NumberShared.
 
