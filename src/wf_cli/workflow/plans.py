@@ -47,10 +47,11 @@ class NumberShared(Refused):
 
     def __init__(self, number: str, sharing: Sequence[Plan]):
         folders = " and ".join(plan.relative for plan in sharing)
-        repair = ", ".join(f"wf plan renumber {plan.name}" for plan in sharing[1:])
+        #: The commands that give each later plan a number of its own.
+        self.repair = tuple(f"wf plan renumber {plan.name}" for plan in sharing[1:])
         super().__init__(
             f"{folders} have the same number, so a job of plan {number} could mean each of them",
-            hint=f"give each later one a number of its own: {repair}",
+            hint=f"give each later one a number of its own: {', '.join(self.repair)}",
             plan_id=number,
             plans=[plan.name for plan in sharing],
         )

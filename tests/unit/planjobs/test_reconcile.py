@@ -256,6 +256,19 @@ def test_a_job_of_a_shared_number_is_not_run_and_does_not_keep_the_checkout(scen
     assert {plans.need_state(plan).phase for plan in plans.all_plans(Project(scene.root))} == {"planning"}
 
 
+def test_explain_names_the_second_plan_and_the_repair(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.plan("01-a")
+    job_id = scene.enqueue(Target("01", 0, "code", "plan-coder"))
+    wf = Cli(scene.root, monkeypatch, capsys)
+    assert "plan_number" not in {condition["name"] for condition in wf.json("explain", job_id)["conditions"]}
+    scene.plan("01-b")
+    (condition,) = (c for c in wf.json("explain", job_id)["conditions"] if c["name"] == "plan_number")
+    assert (condition["holds"], condition["command"]) == (False, "wf plan renumber 01-b")
+    assert "plans/01-a and plans/01-b" in condition["text"]
+
+
 def test_a_person_cannot_publish_a_job_of_a_shared_number(scene: Scene) -> None:
     plan = scene.plan("01-b")
     scene.plan("01-a")
