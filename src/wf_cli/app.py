@@ -139,7 +139,7 @@ class App:
         if not mark:
             return fencing.by_person(self.spool_root)
         try:
-            return fencing.by_token(layout.open_spool(self.agent_spool_root), mark)
+            return fencing.by_token(layout.open_spool(self.agent_spool_root), mark, project=self.project())
         except SpoolMissing as error:
             raise StaleAttempt(
                 f"the job in WF_JOB_TOKEN has no spool any more: {error.message}",

@@ -17,13 +17,16 @@ from wf_cli.contract.token import Placed, outcome_name, parse_mark
 from wf_cli.errors import Refused, StaleAttempt
 from wf_cli.spool import layout, scan
 from wf_cli.spool.layout import Spool
-from wf_cli.workflow.project import Ask, Permit
+from wf_cli.workflow import plans
+from wf_cli.workflow.project import Ask, Permit, Project
 
 
-def by_token(spool: Spool, mark: str) -> Permit:
+def by_token(spool: Spool, mark: str, *, project: Project | None = None) -> Permit:
     """For a process of an attempt (``WF_JOB_TOKEN`` is ``mark``): its own plan, as long as its token stands.
 
-    Holds the job's fence, which everyone takes who moves the token. Raises StaleAttempt.
+    Holds the job's fence, which everyone takes who moves the token. Raises StaleAttempt; with ``project`` also while
+    several plans have the number of the job's plan. An agent names its plan by number, and the first of them may be
+    another one than its attempt was opened on.
     """
     parsed = parse_mark(mark)
     if parsed is None:
@@ -40,6 +43,18 @@ def by_token(spool: Spool, mark: str) -> Permit:
                 job_id=job_id,
                 attempt=attempt,
             )
+        target = target_of(job_id)
+        if project is None or target is None:
+            return
+        try:
+            plans.refuse_shared(project, target.plan_id)
+        except plans.NumberShared as shared:
+            raise StaleAttempt(
+                f"attempt {attempt} of {job_id} cannot go on: {shared.message}",
+                hint=f"stop now; nothing was changed. A person can {shared.hint}",
+                job_id=job_id,
+                attempt=attempt,
+            ) from shared
 
     @contextlib.contextmanager
     def permit(plan_id: str) -> Iterator[Ask]:

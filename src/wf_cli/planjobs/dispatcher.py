@@ -55,9 +55,7 @@ class Dispatcher:
         A plan that was left inside the step is adopted: same iteration, same key. Raises NumberShared for a plan
         whose number another plan has, too.
         """
-        sharing = plans.duplicates(plans.all_plans(self._project)).get(plan.id)
-        if sharing is not None:
-            raise plans.NumberShared(plan.id, sharing)
+        plans.refuse_shared(self._project, plan.id)
         now = snapshot.take(plan, self._project.clock)
         iteration = max(0, STEPS[command].due_iteration(now))
         request = request_for(now, command, iteration, self._settings, epic_id=now.epic_id, source="person")

@@ -99,6 +99,11 @@ def dead_letter(plan: PlanFacts, jobs: Sequence[Job], steps: Mapping[str, Step] 
     return next((job.job_id for job in jobs if not job.is_live and (job.command, job.iteration) == wanted), None)
 
 
+def is_inside(plan: PlanFacts, steps: Mapping[str, Step] = STEPS) -> bool:
+    """Whether a step was opened for ``plan`` and is not finished: no step becomes due before that."""
+    return next_step(plan, steps) is None and _left_inside(plan, steps) is not None
+
+
 def _left_inside(plan: PlanFacts, steps: Mapping[str, Step]) -> Step | None:
     """The step that opened the phase of ``plan``."""
     inside = (step for step in steps.values() if step.is_job and step.before and step.inside == plan.phase)

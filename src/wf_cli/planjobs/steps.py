@@ -125,8 +125,13 @@ class PlanSteps:
     # -- after the agent
 
     def idle(self, target: Target, baseline: str | None) -> Failure | None:
-        plan = self._plan(target) if baseline is not None and _step(target).must_change else None
-        if plan is None or baseline is None:
+        if baseline is None or not _step(target).must_change:
+            return None
+        try:
+            plan = self._plan(target)
+        except NumberShared:
+            return None  # which plan's work is meant cannot be told; the permit of whatever follows says so
+        if plan is None:
             return None
         if worktree.changed(self._project.root, [plan.relative], baseline) is not False:
             return None

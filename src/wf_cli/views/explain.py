@@ -16,6 +16,8 @@ from wf_cli.spool import control, late, scan, session
 from wf_cli.spool.liveness import GONE, Verdict
 from wf_cli.spool.session import SessionRecord
 from wf_cli.views.viewer import Viewer
+from wf_cli.workflow import plans
+from wf_cli.workflow.project import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +45,15 @@ class Explanation:
         return asdict(self)
 
 
-def explanation(placed: Placed, viewer: Viewer, *, epic_paused: Callable[[str], bool]) -> Explanation:
-    """Why the job of ``placed`` is where it is."""
+def explanation(
+    placed: Placed, viewer: Viewer, *, epic_paused: Callable[[str], bool], project: Project | None = None
+) -> Explanation:
+    """Why the job of ``placed`` is where it is. The plans of ``project`` are looked at, too."""
     token, status = placed.token, viewer.status(placed)
     status_text, conditions = "archived", list[Condition]()
     if placed.folder != "archive":
         status_text = str(status)
-        conditions = list(_conditions(placed, status, viewer, epic_paused))
+        conditions = [*_conditions(placed, status, viewer, epic_paused), *_number(placed.token, status, project)]
     missing = [c for c in conditions if c.holds is False]
     reason = viewer.reason(placed)
     summary = {
@@ -132,6 +136,17 @@ def _waiting(token: Token, viewer: Viewer, epic_paused: Callable[[str], bool]) -
         paused = epic_paused(target.epic_id)
         text = f"epic {target.epic_id} is {'paused' if paused else 'not paused'}"
         yield Condition("epic_not_paused", not paused, text, f"wf epic resume {target.epic_id}" if paused else None)
+
+
+def _number(token: Token, status: Status, project: Project | None) -> Iterator[Condition]:
+    """A job that waits is not claimed while several plans have the number of its plan."""
+    target = target_of(token.job_id)
+    if project is None or target is None or status not in (Status.QUEUED, Status.HELD):
+        return
+    try:
+        plans.refuse_shared(project, target.plan_id)
+    except plans.NumberShared as shared:
+        yield Condition("plan_number", False, shared.message, shared.repair[0])
 
 
 def _work(token: Token) -> str:

@@ -47,10 +47,11 @@ class NumberShared(Refused):
 
     def __init__(self, number: str, sharing: Sequence[Plan]):
         folders = " and ".join(plan.relative for plan in sharing)
-        repair = ", ".join(f"wf plan renumber {plan.name}" for plan in sharing[1:])
+        #: The commands that give each later plan a number of its own.
+        self.repair = tuple(f"wf plan renumber {plan.name}" for plan in sharing[1:])
         super().__init__(
             f"{folders} have the same number, so a job of plan {number} could mean each of them",
-            hint=f"give each later one a number of its own: {repair}",
+            hint=f"give each later one a number of its own: {', '.join(self.repair)}",
             plan_id=number,
             plans=[plan.name for plan in sharing],
         )
@@ -127,6 +128,13 @@ def duplicates(known: Iterable[Plan]) -> dict[str, tuple[Plan, ...]]:
     for plan in known:
         by_number.setdefault(plan.id, []).append(plan)
     return {number: tuple(sharing) for number, sharing in by_number.items() if len(sharing) > 1}
+
+
+def refuse_shared(project: Project, number: str) -> None:
+    """Raise NumberShared when several plans have ``number``."""
+    sharing = duplicates(all_plans(project)).get(number)
+    if sharing is not None:
+        raise NumberShared(number, sharing)
 
 
 def with_number(project: Project, number: str) -> Plan:

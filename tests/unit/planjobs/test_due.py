@@ -10,7 +10,7 @@ import pytest
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.step import PHASES, STEPS, GateName, PlanFacts, Role, Step
-from wf_cli.planjobs.due import Block, Job, Limits, Publish, Verdict, Wait, due
+from wf_cli.planjobs.due import Block, Job, Limits, Publish, Verdict, Wait, due, is_inside
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,25 @@ def test_every_due_step_is_a_job_that_its_own_phase_can_open() -> None:
         }
         assert bool(due_in) == step.is_job
         assert due_in <= {*step.before, step.inside}
+
+
+@pytest.mark.parametrize(
+    ("facts", "inside"),
+    [
+        (Facts("planning"), False),
+        (Facts("planning", blanks=EMPTY), False),
+        (Facts("coding"), True),
+        (Facts("awaiting_review"), False),
+        (Facts("reviewing"), True),
+        (Facts("reviewing", rejected_ids=NO), False),
+        (Facts("fixing", 1), True),
+        (Facts("completed"), False),
+        (Facts("blocked"), False),
+        (Facts("frozen"), False),
+    ],
+)
+def test_a_plan_inside_a_step_waits_for_no_other(facts: Facts, inside: bool) -> None:
+    assert is_inside(facts) is inside
 
 
 # -- a step that does not exist yet

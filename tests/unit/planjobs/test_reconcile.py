@@ -19,7 +19,7 @@ from wf_cli.contract.identity import Target
 from wf_cli.contract.job import End
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending
-from wf_cli.contract.token import Pool
+from wf_cli.contract.token import Pool, mark
 from wf_cli.errors import Refused, Temporary
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import JobRequest
@@ -256,6 +256,19 @@ def test_a_job_of_a_shared_number_is_not_run_and_does_not_keep_the_checkout(scen
     assert {plans.need_state(plan).phase for plan in plans.all_plans(Project(scene.root))} == {"planning"}
 
 
+def test_explain_names_the_second_plan_and_the_repair(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.plan("01-a")
+    job_id = scene.enqueue(Target("01", 0, "code", "plan-coder"))
+    wf = Cli(scene.root, monkeypatch, capsys)
+    assert "plan_number" not in {condition["name"] for condition in wf.json("explain", job_id)["conditions"]}
+    scene.plan("01-b")
+    (condition,) = (c for c in wf.json("explain", job_id)["conditions"] if c["name"] == "plan_number")
+    assert (condition["holds"], condition["command"]) == (False, "wf plan renumber 01-b")
+    assert "plans/01-a and plans/01-b" in condition["text"]
+
+
 def test_a_person_cannot_publish_a_job_of_a_shared_number(scene: Scene) -> None:
     plan = scene.plan("01-b")
     scene.plan("01-a")
@@ -279,6 +292,31 @@ def test_an_open_attempt_stays_with_the_plan_it_was_opened_on(scene: Scene) -> N
     placed = scene.queue.find(scene.enqueue(target))
     assert placed is not None
     assert steps.check(target, placed.token) is None
+
+
+def test_an_agent_cannot_change_another_plan_that_came_by_its_number(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its attempt was opened on 01-b; a merge brought 01-a, which is what `01` means to a command now."""
+    scene.plan("01-b", "coding", todo=TODO.replace("[x]", "[ ]"))
+    scene.enqueue(Target("01", 0, "code", "plan-coder"))
+    queue = scene.queue
+    token = queue.claim("me-box-1", {Pool("plan-coder", "opencode")})
+    assert token is not None
+    with queue.fence(token.job_id):
+        queue.start(token)
+    environ = {**ON, "WF_JOB_TOKEN": mark(token), "WF_ROLE": "plan-coder", "WF_SPOOL": str(scene.spool.root)}
+    wf = Cli(scene.root, monkeypatch, capsys)
+    words = ("todo", "implemented", "01", "T1", "--test", "true", "--output", "ok")
+    code, _out, err = wf(*words, environ=environ)
+    assert code == 0, err
+    other = scene.plan("01-a", "coding", todo=TODO.replace("[x]", "[ ]"))
+    before = {path.name: path.read_bytes() for path in other.path.iterdir()}
+    code, _out, err = wf(*words, environ=environ)
+    assert code == 4, err
+    assert "plans/01-a and plans/01-b" in err
+    assert "wf plan renumber 01-b" in err
+    assert {path.name: path.read_bytes() for path in other.path.iterdir()} == before
 
 
 # -- the plan of a job is looked up once

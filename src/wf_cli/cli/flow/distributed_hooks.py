@@ -39,11 +39,12 @@ def after_change(call: Call, plan: Plan) -> None:
     """
     if not call.is_distributed or call.job_role is not None:
         return
+    from wf_cli.planjobs.due import is_inside
     from wf_cli.spool import layout, scan
     from wf_cli.workflow import snapshot
 
     now = snapshot.take(plan)
-    if _inside_a_step(now) or not layout.exists(call.app.spool_root):
+    if is_inside(now) or not layout.exists(call.app.spool_root):
         return
     spool = call.app.open_spool()
     # A plan of no running epic goes on by itself only if jobs have worked on it before.
@@ -51,11 +52,6 @@ def after_change(call: Call, plan: Plan) -> None:
     found = call.app.dispatcher(spool).reconcile(also=also)
     if not call.as_json:
         output.say(*(f"published {job_id}" for job_id in found.published))
-
-
-def _inside_a_step(now: Snapshot) -> bool:
-    inside = any(step.by_person and step.inside == now.phase for step in STEPS.values())
-    return inside and not any(step.due(now) for step in STEPS.values())
 
 
 def _steps_so_far(now: Snapshot) -> Iterator[str]:

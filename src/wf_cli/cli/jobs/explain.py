@@ -16,7 +16,9 @@ def explain(common: Common, job: JobArgument) -> None:
     from wf_cli.views.explain import explanation
 
     viewer = Viewer(common.open_spool(), common.clock)
-    found = explanation(one(viewer.spool, job, archived=True), viewer, epic_paused=common.app.epic_is_paused)
+    app = common.app
+    placed = one(viewer.spool, job, archived=True)
+    found = explanation(placed, viewer, epic_paused=app.epic_is_paused, project=app.project())
     marks = {True: "ok", False: "NO", None: "?"}
     lines = [f"{found.job_id} is {found.status}: {found.summary}"]
     for condition in found.conditions:
