@@ -133,7 +133,7 @@ def add_entry(
     entry["next"] = list(next_steps)
     with project.lock("memory"):
         old = (files.read_text(memory.log_jsonl) or "").split("\n")
-        kept = _newest([line for line in old if line.strip()], MAX_ENTRIES - 1)
+        kept = _newest([line for line in old if grammar.trim(line)], MAX_ENTRIES - 1)
         kept.append(json.dumps(entry, ensure_ascii=False))
         fsio.write_atomic(memory.log_jsonl, "\n".join(kept) + "\n")
         shown = [read for line in kept if (read := _entry(line)) is not None][-MAX_SHOWN:]
