@@ -6,17 +6,23 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import scratch
+from wf_cli.contract.token import Pool, Token
+from wf_cli.spool.layout import Spool
 
 ROUNDS = 9
+#: Jobs that are done in the spool of the second figure of a plan command.
+DONE = 50_000
 _BASELINE = (sys.executable, "-c", "import typer")
+_IMPLEMENTED = ("todo", "implemented", "01", "T1", "--test", "make check", "--output", "ok")
+_ON = {"WF_DISTRIBUTED": "1"}
 
 
 def run() -> Iterator[tuple[str, str]]:
-    with scratch.project() as (app, _):
+    with scratch.project() as (app, spool):
         _fill(app.root)
         commands: dict[str, Sequence[str]] = {
             "wf --help": ("--help",),
@@ -32,6 +38,10 @@ def run() -> Iterator[tuple[str, str]]:
             times["baseline"].append(_time(_BASELINE, app.root))
             for name, words in commands.items():
                 times[name].append(_time((*scratch.WF, *words), app.root))
+        for name, done in (("nothing done", 0), (f"{DONE:,} jobs done", DONE)):
+            _finish(spool, done)
+            implemented = [_time((*scratch.WF, *_IMPLEMENTED), app.root, _ON) for _ in range(ROUNDS)]
+            times[f"wf todo implemented 01 T1, mode on, {name}"] = implemented
         baseline = statistics.median(times.pop("baseline"))
     yield 'baseline: python -c "import typer"', f"{1000 * baseline:.0f} ms"
     for name, measured in times.items():
@@ -43,9 +53,21 @@ def _fill(root: Path) -> None:
     (root / "wf.config.yaml").unlink()  # as in most projects
     subprocess.run([*scratch.WF, "set-model", "gpt-5.2"], cwd=root, check=True, capture_output=True)
     subprocess.run([*scratch.WF, "plan", "A plan"], cwd=root, check=True, capture_output=True)
+    (root / "plans" / "01-a-plan" / "todo.md").write_text("- [ ] [T1] an item\n")
+    subprocess.run([*scratch.WF, "code", "01"], cwd=root, check=True, capture_output=True)
 
 
-def _time(argv: Sequence[str], root: Path) -> float:
+def _finish(spool: Spool, jobs: int) -> None:
+    """That many jobs are done."""
+    for n in range(jobs):
+        job_id = f"p{n + 100}-i0-code-plan-coder"
+        token = Token(5, 1_764_000_000_000, job_id, Pool("plan-coder", "opencode"), 1, 0, 3, status="succeeded")
+        spool.path("done", token.name).touch()
+        spool.spec_path(job_id).touch()
+
+
+def _time(argv: Sequence[str], root: Path, more: Mapping[str, str] | None = None) -> float:
     begin = time.monotonic()
-    subprocess.run(argv, cwd=root, env=scratch.environment(), capture_output=True, check=False)
+    environ = scratch.environment() | dict(more or {})
+    subprocess.run(argv, cwd=root, env=environ, capture_output=True, check=False)
     return time.monotonic() - begin

@@ -116,8 +116,7 @@ def test_a_person_s_todo_implemented_looks_six_times_and_loads_the_configuration
 
 
 #: Words after `wf`, the phase before, and how often folders are listed at the most. More than six are for a
-#: reconcile,
-#: which lists the live jobs once more, the dead ones, the plans and the epics.
+#: reconcile, which lists the live jobs once more, then the dead ones, the plans and the epics.
 COMMANDS: list[tuple[tuple[str, ...], str, int]] = [
     (IMPLEMENTED, "coding", 6),
     (("todo", "accept", "01", "T1"), "reviewing", 6),
