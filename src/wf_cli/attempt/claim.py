@@ -6,26 +6,18 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wf_cli.attempt import trouble
 from wf_cli.attempt.steps import Steps
 from wf_cli.clock import Clock
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.job import End
 from wf_cli.contract.retry import Ending
 from wf_cli.contract.token import Pool, Token
-from wf_cli.errors import Temporary
 from wf_cli.locks import Slot
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import control
 
 #: Below this nothing is claimed: an outcome and its transcript need room.
 MIN_FREE_BYTES = 8 * 1024 * 1024
-
-
-class NoLocks(Temporary):
-    """The checkout's slot cannot be taken, not because it is busy, but because locking fails on this host."""
-
-    code = "NO_LOCKS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +77,8 @@ class Claims:
 
         What `obstacle` and ``leaving`` (why the session takes no more jobs) say is looked at before the rename and
         again after it, because a session may be paused in between. A job that was claimed all the same goes back by
-        ``give_back``, and the obstacle is returned. Raises NoLocks, and OSError when the disk does not tell.
+        ``give_back``, and the obstacle is returned. Raises LockTrouble when the checkout cannot be locked at all, and
+        OSError when the disk does not tell.
         """
         before = self._why_not(leaving)
         if before is not None:
@@ -117,17 +110,10 @@ class Claims:
         if self._steps.hindrance(target) is not None:
             return False
         for k in range(self._max_parallel_plans):
-            self._slot = self._take_slot(k)
+            self._slot = self._queue.spool.slot("checkout", k)
             if self._slot is not None:
                 return True
         return False
-
-    def _take_slot(self, k: int) -> Slot | None:
-        try:
-            return self._queue.spool.slot("checkout", k)
-        except OSError as error:
-            error.filename = error.filename or str(self._queue.spool.path("locks", f"checkout.{k}.slot"))
-            raise NoLocks(trouble.told(error), path=str(error.filename)) from error
 
     def _free_slot(self) -> None:
         if self._slot is not None:

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
-from wf_cli.errors import WfError
+from wf_cli import sharing
+from wf_cli.errors import FileTrouble, WfError
 
-#: What helps against an error of the system, by its number. Shared folders bring the first row.
-_REMEDIES = (
-    (
-        {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP},
-        "its file system gives no locks: mount it with locks, or move the spool with spool.dir in wf.config "
-        "(`wf doctor --fs-probe` tries a folder out)",
-    ),
-    ({errno.ENOSPC, errno.EDQUOT}, "make room on that disk"),
-    ({errno.EACCES, errno.EPERM, errno.EROFS}, "give this user write access there"),
-    ({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN}, "check that disk or mount"),
-)
+#: What helps against an error of the system that has nothing to do with rights.
+_REMEDIES = {
+    errno.ENOSPC: "make room on that disk",
+    errno.EDQUOT: "make room on that disk",
+    errno.EROFS: "mount it for writing",
+    errno.EIO: "look at the disk or the mount",
+    errno.ESTALE: "look at the mount",
+}
 
 
 def told(error: OSError | WfError) -> str:
     """``error`` in one line: the path comes first where it is known, the remedy last."""
     if isinstance(error, WfError):
         return f"{error.message}; {error.hint}" if error.hint else error.message
-    where = f"{error.filename}: " if error.filename else ""
-    remedy = getattr(error, "hint", None) or next(
-        (text for numbers, text in _REMEDIES if error.errno in numbers), None
-    )
-    said = f"{where}{error.strerror or error}"
+    known = sharing.explained(error, Path(error.filename)) if isinstance(error.filename, str) else error
+    if isinstance(known, FileTrouble):
+        return str(known)
+    said = f"{known.filename}: {known.strerror}" if known.filename else known.strerror or str(known)
+    remedy = _REMEDIES.get(known.errno or 0)
     return f"{said}; {remedy}" if remedy else said

@@ -24,7 +24,7 @@ from wf_cli.contract.job import End
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import HOST_DELAY, Ending, ending_of
 from wf_cli.contract.token import Token
-from wf_cli.errors import SpoolError, SpoolMissing, Temporary, WfError
+from wf_cli.errors import LockTrouble, SpoolError, SpoolMissing, Temporary, WfError
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Reaped
 from wf_cli.seams import step
@@ -212,7 +212,7 @@ class Worker:
                 self._begin(claimed)
         except SpoolMissing:
             raise
-        except WfError as error:  # this host cannot do it, and says why
+        except (WfError, LockTrouble) as error:  # this host cannot do it, and says why
             self._pause(trouble.told(error), HOST_DELAY)
         except OSError as error:
             # A full, read-only or broken disk: nothing is half done, every step is repeated later.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +17,12 @@ from support.plain_steps import PlainSteps
 from support.spools import make_spool, spool_queue, where
 from wf_cli import seams
 from wf_cli.attempt import claim
-from wf_cli.attempt.claim import Claimed, Claims, NoLocks, Obstacle
+from wf_cli.attempt.claim import Claimed, Claims, Obstacle
 from wf_cli.contract.identity import Target
 from wf_cli.contract.job import End
 from wf_cli.contract.retry import HOST_DELAY, Ending
 from wf_cli.contract.token import Pool, Token
+from wf_cli.errors import LockTrouble
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import JobRequest
 from wf_cli.spool import control
@@ -156,20 +159,19 @@ def test_nothing_is_claimed_while_there_is_an_obstacle(desk: Desk) -> None:
     assert (where(desk.queue, "a"), desk.given_back) == ("queued", [])
 
 
-def no_locks(*_: object) -> None:
+def no_locks(_fd: int, operation: int) -> None:
+    """What flock answers on a mount without a lock service."""
     raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
 
-def test_a_checkout_that_cannot_be_locked_is_told_with_its_path_and_remedy(
+def test_a_checkout_that_cannot_be_locked_is_no_checkout_that_is_taken(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.step("01")
-    monkeypatch.setattr(Spool, "slot", no_locks)
-    with pytest.raises(NoLocks) as caught:
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(LockTrouble) as caught:
         desk.take()
-    path = desk.queue.spool.path("locks", "checkout.0.slot")
-    assert str(path) in caught.value.message
-    assert "spool.dir" in caught.value.message, "what to do"
+    assert caught.value.filename == str(desk.queue.spool.path("locks", "checkout.0.slot"))
     assert where(desk.queue, "e01-p01-i0-code-plan-coder") == "queued"
 
 
@@ -180,12 +182,13 @@ def test_a_worker_on_a_host_without_locks_says_so_once_and_pauses(
     yard = Yard(tmp_path, "true\n", clock)
     target = Target(plan_id="01", iteration=0, command="code", role="builder")
     yard.queue.enqueue(JobRequest("builder", "shell", target=target))
-    looks = 0
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    looks, real = 0, Spool.slot
 
-    def slot(*_: object) -> None:
+    def slot(*args: Any) -> Any:
         nonlocal looks
         looks += 1
-        no_locks()
+        return real(*args)
 
     monkeypatch.setattr(Spool, "slot", slot)
     with yard.running() as worker:
@@ -194,4 +197,5 @@ def test_a_worker_on_a_host_without_locks_says_so_once_and_pauses(
         assert worker._paused_until - clock.monotonic() == HOST_DELAY
         worker._paused_until = 0.0
         yard.until(lambda: looks > 1, "another try")
-    assert sum("checkout.0.slot" in line for line in yard.said) == 1, yard.said
+    (told,) = [line for line in yard.said if "checkout.0.slot" in line]
+    assert "mount it with locks" in told, "what to do"
