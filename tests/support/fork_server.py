@@ -34,6 +34,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from support.program import exit_code_of
+
 #: Modules of the package that are not imported beforehand: they belong to processes with an import of their own.
 _OTHERS = (
     "wf_cli.__main__",
@@ -134,7 +138,8 @@ class ForkServer:
             start_new_session=True,
         )
         assert self._process.stdout is not None
-        self._process.stdout.readline()  # it listens
+        if self._process.stdout.readline() != b"listening\n":
+            raise RuntimeError("the fork server has ended; what it said is on stderr")
 
     def start(self, words: Sequence[str], *, cwd: Path | str, env: Mapping[str, str]) -> tuple[Forked, int]:
         """Start ``wf words``; the command, and the descriptor that is its stdin."""
@@ -201,12 +206,11 @@ def serve(path: str) -> None:
     import wf_cli
     from wf_cli.cli import main as program
 
-    for found in pkgutil.walk_packages(wf_cli.__path__, "wf_cli."):
-        if found.name not in _OTHERS:
-            importlib.import_module(found.name)
-    for name in _LATE:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+    ours = [found.name for found in pkgutil.walk_packages(wf_cli.__path__, "wf_cli.")]
+    for name in [*ours, *_LATE]:
+        if name not in _OTHERS:
+            with contextlib.suppress(ImportError):  # the command that needs it says so
+                importlib.import_module(name)
     gc.collect()
     gc.freeze()
     listener = socket.socket(socket.AF_UNIX)
@@ -285,7 +289,7 @@ def _become(main: Any, order: dict[str, Any], fds: list[int]) -> NoReturn:
             setattr(sys, name, new)
             setattr(sys, f"__{name}__", new)
         gc.unfreeze()
-        code = _exit_code(main)
+        code = exit_code_of(main)
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
@@ -297,20 +301,6 @@ def _become(main: Any, order: dict[str, Any], fds: list[int]) -> NoReturn:
         traceback.print_exc()
     finally:
         os._exit(code)
-
-
-def _exit_code(main: Any) -> int:
-    try:
-        main()
-    except SystemExit as exit_:
-        if exit_.code is None or isinstance(exit_.code, int):
-            return exit_.code or 0
-        print(exit_.code, file=sys.stderr)
-        return 1
-    except BaseException:  # noqa: BLE001 - what the interpreter does
-        traceback.print_exc()
-        return 1
-    return 0
 
 
 if __name__ == "__main__":

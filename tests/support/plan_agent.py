@@ -22,16 +22,56 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from wf_cli.contract.identity import target_of
 from wf_cli.runtimes.scripted.agent import ScriptedAgent
+
+_WF = (sys.executable, "-P", "-m", "wf_cli")
+#: What the commands of a plan's step import.
+_PRELOADED = (
+    *("wf_cli.cli.flow.context", "wf_cli.cli.flow.plan", "wf_cli.cli.flow.todo", "wf_cli.cli.flow.distributed_hooks"),
+    *("wf_cli.cli.frame.contract_call", "wf_cli.cli.frame.contract_help", "wf_cli.app", "wf_cli.fencing"),
+    *("wf_cli.config.mode", "wf_cli.locks", "wf_cli.spool.scan", "wf_cli.workflow.todo_commands"),
+)
+
+
+def forked_wf(words: Sequence[str], root: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run a `wf` command in a fork of this process, which has this environment and so the attempt's mark."""
+    from support.program import exit_code_of
+    from wf_cli.cli import main as program
+
+    for name in _PRELOADED:
+        importlib.import_module(name)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, open(os.devnull, "rb") as nothing:
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                for number, file in enumerate((nothing, out, err)):
+                    os.dup2(file.fileno(), number)
+                os.chdir(root)
+                sys.argv = ["wf", *words]
+                code = exit_code_of(program.main)
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(pid, 0)
+        for file in (out, err):
+            file.seek(0)
+        return subprocess.CompletedProcess(words, os.waitstatus_to_exitcode(status), out.read(), err.read())
 
 
 class PlanAgent(ScriptedAgent):
@@ -40,6 +80,10 @@ class PlanAgent(ScriptedAgent):
     def __init__(self, behaviour: dict[str, Any]):
         super().__init__(os.environ, behaviour.get("options", {}))
         self._behaviour = behaviour
+
+    def _execute(self, argv: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+        """A `wf` command is a fork of this process: starting a Python for each is most of what an agent takes."""
+        return forked_wf(argv[4:], self._root) if tuple(argv[:4]) == _WF else super()._execute(argv)
 
     def _wf(self, *arguments: str) -> str:
         target = target_of(self._job)
@@ -120,4 +164,5 @@ def main(notes: Path) -> int:
 
 
 if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).resolve().parents[1]))
     sys.exit(main(Path(sys.argv[1])))

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,13 +149,17 @@ class ScriptedAgent:
 
     def _run(self, *argv: str) -> str:
         shown = shlex.join(argv).replace(shlex.join([sys.executable, "-P", "-m", "wf_cli"]), "wf", 1)
-        done = subprocess.run(argv, cwd=self._root, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        done = self._execute(argv)
         self._say("tool", text=f"{shown} -> {done.returncode}")
         if done.returncode != 0:
             told = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
             code = SUPERSEDED if done.returncode == SUPERSEDED else 1
             raise _GivenUp(f"{shown}: exit {done.returncode}: {told[:500]}", code)
         return done.stdout.decode("utf-8", "replace")
+
+    def _execute(self, argv: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+        """Run a program to its end (the tests' agents have a quicker way to run ``wf``)."""
+        return subprocess.run(argv, cwd=self._root, stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
     def _step(self, text: str) -> None:
         self._say("text", text=text)
