@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from wf_cli import ecmascript
 from wf_cli.agents.subagents import ROLES, SubagentModels
 
 #: Characters, without the blanks around them, below which an agent file counts as a stub.
@@ -58,4 +59,4 @@ def _usable(path: Path, keys: tuple[str, ...]) -> bool:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-    return len(text.strip()) >= MIN_CHARACTERS and all(key in text for key in keys)
+    return len(ecmascript.trim(text)) >= MIN_CHARACTERS and all(key in text for key in keys)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wf_cli import fsio
+from wf_cli import ecmascript, fsio
 from wf_cli.agents import models, prompts
-from wf_cli.errors import UsageError
+from wf_cli.errors import StateError, UsageError
 
 VERSION = 1
 ROLES = ("epic-planner", "plan-coder", "plan-reviewer", "plan-fixer", "plan-verifier")
@@ -34,6 +34,7 @@ DEFAULT_OPENCODE_AGENTS = {
 }
 DEFAULT_CUSTOM = ("alibaba/qwen3.5-plus", "openrouter/minimax2.1")
 
+_SECTIONS_HINT = "add what is missing, or remove the file and run: wf subagents init-models"
 _PLAIN_YAML = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@+-]*")
 
 
@@ -72,7 +73,7 @@ class SubagentModels:
     """The model configuration of a project as it was read; defaults where there is no file."""
 
     def __init__(self, root: Path):
-        """Read both files; StateError for a malformed one. Creates nothing."""
+        """Read both files; StateError for one that holds no JSON object. Creates nothing."""
         self.path = root / ".wf" / "subagents.models.json"
         self.catalog_path = root / ".wf" / "models.catalog.json"
         stored = fsio.read_json_object(self.path)
@@ -91,13 +92,45 @@ class SubagentModels:
         own = _text(_mapping(self.config.get("opencode_agents")).get(role))
         return own or DEFAULT_OPENCODE_AGENTS[role]
 
+    def need_sections(self) -> None:
+        """Raise StateError when a section that every role depends on is missing or of the wrong kind."""
+        wrong = self._wrong_sections()
+        if wrong:
+            raise StateError("\n".join(wrong), hint=_SECTIONS_HINT, path=str(self.path))
+
+    def _wrong_sections(self) -> list[str]:
+        """What is wrong with the shape of the configuration: without it no role has a model."""
+        if not isinstance(self.config.get("default_model"), str):
+            wrong = ["default_model is missing: it has to be the name of a model"]
+        else:
+            wrong = []
+        for section, required in (("agents", True), ("opencode_agents", False)):
+            value = self.config.get(section)
+            if value is None and not required:
+                continue
+            if not isinstance(value, dict):
+                wrong.append(f"{section} is missing: it has to be an object of roles and models, {{}} for none")
+            else:
+                wrong += [
+                    f"{section}.{role} has to be the name of a model"
+                    for role in ROLES
+                    if not isinstance(value.get(role, ""), str | None)
+                ]
+        return [f"{self.path}: {text}" for text in wrong]
+
     def validate(self) -> Validation:
-        """Check versions and models. Scripts rely on the number of findings."""
+        """Check versions, sections and models. Scripts rely on the number of findings.
+
+        Models are not looked at while a section is missing.
+        """
         errors: list[str] = []
         if not _is_one(self.config.get("version")):
             errors.append(f"{self.path}: version has to be 1")
         if not _is_one(self.catalog.version):
             errors.append(f"{self.catalog_path}: version has to be 1")
+        wrong = self._wrong_sections()
+        if wrong:
+            return Validation((*errors, *wrong), ())
         known = set(self.catalog.models)
         used = [("default_model", _text(self.config.get("default_model")))]
         for role in ROLES:
@@ -197,7 +230,7 @@ def _names(value: Any) -> tuple[str, ...]:
 
 
 def _text(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    return ecmascript.trim(value) if isinstance(value, str) else ""
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def _contract(root: Path, environ: Mapping[str, str], words: list[str], entry: r
     from wf_cli.cli.frame import contract_help
     from wf_cli.cli.frame.contract_call import Call
 
-    name, rest = (words[0], words[1:]) if words else ("help", [])
+    # An empty word is no command.
+    name, rest = (words[0], words[1:]) if words and words[0] else ("help", [])
     helps = arguments.wants_help(words)
     without_session = name in ("init", "sync") or (name == "skill" and rest[:1] == ["sync"])
     if helps or not without_session:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wf_cli import fsio
+from wf_cli import ecmascript, fsio
 from wf_cli.errors import UsageError
 
 VERSION = 1
@@ -66,6 +66,6 @@ def with_switch(runtime: Runtime, switch: str, *, on: bool) -> Runtime:
 def parse_switch(text: str) -> bool:
     """``1 true yes on`` or ``0 false no off`` in any case; UsageError for anything else."""
     try:
-        return _WORDS[text.strip().lower()]
+        return _WORDS[ecmascript.trim(text).lower()]
     except KeyError:
         raise UsageError(f"{text!r} is neither on nor off", hint=f"use one of {', '.join(_WORDS)}") from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wf_cli.errors import UsageError
-from wf_cli.workflow import files, phases, plans, references, review, todo
+from wf_cli.workflow import files, grammar, phases, plans, references, review, todo
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
 
@@ -40,7 +40,7 @@ class PlanContext:
 
 def parse_includes(text: str) -> frozenset[str]:
     """The keys of a list like ``plan, Todo,``; UsageError for an unknown one."""
-    keys = frozenset(key for part in text.split(",") if (key := part.strip().lower()))
+    keys = frozenset(key for part in text.split(",") if (key := grammar.trim(part).lower()))
     unknown = sorted(keys.difference(INCLUDES))
     if unknown:
         raise UsageError(

@@ -60,8 +60,7 @@ def run(project: Project, epic: Epic) -> Run:
         orchestration["last_run_summary"] = summary
         started = {**state, "phase": "active", "plan_ids": links, "orchestration": orchestration}
         started.pop(_INTENT, None)
-        fsio.write_json(epic.state_json, started)
-        epics.write_plans_map(epic, links)
+        epics.write_state(epic, started)
         epics.append_report(epic, at, action="run", status=epics.RUNNING, summary=summary, total_plans=len(links))
     return Run(epic, created, tuple(plans.named(project, name) for name in links), summary)
 
@@ -127,8 +126,14 @@ def stop(project: Project, epic: Epic) -> None:
 
 
 def _set_status(project: Project, epic: Epic, state: dict[str, Any], action: str, status: str, summary: str) -> None:
+    """Write ``status`` with the summary that every change of it leaves, in state and report."""
     at = iso(project.clock.now_ms())
-    orchestration = {**epics.orchestration(state), "status": status, "updated_at": at}
+    orchestration = {
+        **epics.orchestration(state),
+        "status": status,
+        "updated_at": at,
+        "last_run_summary": summary,
+    }
     orchestration.pop("last_error", None)
-    fsio.write_json(epic.state_json, {**state, "orchestration": orchestration})
+    epics.write_state(epic, {**state, "orchestration": orchestration})
     epics.append_report(epic, at, action=action, status=status, summary=summary)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from wf_cli import fsio
 from wf_cli.clock import iso
 from wf_cli.workflow import epics, files, phases, scope
 from wf_cli.workflow.epics import Epic
@@ -73,7 +72,7 @@ def _record(project: Project, epic: Epic, state: dict[str, Any], phase: str, tot
             "last_run_summary": summary,
         }
     state = {**state, "phase": phase, "orchestration": orchestration}
-    fsio.write_json(epic.state_json, state)
+    epics.write_state(epic, state)
     if finishes:
         epics.append_report(epic, at, action="status", status=epics.COMPLETED, summary=summary)
     return state

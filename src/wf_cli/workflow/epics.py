@@ -115,13 +115,28 @@ def changing(project: Project, epic: Epic, *, creates_plans: bool = False) -> It
 
 
 def load_state(epic: Epic) -> dict[str, Any]:
-    """The epic's ``state.json``; StateError when it is missing or malformed."""
+    """The epic's ``state.json``; StateError when it is missing, malformed, or lists no plans at all."""
     state = fsio.read_json_object(epic.state_json)
     if state is None:
         raise StateError(
             f"{epic.state_json} is missing", hint="restore it from version control", path=str(epic.state_json)
         )
+    if not isinstance(state.get("plan_ids"), list):
+        # Taken for an empty list, a `run` would create all plans a second time.
+        raise StateError(
+            f"{epic.state_json}: plan_ids, the list of linked plans, is missing",
+            hint='restore it from version control, or write "plan_ids": [] for an epic without plans',
+            path=str(epic.state_json),
+        )
     return state
+
+
+def write_state(epic: Epic, state: dict[str, Any]) -> None:
+    """Replace ``state.json``, and ``plans-map.yaml`` where it does not say the same. Under the epic's lock."""
+    fsio.write_json(epic.state_json, state)
+    plans_map = _plans_map(linked_names(state))
+    if files.read_text(epic.plans_map) != plans_map:
+        fsio.write_atomic(epic.plans_map, plans_map)
 
 
 def orchestration(state: dict[str, Any]) -> dict[str, Any]:
@@ -169,7 +184,7 @@ def create(project: Project, name: str) -> Epic:
         plans.create_folder(
             epic.path,
             {
-                "epic.md": f"# Epic: {grammar.one_line(name)}\n\n## Goal\n\n## Scope\n\n## Success Criteria\n",
+                "epic.md": f"# Epic: {grammar.without_breaks(name)}\n\n## Goal\n\n## Scope\n\n## Success Criteria\n",
                 "plans-map.yaml": _plans_map([]),
                 "report.md": "# Epic Report\n\n",
                 "state.json": fsio.json_text(state),
@@ -189,8 +204,7 @@ def attach(project: Project, epic: Epic, plan: Plan) -> bool:
         if plan.name in links:
             return False
         links.append(plan.name)
-        fsio.write_json(epic.state_json, {**state, "plan_ids": links})
-        write_plans_map(epic, links)
+        write_state(epic, {**state, "plan_ids": links})
         return True
 
 
@@ -212,11 +226,6 @@ def content(epic: Epic) -> EpicContent:
         files.need_text(epic.report_md),
         load_state(epic),
     )
-
-
-def write_plans_map(epic: Epic, links: list[str]) -> None:
-    """Rewrite ``plans-map.yaml`` from the links. Under the epic's lock."""
-    fsio.write_atomic(epic.plans_map, _plans_map(links))
 
 
 def _plans_map(links: list[str]) -> str:

@@ -72,7 +72,8 @@ def with_section(text: str, todo_id: str, *, command: str, output: str, notes: s
     section = [
         f"## {todo_id}",
         "- status: pass",
-        f"- command: `{grammar.one_line(command)}`",
+        # The grammar reads two back-quotes with nothing between them as a command that is called "`".
+        f"- command: `{grammar.one_line(command) or ' '}`",
         f"- output: {grammar.one_line(output)}",
         f"- notes: {grammar.one_line(notes or '') or 'none'}",
     ]

@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import re
 
-#: ECMAScript's white space, line ends included: what ``\s`` matches and ``trim()`` removes.
-WHITE_SPACE = (
-    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000\ufeff"
-)
+from wf_cli.ecmascript import WHITE_SPACE
+from wf_cli.ecmascript import trim as trim
+
 #: What ECMAScript's ``.`` does not match.
 LINE_TERMINATORS = "\n\r\u2028\u2029"
 
@@ -57,11 +55,6 @@ def lines(text: str) -> list[str]:
     return text.split("\n")
 
 
-def trim(text: str) -> str:
-    """``text`` without ECMAScript white space at both ends."""
-    return text.strip(WHITE_SPACE)
-
-
 def value_of(rest: str) -> str | None:
     """The value that ``\\s*(.+)\\s*$`` would take from ``rest``, trimmed; None where it would not match.
 
@@ -82,9 +75,14 @@ def unquoted(value: str) -> str:
     return trim(value)
 
 
-def one_line(text: str) -> str:
+def without_breaks(text: str) -> str:
     """``text`` with every line break turned into a blank, so that a value cannot add a line to a file."""
-    return trim(_BREAKING.sub(" ", text))
+    return _BREAKING.sub(" ", text)
+
+
+def one_line(text: str) -> str:
+    """`without_breaks`, trimmed."""
+    return trim(without_breaks(text))
 
 
 def like(line: str, replacement: str) -> str:

@@ -130,7 +130,7 @@ def add_entry(
     with project.lock("memory"):
         entry["timestamp"] = iso(project.clock.now_ms())  # under the lock, so that the log is in order of time
         old = (files.read_text(memory.log_jsonl) or "").split("\n")
-        kept = _newest([line for line in old if line.strip()], MAX_ENTRIES - 1)
+        kept = _newest([line for line in old if grammar.trim(line)], MAX_ENTRIES - 1)
         kept.append(json.dumps(entry, ensure_ascii=False))
         fsio.write_atomic(memory.log_jsonl, "\n".join(kept) + "\n")
         shown = [read for line in kept if (read := _entry(line)) is not None][-MAX_SHOWN:]

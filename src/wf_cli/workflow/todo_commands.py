@@ -54,8 +54,12 @@ def implemented(
         fsio.write_atomic(plan.evidence_md, new_evidence)
         fsio.write_atomic(plan.todo_md, todo.with_checked(todo_text, item, checked=True))
         section = evidence.parse(new_evidence)[todo_id]
-        complete = section.status == "pass" and section.command and section.output
-        warnings = () if complete else (f"evidence.md has a later section `## {todo_id}` that still counts",)
+        blank = [name for name, value in (("command", command), ("output", output)) if not grammar.trim(value)]
+        warnings: tuple[str, ...] = ()
+        if blank:
+            warnings = (f"{todo_id}: the {' and the '.join(blank)} is blank, which the review gate does not accept",)
+        elif not (section.status == "pass" and section.command and section.output):
+            warnings = (f"evidence.md has a later section `## {todo_id}` that still counts",)
         return _after(plan, "implemented", phase, todo_id, warnings)
 
 

@@ -57,7 +57,7 @@ def test_quirk_18_incomplete_and_malformed_configuration(tmp_path: Path) -> None
     path.write_text("{}")
     assert SubagentModels(tmp_path).validate().errors
     path.write_text('{"version": 1, "agents": [], "opencode_agents": "x", "default_model": 7}')
-    assert len(SubagentModels(tmp_path).validate().warnings) == 6
+    assert len(SubagentModels(tmp_path).validate().errors) == 3
     path.write_text("{")
     with pytest.raises(StateError, match="subagents"):
         SubagentModels(tmp_path)

@@ -15,6 +15,7 @@ from wf_cli.contract.step import STEPS, roles
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wf_cli.cli.frame.arguments import Parsed
     from wf_cli.cli.frame.contract_call import Call
     from wf_cli.workflow.epics import Epic
     from wf_cli.workflow.phases import PhaseCommand
@@ -149,35 +150,59 @@ def refuse_idle_handover(call: Call, command: PhaseCommand, plan: Plan) -> None:
         )
 
 
-def epic_started(call: Call, epic: Epic, flags: frozenset[str]) -> dict[str, Any] | None:
-    """``epic`` was set running; returns the ``auto_workers`` part of the JSON, or None for none.
+def wants_workers(call: Call, parsed: Parsed) -> bool:
+    """Whether workers are to be started: the last of the two flags says so, or else the switch in runtime.json.
 
-    ``flags`` are the options given: ``--auto-workers``, ``--no-auto-workers``, and `EPIC_RUN_FLAGS`.
+    Called before anything changes, so that a broken file (the switch, the mode, the routing) costs nothing.
     """
     from wf_cli.config import legacy
 
-    wanted = "--auto-workers" in flags
-    if "--no-auto-workers" not in flags:
-        wanted = wanted or legacy.load_runtime(call.root).auto_start_workers
+    given = parsed.last_of("--auto-workers", "--no-auto-workers")
+    wanted = legacy.load_runtime(call.root).auto_start_workers if given is None else given == "--auto-workers"
+    if wanted and not call.is_distributed:
+        _runtime_of_role(call)
+    return wanted
+
+
+def epic_started(call: Call, epic: Epic) -> None:
+    """``epic`` was set running."""
     if not call.is_distributed:
-        # With the mode off there is no queue that a worker could serve.
-        return _skipped("distributed mode is off") if wanted else None
+        return
     the_app = call.app
     spool = the_app.create_spool()
     found = the_app.dispatcher(spool).reconcile(epic)
     the_app.events(spool).emit("epic.started", epic_id=epic.id)
     if not call.as_json:
         output.say(*(f"published {job_id}" for job_id in found.published))
-    if not wanted:
-        return None
+
+
+def start_workers(call: Call) -> dict[str, Any]:
+    """Start the workers that are missing; returns the ``auto_workers`` part of the JSON."""
+    if not call.is_distributed:
+        # With the mode off there is no queue that a worker could serve.
+        why = "the distributed mode is off"
+        skipped = [
+            {"role": role, "runtime": runtime, "reason": why} for role, runtime in _runtime_of_role(call).items()
+        ]
+        return {"started": [], "already_running": [], "failed": [], "skipped": skipped}
     from wf_cli.cli.workers import auto_workers
 
-    return auto_workers.start(the_app, spool)
+    the_app = call.app
+    return auto_workers.start(the_app, the_app.create_spool())
 
 
-def _skipped(reason: str) -> dict[str, Any]:
-    skipped = [{"role": role, "runtime": "", "reason": reason} for role in roles()]
-    return {"started": [], "already_running": [], "failed": [], "skipped": skipped}
+def _runtime_of_role(call: Call) -> dict[str, str]:
+    """The routing of the roles of a plan's steps, for a project whose mode is off.
+
+    Without a wf.config the older file alone decides, in which a runtime may have any name.
+    """
+    from wf_cli.config import legacy_routing, places
+
+    if places.find(call.root) is None:
+        routing = legacy_routing.load_routing(call.root)
+    else:
+        routing = call.app.config.runtime_of_role
+    return {name: routing.get(name) or role.runtime for name, role in roles().items()}
 
 
 def epic_changed(call: Call, epic: Epic) -> None:

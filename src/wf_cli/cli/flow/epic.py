@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from wf_cli.cli.flow import distributed_hooks, epic_views
-from wf_cli.cli.flow.epic_arguments import RUN_FLAGS, RUNNABLE, USAGES, by_position, named_epic
+from wf_cli.cli.flow.epic_arguments import RUNNABLE, USAGES, by_position, named_epic
 from wf_cli.cli.frame import output
-from wf_cli.cli.frame.arguments import ArgumentError, Parsed, Spec, parse
+from wf_cli.cli.frame.arguments import ArgumentError, Parsed, parse
 from wf_cli.cli.frame.contract_call import Call, ContractCommand
 from wf_cli.errors import Refused
 from wf_cli.workflow import epics, plans
@@ -62,6 +62,7 @@ def _run(call: Call) -> int:
 
     parsed, epic = _prepare(call, "run")
     call.is_distributed  # noqa: B018 - a broken mode switch must be noticed before plans exist (quirk 28)
+    wants_workers = distributed_hooks.wants_workers(call, parsed)
     try:
         started = epic_run.run(call.project, epic)
     except epic_run.EpicRunning:
@@ -83,9 +84,9 @@ def _run(call: Call) -> int:
     lines = [f"epic {epic.id} is running: {started.summary}"]
     rows = [(plan.id, epics.phase_of(plan), plan.name) for plan in started.plans]
     lines += output.columns(rows) if rows else []
-    auto_workers = distributed_hooks.epic_started(call, epic, parsed.flags)
-    if auto_workers is not None:
-        document["auto_workers"] = auto_workers
+    distributed_hooks.epic_started(call, epic)
+    if wants_workers:
+        document["auto_workers"] = distributed_hooks.start_workers(call)
     if parsed.flag("--follow"):
         return distributed_hooks.follow(call, epic, document)
     return output.result(document, lines, as_json=call.as_json)
@@ -96,6 +97,7 @@ def _resume(call: Call) -> int:
 
     parsed, epic = _prepare(call, "resume")
     call.is_distributed  # noqa: B018 - as in `_run`
+    wants_workers = distributed_hooks.wants_workers(call, parsed)
     resumed = epic_run.resume(call.project, epic)
     line = f"epic {epic.id} is {'running again' if resumed else 'running or completed already'}"
     document: dict[str, Any] = {
@@ -105,9 +107,10 @@ def _resume(call: Call) -> int:
         "resumed": resumed,
         "message": line,
     }
-    auto_workers = distributed_hooks.epic_started(call, epic, parsed.flags) if resumed else None
-    if auto_workers is not None:
-        document["auto_workers"] = auto_workers
+    if resumed:
+        distributed_hooks.epic_started(call, epic)
+    if wants_workers:
+        document["auto_workers"] = distributed_hooks.start_workers(call)
     return output.result(document, [line], as_json=call.as_json)
 
 
@@ -117,7 +120,7 @@ def _prepare(call: Call, action: str) -> tuple[Parsed, Epic]:
 
     spec = RUNNABLE
     if call.is_distributed:
-        spec = Spec(required=("epic",), flags=RUN_FLAGS | distributed_hooks.EPIC_RUN_FLAGS)
+        spec = replace(RUNNABLE, flags=RUNNABLE.flags | distributed_hooks.EPIC_RUN_FLAGS)
     call.guard("epic")
     parsed = parse(spec, call.words[1:], USAGES[action])
     checked = preflight.check(call.root)

@@ -8,14 +8,14 @@ from wf_cli.workflow import epics
 from wf_cli.workflow.epics import Epic
 
 RUN_FLAGS = frozenset({"--json", "--auto-workers", "--no-auto-workers"})
-RUNNABLE = Spec(required=("epic",), flags=RUN_FLAGS)
+RUNNABLE = Spec(required=("epic",), flags=RUN_FLAGS, skips_empty=True)
 USAGES = {
     "create": 'wf epic create "<name>"   (or wf epic "<name>")',
     "list": "wf epic list [--json]",
     "context": "wf epic context <epic> [--json]",
     "attach": "wf epic attach <epic> <plan>",
     "run": "wf epic run <epic> [--follow] [--auto-workers|--no-auto-workers] [--json]",
-    "resume": "wf epic resume <epic> [--json]",
+    "resume": "wf epic resume <epic> [--auto-workers|--no-auto-workers] [--json]",
     "stop": "wf epic stop <epic> [--json]",
     "status": "wf epic status <epic> [--json]",
     "validate": "wf epic validate <epic> [--json]",

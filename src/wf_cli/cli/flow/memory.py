@@ -22,7 +22,7 @@ _PROJECT = Spec(
     required=("summary",),
     flags=_JSON,
     values=_options("scope", "product", "users", "stack", "constraints", "success"),
-    empty_values=True,
+    skips_empty=True,
 )
 _PROJECT_USAGE = (
     'wf project "<summary>" [--product x] [--users x] [--stack x] [--constraints "a; b"] [--success "a; b"]'
@@ -32,12 +32,12 @@ _LOG = Spec(
     required=("summary",),
     flags=_JSON,
     values=_options("scope", "phase", "about", "implemented", "next"),
-    empty_values=True,
+    skips_empty=True,
 )
 _LOG_USAGE = (
     'wf log "<summary>" [--phase x] [--about x] [--implemented "a; b"] [--next "a; b"] [--scope name] [--json]'
 )
-_RECAP = Spec(flags=_JSON, values=_options("scope", "limit"), empty_values=True)
+_RECAP = Spec(flags=_JSON, values=_options("scope", "limit"), skips_empty=True)
 _RECAP_USAGE = "wf recap [--limit n] [--scope name] [--json]"
 
 

@@ -15,7 +15,12 @@ from wf_cli.workflow.phases import PhaseCommand
 _PLAN = Spec(required=("name",), values={"--epic": "epic"})
 _PLAN_USAGE = 'wf plan "<name>" [--epic <epic>]'
 _REFERENCE = Spec(required=("plan",), by_position=True)
-_REVIEW = Spec(required=("plan",), flags=frozenset({"--strict", "--json"}), values={"--profile": "profile"})
+_REVIEW = Spec(
+    required=("plan",),
+    flags=frozenset({"--strict", "--json"}),
+    values={"--profile": "profile"},
+    skips_empty=True,
+)
 _REVIEW_USAGE = "wf review <plan> [--strict] [--profile fast|default|full] [--json]"
 
 

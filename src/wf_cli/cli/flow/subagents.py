@@ -23,6 +23,7 @@ def _subagents(call: Call) -> int:
 
 
 def _show(call: Call, configured: SubagentModels) -> int:
+    configured.need_sections()
     document = {"ok": True, "path": str(configured.path), "config": configured.config}
     rows = [("role", "cursor", "opencode")]
     rows += [(role, configured.cursor_model(role), configured.opencode_model(role)) for role in subagents.ROLES]
@@ -31,6 +32,7 @@ def _show(call: Call, configured: SubagentModels) -> int:
 
 
 def _list(call: Call, configured: SubagentModels) -> int:
+    configured.need_sections()
     catalog = configured.catalog
     document = {
         "ok": True,

@@ -9,7 +9,7 @@ from wf_cli.contract.step import roles
 
 _ROLES = tuple(roles())
 _NUMBERS = {"--poll-ms": "poll", "--lease-ms": "lease", "--max-jobs": "max_jobs"}
-_WORKER = Spec(required=("role",), values={"--runtime": "runtime", "--id": "id", **_NUMBERS})
+_WORKER = Spec(required=("role",), values={"--runtime": "runtime", "--id": "id", **_NUMBERS}, skips_empty=True)
 _WORKER_USAGE = "wf worker <role> [--runtime name] [--id name] [--poll-ms n] [--lease-ms n] [--max-jobs n]"
 #: How often an idle worker looks for jobs unless told otherwise.
 _POLL_MS = 1500.0

@@ -7,17 +7,13 @@ command describes its arguments with a `Spec`, and `parse` reads the raw words b
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from wf_cli import ecmascript
 from wf_cli.errors import UsageError
 
 HELP_TOKENS = frozenset({"--help", "-h"})
-
-_JS_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_JS_RADIX = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
 
 
 @dataclass(frozen=True)
@@ -34,17 +30,17 @@ class Spec:
     flags: frozenset[str] = frozenset()
     values: Mapping[str, str] = field(default_factory=dict)
     by_position: bool = False
-    #: An empty value is no value: `--epic ""` is an error. With `=`, it never is.
-    empty_values: bool = False
+    #: Empty words are passed over wherever they stand. Otherwise one that follows the last word is refused.
+    skips_empty: bool = False
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """Arguments by name; what was not given is absent."""
+    """Arguments by name; what was not given is absent. ``flags``: each once, in the order of the last mention."""
 
     words: Mapping[str, str]
     values: Mapping[str, str]
-    flags: frozenset[str]
+    flags: tuple[str, ...]
 
     def word(self, name: str) -> str:
         """A required word."""
@@ -58,9 +54,13 @@ class Parsed:
         """Whether the flag was given."""
         return name in self.flags
 
+    def last_of(self, *names: str) -> str | None:
+        """The one of these flags that was given last: of flags that contradict each other it counts."""
+        return next((flag for flag in reversed(self.flags) if flag in names), None)
+
     def items(self, name: str) -> list[str]:
         """A value that is a list separated by semicolons."""
-        return [item for part in self.values.get(name, "").split(";") if (item := part.strip())]
+        return [item for part in self.values.get(name, "").split(";") if (item := ecmascript.trim(part))]
 
 
 class ArgumentError(UsageError):
@@ -89,47 +89,41 @@ def parse(spec: Spec, words: Sequence[str], usage: str) -> Parsed:
 
 def _by_position(spec: Spec, words: Sequence[str], names: tuple[str, ...]) -> Parsed:
     given = dict(zip(names, words, strict=False))
-    return Parsed(given, {}, spec.flags.intersection(words[len(given) :]))
+    return Parsed(given, {}, tuple(dict.fromkeys(word for word in words[len(given) :] if word in spec.flags)))
 
 
 def _in_order(spec: Spec, words: Sequence[str], names: tuple[str, ...], usage: str) -> Parsed:
-    positional: list[str] = []
+    words_by_name: dict[str, str] = {}
     values: dict[str, str] = {}
-    flags: set[str] = set()
+    flags: dict[str, None] = {}
     rest = iter(words)
     for word in rest:
         option, equals, attached = word.partition("=")
         if not word.startswith("--"):
-            if len(positional) == len(names):
+            if not word and spec.skips_empty:
+                continue
+            # An empty word keeps no place: the next one takes it.
+            name = next((name for name in names if not words_by_name.get(name)), None)
+            if name is None:
                 raise ArgumentError(f"unexpected argument: {word!r}", hint=f"usage: {usage}")
-            positional.append(word)
+            words_by_name[name] = word
         elif word in spec.flags:
-            flags.add(word)
+            flags.pop(word, None)
+            flags[word] = None
         elif option in spec.values:
-            values[spec.values[option]] = attached if equals else _separate(spec, option, next(rest, None))
+            values[spec.values[option]] = attached if equals else _separate(option, next(rest, None))
         else:
             raise ArgumentError(f"unknown option: {word}", hint=f"usage: {usage}")
-    return Parsed(dict(zip(names, positional, strict=False)), values, frozenset(flags))
+    return Parsed(words_by_name, values, tuple(flags))
 
 
-def _separate(spec: Spec, option: str, value: str | None) -> str:
-    """The word after ``option`` as its value."""
-    if value is None or value.startswith("--") or (not value and not spec.empty_values):
+def _separate(option: str, value: str | None) -> str:
+    """The word after ``option`` as its value. Only ``--option=`` can give an empty one."""
+    if not value or value.startswith("--"):
         raise ArgumentError(
             f"{option} needs a value", hint=f"a value that starts with -- is written {option}=--value"
         )
     return value
-
-
-def js_number(text: str) -> float | None:
-    """The finite number that JavaScript's ``Number(text)`` gives; None for everything else."""
-    text = text.strip()
-    if _JS_RADIX.fullmatch(text):
-        return float(int(text, 0))
-    if not _JS_NUMBER.fullmatch(text):
-        return None
-    number = float(text)
-    return number if math.isfinite(number) else None
 
 
 def positive_number(parsed: Parsed, name: str, option: str) -> float | None:
@@ -137,7 +131,7 @@ def positive_number(parsed: Parsed, name: str, option: str) -> float | None:
     text = parsed.value(name)
     if text is None:
         return None
-    number = js_number(text)
+    number = ecmascript.number(text)
     if number is None or number <= 0:
         raise ArgumentError(f"{option} needs a number above 0, not {text!r}")
     return number
