@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -197,6 +197,10 @@ class App:
     def steps(self, spool: Spool, events: EventSink) -> PlanSteps:
         """What jobs do to plans, as the configuration says."""
         from wf_cli.planjobs.steps import PlanSteps
+        from wf_cli.workflow import leftovers
+
+        def tool_files(role: str) -> Sequence[str]:
+            return leftovers.in_force(self.config.effective(role).checks.ignore)
 
         strict = self.config.review.strict
         return PlanSteps(
@@ -205,6 +209,7 @@ class App:
             events,
             strict_profile=None if strict == "off" else strict,
             epic_paused=self.epic_is_paused,
+            tool_files=tool_files,
         )
 
     def worker(

@@ -81,6 +81,20 @@ class TestNoChange:
         assert project.phase("01") == "coding"
         assert project.status(CODE) is Status.FAILED
 
+    def test_what_tools_leave_behind_is_no_work(self, project: Box) -> None:
+        subprocess.run(["git", "init", "-q"], cwd=project.root, check=True)
+        left = "mkdir -p src/__pycache__ docs/_build && echo x | tee src/__pycache__/a.pyc docs/_build/i test.log\n"
+        checks = {"no_change": "fail", "ignore": ["docs/_build"]}
+        talker(project, left + FAKE, retry={"max_attempts": 1}, checks=checks)
+        lone_plan(project)
+        project.ok("code", "01")
+        project.ok("worker", "--runtime", "opencode", "--once")
+        outcome = project.outcome(CODE, 1)
+        assert outcome is not None
+        assert outcome.failure is not None, project.story()
+        assert outcome.failure.code == "no_change"
+        assert project.noted("code.a1").strip() == "1"
+
     def test_the_next_attempt_is_told_and_its_work_counts(self, project: Box) -> None:
         talker(project, "[ $WF_ATTEMPT = 1 ] || echo work > work.txt\n" + FAKE)
         lone_plan(project)

@@ -108,7 +108,10 @@ def takes_text(path: tuple[str, ...]) -> bool:
 
 def sense(tree: Mapping[str, Any]) -> list[Problem]:
     """What a well-shaped, merged ``tree`` gets wrong: things that do not exist or cannot be."""
-    return [*_durations(tree, ()), *_spool(tree), *_runtimes(tree), *_routing(tree), *_redact(tree), *_notify(tree)]
+    return [
+        *_durations(tree, ()), *_spool(tree), *_runtimes(tree), *_routing(tree), *_ignore(tree), *_redact(tree),
+        *_notify(tree),
+    ]  # fmt: skip
 
 
 def _durations(tree: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Problem]:
@@ -175,6 +178,20 @@ def _routing(tree: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(("routing", role, "runtime"), f"there is no runtime {name} under runtimes; {hint}")
         elif len(role) + len(name) + 1 > POOL_LIMIT:
             yield Problem(("routing", role), f"{role}@{name} is too long; expected: at most {POOL_LIMIT} bytes")
+
+
+def _ignore(tree: Mapping[str, Any]) -> Iterator[Problem]:
+    places = [((), tree), *((("routing", role), entry) for role, entry in tree.get("routing", {}).items())]
+    for path, place in places:
+        for i, pattern in enumerate(place.get("checks", {}).get("ignore", ())):
+            parts = [part for part in pattern.removeprefix("!").split("/") if part]
+            where = (*path, "checks", "ignore", str(i))
+            if ".." in parts or "." in parts:
+                yield Problem(
+                    where, f"{pattern} is not a path below the project's root; expected: one without . and .."
+                )
+            elif all(not part.strip("*") for part in parts):
+                yield Problem(where, f"{pattern} matches every file, so no work would count")
 
 
 def _redact(tree: Mapping[str, Any]) -> Iterator[Problem]:

@@ -140,7 +140,8 @@ def _timeouts(tree: Mapping[str, Any], base: Timeouts) -> Timeouts:
 
 
 def _checks(tree: Mapping[str, Any], base: model.Checks) -> model.Checks:
-    return replace(base, **tree.get("checks", {}))
+    given = tree.get("checks", {})
+    return model.Checks(given.get("no_change", base.no_change), tuple(given.get("ignore", base.ignore)))
 
 
 def _budget(given: Mapping[str, Any], base: model.Budget) -> model.Budget:
@@ -238,7 +239,7 @@ def _policy_tree(policy: RolePolicy, config: Config) -> Tree:
 
 
 def _checks_tree(checks: model.Checks) -> Tree:
-    return {"no_change": checks.no_change}
+    return {"no_change": checks.no_change, **({"ignore": list(checks.ignore)} if checks.ignore else {})}
 
 
 def _budget_tree(budget: model.Budget) -> Tree:

@@ -34,6 +34,7 @@ mode: command
 # epic: {max_parallel_plans: 1, max_iterations: 5}
 
 # fail: a code or fix attempt that changes nothing outside its plan's folder has failed. allow: it may.
+# ignore: files whose change is no work, beside caches, logs and what else tools leave behind: ["*.out", docs/_build]
 # checks: {no_change: fail}
 
 # What agents may cost, in dollars; a job that would go beyond is held until you raise it and run `wf release`.

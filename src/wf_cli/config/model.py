@@ -94,6 +94,8 @@ class Checks:
 
     #: A code or fix attempt that changes nothing outside its plan's folder.
     no_change: Literal["fail", "allow"] = "fail"
+    #: Patterns of files that are no such change, beside those of `wf_cli.workflow.leftovers`.
+    ignore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Each question is answered by the row of the job's command in `wf_cli.contract.st
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from wf_cli.attempt.steps import Opening
@@ -19,7 +19,7 @@ from wf_cli.errors import Temporary, WfError
 from wf_cli.fencing import by_token
 from wf_cli.planjobs import opening, prompts
 from wf_cli.spool.layout import Spool
-from wf_cli.workflow import phase_commands, phases, plans, snapshot, strict, worktree
+from wf_cli.workflow import leftovers, phase_commands, phases, plans, snapshot, strict, worktree
 from wf_cli.workflow.plans import NumberShared, Plan, PlanNotFound
 from wf_cli.workflow.project import Project
 from wf_cli.workflow.snapshot import Snapshot
@@ -41,7 +41,9 @@ class PlanSteps:
         *,
         strict_profile: strict.Profile | None = None,
         epic_paused: Callable[[str], bool] = lambda _epic_id: False,
+        tool_files: Callable[[str], Sequence[str]] = lambda _role: leftovers.BUILT_IN,
     ):
+        """``tool_files``: by role, the patterns of files that tools leave behind and that are no work."""
         self._project = project
         self._spool = spool
         self._events = events
@@ -51,6 +53,7 @@ class PlanSteps:
         self._opened: dict[str, Plan] = {}
         self._sharing: dict[str, tuple[Plan, ...]] = {}
         self._sharing_until = 0.0
+        self._tool_files = tool_files
 
     def hindrance(self, target: Target) -> str | None:
         if target.epic_id is not None and self._epic_paused(target.epic_id):
@@ -120,7 +123,7 @@ class PlanSteps:
         plan = self._plan(target)
         if plan is None or not _step(target).must_change:
             return None
-        return worktree.baseline(self._project.root, [plan.relative])
+        return worktree.baseline(self._project.root, [plan.relative], self._tool_files(target.role))
 
     # -- after the agent
 
@@ -133,9 +136,13 @@ class PlanSteps:
             return None  # which plan's work is meant cannot be told; the permit of whatever follows says so
         if plan is None:
             return None
-        if worktree.changed(self._project.root, [plan.relative], baseline) is not False:
+        tool_files = self._tool_files(target.role)
+        if worktree.changed(self._project.root, [plan.relative], baseline, tool_files) is not False:
             return None
-        told = f"nothing outside {plan.relative}/ has changed since this job began"
+        told = (
+            f"nothing outside {plan.relative}/ has changed since this job began "
+            "(caches, logs and what else tools leave behind are not counted)"
+        )
         return Failure("no_change", f"no change outside {plan.relative}/", errors=(told,))
 
     def check(self, target: Target, token: Token, idle: Failure | None = None) -> Failure | None:

@@ -5,6 +5,9 @@ compared after. With git it is the commit of that moment and a digest of what di
 counts whether it was committed or not; what git ignores does not count. Without git it is a digest of names,
 sizes and times of all files.
 
+What tools leave behind (`wf_cli.workflow.leftovers`) does not count either, whether it was committed or not. A file
+of such a name that is part of the baseline's commit is somebody's work, and a change of it counts.
+
 It proves that something changed, not who changed it: other plans and people may share the checkout.
 """
 
@@ -19,40 +22,43 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from wf_cli.workflow.leftovers import BUILT_IN, OWN_STATE, Patterns
+
 #: Seconds for one git command; a checkout of hundreds of thousands of files takes some.
 GIT_LIMIT = 60.0
 #: Files of a checkout without git that are looked at. More is not looked at in this way: nothing is known then.
 FILE_LIMIT = 50_000
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-#: State of wf's own, which changes all the time.
-_OURS = (".wf",)
-#: Folders that tools fill, in a checkout without git that could say so.
-_TOOLS = frozenset({".git", ".hg", ".svn", "node_modules", ".venv", "__pycache__"})
+#: Folders of version control, in a checkout of which git knows nothing.
+_VERSION_CONTROL = (".git", ".hg", ".svn", ".jj")
 
 
-def baseline(root: Path, without: Sequence[str]) -> str | None:
-    """The checkout at ``root`` as it is now, without the folders ``without`` (relative); None: it cannot be told."""
+def baseline(root: Path, without: Sequence[str], tool_files: Sequence[str] = BUILT_IN) -> str | None:
+    """The checkout at ``root`` as it is now, without the folders ``without`` (relative); None: it cannot be told.
+
+    ``tool_files`` are patterns of what tools leave behind.
+    """
     try:
         if _git(root, "rev-parse", "--is-inside-work-tree") == b"true\n" and not _is_ignored(root):
             since = _commit(root)
-            digest = _since(root, since, without)
+            digest = _since(root, since, without, tool_files)
             return None if digest is None else f"git:{since}:{digest}"
-        digest = _files(root, without)
+        digest = _files(root, without, tool_files)
     except OSError:  # no room for a temporary file, say
         return None
     return None if digest is None else f"files:{digest}"
 
 
-def changed(root: Path, without: Sequence[str], before: str) -> bool | None:
-    """Whether anything is different from ``before``, a `baseline` of the same folders; None: it cannot be told."""
+def changed(root: Path, without: Sequence[str], before: str, tool_files: Sequence[str] = BUILT_IN) -> bool | None:
+    """Whether anything differs from ``before``, a `baseline` with the same arguments; None: it cannot be told."""
     kind, _, rest = before.partition(":")
     since, _, digest = rest.rpartition(":")
     try:
         # It comes out of a file: nothing that git could take for an option.
         if kind == "git" and _COMMIT.fullmatch(since):
-            now = _since(root, since, without)
+            now = _since(root, since, without, tool_files)
         elif kind == "files" and not since:
-            now = _files(root, without)
+            now = _files(root, without, tool_files)
         else:
             return None
     except OSError:
@@ -71,17 +77,20 @@ def _commit(root: Path) -> str:
     return (head or _git(root, "hash-object", "-t", "tree", os.devnull) or b"").decode("ascii", "replace").strip()
 
 
-def _since(root: Path, since: str, without: Sequence[str]) -> str | None:
+def _since(root: Path, since: str, without: Sequence[str], tool_files: Sequence[str]) -> str | None:
     """A digest of everything that differs from ``since``: tracked content, and untracked files by size and time."""
-    paths = ["--", ".", *(f":(exclude){folder}" for folder in (*_OURS, *without))]
+    paths = ["--", ".", *(f":(exclude){folder}" for folder in without), *Patterns(OWN_STATE).git_excludes()]
+    work = [*paths, *Patterns(tool_files).git_excludes()]
     # Of submodules the commit counts; looking into them takes a git of its own each.
     flags = ("--no-ext-diff", "--no-textconv", "--binary", "--no-color", "--ignore-submodules=dirty", "--relative")
     with tempfile.TemporaryFile() as tracked:  # may be as large as the files are
-        if not _run_git(root, tracked, "diff", *flags, since, *paths):
-            return None
+        # What the commit has counts whatever it is called; of what was added since, the leftovers do not.
+        for kinds, where in (("a", paths), ("A", work)):
+            if not _run_git(root, tracked, "diff", "--no-renames", f"--diff-filter={kinds}", *flags, since, *where):
+                return None
         tracked.seek(0)
         digest = hashlib.file_digest(tracked, "sha256")
-    untracked = _git(root, "ls-files", "--others", "--exclude-standard", "-z", *paths)
+    untracked = _git(root, "ls-files", "--others", "--exclude-standard", "-z", *work)
     if untracked is None or b"/\0" in untracked or _git(root, "submodule", "status") not in (b"", None):
         return None  # a repository inside of this one: what changes there is not seen from here
     for name in sorted(untracked.split(b"\0")):
@@ -90,26 +99,27 @@ def _since(root: Path, since: str, without: Sequence[str]) -> str | None:
     return digest.hexdigest()[:32]
 
 
-def _files(root: Path, without: Sequence[str]) -> str | None:
-    left_out = {*_OURS, *without}
+def _files(root: Path, without: Sequence[str], tool_files: Sequence[str]) -> str | None:
+    left_out = Patterns([*_VERSION_CONTROL, *OWN_STATE, *tool_files])
     digest = hashlib.sha256()
-    for count, name in enumerate(_walk(root, "", left_out)):
+    for count, name in enumerate(_walk(root, "", frozenset(without), left_out)):
         if count >= FILE_LIMIT:
             return None
         digest.update(_stamp(root, name))
     return digest.hexdigest()[:32]
 
 
-def _walk(root: Path, folder: str, left_out: set[str]) -> Iterator[str]:
+def _walk(root: Path, folder: str, without: frozenset[str], left_out: Patterns) -> Iterator[str]:
     try:
         entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
     except OSError:
         return
     for entry in entries:
-        name = os.path.join(folder, entry.name)
+        name = f"{folder}/{entry.name}" if folder else entry.name
+        if name in without or left_out.cover(name):
+            continue
         if entry.is_dir(follow_symlinks=False):
-            if name not in left_out and entry.name not in _TOOLS:
-                yield from _walk(root, name, left_out)
+            yield from _walk(root, name, without, left_out)
         else:
             yield name
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wf_cli.workflow import worktree
+from wf_cli.workflow import leftovers, worktree
 
 PLAN = "plans/01-parser"
 
@@ -79,6 +79,66 @@ def test_the_plans_own_folder_and_wfs_state_are_no_work(checkout: Path, change: 
     assert worktree.changed(checkout, [PLAN], before) is False
 
 
+LEFTOVERS = (
+    "src/__pycache__/a.cpython-311.pyc", "a.pyc", ".pytest_cache/v/cache/lastfailed", ".mypy_cache/3.11/a.data.json",
+    ".ruff_cache/0.9/x", ".hypothesis/examples/x", ".coverage", ".coverage.box.17.xyz", "coverage.xml",
+    "htmlcov/index.html", "src/wf.egg-info/PKG-INFO", ".venv/bin/python",
+    "node_modules/.cache/x", "node_modules/left-pad/index.js",
+    "web/node_modules/x/y.js", "lcov.info", "web/.eslintcache", "tsconfig.tsbuildinfo", "deep/er/test-run.log",
+    "src/.a.py.swp", "src/a.py~", "src/.#a.py", "src/#a.py#", "src/a.py.orig", "src/a.py.rej", ".DS_Store",
+    "src/.DS_Store", "Thumbs.db", ".cursor/session/state.json",
+    ".opencode/session/state.json", "plans/02-other/state.json",
+    "epics/01-big/state.json", "epics/01-big/plans-map.yaml", "epics/01-big/report.md",
+)  # fmt: skip
+#: Names that only look like one of those.
+WORK = (
+    "src/pycache/a.py", "src/a.pyc.py", "coverage/model.py", "logs/reader.py", "src/login.py", "src/swap.swp.py",
+    "epics/01-big/epic.md", "plans/02-other/plan.md", ".cursor/rules/mine.mdc", "build/../src/orig.py", "docs/log",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEFTOVERS)
+def test_what_tools_leave_behind_is_no_work(checkout: Path, name: str) -> None:
+    before = worktree.baseline(checkout, [PLAN])
+    assert before is not None
+    write(checkout, name, "x")
+    assert worktree.changed(checkout, [PLAN], before) is False
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_names_that_only_look_like_leftovers_are_work(checkout: Path, name: str) -> None:
+    before = worktree.baseline(checkout, [PLAN])
+    assert before is not None
+    write(checkout, name, "x")
+    assert worktree.changed(checkout, [PLAN], before) is True
+
+
+def test_the_reference_names_every_built_in_pattern() -> None:
+    told = (Path(__file__).parents[3] / "docs/reference/configuration.md").read_text()
+    listed = " ".join(told.split())
+    assert " ".join(leftovers.BUILT_IN) in listed
+
+
+def test_patterns_of_the_project(checkout: Path) -> None:
+    given = leftovers.in_force(["*.out", "docs/_build", "**/generated/*.py", "/top.txt", "cache/", "!*.log"])
+    for name, work in (
+        ("a/b/x.out", False),
+        ("docs/_build/html/index.html", False),
+        ("generated/a.py", False),
+        ("deep/er/generated/a.py", False),
+        ("top.txt", False),
+        ("src/cache/x/y", False),
+        ("__pycache__/x.pyc", False),
+        ("sub/docs/_build/x", True),
+        ("generated/sub/a.py", True),
+        ("run.log", True),
+    ):
+        before = worktree.baseline(checkout, [PLAN], given)
+        assert before is not None
+        write(checkout, name, "x")
+        assert worktree.changed(checkout, [PLAN], before, given) is work, name
+
+
 def test_looking_changes_nothing(checkout: Path) -> None:
     before = worktree.baseline(checkout, [PLAN])
     assert before == worktree.baseline(checkout, [PLAN])
@@ -125,6 +185,60 @@ class TestGit:
         before = worktree.baseline(repository, [PLAN])
         assert before is not None
         write(repository, "build/out", "x")
+        assert worktree.changed(repository, [PLAN], before) is False
+
+    @pytest.mark.parametrize(
+        "name", ["src/__pycache__/a.pyc", "fixtures/run.log", "a.orig", "epics/01-big/state.json"]
+    )
+    def test_a_leftover_that_the_commit_has_is_somebodys_work(self, repository: Path, name: str) -> None:
+        write(repository, name, "old")
+        git(repository, "add", "-A", "-f")
+        git(repository, "commit", "-qm", "kept on purpose")
+        before = worktree.baseline(repository, [PLAN])
+        assert before is not None
+        write(repository, name, "changed")
+        of_wf = leftovers.Patterns(leftovers.OWN_STATE).cover(name)
+        assert worktree.changed(repository, [PLAN], before) is not of_wf
+        git(repository, "commit", "-qam", "changed")
+        assert worktree.changed(repository, [PLAN], before) is not of_wf
+        git(repository, "rm", "-q", name)
+        assert worktree.changed(repository, [PLAN], before) is not of_wf
+
+    def test_a_leftover_that_the_job_commits_is_none(self, repository: Path) -> None:
+        write(repository, "old.log", "there before")
+        before = worktree.baseline(repository, [PLAN])
+        assert before is not None
+        write(repository, "src/__pycache__/a.pyc", "x")
+        the_plan(repository)
+        git(repository, "add", "-A")
+        assert worktree.changed(repository, [PLAN], before) is False
+        git(repository, "commit", "-qm", "everything that lay around")
+        assert worktree.changed(repository, [PLAN], before) is False
+        write(repository, "src/b.py", "b = 1\n")
+        git(repository, "add", "-A")
+        assert worktree.changed(repository, [PLAN], before) is True
+
+    def test_a_renamed_source_is_work(self, repository: Path) -> None:
+        before = worktree.baseline(repository, [PLAN])
+        assert before is not None
+        git(repository, "mv", "src/a.py", "src/a.py.orig")
+        assert worktree.changed(repository, [PLAN], before) is True
+
+    def test_patterns_are_those_of_the_project_and_not_of_the_repository_around_it(self, repository: Path) -> None:
+        part = repository / "part"
+        write(part, "a.py", "a = 1\n")
+        given = leftovers.in_force(["docs/_build"])
+        before = worktree.baseline(part, [PLAN], given)
+        assert before is not None
+        write(part, "docs/_build/x", "x")
+        write(part, "sub/__pycache__/x.pyc", "x")
+        assert worktree.changed(part, [PLAN], before, given) is False
+
+    def test_a_repository_among_the_leftovers_is_not_looked_into(self, repository: Path) -> None:
+        before = worktree.baseline(repository, [PLAN])
+        assert before is not None
+        write(repository, "node_modules/dep/b.js", "b\n")
+        git(repository / "node_modules/dep", "init", "-q")
         assert worktree.changed(repository, [PLAN], before) is False
 
     def test_a_project_inside_a_repository_sees_its_own_part(self, repository: Path) -> None:
