@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -15,14 +16,22 @@ _SESSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}", re.ASCII)
 
 
 def parse_object(line: str) -> dict[str, Any] | None:
-    """The JSON object that ``line`` is; None when it is anything else."""
+    """The JSON object that ``line`` is; None when it is anything else.
+
+    A number that JSON has not (``Infinity``, ``1e999``) is read as text, so that it can be stored and printed.
+    """
     if not line.lstrip().startswith("{"):
         return None
     try:
-        value = json.loads(line)
+        value = json.loads(line, parse_constant=str, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _finite(digits: str) -> float | str:
+    value = float(digits)
+    return value if math.isfinite(value) else digits
 
 
 def obj(value: Any, *path: str) -> dict[str, Any]:

@@ -165,7 +165,7 @@ def test_a_strict_run_is_good_for_two_hours_and_from_the_future_too(tmp_path: Pa
 def test_a_quality_run_is_not_stored_for_a_plan_that_left_the_review(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, phase="fixing")
     run = strict.QualityRun("01", "fast", "now", "unknown", False, ())
-    with pytest.raises(Refused, match="went on to fixing"):
+    with pytest.raises(Refused, match="reviewing to fixing"):
         strict.store(Project(tmp_path), plan, run)
     assert not plan.quality_run.exists()
 
