@@ -25,11 +25,12 @@ demo: $(READY) ## a whole epic on two worker pools, with scripted agents and a w
 test: $(READY) ## the test suite (without the real OpenCode)
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not opencode" $(TEST_ARGS)
 
-check: $(READY) ## ruff, mypy --strict, import layers
+check: $(READY) ## ruff, mypy --strict, import layers, who opens files
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/support/check_opens.py
 
 bench: $(READY) ## figures, each beside its baseline
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

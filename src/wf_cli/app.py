@@ -104,7 +104,7 @@ class App:
         return layout.create(self.spool_root, topology=settings.topology, durability=settings.durability)
 
     def events(self, spool: Spool, writer: str | None = None) -> EventLog:
-        """The log; one-shot commands of a host share one file, which appends of whole lines allow."""
+        """The log; the one-shot commands of a user on a host share one file, which appends of whole lines allow."""
         from wf_cli.eventlog.log import EventLog
 
         if writer is None:
@@ -112,10 +112,11 @@ class App:
 
             from wf_cli import proc
 
-            # Two hosts of one name must not: appends of two hosts lose lines on NFS.
+            # Two hosts of one name must not: appends of two hosts lose lines on NFS. Nor two users, because the
+            # file belongs to one of them.
             boot = hashlib.sha256(proc.boot_id().encode()).hexdigest()[:6]
-            writer = f"cli-{ids.host_label()}-{boot}"
-        return EventLog(spool.folder("log"), writer, self.clock)
+            writer = f"cli-{ids.host_label()}-{boot}-u{os.geteuid()}"
+        return EventLog(spool.folder("log"), writer, self.clock, mode=spool.shared_mode)
 
     def queue(
         self, spool: Spool, events: EventSink | None = None, say: Callable[[str], None] = lambda _line: None

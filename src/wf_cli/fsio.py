@@ -253,12 +253,18 @@ def open_append(path: Path, *, mode: int | None = None) -> int:
 
 def read_regular(path: Path, limit: int | None = None, *, follow: bool = False) -> bytes:
     """The bytes of a regular file of at most ``limit`` bytes; ValueError for giants, and as `open_regular` says."""
+    return read_with_info(path, limit, follow=follow)[0]
+
+
+def read_with_info(path: Path, limit: int | None = None, *, follow: bool = False) -> tuple[bytes, os.stat_result]:
+    """The same, with the facts about the file that was read, whatever has its name meanwhile."""
     fd = open_regular(path, follow=follow)
     with os.fdopen(fd, "rb") as file:
         data = file.read() if limit is None else file.read(limit + 1)
+        info = os.fstat(fd)
     if limit is not None and len(data) > limit:
         raise ValueError(f"{path} is larger than {limit} bytes")
-    return data
+    return data, info
 
 
 @contextlib.contextmanager

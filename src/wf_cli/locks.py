@@ -159,7 +159,7 @@ def _unusable(error: OSError, path: Path) -> OSError:
             f"its file system gives no locks ({error.strerror}), so wf cannot exclude other processes there",
             path,
             hint="mount it with locks (NFS: version 4, or a running lock service and no option nolock), or use "
-            "another file system (spool.dir in wf.config moves the spool)",
+            "another file system (spool.dir in wf.config moves the spool; `wf doctor --fs-probe` tries a folder out)",
         )
     known = sharing.explained(error, path)
     if isinstance(known, FileTrouble):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from support import team_steps as steps
-from support.users import Team, dismiss, team
+from support.box import Done
+from support.users import Team, User, dismiss, team
 from wf_cli.spool import layout
 
 
@@ -117,13 +119,15 @@ def test_the_second_user_plans_and_sets_the_model_under_the_locks_of_the_first(f
     assert sorted(path.name[:2] for path in (friends.project / "plans").glob("0*")) == ["01", "02", "03"]
 
 
+def write_a_plan(user: User) -> None:
+    user.ok("set-model", "gpt-5.2")
+    user.ok("plan", "one")
+    (folder,) = (user.cwd / "plans").glob("01-*")
+    user.run("sh", "-c", f"printf '# p\\n' > {folder}/plan.md; printf -- '- [ ] [T1] first\\n' > {folder}/todo.md")
+
+
 def test_the_second_user_goes_on_with_the_plan_of_the_first(friends: Team) -> None:
-    friends.alice.ok("set-model", "gpt-5.2")
-    friends.alice.ok("plan", "one")
-    (folder,) = (friends.project / "plans").glob("01-*")
-    friends.alice.run(
-        "sh", "-c", f"printf '# p\n' > {folder}/plan.md; printf -- '- [ ] [T1] first\n' > {folder}/todo.md"
-    )
+    write_a_plan(friends.alice)
     friends.bob.ok("code", "1")
     friends.bob.ok("todo", "implemented", "1", "T1", "--test", "make", "--output", "ok")
     friends.alice.ok("finish-code", "1")
@@ -147,3 +151,67 @@ def test_lock_files_that_an_earlier_version_made_are_mended_by_their_owner(frien
 def test_who_may_write_the_project_may_take_its_locks_whatever_the_umask(people: Team) -> None:
     for user in (people.alice, people.bob, people.alice):
         user.call(steps.take_project_lock, people.project)
+
+
+# -- the log
+
+
+ON = {"WF_DISTRIBUTED": "1"}
+
+
+def enqueue(user: User, key: str) -> Done:
+    return user.ok("enqueue", "--role", "coder", "--runtime", "cursor", "--key", key, env=ON)
+
+
+def events_of(user: User) -> tuple[list[str], str]:
+    """The keys of the jobs that the log tells of, and what was said beside it."""
+    done = user.ok("events", "--json")
+    return [json.loads(line)["job_id"] for line in done.out.splitlines()], done.err
+
+
+def test_the_events_of_both_users_are_kept_and_both_read_them(people: Team, root: Path) -> None:
+    said = [enqueue(user, f"k{i}").err for i, user in enumerate((people.alice, people.bob, people.alice, people.bob))]
+    assert "".join(said) == ""
+    for user in (people.alice, people.bob):
+        found, beside = events_of(user)
+        assert len(found) == 4
+        assert beside == ""
+
+
+def test_a_command_that_cannot_record_its_events_says_so_once(people: Team, root: Path) -> None:
+    enqueue(people.alice, "a")
+    (log,) = (root / "log").iterdir()
+    log.chmod(0o440)
+    said = people.alice.ok("enqueue", "--role", "coder", "--runtime", "cursor", "--key", "b", env=ON).err
+    assert said.count("events are not recorded") == 1
+    assert f"chmod u+rw {log}" in said
+
+
+def test_a_log_that_another_user_may_not_read_is_named(people: Team, root: Path) -> None:
+    enqueue(people.alice, "a")
+    (log,) = (root / "log").iterdir()
+    log.chmod(0o600)
+    found, beside = events_of(people.bob)
+    assert found == []
+    assert f"{log}: it belongs to user 61001, group 61000, mode 0600" in beside
+    assert f"chmod g+rw {log}" in beside
+
+
+# -- two workers
+
+
+def test_workers_of_two_users_take_turns_on_the_checkout(friends: Team) -> None:
+    """Each works on one step of a plan, for which it needs the one slot of the checkout. Their umask is 022."""
+    config = {
+        "version": 1, "mode": "distributed", "spool": {"topology": "shared", "durability": "none"},
+        "runtimes": {"cursor": {"adapter": "scripted"}, "opencode": {"adapter": "scripted"}},
+    }  # fmt: skip
+    (friends.project / "wf.config.json").write_text(json.dumps(config))
+    alice, bob = friends.alice, friends.bob
+    write_a_plan(alice)
+    alice.ok("code", "1")
+    for user, runtime in ((alice, "opencode"), (bob, "cursor")):
+        done = user.with_umask(0o022).ok("worker", "--runtime", runtime, "--json")
+        assert json.loads(done.out)["succeeded"] == 1, done.text
+    (plan,) = (friends.project / "plans").glob("01-*")
+    assert json.loads((plan / "state.json").read_text())["phase"] == "completed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from wf_cli import ecmascript
+from wf_cli import ecmascript, fsio
 from wf_cli.agents.subagents import ROLES, SubagentModels
 
 #: Characters, without the blanks around them, below which an agent file counts as a stub.
@@ -56,7 +56,7 @@ def check(root: Path) -> Preflight:
 
 def _usable(path: Path, keys: tuple[str, ...]) -> bool:
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        text = fsio.read_regular(path, follow=True).decode("utf-8", errors="replace")
+    except (OSError, ValueError):
         return False
     return len(ecmascript.trim(text)) >= MIN_CHARACTERS and all(key in text for key in keys)

@@ -89,10 +89,10 @@ def _register(root: Path, registration: Registration) -> Done:
             return Done(registration, Found.LEFT, name)
     path = (root / registration.file).resolve()  # Writes through a link, so the link stays one.
     try:
-        text = path.read_text(encoding="utf-8")
+        text = fsio.read_regular(path).decode("utf-8").replace("\r\n", "\n")
     except FileNotFoundError:
         text = ""
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):  # ValueError: not UTF-8, or no regular file
         return Done(registration, Found.LEFT, registration.file)
     document = _parse(text) if text.strip() else dict(registration.heading)
     section = document.setdefault(registration.section, {}) if document is not None else None

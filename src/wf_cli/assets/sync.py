@@ -81,7 +81,10 @@ def _sync(root: Path, *, seed: bool, anew: bool) -> Synced:
     for template in entries:
         source = _source(root, template)
         if source.is_file():
-            _write(root / f".{template.tool}" / template.kind / template.relative_path, source.read_bytes())
+            _write(
+                root / f".{template.tool}" / template.kind / template.relative_path,
+                fsio.read_regular(source, follow=True),
+            )
             copied += 1
     return Synced(seed, copied, sync_skills(root), tuple(warnings))
 
@@ -150,7 +153,7 @@ def _as_entry(template: TemplateId) -> dict[str, Tool | Kind | str]:
 def _write(path: Path, data: bytes) -> None:
     """Replace ``path`` unless it has these bytes already. The file is not synced, because it can be copied again."""
     try:
-        if path.read_bytes() == data:
+        if fsio.read_regular(path, follow=True) == data:
             return
     except FileNotFoundError:
         pass

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from wf_cli.errors import WfError
+from wf_cli.errors import FileTrouble, WfError
 
 
 class Level(StrEnum):
@@ -51,4 +51,5 @@ def guarded(name: str, look: Callable[[], Iterable[Check]]) -> Iterator[Check]:
         yield error(name, failure.message, failure.hint)
     except OSError as failure:
         where = f"{failure.filename}: " if failure.filename else ""
-        yield error(name, f"{where}{failure.strerror or failure}", "check permissions and free space")
+        remedy = failure.hint if isinstance(failure, FileTrouble) else "check permissions and free space"
+        yield error(name, f"{where}{failure.strerror or failure}", remedy)

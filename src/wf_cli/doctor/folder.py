@@ -21,7 +21,7 @@ from pathlib import Path
 
 from wf_cli import fsio, ids, locks
 from wf_cli.doctor.check import Check, Level, error, ok, warn
-from wf_cli.errors import SpoolError
+from wf_cli.errors import FileTrouble, SpoolError
 from wf_cli.spool import layout
 from wf_cli.spool.watch import Watcher
 
@@ -40,10 +40,12 @@ _EVENT_LIMIT = 5.0
 #: Seconds of difference between our clock and that of the files which are worth a word.
 _CLOCK_SKEW = 2.0
 _LOCKER = """
-import fcntl, os, sys
+import errno, fcntl, os, sys
 try:
     fcntl.flock(os.open(sys.argv[1], os.O_RDWR), fcntl.LOCK_EX | fcntl.LOCK_NB)
-except OSError:
+except OSError as error:
+    if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES):
+        sys.exit(str(error))
     sys.exit(7)
 """
 
@@ -89,7 +91,8 @@ def _tried(name: str, look: Callable[[Path], Iterator[Check]], scratch: Path) ->
     except SpoolError as failure:  # synced folders, no hard links
         yield error(name, failure.message, failure.hint)
     except OSError as failure:
-        yield error(name, f"{failure.strerror or failure} ({failure.filename})", "spool.dir in wf.config")
+        remedy = failure.hint if isinstance(failure, FileTrouble) else "spool.dir in wf.config"
+        yield error(name, f"{failure.strerror or failure} ({failure.filename})", remedy)
 
 
 def _verdict(mount: Mount, configured: str, checks: list[Check]) -> Check:
@@ -221,6 +224,8 @@ def _flock(scratch: Path) -> Iterator[Check]:
         slot.close()
     if asked.returncode == 0:
         raise _Unfit("two processes hold one lock")
+    if asked.returncode != 7:
+        raise _Unfit(f"a second process cannot tell whether a lock is taken: {asked.stderr.decode(errors='replace')}")
     if mount_of(scratch).type == "fuse.sshfs":
         yield warn("flock", "excludes on this host only (sshfs)", "one host for all workers, or NFS")
     else:

@@ -7,12 +7,13 @@ import errno
 import json
 import os
 import socket
-import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from wf_cli import clock as times
+from wf_cli import fsio, sharing
 from wf_cli.clock import Clock
 from wf_cli.contract.event import Event
 from wf_cli.contract.token import is_word
@@ -22,19 +23,28 @@ from wf_cli.errors import ContractError
 class EventLog:
     """An `EventSink` that appends to ``<directory>/<writer>.jsonl``.
 
-    Never raises from `emit`, and never blocks on a hostile file (a FIFO, a link): what could not be written
-    is counted in ``dropped`` and said once, through ``report``. Lines of two processes of one host do not
-    mix; each session has its own file, so two hosts never share one. Not synced: a power cut may take the
-    last lines.
+    Never raises from `emit`, and never blocks on a hostile file (a FIFO, a link): what could not be written is
+    counted in ``dropped`` and said once, on stderr or through ``report``. Lines of two processes of one host do not
+    mix; each session has its own file, so two hosts never share one. Not synced: a power cut may take the last lines.
+    ``mode`` is that of a new file, past the umask; without it the umask decides.
     """
 
-    def __init__(self, directory: Path, writer: str, clock: Clock, report: Callable[[str], None] | None = None):
+    def __init__(
+        self,
+        directory: Path,
+        writer: str,
+        clock: Clock,
+        report: Callable[[str], None] | None = None,
+        *,
+        mode: int | None = None,
+    ):
         if not is_word(writer):
             raise ContractError(f"{writer!r} cannot name a log", hint="an owner id: [a-z0-9-]")
         self.path = directory / f"{writer}.jsonl"
         self.dropped = 0
         self._clock = clock
-        self._report = report
+        self._report = report or _on_stderr
+        self._mode = mode
         self._host = socket.gethostname()
         #: The last write ended in the middle of a line (full disk): begin the next one on a new line.
         self._torn = False
@@ -63,20 +73,30 @@ class EventLog:
             os.close(fd)
 
     def _open(self) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
-            fd = os.open(self.path, flags, 0o666)
+            return fsio.open_append(self.path, mode=self._mode)
         except FileNotFoundError:
-            # Somebody deleted the log: fine, it starts anew. A spool that vanished is not made again.
-            os.mkdir(self.path.parent)
-            fd = os.open(self.path, flags, 0o666)
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise OSError(errno.EINVAL, "not a regular file", str(self.path))
-        return fd
+            # Somebody deleted the log, so it starts anew. A spool that vanished is not made again.
+            if not self.path.parent.parent.is_dir():
+                raise
+            sharing.make_folder(self.path.parent)
+            return fsio.open_append(self.path, mode=self._mode)
 
     def _drop(self, error: Exception) -> None:
         self.dropped += 1
-        if self.dropped == 1 and self._report is not None:
-            with contextlib.suppress(OSError, ValueError):  # a closed stderr is no reason to stop either
-                self._report(f"events are not recorded in {self.path}: {error}; the work goes on")
+        if self.dropped > 1:
+            return
+        if isinstance(error, OSError):
+            error = sharing.explained(error, self.path)
+        with contextlib.suppress(OSError, ValueError):  # A closed stderr is no reason to stop either.
+            self._report(f"events are not recorded in {self.path}: {error}; the work goes on")
+
+
+#: What this process has said: it may have several logs of one writer.
+_said: set[str] = set()
+
+
+def _on_stderr(line: str) -> None:
+    if line not in _said:
+        _said.add(line)
+        print(f"warning: {line}", file=sys.stderr)

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wf_cli import fsio, sharing
 from wf_cli.clock import Clock, parse_iso_ms
 from wf_cli.contract.event import FIELDS, Event
+from wf_cli.growing import GrowingFile
 
 #: Bytes; a longer line is no event.
 LINE_LIMIT = 1024 * 1024
-#: Bytes read at once.
-_CHUNK = 4 * 1024 * 1024
 #: Seconds between two looks at the logs while following.
 POLL_S = 0.5
 
@@ -70,9 +68,16 @@ class Selection:
 ALL = Selection()
 
 
-def read(directory: Path, selection: Selection = ALL) -> list[Event]:
-    """The wanted events of all logs in ``directory``, in order (`ordered`); empty when there is no log."""
-    return [event for event in ordered(_Logs(directory).new_events()) if selection.takes(event)]
+def unreported(_error: OSError) -> None:
+    """For callers whose answer does not depend on a log that may not be read."""
+
+
+def read(directory: Path, selection: Selection = ALL, report: Callable[[OSError], None] = unreported) -> list[Event]:
+    """The wanted events of all logs in ``directory``, in order (`ordered`); empty when there is no log.
+
+    ``report`` is told of each log that exists and cannot be read.
+    """
+    return [event for event in ordered(_Logs(directory, report).new_events()) if selection.takes(event)]
 
 
 def follow(
@@ -83,13 +88,14 @@ def follow(
     selection: Selection = ALL,
     from_start: bool = False,
     poll_s: float = POLL_S,
+    report: Callable[[OSError], None] = unreported,
 ) -> Iterator[Event]:
     """Events as they come, until ``stop()``; with ``from_start`` those already there first.
 
     Looks every ``poll_s`` seconds. What arrives between two looks is in order; an event that another host
     delivers later comes later.
     """
-    logs = _Logs(directory)
+    logs = _Logs(directory, report)
     batch = logs.new_events()
     if not from_start:
         batch = []
@@ -160,54 +166,31 @@ def _fits(key: str, value: Any) -> bool:
     return isinstance(value, str)
 
 
-@dataclass(slots=True)
-class _Tail:
-    """How far one log was read."""
-
-    inode: int = -1
-    offset: int = 0
-    rest: bytes = b""
-
-    def lines(self, path: Path) -> list[bytes]:
-        """The complete lines added since the last call. Another file under this name is read from its start."""
-        # As fsio.read_regular opens, but from an offset: a log that grows is not read again and again.
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(fd, "rb") as file:
-            info = os.fstat(file.fileno())
-            if not stat.S_ISREG(info.st_mode):
-                return []
-            if info.st_ino != self.inode or info.st_size < self.offset:
-                self.inode, self.offset, self.rest = info.st_ino, 0, b""
-            file.seek(self.offset)
-            out: list[bytes] = []
-            while chunk := file.read(_CHUNK):
-                self.offset += len(chunk)
-                *complete, self.rest = (self.rest + chunk).split(b"\n")
-                out += complete
-                # A line without end must not fill the memory; its tail will not parse and is dropped.
-                self.rest = self.rest[-LINE_LIMIT - 1 :]
-            return out
-
-
-@dataclass(slots=True)
 class _Logs:
-    """All logs of one directory."""
+    """All logs of one directory. ``report`` is told once of each log that may not be read."""
 
-    directory: Path
-    tails: dict[str, _Tail] = field(default_factory=dict)
+    def __init__(self, directory: Path, report: Callable[[OSError], None]):
+        self._directory = directory
+        self._report = report
+        self._files: dict[str, GrowingFile] = {}
+        self._reported: set[str] = set()
 
     def new_events(self) -> list[Event]:
         """What was added since the last call, writer by writer."""
         try:
-            names = sorted(name for name in os.listdir(self.directory) if name.endswith(".jsonl"))
-        except OSError:
-            return []  # not there yet, or gone
+            names = sorted(name for name in fsio.names(self._directory) if name.endswith(".jsonl"))
+        except FileNotFoundError:
+            return []  # The first event makes the folder.
         events: list[Event] = []
         for name in names:
-            tail = self.tails.setdefault(name, _Tail())
+            path = self._directory / name
+            file = self._files.setdefault(name, GrowingFile(path, longest=LINE_LIMIT))
             try:
-                lines = tail.lines(self.directory / name)
-            except OSError:
-                continue  # vanished, a link, a pipe, unreadable
-            events += [event for line in lines if (event := parse_line(line)) is not None]
+                events += [event for line in file.lines() if (event := parse_line(line)) is not None]
+            except (FileNotFoundError, ValueError):  # It vanished, or is a link, a pipe, a folder.
+                continue
+            except OSError as error:
+                if name not in self._reported:
+                    self._reported.add(name)
+                    self._report(sharing.explained(error, path))
         return events

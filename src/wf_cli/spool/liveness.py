@@ -5,7 +5,6 @@ An observer compares a lease only with what itself saw before. Nothing here comp
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -100,8 +99,7 @@ class Observer:
         """(content, mtime, inode) of the lease; () when there is none; None when that cannot be told."""
         path = lease.path_of(self._spool, owner)
         try:
-            content = fsio.read_regular(path, 65536)
-            info = os.stat(path)
+            content, info = fsio.read_with_info(path, 65536)
         except FileNotFoundError:
             try:
                 return () if not fsio.listed(path.parent, path.name) else None

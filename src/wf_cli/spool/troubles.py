@@ -12,6 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from wf_cli import sharing
+from wf_cli.errors import FileTrouble
+
 #: Troubles that are remembered in order not to be said again; a spool that has more says some of them twice.
 REMEMBERED = 1000
 #: What to do about an item, by the system's error.
@@ -40,6 +43,9 @@ class Trouble:
     def of(cls, path: Path, error: Exception) -> Trouble:
         """The trouble that reading ``path`` gave."""
         if isinstance(error, OSError):
+            error = sharing.explained(error, path)
+            if isinstance(error, FileTrouble):
+                return cls(str(path), error.strerror or str(error), error.hint)
             return cls(str(path), error.strerror or str(error), _REMEDIES.get(error.errno or 0, _FOREIGN))
         what = str(getattr(error, "message", error)).removeprefix(f"{path}: ").removeprefix(f"{path} ")
         return cls(str(path), what, _FOREIGN)

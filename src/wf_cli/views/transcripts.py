@@ -10,13 +10,12 @@ from pathlib import Path
 
 from wf_cli.contract.token import Token
 from wf_cli.errors import NotFound
+from wf_cli.growing import GrowingFile
 from wf_cli.spool import scan
 from wf_cli.spool.layout import Spool
 
 #: Seconds between two looks at a transcript that grows.
 POLL_S = 0.5
-#: Bytes read at once, and most of one line.
-_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +71,24 @@ class _Tail:
 
     def __init__(self, path: Path):
         self._path = path
-        self._offset = 0
-        self._rest = b""
+        self._file = GrowingFile(path)
 
     def exists(self) -> bool:
         try:
             return stat.S_ISREG(os.lstat(self._path).st_mode)
-        except OSError:
+        except FileNotFoundError:
             return False
 
     def lines(self) -> Iterator[str]:
         """The lines completed since the last call."""
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
+            for line in self._file.lines():
+                yield line.decode("utf-8", "replace")
+        except (FileNotFoundError, ValueError):
             return
-        with os.fdopen(fd, "rb") as file:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                return
-            file.seek(self._offset)
-            while chunk := file.read(_CHUNK):
-                self._offset += len(chunk)
-                *complete, self._rest = (self._rest + chunk).split(b"\n")
-                if len(self._rest) > _CHUNK:
-                    complete, self._rest = [*complete, self._rest], b""
-                yield from (line.decode("utf-8", "replace") for line in complete)
 
     def rest(self) -> Iterator[str]:
         """A last line that nobody ended."""
-        if self._rest:
-            yield self._rest.decode("utf-8", "replace")
-            self._rest = b""
+        rest = self._file.rest()
+        if rest:
+            yield rest.decode("utf-8", "replace")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wf_cli.errors import StateError
+from wf_cli import fsio, sharing
+from wf_cli.errors import FileTrouble, StateError
 
 
 def read_text(path: Path) -> str | None:
     """The text of ``path``, line ends untouched; None when there is no such file.
 
-    Raises StateError, naming the path, for what is not UTF-8 and for whatever the system refuses.
+    Raises StateError, naming the path, for what is not UTF-8 and for whatever the system refuses. A link is followed,
+    because people keep plans elsewhere. A FIFO, which an agent may make, is refused and does not block.
     """
     try:
-        return path.read_bytes().decode("utf-8")
+        return fsio.read_regular(path, follow=True).decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except UnicodeDecodeError as error:
@@ -22,8 +24,14 @@ def read_text(path: Path) -> str | None:
             hint="save the file as UTF-8, or restore it from version control",
             path=str(path),
         ) from error
+    except ValueError as error:
+        raise StateError(
+            str(error), hint="remove it, or restore the file from version control", path=str(path)
+        ) from error
     except OSError as error:
-        raise StateError(f"cannot read {path}: {error.strerror}", path=str(path)) from error
+        known = sharing.explained(error, path)
+        hint = known.hint if isinstance(known, FileTrouble) else None
+        raise StateError(f"cannot read {path}: {known.strerror}", hint=hint, path=str(path)) from error
 
 
 def need_text(path: Path) -> str:

@@ -68,13 +68,15 @@ def _numbered(folder: str) -> Source:
 
 def _todo_items(scene: Scene) -> Iterable[Candidate]:
     """The items of the plan that the line names before."""
+    from wf_cli import fsio
     from wf_cli.workflow import references
 
     known = references.entries(scene.root / "plans")
     entry = next((e for word in scene.words[1:] if (e := references.resolve(known, word))), None)
     if entry is None:
         return []
-    text = (scene.root / "plans" / entry.name / "todo.md").read_text(encoding="utf-8", errors="replace")
+    data = fsio.read_regular(scene.root / "plans" / entry.name / "todo.md", follow=True)
+    text = data.decode("utf-8", errors="replace")
     items = re.findall(r"(?m)^\s*-\s*\[[ xX]\]\s+\[([A-Za-z][A-Za-z0-9._-]*)\]\s+(.*)$", text)
     return [Candidate(name, about) for name, about in items]
 

@@ -123,10 +123,15 @@ def _print_events(common: Common, spool: Spool, selection: Selection, *, follow:
 
     found: Iterable[Event] = (
         read.follow(
-            spool.folder("log"), clock=common.clock, stop=lambda: False, selection=selection, from_start=from_start
+            spool.folder("log"),
+            clock=common.clock,
+            stop=lambda: False,
+            selection=selection,
+            from_start=from_start,
+            report=_unreadable,
         )
         if follow
-        else read.read(spool.folder("log"), selection)
+        else read.read(spool.folder("log"), selection, _unreadable)
     )
     from wf_cli.cli.jobs.card import event_cells
 
@@ -137,6 +142,10 @@ def _print_events(common: Common, spool: Spool, selection: Selection, *, follow:
             else:
                 when, what, subject, owner, why = map(plain, event_cells(event.to_json()))
                 output.say(f"{when}  {what:<16}  {subject}  {owner}  {why}")
+
+
+def _unreadable(error: OSError) -> None:
+    output.note(f"warning: the events of one log are missing here: {error}")
 
 
 logs_app = single(logs)

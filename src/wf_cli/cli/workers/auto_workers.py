@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from wf_cli import fsio
 from wf_cli.contract.lifecycle import Status
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def start(the_app: App, spool: Spool) -> dict[str, Any]:
             continue
         try:
             pid = _spawn(the_app, spool, runtime)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a FIFO or a link lies where its log belongs.
             out["failed"] += [{"role": role, "runtime": runtime, "error": str(error)} for role in roles]
             continue
         out["started"] += [{"role": role, "runtime": runtime, "pid": pid} for role in roles]
@@ -41,7 +42,8 @@ def start(the_app: App, spool: Spool) -> dict[str, Any]:
 
 def _spawn(the_app: App, spool: Spool, runtime: str) -> int:
     log = spool.path("transcripts", f"auto-{runtime}.log")
-    with open(log, "ab") as sink:
+    sink = fsio.open_append(log, mode=spool.shared_mode)
+    try:
         process = subprocess.Popen(
             [sys.executable, "-m", "wf_cli", "worker", "--runtime", runtime, "--watch", "--id", f"auto-{runtime}"],
             cwd=the_app.root,
@@ -51,6 +53,8 @@ def _spawn(the_app: App, spool: Spool, runtime: str) -> int:
             stderr=sink,
             start_new_session=True,
         )
+    finally:
+        os.close(sink)
     return process.pid
 
 

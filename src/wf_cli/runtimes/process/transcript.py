@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from wf_cli import fsio, sharing
 from wf_cli.runtimes.process.redact import Redactor
 
 #: Bytes of one transcript. A run prints some hundred kilobytes; only a broken one prints more than this.
@@ -14,9 +15,9 @@ TRUNCATED = b"\n[truncated]\n"
 
 
 class Transcript:
-    """Appends what the two streams print, in the order in which it came. Never raises on a full disk.
+    """Appends what the two streams print, in the order in which it came. Never raises, and never blocks on a file.
 
-    ``trouble`` is then the system's text; the run goes on without a transcript.
+    ``trouble`` says why the transcript is missing or incomplete; the run goes on without it.
     """
 
     def __init__(self, path: Path | None, redactor: Redactor, *, limit: int = SIZE_LIMIT):
@@ -25,10 +26,12 @@ class Transcript:
         self._fd = -1
         self._streams = {"stdout": redactor.stream(), "stderr": redactor.stream()}
         if path is not None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
             try:
-                self._fd = os.open(path, flags, 0o660)
+                # Never for all the world, whatever the folder says: agents print what they read.
+                self._fd = fsio.open_append(path, mode=sharing.mode_in(path.parent) & 0o660)
             except OSError as error:
+                self.trouble = f"no transcript: {sharing.explained(error, path)}"
+            except ValueError as error:  # A FIFO, a link or a folder lies under its name.
                 self.trouble = f"no transcript: {error}"
 
     def write(self, stream: Literal["stdout", "stderr"], data: bytes) -> None:
