@@ -14,6 +14,7 @@ import pytest
 
 from support import children, stage
 from support.clock import FakeClock
+from support.recovery import expected, found
 from support.scenarios import BY_NAME, SCENARIOS, VICTIM, Scenario, live_until_started, open_at, recover_until, rescue
 from support.spools import (
     OTHER,
@@ -27,7 +28,6 @@ from support.spools import (
     spool_queue,
     tokens_on_disk,
 )
-from wf_cli.contract.job import Outcome, destination
 from wf_cli.spool import layout
 from wf_cli.spool.layout import Spool
 
@@ -55,42 +55,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 for step in points(scenario)
             ],
         )
-
-
-def outcomes_on_disk(spool: Spool) -> dict[str, Outcome]:
-    """The outcomes that stand, by job: of the last attempt."""
-    queue = spool_queue(spool)
-    found: dict[str, Outcome] = {}
-    for path in sorted(spool.folder("outcomes").iterdir()):
-        job_id, attempt, *late = path.name.removesuffix(".json").split(".")
-        if not late:
-            outcome = queue.outcome(job_id, int(attempt[1:]))
-            assert outcome is not None
-            if job_id not in found or found[job_id].attempt < outcome.attempt:
-                found[job_id] = outcome
-    return found
-
-
-def expected(spool: Spool) -> dict[str, tuple[str, int, int]]:
-    """Where each token must be after a recovery: by what was on disk when the last process died."""
-    out = {}
-    outcomes = outcomes_on_disk(spool)
-    for placed in tokens_on_disk(spool):
-        folder, token = placed.folder, placed.token
-        if folder in ("claimed", "running"):
-            outcome = outcomes.get(token.job_id)
-            if outcome is not None and outcome.attempt == token.attempt:
-                folder, token = destination(token, outcome)  # invariant 5: what was published stands
-            else:  # lost
-                folder, token = "queued", token.queued_at(0, burned=token.burned + 1)
-        before = out.get(token.job_id)
-        if before is None or before[1] <= token.attempt:
-            out[token.job_id] = (folder, token.attempt, token.burned)
-    return out
-
-
-def found(spool: Spool) -> dict[str, tuple[str, int, int]]:
-    return {p.token.job_id: (p.folder, p.token.attempt, p.token.burned) for p in tokens_on_disk(spool)}
 
 
 def test_i3_i5_killed_at_any_step_nothing_is_lost_doubled_or_done_again(
