@@ -40,11 +40,16 @@ def check(value: Any, where: str = "") -> None:
 
 
 def printable(value: Any) -> Any:
-    """``value`` with words for numbers that JSON has not: records of older versions may hold them."""
+    """``value`` as it can be stored and printed. Records of older versions and the words of agents may hold more.
+
+    A number that JSON has not becomes a word, and half of a surrogate pair a question mark.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):
-        return {key: printable(inner) for key, inner in value.items()}
+        return {printable(key): printable(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [printable(inner) for inner in value]
     return value

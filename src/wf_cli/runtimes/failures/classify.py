@@ -18,6 +18,7 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, NamedTuple
 
+from wf_cli.contract import plain_json
 from wf_cli.contract.failure import Failure
 from wf_cli.runtimes.failures import patterns, reset_time
 from wf_cli.runtimes.jsonlines import brief, plain
@@ -206,9 +207,8 @@ def _told(row: patterns.Row, line: str, found: re.Match[str]) -> Cause:
 
 def _bounded(value: Any) -> Any:
     """``value``, or the beginning of its text: an error's data may hold a whole conversation."""
-    if isinstance(value, str) and len(value) <= DETAIL_LIMIT:
-        return value
     try:
+        value = plain_json.printable(value)
         said = value if isinstance(value, str) else json.dumps(value)
     except (ValueError, TypeError, RecursionError):
         return "too deeply nested"
