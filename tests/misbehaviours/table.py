@@ -1,8 +1,8 @@
 """What agent runtimes do wrong, and what becomes of the attempt: the data of `test_misbehaviours`.
 
 Each row is run with every pair of runtime and protocol that it names; what an attempt costs follows from the
-class of its code (`COSTS`, which is the table of DESIGN section 7). The stand-ins that do these things are
-``support/opencode_agent.py`` and ``support/cursor_agent.py``.
+class of its code (`COSTS`, which is the table of docs/explanation/attempts.md). The stand-ins that do these things
+are ``support/opencode_agent.py`` and ``support/cursor_agent.py``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Cost(NamedTuple):
     cools_down: bool = False
 
 
-#: DESIGN section 7.
+#: What each class of failure costs: docs/explanation/attempts.md.
 COSTS: Mapping[str, Cost] = {
     "success": Cost(0, "done"),
     "transient": Cost(1, "queued"),

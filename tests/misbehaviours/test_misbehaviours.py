@@ -1,4 +1,4 @@
-"""Whatever an agent runtime does, the attempt ends, costs what DESIGN section 7 says, and leaves nothing running.
+"""Whatever an agent runtime does, the attempt ends, costs what its failure's class says, and leaves nothing running.
 
 A job of one's own, a worker, a launcher and a stand-in for the runtime, all of them real; the rows are in
 `table`. That an attempt ended within its clock shows in its code: nothing here measures time.
@@ -248,7 +248,7 @@ def test_an_agent_gets_the_grace_of_its_role(tmp_path: Path, monkeypatch: pytest
 
 
 def assert_costs_what_it_should(attempt: Attempt, story: str) -> None:
-    """DESIGN section 7."""
+    """The classes and their costs: docs/explanation/attempts.md."""
     row, failure = attempt.stage.row, attempt.outcome.failure
     kind = CLASSES[row.code]
     cost = COSTS[kind]

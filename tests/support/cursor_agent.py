@@ -2,7 +2,7 @@
 """A stand-in for Cursor's ``cursor-agent``: both its protocols, and whatever it was reported with.
 
 The real one can only be installed by its vendor's script and works only with the vendor's servers. ``-p
---output-format stream-json`` is as its documentation has it (RUNTIMES.md 2.3) and does the plan's work like
+--output-format stream-json`` is as its documentation has it and does the plan's work like
 `scripted_agent`; ``acp`` is the agent of `acp_agent`. Use it as ``command: [python, tests/support/cursor_agent.py]``.
 
 ``WF_FAKE_CURSOR`` names a misbehaviour, or is JSON with a ``mode`` and what that needs. In both protocols, and

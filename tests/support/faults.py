@@ -1,4 +1,4 @@
-"""System calls that fail, or do their work and say that they failed (FILESYSTEMS.md, section 0, fact 2)."""
+"""System calls that fail, or do their work and say that they failed (docs/explanation/file-systems.md)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stand-in for OpenCode: ``run --format json`` (events as 1.18.33 prints them, RUNTIMES.md 1.7) and ``acp``.
+"""A stand-in for OpenCode: ``run --format json`` (events as 1.18.33 prints them) and ``acp``.
 
 For what the real one cannot be made to do; tests/e2e/test_opencode_real.py drives that. It does no plan's work.
 

@@ -114,7 +114,7 @@ def problems(spool: Spool, clock: Clock | None = None) -> list[str]:
 
 
 def recover(spool: Spool, clock: Clock, *, by: str = "rescuer-box-1") -> SpoolQueue:
-    """What a fresh session does first (DESIGN section 4): repair, sweep, reap what is proven dead."""
+    """What a fresh session does first: repair, sweep, reap what is proven dead."""
     verify.repair(spool)
     enqueue.sweep(spool)
     queue = spool_queue(spool, clock)

@@ -1,7 +1,7 @@
 """The entry point of ``wf``: which command is meant, and who runs it.
 
-Contract commands are dispatched here by the rules of compat/CONTRACT.md section 1, without loading typer. All
-other known commands are typer's. What both share is `registry`.
+Contract commands are dispatched here, in the order that docs/explanation/compatibility.md gives, without loading
+typer. All other known commands are typer's. What both share is `registry`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a project tells wf: one file, one typed model, and where each value came from (DESIGN section 9).
+"""What a project tells wf: one file, one typed model, and where each value came from.
 
 ::
 

@@ -1,1 +1,1 @@
-"""What everybody agrees on: records, names, statuses. Does no I/O; time arrives as an argument."""
+"""The records, names, statuses and steps that every module agrees on. No I/O; time arrives as an argument."""

@@ -1,6 +1,7 @@
 """One line of the log: what happened, when, to what (``schemas/event.schema.json``).
 
-A record, never the truth: state is where a token lies. Order across hosts follows the lifecycle, not `ts`.
+The log is a record and never the truth, because a job's state is where its token lies. Events of several hosts are
+ordered by the life of a job, not by `ts`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 
 SCHEMA = 1
 
-#: Every kind of event (CLI.md, "Events").
+#: Every kind of event. Scripts may rely on the names.
 KINDS = frozenset(
     """job.enqueued job.deduped job.claimed job.started job.succeeded job.failed job.retried job.dead
     job.cancelled job.held job.released job.stalled job.reaped job.rerouted job.quarantined
@@ -20,7 +21,7 @@ KINDS = frozenset(
     epic.blocked""".split()
 )
 
-#: Keys of a line besides schema, ts and event; absent when they do not apply.
+#: Keys of a line besides schema, ts and event. A key that does not apply is absent.
 FIELDS = (
     "job_id", "attempt", "from", "to", "owner", "runtime", "role", "epic_id", "plan_id", "host", "pid", "reason",
     "error_class", "error_code", "exit_code", "duration_s", "tokens_in", "tokens_out", "cost_usd", "session_id",
@@ -45,7 +46,7 @@ class Event:
 
 
 class EventSink(Protocol):
-    """Where transitions are reported. Must not raise: a full disk may not stop a transition."""
+    """Where transitions are reported. It must not raise, because a full disk may not stop a transition."""
 
     def emit(self, event: str, **facts: Any) -> None:
         """Record ``event`` with the facts given (names of `FIELDS`; ``from_`` stands for ``from``)."""
@@ -53,7 +54,7 @@ class EventSink(Protocol):
 
 
 class NoEvents:
-    """Forgets them."""
+    """An `EventSink` that forgets every event."""
 
     def emit(self, event: str, **facts: Any) -> None:
         pass

@@ -1,4 +1,4 @@
-"""How an attempt can fail, and what each kind costs (DESIGN section 7): one table."""
+"""How an attempt can fail, and what each kind costs, in one table (docs/explanation/attempts.md)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 class ErrorClass(StrEnum):
     """What a failure says about trying again."""
 
-    #: Trying again may help. Burns an attempt; back-off.
+    #: Trying again may help. It burns an attempt, and the job backs off.
     TRANSIENT = "transient"
-    #: The work is not good enough. Burns an attempt; the errors go into the next prompt.
+    #: The work is not good enough. It burns an attempt, and the errors go into the next prompt.
     QUALITY = "quality"
-    #: The provider wants us to wait. Burns nothing; the pool cools down.
+    #: The provider refuses for a while. It burns nothing, and the pool cools down.
     PARKED = "parked"
-    #: This machine cannot do it just now. Burns nothing; released with a delay, the session pauses.
+    #: This machine cannot do it just now. It burns nothing; the job is released with a delay, and the session pauses.
     HOST = "host"
-    #: The money for it is spent. Burns nothing; the job is held until an operator lets it go on.
+    #: The job's money is spent. It burns nothing, and the job is held until an operator releases it.
     BUDGET = "budget"
-    #: Trying again cannot help. Dead letter at once.
+    #: Trying again cannot help. The job becomes a dead letter at once.
     PERMANENT = "permanent"
 
 
@@ -57,7 +57,7 @@ class Failure:
     code: str
     message: str
     errors: tuple[str, ...] = ()
-    #: Parked only: seconds until the provider says it will take requests again, where it said so.
+    #: Parked only: the seconds after which the provider said that it takes requests again; None when it said no time.
     retry_after_s: float | None = None
     details: dict[str, Any] = field(default_factory=dict)
 

@@ -1,10 +1,10 @@
-"""Idempotency: the key of a job, and the job id made from it (DESIGN section 5).
+"""Idempotency: the key of a job, and the job id made from it.
 
 A plan step's key is ``epic:01|plan:03|it:0|cmd:code|role:plan-coder`` (``repo:`` first if set, ``epic:``
 only if the plan has one, this order always); its id is ``e01-p03-i0-code-plan-coder``. A job of one's
 own has the key ``key:<text>``; its id is the text itself where that is a plain word, else ``k--`` and an
-escaped form. Both ways are reversible, so equal ids mean equal keys. The runtime is not part of
-identity: re-routing a role must not run a step twice.
+escaped form. Both forms are reversible, so equal ids mean equal keys. The runtime is no part of identity, because
+re-routing a role must not run a step twice.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def key_of(job_id: str) -> str | None:
             return None
     if job_id.startswith("k--"):
         text = _unescape(job_id[3:])
-        # Only the one form that job_id_for makes: two ids of one key would be two jobs.
+        # Only the form that job_id_for makes is accepted, because two ids of one key would be two jobs.
         return f"key:{text}" if text and _own_id(text) == job_id else None
     return f"key:{job_id}" if _PLAIN.fullmatch(job_id) else None
 
@@ -124,7 +124,7 @@ def key_of(job_id: str) -> str | None:
 def target_of(job_id: str) -> Target | None:
     """The plan step of a job id; None for a job of one's own.
 
-    Parsed once a job, because every look at a spool asks for it; the cache is bounded.
+    Each job id is parsed once, because every look at a spool asks for it. The cache is bounded.
     """
     key = key_of(job_id)
     return parse_plan_key(key) if key is not None else None
@@ -136,7 +136,7 @@ _NUMBER_PART = re.compile(r"[.-]p([0-9]+)-i[0-9]")
 def plan_number(name: str) -> str | None:
     """The number of the plan that a token's name is of, if it is one; None when it is of no plan.
 
-    Costs a fraction of parsing the name. What a foreign name seems to say has to be parsed before it is believed.
+    This costs a fraction of parsing the name. A foreign name has to be parsed before its number is believed.
     """
     found = _NUMBER_PART.search(name)
     return found[1] if found is not None else None

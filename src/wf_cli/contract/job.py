@@ -21,9 +21,9 @@ from wf_cli.contract.token import JOB_ID_LIMIT, NUMBER_LIMIT, OWNER_LIMIT, TIME_
 from wf_cli.errors import ContractError
 
 SCHEMA_VERSION = 1
-#: The reference's own job records were version 1; this is the spool's.
+#: Version 1 was that of the job records of wf-cli 0.3.x; 2 is the spool's.
 CONTRACT_VERSION = 2
-#: A spec or outcome larger than this is refused: names and small facts belong in it, not files.
+#: Bytes. A larger spec or outcome is refused, because records hold names and small facts, not files.
 RECORD_LIMIT = 4 * 1024 * 1024
 
 _SPEC_KEYS = (
@@ -175,11 +175,11 @@ class End(StrEnum):
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    #: Given back by its owner: drained, parked, or this host cannot do it.
+    #: Its owner gave it back: it drains, the job is parked, or the host cannot do it.
     RELEASED = "released"
     #: Its session died, or its lease expired.
     LOST = "lost"
-    #: By an operator, or because the plan moved on.
+    #: An operator ended it, or its plan moved on.
     CANCELLED = "cancelled"
 
 
@@ -207,9 +207,9 @@ class Outcome:
     burned: int
     disposition: Disposition
     at_ms: int
-    #: Attempts lost in a row, this one included; the first is ready again at once.
+    #: Attempts lost in a row, this one included. After the first loss the job is ready again at once.
     losses: int = 0
-    #: Attempts parked or given back for host faults since the last retry; ten times the budget is the end.
+    #: Attempts parked or given back for host faults since the last retry. Ten times the budget makes a dead letter.
     parked: int = 0
     failure: Failure | None = None
     reason: str | None = None
@@ -217,14 +217,15 @@ class Outcome:
     started_ms: int | None = None
     session_id: str | None = None
     usage: dict[str, Any] | None = None
-    #: The checkout before the job's first attempt: later ones prove a change against it, whoever made it.
+    #: The checkout before the job's first attempt. Later attempts prove a change against it, whichever of them made
+    #: it.
     baseline: str | None = None
-    #: The pool's runtime at that time: a session of one runtime is none of another's.
+    #: The pool's runtime at that time, because an agent's session can be resumed by the same runtime only.
     runtime: str | None = None
 
     @property
     def cost_usd(self) -> float | None:
-        """What the attempt cost; None is unknown. What is no amount of money tells nothing: files are not trusted."""
+        """What the attempt cost; None is unknown. An implausible amount is unknown: files are not trusted."""
         cost = (self.usage or {}).get("cost_usd")
         return cost if isinstance(cost, int | float) and 0 <= cost < 1e9 else None
 

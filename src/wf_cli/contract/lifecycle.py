@@ -22,7 +22,7 @@ from enum import StrEnum
 class Status(StrEnum):
     """Where a job is. The docstring of each says who moves it on, and what a crash leaves behind."""
 
-    #: Waits for a worker of its pool. A crash of anybody leaves it here.
+    #: The job waits for a worker of its pool. A crash of any process leaves it here.
     QUEUED = "queued"
     #: A session took it and has not started an agent. A crash leaves it here until a reaper ends the attempt.
     CLAIMED = "claimed"
@@ -34,7 +34,7 @@ class Status(StrEnum):
     SUCCEEDED = "succeeded"
     #: In done/: ended by an operator, or superseded by what happened to its plan.
     CANCELLED = "cancelled"
-    #: In dead/: the dead letter. Budget spent or a permanent error; only `wf retry` moves it.
+    #: In dead/: the dead letter, after a spent budget or a permanent error. Only `wf retry` moves it.
     FAILED = "failed"
     #: Derived, never stored: see the module docstring.
     STALLED = "stalled"
@@ -57,7 +57,7 @@ class Action(StrEnum):
 
 S, A = Status, Action
 
-#: (status, action) -> the statuses it can lead to. What is not here is illegal.
+#: (status, action) -> the statuses it can lead to. A pair that is not listed is illegal.
 TRANSITIONS: dict[tuple[Status, Action], frozenset[Status]] = {
     (S.QUEUED, A.CLAIM): frozenset({S.CLAIMED}),
     (S.QUEUED, A.HOLD): frozenset({S.HELD}),

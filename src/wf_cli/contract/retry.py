@@ -11,15 +11,15 @@ from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.job import Disposition, End, Outcome
 from wf_cli.contract.token import NUMBER_LIMIT, Token
 
-#: Seconds a job given back by a draining worker waits: never 0, so that nothing ping-pongs.
+#: Seconds that a job waits which a draining worker gave back. Never 0, so that no job ping-pongs between workers.
 RELEASE_DELAY = 1.0
 #: Seconds a job waits after its host could not run it.
 HOST_DELAY = 30.0
 #: Seconds a parked job waits when the provider named no time.
 PARKED_DELAY = 60.0
-#: Seconds nothing waits longer than, whatever a provider asks for: a name has room for nine digits.
+#: Seconds that a job waits at the longest, whatever a provider asks for. A token's name has room for nine digits.
 MAX_DELAY = 366 * 86400.0
-#: Parked or released for host faults this many times its budget, a job goes to the dead letter.
+#: A job that was parked or released for host faults this many times its budget becomes a dead letter.
 PARKED_LIMIT = 10
 
 
@@ -111,7 +111,7 @@ def decide(
                 where = _queued(now_ms, policy.delay(burned, rng))
     session_id = ending.session_id
     if session_id is None and ending.started_ms is None and previous is not None:
-        # No agent was started: what the attempt before left to go on with is still there.
+        # No agent was started, so the next attempt can still resume the conversation of the attempt before.
         session_id = previous.session_id if previous.runtime == token.pool.runtime else None
     return Outcome(
         job_id=token.job_id,

@@ -1,4 +1,4 @@
-"""A token's file name: everything about a job that changes, in one string (DESIGN section 4).
+"""A token's file name: everything about a job that changes, in one string (docs/explanation/spool-protocol.md).
 
 ::
 

@@ -1,4 +1,4 @@
-"""The spool: a queue that is a folder (DESIGN section 4; docs/explanation/spool-protocol.md).
+"""The spool: a queue that is a folder (docs/explanation/spool-protocol.md).
 
 Overview. A job's spec lies in ``jobs/`` for good and reserves its key. Its token, one file whose name
 carries everything that changes, lies in the directory of its status. A transition is one rename of a

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 
-#: Every directory of a spool, in the order the module docstring of DESIGN lists them.
+#: Every directory of a spool; docs/explanation/spool-protocol.md says what each holds.
 FOLDERS = (
     "tmp", "jobs", "queued", "claimed", "running", "held", "done", "dead", "outcomes", "leases", "sessions",
     "locks", "control", "log", "transcripts", "archive",

@@ -2,9 +2,9 @@
 
 The only list of commands. `wf --help` is printed from it without importing any of the modules.
 
-A *contract* command follows compat/CONTRACT.md: raw arguments, session file, guards, exit codes 0 and 1. Its
-module has ``COMMANDS: dict[str, ContractCommand]``. Any other command is an ordinary typer command: its
-module has a ``typer.Typer`` called ``app`` (or what ``attribute`` says).
+A *contract* command behaves as in wf-cli 0.3.x (docs/explanation/compatibility.md): raw arguments, session file,
+guards, exit codes 0 and 1. Its module has ``COMMANDS: dict[str, ContractCommand]``. Any other command is an ordinary
+typer command: its module has a ``typer.Typer`` called ``app`` (or what ``attribute`` says).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The lines of the ACP client (`acp.report`), and what they say about the attempt.
 
-Success is a turn that ended with ``end_turn``, and not at a denied permission. Everything else has a class of
-DESIGN section 7: from the protocol's own words and the fields of an error first, from its wording second.
+A turn succeeds when it ended with ``end_turn``, and not at a denied permission. Every other end has an error code:
+from the protocol's own words and the fields of an error first, from its wording second.
 """
 
 from __future__ import annotations

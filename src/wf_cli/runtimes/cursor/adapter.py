@@ -1,29 +1,32 @@
 """Cursor's CLI: ``cursor-agent acp``, or ``cursor-agent -p --output-format stream-json``.
 
-Neither could be run here: RUNTIMES.md 2, cursor.com/docs/cli/acp, and reports of others, above all the wire
-recordings of docs.rs/crate/rho-coding-agent (src/acp_runtime/fixtures, build 2026.10.01). What shaped ACP:
+Neither could be run here. The adapter follows cursor.com/docs/cli/acp and reports of others, above all the wire
+recordings of docs.rs/crate/rho-coding-agent (src/acp_runtime/fixtures, build 2026.10.01);
+docs/explanation/agent-runtimes.md sums them up. For ACP:
 
-- All flags are the program's own and stand before ``acp``: behind it they would be ignored.
+- All flags belong to the program and stand before ``acp``, because behind it they would be ignored.
 - Its models have other names by ACP (``gpt-5.3-codex[reasoning=medium,fast=false]``) than on the command line
   (``gpt-5.3-codex``), whose name is honoured before ``acp``; one with brackets is refused there. An unknown one
   ends the process, with the reason on stderr.
-- ``--trust`` is for workspaces nobody has trusted yet. Before the build of `_TRUST` it was an error outside of
+- ``--trust`` is for workspaces that no person has trusted yet. Before the build of `_TRUST` it was an error outside
+of
   print mode, and a fresh folder did not hold up ACP (forum.cursor.com/t/153825).
-- What it asks permission for is decided by ``approvalMode`` in its cli-config.json: nothing with
+- ``approvalMode`` in its cli-config.json decides what it asks permission for: nothing with
   ``unrestricted``, shell commands and fetches with ``allowlist``, reading and editing never. ``--force`` allows
   all of that, and is left out where something is to be denied.
-- A session is opened without a login first, and one is asked for only when that was refused: with a key
-  ``cursor_login`` fails at once, logged out it may wait for ever, and its browser is for nobody.
-- No tokens and no costs are told by ACP.
+- A session is opened without a login first. A login is asked for only when the agent refused, because with a key
+  ``cursor_login`` fails at once, and logged out it may wait for ever for a browser that no person sees.
+- It tells no tokens and no costs over ACP.
 
-And print:
+For print:
 
 - ``--force`` and ``--trust`` both, because on some builds one does not imply the other.
 - stream-json, since the other formats print nothing until the end and would look like a stall.
-- Exit codes prove nothing in either direction: the ``result`` line is the verdict, and none is a failure.
-- The process may stay alive after its result: it then gets the grace, and its tree is ended.
+- Exit codes prove nothing in either direction. The ``result`` line is the verdict, and a run without one failed.
+- The process may stay alive after its result. It then gets the grace, and its tree is ended.
 
-The program was renamed ``agent``, a name that others use too: it has to prove that it is Cursor's.
+The program was renamed ``agent``, a name that other programs have too, so its version has to prove that it is
+Cursor's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Cursor's stream-json (cursor.com/docs/cli/reference/output-format; RUNTIMES.md 2.3).
+"""Cursor's stream-json (cursor.com/docs/cli/reference/output-format).
 
 One object a line, ``session_id`` on each. The ``result`` line ends the turn and is the only verdict.
 """

@@ -1,4 +1,4 @@
-"""OpenCode's JSON events (``opencode run --format json``; RUNTIMES.md 1.7, and 1.14 for what 2.x changed).
+"""OpenCode's JSON events (``opencode run --format json``; docs/explanation/agent-runtimes.md says what 2.x changed).
 
 One object a line: ``type``, ``timestamp``, ``sessionID``, and ``part`` or ``error``. The exit code alone
 proves nothing: a run that stopped in the middle, because a permission was refused, ends with 0. Success is

@@ -1,4 +1,4 @@
-"""The small process that every agent runs under (DESIGN section 4, "The launcher").
+"""The small process that every agent runs under.
 
 The worker starts it with three descriptors and talks to it in lines. On the control pipe it sends::
 
