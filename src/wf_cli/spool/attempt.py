@@ -1,7 +1,7 @@
 """An attempt: it begins with one rename (`take`) and ends with one link (`publish_outcome`).
 
-Between them the token lies in ``claimed/`` and, once an agent may exist, in ``running/``. Nobody moves
-it out of these without an outcome.
+Between them the token lies in ``claimed/`` and, once an agent may exist, in ``running/``. No process moves it out of
+these without an outcome.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from wf_cli.spool.layout import Spool
 def take(spool: Spool, token: Token, owner: str) -> Token | None:
     """Claim a queued token; the claimed one, or None when another session (or an operator) was faster.
 
-    The target name is nobody else's, so the listing of ``claimed/`` tells the truth even where the
-    answer of rename lies. Raises OSError when neither is known: then nothing may be started.
+    Only this session can make the target name, so a listing of ``claimed/`` tells whether the rename was done, even
+    where the answer of rename lies. Raises OSError when neither is known; the caller must not start anything then.
     """
     claimed = token.claimed_by(owner)
     step("claim.chosen")
@@ -49,7 +49,7 @@ def begin(spool: Spool, token: Token) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What stands as the outcome of an attempt, and whether it is the one just offered."""
+    """The outcome that stands for an attempt, and whether it is the one that was just offered."""
 
     outcome: Outcome
     accepted: bool
@@ -67,22 +67,22 @@ def publish_outcome(spool: Spool, outcome: Outcome) -> Published:
     if accepted:
         return Published(outcome, True)
     standing = standing_outcome(spool, outcome.job_id, outcome.attempt)
-    if standing is None:  # it was damaged and has been put away: ours can stand now
+    if standing is None:  # The standing one was damaged and has been put away, so ours can stand now.
         return publish_outcome(spool, outcome)
     return Published(standing, False)
 
 
 def standing_outcome(spool: Spool, job_id: str, attempt: int) -> Outcome | None:
-    """The outcome of an attempt. A damaged file (only foreign hands make one) is quarantined, then there is none.
+    """The outcome of an attempt; None when it has none. A damaged file (foreign hands make one) is quarantined.
 
-    Raises Temporary when that needs the fence and it stays busy.
+    Raises Temporary when the quarantine needs the fence and the fence stays busy.
     """
     try:
         return records.read_outcome(spool, job_id, attempt)
     except ContractError:
         pass
-    # Under the fence, and looked at again there: somebody else may have put the damaged one away and
-    # published a good one since, and that one must stand (invariant 2).
+    # The file is looked at again under the fence. Another process may have put the damaged one away and published a
+    # good one since, and that one must stand (invariant 2).
     with spool.fence(job_id):
         try:
             return records.read_outcome(spool, job_id, attempt)
@@ -107,7 +107,7 @@ def keep_late(spool: Spool, outcome: Outcome, owner: str) -> None:
 def roll_forward(spool: Spool, token: Token, outcome: Outcome) -> bool:
     """Put ``token`` where its outcome says; False when somebody did it before. The caller holds the fence.
 
-    Both directories are tried: the token may have been started since it was listed.
+    Both directories are tried, because the token may have been started since it was listed.
     """
     folder, target = destination(token, outcome)
     for source in ("running", "claimed"):

@@ -1,4 +1,4 @@
-"""Level-triggered requests to workers, as files in ``control/``: they hold as long as the file is there.
+"""Level-triggered requests to workers: a request holds as long as its file is in ``control/``.
 
 ``pause.json`` and ``pause.<runtime>.json`` stop claims; ``cooldown.<runtime>.json`` too, until the time that its
 provider named (`Cooldown`); ``drain.<owner>.json`` ends one session after its jobs; ``fresh.<job>.a<n>.json``
@@ -17,13 +17,13 @@ from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.spool.layout import Spool
 
-#: Past it no time can be shown (year 2286): such a request holds until it is withdrawn.
+#: The last time that can be shown (year 2286). A request beyond it holds until it is withdrawn.
 _LATEST_MS = 10**13 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why nothing is claimed just now."""
+    """A request that keeps workers from claiming now."""
 
     kind: str  # pause, cooldown
     runtime: str | None
@@ -83,7 +83,7 @@ class Cooldown:
 
 
 def cooldown(spool: Spool, runtime: str) -> Cooldown | None:
-    """What the file says, also when its time is over; None without one, or when it is damaged."""
+    """The request in the file, even when its time is over; None without a file, or when it is damaged."""
     try:
         value = json.loads(fsio.read_regular(spool.path("control", f"cooldown.{runtime}.json"), 65536))
         found = Cooldown(int(value["until_ms"]), int(value.get("round", 1)))
@@ -93,7 +93,7 @@ def cooldown(spool: Spool, runtime: str) -> Cooldown | None:
 
 
 class Requests:
-    """What an observer knows of timed requests: past their time by the wall clock, or by its own watching."""
+    """The requests that hold now. A timed one ends by the wall clock, or after its duration under watch."""
 
     def __init__(self, spool: Spool, clock: Clock):
         self._spool = spool
@@ -122,7 +122,7 @@ class Requests:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError):
-            value = {}  # a damaged request still asks to stop: the safe reading
+            value = {}  # A damaged request still asks to stop, because that is the safe reading.
         value = value if isinstance(value, dict) else {}
         until, seconds = value.get("until_ms"), value.get("seconds")
         if isinstance(until, int) and isinstance(seconds, int | float) and 0 <= until <= _LATEST_MS:

@@ -1,8 +1,8 @@
 """Enqueue: stage in ``tmp/``, reserve the key in ``jobs/``, admit to ``queued/``; and the sweeper.
 
-A staged file is complete, and its name says where it goes. Once staged, whoever finds it carries it
-forward, the sweeper as well as its enqueuer: there is no grace period and nobody has to be alive. It is
-unlinked only when ``jobs/`` holds the nonce of another enqueue: then it was a duplicate.
+A staged file is complete, and its name says where it goes. Every process that finds one carries it forward, a sweeper
+as well as its enqueuer. There is no grace period, and the enqueuer need not be alive. A staged file is unlinked only
+when ``jobs/`` holds the nonce of another enqueue, because then it is a duplicate.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def admit(spool: Spool, entries: Sequence[Entry]) -> list[bool]:
         if _reserve(spool, entry):
             new.add(entry.spec.nonce)
         step("enqueue.reserved")
-    # Also for duplicates: the one who enqueued them may not have synced yet, and we vouch for it too.
+    # Duplicates are synced as well. Their first enqueuer may not have synced yet, and this call vouches for them,
+    # too.
     spool.sync("tmp", "jobs")
     step("enqueue.vouched")
     for entry in fresh:
@@ -68,8 +69,8 @@ def admit(spool: Spool, entries: Sequence[Entry]) -> list[bool]:
 def _stage(spool: Spool, entry: Entry) -> None:
     with spool.part(entry.spec.encode()) as part:
         step("enqueue.part")
-        # A link would leave two names; the part must not remain if we die: rename. `discarding` then
-        # finds nothing to remove. Gone from the target too: a sweeper has carried it on already.
+        # A rename and no link, because the part must not remain when this process dies. `discarding` then finds
+        # nothing to remove. When the staged name is gone already, a sweeper has carried it on.
         fsio.move(part, spool.path("tmp", entry.staged))
     step("enqueue.staged")
 
@@ -103,7 +104,7 @@ def _reserve(spool: Spool, entry: Entry) -> bool:
         if fsio.publish(staged, target):
             return True
     except FileNotFoundError:
-        # A sweeper carried our staged file on, or found it a duplicate: the nonce in jobs/ says which.
+        # A sweeper carried our staged file on, or found it to be a duplicate. The nonce in jobs/ says which.
         pass
     found = records.read_spec(spool, entry.spec.job_id)
     if found is None:
@@ -114,7 +115,7 @@ def _reserve(spool: Spool, entry: Entry) -> bool:
 
 
 def _to_queued(spool: Spool, staged: str, token: Token) -> None:
-    """The last step. A source that is gone was carried on by somebody, maybe claimed since: success too."""
+    """The last step. A source that is gone was carried on by a sweeper, which is success too."""
     fsio.move(spool.path("tmp", staged), spool.path("queued", token.name))
 
 
@@ -142,7 +143,7 @@ def sweep(spool: Spool, on_trouble: OnTrouble = ignored) -> list[Token]:
         try:
             spec = records.parse_spec(fsio.read_regular(path, records.RECORD_LIMIT), path)
         except FileNotFoundError:
-            continue  # RACE: its enqueuer, or another sweeper, was faster
+            continue  # RACE: its enqueuer, or another sweeper, was faster.
         except (ContractError, ValueError, OSError) as error:
             on_trouble(Trouble.of(path, error))
             continue
@@ -164,7 +165,7 @@ def sweep(spool: Spool, on_trouble: OnTrouble = ignored) -> list[Token]:
                 step("sweep.duplicate")
                 fsio.unlink_quietly(path)
         except PermissionError as error:
-            # Another user's file, of which the kernel lets us make no link (fs.protected_hardlinks): not our fault.
+            # The file belongs to another user, and the kernel refuses a link to it (fs.protected_hardlinks).
             on_trouble(Trouble.of(path, error))
         except (ContractError, Refused) as error:
             on_trouble(Trouble.of(path, error))

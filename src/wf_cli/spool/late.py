@@ -1,4 +1,4 @@
-"""Late results: what attempts produced that had been superseded (invariant 5).
+"""Late results: what superseded attempts produced (invariant 5).
 
 Each is one file in ``outcomes/``, published like an outcome. It moves nothing until an operator applies it
 (`SpoolQueue.apply_late`) or discards it.
@@ -15,7 +15,7 @@ from wf_cli.spool.layout import Spool
 
 @dataclass(frozen=True, slots=True, order=True)
 class LateResult:
-    """Which attempt, of whom."""
+    """One late result: the job, the attempt and its owner."""
 
     job_id: str
     attempt: int

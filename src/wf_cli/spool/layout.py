@@ -33,17 +33,17 @@ FOLDERS = (
 SHARED_FOLDER = 0o2770
 SHARED_FILE = 0o660
 
-#: Seconds: past it a fence that stays busy is skipped, never forced.
+#: Seconds to wait for a busy fence. After them the step is skipped, and the fence is never forced.
 FENCE_TIMEOUT = 10.0
 
-#: Marks of folders that a sync service replicates: every rename there succeeds on both sides.
+#: Files that mark a folder as replicated by a sync service. Every rename in such a folder succeeds on both sides.
 _SYNC_MARKS = (".stfolder", ".stversions", ".dropbox", ".dropbox.cache", ".owncloudsync.log", ".sync_journal.db")
 _SYNC_NAMES = ("dropbox", "onedrive", "google drive", "icloud drive", "mobile documents")
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """Content of ``VERSION``: pins what the spool is, so that no two hosts disagree."""
+    """The content of ``VERSION``. It pins what the spool is, so that no two hosts disagree."""
 
     id: str
     topology: str = "local"
@@ -85,7 +85,7 @@ class Spool:
                 fsio.sync_dir(self.folder(name))
 
     def fence(self, job_id: str, *, timeout: float = FENCE_TIMEOUT) -> AbstractContextManager[None]:
-        """The job's fence: whoever takes its token away, or changes its plan by its token, holds it.
+        """The job's fence. A process holds it while it takes the token away, or changes the plan under that token.
 
         Per host only where flock does not reach other hosts (sshfs). Raises Temporary past ``timeout``.
         """
@@ -93,9 +93,9 @@ class Spool:
 
     def lock(self, name: str, *, timeout: float) -> AbstractContextManager[None]:
         """The lock ``name`` of the spool. Raises Temporary past ``timeout``, SpoolMissing when the spool is gone."""
-        from wf_cli import locks  # brings filelock, which nobody needs who only looks
+        from wf_cli import locks  # Imported here: commands that only look do without filelock.
 
-        self._assert_folder("locks")  # a lock makes its folder; nobody may recreate a spool that vanished
+        self._assert_folder("locks")  # Taking a lock would recreate a spool that vanished.
         return locks.hold(self.path("locks", f"{name}.lock"), timeout=timeout)
 
     def slot(self, group: str, k: int) -> Slot | None:
@@ -246,7 +246,7 @@ def _read_version(root: Path) -> Version:
 def _refuse_synced(root: Path) -> None:
     real = root.resolve()
     for folder in (root.absolute(), *root.absolute().parents, real, *real.parents):
-        # ~/.dropbox is a directory, and only says that Dropbox is installed; in its folder it is a file.
+        # The directory ~/.dropbox says only that Dropbox is installed. In a replicated folder .dropbox is a file.
         found = (m for m in _SYNC_MARKS if os.path.lexists(folder / m))
         mark = next((m for m in found if m != ".dropbox" or not (folder / m).is_dir()), None)
         if mark is None and folder.name.lower() in _SYNC_NAMES:

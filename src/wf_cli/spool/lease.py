@@ -3,8 +3,8 @@
 filelock's `SoftFileLease` makes the marker and beats; reapers never acquire it, they observe it
 (`liveness`). One claim stays one rename, and a hundred jobs cost one heartbeat.
 
-A lease is a hint for others about when to give a session up. It protects nothing: what protects a job is
-that an attempt has one outcome, and what protects a plan is the fence.
+A lease is a hint that tells others when to give a session up. It protects neither jobs nor plans: a job is protected
+by the one outcome of its attempt, and a plan by the fence.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from wf_cli.spool.layout import Spool
 if TYPE_CHECKING:
     from filelock import LeaseCompromise
 
-#: Seconds, by topology: attribute caches of network file systems live up to a minute.
+#: Seconds, by topology. ``shared`` is long, because attribute caches of network file systems live up to a minute.
 DEFAULT_SECONDS = {"local": 30.0, "shared": 180.0}
-#: Shorter leases cannot be told from an ordinary delay of owner or observer.
+#: Seconds. A shorter lease could not be told from an ordinary delay of its owner or of an observer.
 SHORTEST_SECONDS = 2.0
 #: A session gives its lease up when its main loop has not ticked for this share of the duration.
 TICK_SHARE = 0.5
-#: And when no thread of the process ran for this share: the heartbeat comes every third, so an observer may have seen
-#: the lease unchanged for all of it.
+#: It gives it up also when no thread of the process ran for this share. The heartbeat comes every third of the
+#: duration,
+#: so an observer may have seen the lease unchanged for all of it.
 SUSPENDED_SHARE = 2 / 3
 #: Seconds a main loop may go without a tick while it is at a piece of work that it has announced (`Lease.working`).
 LONGEST_WORK = 300.0
@@ -59,7 +60,7 @@ class Lease:
     """
 
     def __init__(self, spool: Spool, owner: str, seconds: float, clock: Clock, on_lost: Callable[[str], None]):
-        from filelock import SoftFileLease  # only for owners: observers just need the path
+        from filelock import SoftFileLease  # Imported here, because observers need only the path.
 
         # Observers of other users read it. filelock lets the owner alone write a lease, whatever the mode.
         shared: dict[str, Any] = {} if spool.shared_mode is None else {"mode": spool.shared_mode}
@@ -108,7 +109,7 @@ class Lease:
     def release(self) -> None:
         """End the session's claim to be alive; its jobs are to be ended before."""
         self._stop.set()
-        if threading.current_thread() is not self._monitor:  # `on_lost` may well release
+        if threading.current_thread() is not self._monitor:  # `on_lost` may call this from the monitor's own thread.
             self._monitor.join(timeout=5)
         self._marker.release(force=True)
 
@@ -124,7 +125,7 @@ class Lease:
 
     def _promise(self, work: str, tick_by: float) -> None:
         """The main loop is here now, and will be again by ``tick_by``. A promise that was broken stays broken."""
-        why = self._overdue()  # a whole process that was stopped and goes on is noticed here, or by the monitor
+        why = self._overdue()  # A process that was stopped as a whole and goes on is noticed here, or by the monitor.
         if why is not None:
             self._give_up(why)
             return

@@ -1,6 +1,6 @@
 """Is a session alive? Proven on the same host, or observed on one's own monotonic clock (invariant 6).
 
-An observer compares a lease only with what itself saw before. Nothing here computes ``now - mtime``.
+An observer compares a lease only with what it saw before itself. No decision computes ``now - mtime``.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ class Verdict(StrEnum):
     """What is known about a session."""
 
     ALIVE = "alive"
-    #: Its process is gone: same host, same boot, and the pid is free or another's.
+    #: Its process is proven to be gone: on this host and boot, its pid is free or belongs to another process.
     DEAD = "dead"
     #: Its lease was seen unchanged for its whole duration.
     EXPIRED = "expired"
     #: It has no lease file (on a network file system: for a whole duration).
     ABSENT = "absent"
-    #: Nothing is proven. A one-shot command cannot see a remote expiry.
+    #: Neither is proven. A one-shot command cannot see the expiry of a lease on another host.
     UNKNOWN = "unknown"
 
 
@@ -32,9 +32,9 @@ class Verdict(StrEnum):
 GONE = frozenset({Verdict.DEAD, Verdict.EXPIRED, Verdict.ABSENT})
 
 
-#: Share of a lease's duration: a longer gap between two looks at it starts the watch again.
+#: Share of a lease's duration. A longer gap between two looks starts the watch again.
 GAP_SHARE = 0.5
-#: Seconds: a gap shorter than this is an ordinary delay, however short the lease (`lease.SHORTEST_SECONDS`).
+#: Seconds. A shorter gap counts as an ordinary delay, however short the lease (`lease.SHORTEST_SECONDS`).
 SHORTEST_GAP = 1.0
 
 
@@ -48,8 +48,8 @@ class _Watch:
 class Observer:
     """Watches leases over time. A fresh one knows only what can be proven. Not thread-safe.
 
-    To see a lease expire, look more often than every half of its duration: a longer gap between two looks
-    means that the observer itself was suspended or stopped, and then the watch starts again.
+    To see a lease expire, look more often than every half of its duration. A longer gap between two looks means that
+    the observer itself was suspended, so its watch starts again.
     """
 
     def __init__(self, spool: Spool, clock: Clock, default_seconds: float | None = None):
@@ -67,7 +67,7 @@ class Observer:
         seconds = max(record.lease_seconds, 0.1) if record is not None else self._default
         seen = self._read(owner)
         if seen is None:
-            self._watches.pop(owner, None)  # could not read: the watch starts again
+            self._watches.pop(owner, None)  # The lease could not be read, so the watch starts again.
             return Verdict.UNKNOWN
         now = self._clock.monotonic()
         watch = self._watches.get(owner)
@@ -87,7 +87,7 @@ class Observer:
         return Verdict.EXPIRED if unchanged >= seconds else Verdict.ALIVE
 
     def forget(self, owner: str) -> None:
-        """It was reaped; its id is never used again."""
+        """Drop the watch of a session that was reaped; its id is never used again."""
         self._watches.pop(owner, None)
 
     def unchanged_s(self, owner: str) -> float | None:

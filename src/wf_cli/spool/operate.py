@@ -44,18 +44,18 @@ def requeue(spool: Spool, placed: Placed, now_ms: int, delay_s: int = 0) -> bool
 
 
 def reroute(spool: Spool, token: Token, pool: Pool) -> bool:
-    """Give a queued token to another pool. Identity does not hold the runtime, so nothing can run twice."""
+    """Give a queued token to another pool. The runtime is no part of a job's identity, so no step can run twice."""
     return _rename(spool, "queued", token, "queued", validate(replace(token, pool=pool)), "reroute")
 
 
 def hurry(spool: Spool, token: Token, now_ms: int) -> bool:
-    """A queued token that waits for its time is ready now; False when it was claimed or moved meanwhile."""
+    """Make a queued token ready that waits for its time; False when it was claimed or moved meanwhile."""
     moved = validate(replace(token, time_ms=now_ms, delay_s=0))
     return _rename(spool, "queued", token, "queued", moved, "hurry")
 
 
 def bury(spool: Spool, placed: Placed, now_ms: int) -> bool:
-    """queued or held to dead: a token whose content cannot be run."""
+    """queued or held to dead, for a token that cannot be run."""
     moved = replace(placed.token.finished("failed"), time_ms=now_ms)
     return _rename(spool, placed.folder, placed.token, "dead", moved, "bury")
 
