@@ -63,8 +63,9 @@ class SpoolQueue:
         # them, so the second thread would take the first one's success for its own (invariant 1). They are
         # dropped once the attempt has its outcome, which tells a late second thread the same (`forget`).
         self._tried: set[str] = set()
-        # Outcomes offered when the disk failed: maybe they stand. Offered again, the same bytes are known as ours,
-        # and a success is not taken for a late result of itself (invariant 5).
+        # Outcomes whose publication failed with an I/O error; the link may exist all the same. A retry offers the
+        # same bytes, so publish recognises them as ours, and a success is not kept as a late result of itself
+        # (invariant 5).
         self._unsure: dict[tuple[str, int, str], tuple[Ending, Outcome]] = {}
         #: Whether each claim lists queued/ first. A worker with a watcher does that at its own pace (`rescan`).
         self.rescan_on_claim = True
@@ -145,11 +146,13 @@ class SpoolQueue:
                 with self._index_lock:
                     self._index.discard(token)
                     if claimed is None:
-                        self._tried.discard(f"queued/{token.name}")  # held and released, it comes back
+                        self._tried.discard(
+                            f"queued/{token.name}"
+                        )  # A job that is held and released comes back under this name.
             if claimed is not None:
                 self._report.emit("job.claimed", claimed, from_="queued", to="claimed")
                 return claimed
-            # RACE: another session's claim, or an operator's rename, was faster. Not ours; the next one.
+            # RACE: another session's claim, or an operator's rename, was faster. The next token follows.
         return None
 
     def fence(self, job_id: str) -> AbstractContextManager[None]:
@@ -162,7 +165,7 @@ class SpoolQueue:
 
         GO is said once for an attempt (invariant 1). An outcome that stands already is rolled forward (invariant 5).
         """
-        # An outcome can be older than the claim only after a power cut took the rename back (invariant 5).
+        # An outcome can be older than its claim only when a power cut took the claim's rename back (invariant 5).
         outcome = attempt.standing_outcome(self.spool, token.job_id, token.attempt)
         if outcome is not None:
             attempt.roll_forward(self.spool, token, outcome)
@@ -231,7 +234,7 @@ class SpoolQueue:
                     published = attempt.publish_outcome(self.spool, offered)
                     attempt.roll_forward(self.spool, token, published.outcome)
             except Temporary:
-                # The fence stays busy: the outcome decides all the same, and any reaper moves the token later.
+                # The fence stays busy. The outcome decides all the same, and any reaper moves the token later.
                 published = attempt.publish_outcome(self.spool, offered)
         except OSError:
             self._unsure[key] = (ending, offered)
@@ -264,7 +267,7 @@ class SpoolQueue:
         """
         reaped = []
         failed: OSError | None = None
-        # In this order: a token that is started meanwhile is seen in one of the two.
+        # claimed/ comes first, so a token that is started meanwhile is seen in one of the two.
         for folder in ("claimed", "running"):
             for token in scan.listing(self.spool, folder):
                 step("reap.listed")
@@ -334,7 +337,7 @@ class SpoolQueue:
             elif placed.status in (Status.CLAIMED, Status.RUNNING):
                 if self.end(placed.token, Ending(End.CANCELLED, reason=reason), by=by).accepted:
                     return Cancelled.ATTEMPT
-                if self.find(job_id) == placed:  # or each look would wait for the fence again
+                if self.find(job_id) == placed:  # Without this each look would wait for the fence again.
                     raise Temporary(f"the end of {job_id} is decided, and its fence stays busy", hint="try again")
             else:
                 return Cancelled.FINISHED
@@ -451,7 +454,9 @@ class SpoolQueue:
             if not token.delay_s or runtime not in (None, token.pool.runtime):
                 continue
             last = None
-            with contextlib.suppress(ContractError):  # damaged: it waits for its time
+            with contextlib.suppress(
+                ContractError
+            ):  # A damaged outcome tells nothing, so its job waits for its time.
                 last = self.outcome(token.job_id, token.attempt) if token.attempt else None
             parked = last is not None and last.failure is not None and last.failure.error_class is ErrorClass.PARKED
             if last is None or not parked or last.disposition.time_ms != token.time_ms:

@@ -55,11 +55,11 @@ class Enqueued:
 class Started(StrEnum):
     """What `start` found."""
 
-    #: The token lies in running/: the caller, and nobody else ever, may spawn this attempt's agent.
+    #: The token lies in running/. The caller may spawn this attempt's agent, and no other process ever may.
     GO = "go"
-    #: An outcome of this attempt stood already and was rolled forward: spawn nothing.
+    #: An outcome of this attempt stood already and was rolled forward. The caller spawns nothing.
     ENDED = "ended"
-    #: The token is not there any more: spawn nothing.
+    #: The token is not there any more. The caller spawns nothing.
     GONE = "gone"
 
 

@@ -1,6 +1,6 @@
 """Looking at the spool: names only, no stat, and no lookup of a name that was absent before.
 
-A rescan is the truth; what events tell only makes it come sooner (`ReadyIndex`).
+A rescan is the truth. Events only make a change known sooner (`ReadyIndex`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wf_cli.contract.token import Placed, Pool, Token, parse, parse_mark
 from wf_cli.errors import SpoolMissing
 from wf_cli.spool.layout import Spool
 
-#: Looks at all directories this often when a job is reserved and its token was in none of them: it may
+#: Looks at all directories this often when a job is reserved and its token was in none of them, because the token may
 #: have moved past us while we listed.
 FIND_TRIES = 4
 

@@ -3,7 +3,7 @@
 Safe repairs run at the start of each session, before its sweeping (`repair`): a job in two directories
 (the higher attempt wins, then its outcome, then the later directory), a reserved key without a token
 (rebuilt from its outcomes), a token without a reservation. `wf spool verify --fix` does the same and puts
-foreign files away in ``archive/quarantine/``; nothing is ever deleted but parts nobody can use.
+foreign files away in ``archive/quarantine/``. Only parts that no process can use are ever deleted.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _still_there(spool: Spool, placed: Placed) -> bool:
 
 
 def _duplicates(spool: Spool, placed: list[Placed], *, dry_run: bool) -> Iterator[Finding]:
-    """Only torn renames leave two tokens: the furthest stays. A job that just moved is no finding."""
+    """Two tokens of one job, which torn renames leave. The furthest stays. A job that just moved is no finding."""
     present = [p for p in placed if _still_there(spool, p)]
     if len(present) < 2:
         return
@@ -188,7 +188,7 @@ def _unreserved(spool: Spool, placed: Placed, *, dry_run: bool) -> Iterator[Find
         try:
             token_is_valid(spool, placed.token, placed.folder)
         except ContractError as error:
-            # Only for what it says: a token that cannot be read just now (EIO, moved on) stays where it is.
+            # Only a damaged content is quarantined. A token that cannot be read just now (EIO, moved on) stays.
             fixed = not isinstance(error.__cause__, OSError) and _quarantine(spool, path)
         else:
             try:
@@ -219,7 +219,7 @@ def _orphan(spool: Spool, job_id: str, staged: list[str], *, dry_run: bool) -> I
     if not dry_run:
         try:
             with spool.fence(job_id):
-                # Again: only under the fence can no attempt end, so only here it cannot move back past us.
+                # Looked at again, because no attempt can end under the fence, so the job cannot move back past us.
                 if scan.find(spool, job_id) is not None:
                     return
                 _rebuild(spool, spec)
