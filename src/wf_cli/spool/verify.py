@@ -2,8 +2,9 @@
 
 Safe repairs run at the start of each session, before its sweeping (`repair`): a job in two directories
 (the higher attempt wins, then its outcome, then the later directory), a reserved key without a token
-(rebuilt from its outcomes), a token without a reservation. `wf spool verify --fix` does the same and puts
-foreign files away in ``archive/quarantine/``. Only parts that no process can use are ever deleted.
+(rebuilt from its outcomes), a token without a reservation, a staged file beside the token it became.
+`wf spool verify --fix` does the same and puts foreign files away in ``archive/quarantine/``. Only parts and staged
+files that no process can use are ever deleted.
 """
 
 from __future__ import annotations
@@ -85,6 +86,9 @@ def repair(spool: Spool, *, dry_run: bool = False, contents: bool = False) -> li
             each(path, _duplicates(spool, placed, dry_run=dry_run))
         if job_id not in reserved:
             each(path, _unreserved(spool, placed[-1], dry_run=dry_run))
+    for job_id in sorted(staged.keys() & tokens.keys() & reserved):
+        for name in staged[job_id]:
+            each(spool.path("tmp", name), _left_staged(spool, tokens[job_id][-1], name, dry_run=dry_run))
     for job_id in sorted(reserved - set(tokens)):
         each(spool.spec_path(job_id), _orphan(spool, job_id, staged[job_id], dry_run=dry_run))
     if contents:
@@ -103,6 +107,28 @@ def _used_up(spool: Spool, tokens: dict[str, list[Placed]]) -> Iterator[Finding]
             path = _relative(spool, spool.path(placed.folder, placed.token.name))
             told = f"attempt {placed.token.attempt} is the last that a name can say: enqueue it under another key"
             yield Finding(path, "attempts_used_up", "warning", told)
+
+
+def _left_staged(spool: Spool, placed: Placed, name: str, *, dry_run: bool) -> Iterator[Finding]:
+    """A staged file that was admitted already: a power cut took back only half of that rename.
+
+    A sweeper would admit it again, next to the token that has moved on since. The staged file of a living enqueuer
+    lies beside no token, because the token comes to be by its rename.
+    """
+    path, parsed = spool.path("tmp", name), parse_staged(name)
+    try:
+        spec = records.read_spec(spool, placed.token.job_id)
+    except ContractError:
+        return  # reported as damaged
+    # RACE: the token was listed first, so a staged file that is gone by now was admitted in between.
+    if spec is None or parsed is None or spec.nonce != parsed[1] or not fsio.listed(spool.folder("tmp"), name):
+        return
+    if not dry_run:
+        fsio.unlink_quietly(path)
+        step("repair.unstaged")
+        spool.sync("tmp")
+    detail = f"{placed.token.job_id} lies in {placed.folder}/ already"
+    yield Finding(_relative(spool, path), "left_staged", "error", detail, fixed=not dry_run)
 
 
 def _damaged_staged(spool: Spool, name: str, *, dry_run: bool) -> Iterator[Finding]:

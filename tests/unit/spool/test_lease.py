@@ -100,6 +100,31 @@ def test_a_main_loop_that_does_not_tick_gives_its_lease_up(spool: Spool) -> None
         assert not path_of(spool, OWNER).exists(), "others may go on at once"
 
 
+@pytest.mark.parametrize("kind", ["tick", "work"])
+def test_i6_a_main_loop_that_is_late_loses_the_lease_at_once_and_not_when_another_thread_looks(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Kills: a late tick makes up for the gap. A whole process that was stopped may run its main loop first."""
+    monkeypatch.setattr(Lease, "_watch_ticks", lambda _self: None)
+    clock, reasons = FakeClock(), list[str]()
+    with held(Lease(spool, OWNER, 30.0, clock, reasons.append)) as lease:
+        for _ in range(3):
+            clock.advance(15)
+            lease.tick()
+        assert lease.lost is None, "half of the lease is not late"
+        clock.advance(15.1)
+        if kind == "tick":
+            lease.tick()
+        else:
+            with lease.working("claim"):
+                pass
+        assert lease.lost == "main-loop-stopped"
+        assert not path_of(spool, OWNER).exists()
+        lease.tick()
+        assert lease.lost == "main-loop-stopped", "what is lost stays lost"
+    assert reasons == ["main-loop-stopped"]
+
+
 def test_a_process_that_was_suspended_gives_its_lease_up_even_at_its_work(spool: Spool) -> None:
     """Nothing of it ran, so nothing beat: others may have given the session up."""
     clock = FakeClock()

@@ -179,6 +179,53 @@ def test_i6_a_short_suspension_expires_no_session_with_a_short_lease(spool: Spoo
     assert observer.verdict(OWNER) is not Verdict.EXPIRED
 
 
+def test_i6_a_gap_of_more_than_half_a_lease_starts_the_watch_again(spool: Spool, clock: FakeClock) -> None:
+    """Kills: a watch goes on over a gap that is shorter than a whole lease.
+
+    An owner that was suspended with its observer beats again within a third of its lease, and must be seen doing so.
+    """
+    remote(spool)
+    beat(spool)
+    observer = Observer(spool, clock)
+    observer.verdict(OWNER)
+    clock.advance(LEASE / 2 + 1)
+    observer.verdict(OWNER)
+    assert watched(observer, clock, LEASE - 5) is Verdict.ALIVE, "counted from the look after the gap"
+    assert watched(observer, clock, 5) is Verdict.EXPIRED
+
+
+def test_i6_looks_at_every_half_of_a_lease_see_it_expire(spool: Spool, clock: FakeClock) -> None:
+    remote(spool)
+    beat(spool)
+    observer = Observer(spool, clock)
+    observer.verdict(OWNER)
+    assert watched(observer, clock, LEASE, step=LEASE / 2) is Verdict.EXPIRED
+
+
+def test_i6_a_gap_below_a_second_is_an_ordinary_delay_however_short_the_lease(spool: Spool, clock: FakeClock) -> None:
+    remote(spool, lease_seconds=1.0)
+    beat(spool)
+    observer = Observer(spool, clock)
+    observer.verdict(OWNER)
+    assert watched(observer, clock, 1.8, step=0.9) is Verdict.EXPIRED
+
+
+def test_i6_a_process_that_could_not_tell_its_start_time_is_not_proven_dead_by_its_pid(
+    spool: Spool, clock: FakeClock
+) -> None:
+    """Kills: a free pid proves the death of a session without a start time.
+
+    Such a session runs where /proc is not to be read; for an observer there every process looks gone.
+    """
+    register(spool, pid=2**22 + 12345, start=None)
+    beat(spool)
+    observer = Observer(spool, clock)
+    assert observer.verdict(OWNER) is Verdict.ALIVE
+    observer.verdict(OWNER)
+    assert watched(observer, clock, LEASE - 5) is Verdict.ALIVE
+    assert watched(observer, clock, 5) is Verdict.EXPIRED, "its lease tells"
+
+
 def test_i6_an_observer_that_could_not_read_starts_its_watch_again(spool: Spool, clock: FakeClock) -> None:
     remote(spool)
     path = beat(spool)
