@@ -4,7 +4,7 @@
 
     check           what a check found
     configuration   all problems of the configuration, with their places (also for ``wf config check``)
-    project         session, templates and agents, leftovers of wf-cli 0.3.x, git
+    project         session, numbers of plans and epics, templates and agents, leftovers of wf-cli 0.3.x, git
     runtimes        the agent programs
     logins          whether they are logged in
     dry_call        an ACP session without a prompt
@@ -58,6 +58,7 @@ def _checks(patient: Patient, *, fs_probe: bool, fix: bool, call: bool) -> Itera
     spool_root = loaded.config.spool_path(root) if loaded is not None else None
     yield from guarded("session", lambda: project.session_file(root))
     yield from guarded("agents", lambda: project.agents(root))
+    yield from guarded("numbers", lambda: project.numbers(root))
     yield from guarded("leftovers", lambda: project.leftovers(root, spool_root, fix=fix))
     yield from guarded("git", lambda: project.version_control(root, spool_root))
     if loaded is None or spool_root is None:

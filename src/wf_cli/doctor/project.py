@@ -6,11 +6,15 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from wf_cli.agents import model_guard, models, preflight
-from wf_cli.doctor.check import Check, Level, error, ok, warn
+from wf_cli.doctor.check import Check, Level, error, guarded, ok, warn
 from wf_cli.errors import WfError
+from wf_cli.workflow import epics, plans, references, renumber
+from wf_cli.workflow.epics import Epic
+from wf_cli.workflow.project import Project
 
 #: Where wf-cli 0.3.x put locks beside the files they were for.
 _LOCKED_TREES = ("plans", "epics", ".wf", ".cursor/session", ".opencode/session")
@@ -62,6 +66,29 @@ def agents(root: Path) -> Iterator[Check]:
         )
     if not found.errors and not found.warnings:
         yield ok("agents", f"{len(found.roles)} agents for Cursor and OpenCode are usable")
+
+
+def numbers(root: Path) -> Iterator[Check]:
+    """Does each number mean one plan, or one epic, and does each link of an epic lead to a plan?"""
+    project = Project(root)
+    shared: list[WfError] = [plans.NumberShared(*of) for of in plans.duplicates(plans.all_plans(project)).items()]
+    known = epics.all_epics(project)
+    shared += [epics.NumberShared(*of) for of in references.shared(known).items()]
+    yield from (error("numbers", one.message, one.hint) for one in shared)
+    begun = renumber.unfinished(project)
+    for kind, folder in begun:
+        yield error("numbers", f"{kind} {folder} was not renumbered to the end", f"wf {kind} renumber {folder}")
+    if not shared and not begun:
+        yield ok("numbers", "each number means one plan, or one epic")
+    for epic in known:
+        yield from guarded("links", partial(_dangling, project, epic))
+
+
+def _dangling(project: Project, epic: Epic) -> Iterator[Check]:
+    gone = [plan.name for plan in epics.linked_plans(project, epic) if not plan.path.is_dir()]
+    if gone:
+        remedy = f"correct plan_ids in {epic.relative}/state.json; wf plan renumber moves a plan with its links"
+        yield warn("links", f"{epic.relative} links plans that do not exist: {', '.join(gone[:_SHOWN])}", remedy)
 
 
 def leftovers(root: Path, spool_root: Path | None, *, fix: bool) -> Iterator[Check]:

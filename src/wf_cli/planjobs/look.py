@@ -36,6 +36,8 @@ class Look:
         self.epics = [epics.of_entry(project, entry) for entry in self._epic_entries]
         #: Plans whose number says nothing, because another plan has it too.
         self.sharing = plans.duplicates(self.plans)
+        #: Likewise epics.
+        self.sharing_epics = references.shared(self.epics)
         self._states: dict[str, PlanState | WfError | None] = {}
         self._facts: dict[str, Snapshot | WfError] = {}
         self._epic_states: dict[str, dict[str, Any] | WfError] = {}

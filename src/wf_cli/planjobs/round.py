@@ -152,7 +152,11 @@ class Round:
     def _epic(self, epic: Epic) -> None:
         linked: list[Plan] = []
         with self._item("", epic.id):
-            linked = self._look.linked(epic) if self._look.is_running(epic) else []
+            if self._look.is_running(epic):
+                sharing = self._look.sharing_epics.get(epic.id)
+                if sharing is not None:
+                    raise epics.NumberShared(epic.id, sharing)
+                linked = self._look.linked(epic)
         for plan in linked:
             self._plan(plan, epic.id)
         with self._item("", epic.id):

@@ -19,7 +19,6 @@ from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
 
-_INTENT = "creating_plans"
 _DEFAULT_PLANS = ("scaffold and structure", "core implementation", "validation and documentation")
 
 
@@ -59,7 +58,7 @@ def run(project: Project, epic: Epic) -> Run:
         orchestration.pop("last_error", None)
         orchestration["last_run_summary"] = summary
         started = {**state, "phase": "active", "plan_ids": links, "orchestration": orchestration}
-        started.pop(_INTENT, None)
+        started.pop(epics.CREATING, None)
         epics.write_state(epic, started)
         epics.append_report(epic, at, action="run", status=epics.RUNNING, summary=summary, total_plans=len(links))
     return Run(epic, created, tuple(plans.named(project, name) for name in links), summary)
@@ -74,7 +73,7 @@ def _create_plans(project: Project, epic: Epic, state: dict[str, Any]) -> tuple[
     left_behind = _left_behind(project, epic, state)
     first = int(references.next_id(references.entries(project.plans_dir)))
     expected = [f"{first + n:02d}-{references.slug(name)}" for n, name in enumerate(names)]
-    fsio.write_json(epic.state_json, {**state, _INTENT: left_behind + expected})
+    fsio.write_json(epic.state_json, {**state, epics.CREATING: left_behind + expected})
     step("epic.intent-written")
     links = []
     created = 0
@@ -92,7 +91,7 @@ def _create_plans(project: Project, epic: Epic, state: dict[str, Any]) -> tuple[
 
 def _left_behind(project: Project, epic: Epic, state: dict[str, Any]) -> list[str]:
     """Plans of this epic that an interrupted run created and did not link."""
-    noted = epics.linked_names({"plan_ids": state.get(_INTENT)})
+    noted = epics.linked_names({"plan_ids": state.get(epics.CREATING)})
     found = []
     for name in dict.fromkeys(noted):
         plan_state = plans.read_state(plans.named(project, name))

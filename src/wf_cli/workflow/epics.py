@@ -8,7 +8,7 @@ first.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ from wf_cli.workflow import files, grammar, phases, plans, references
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
 
+#: Keys of a state that list plan folders: the linked ones, and those that a run is about to make.
+LINKED, CREATING = "plan_ids", "creating_plans"
 IDLE, RUNNING, PAUSED, FAILED, COMPLETED = "idle", "running", "paused", "failed", "completed"
 
 
@@ -36,6 +38,22 @@ class EpicNotFound(NotFound):
             hint=f'{known}; a new one is made by: wf epic create "<name>"',
             input=reference,
             available_ids=available,
+        )
+
+
+class NumberShared(Refused):
+    """Several epic folders have one number: a merge of two branches makes them."""
+
+    code = "EPIC_NUMBER_SHARED"
+
+    def __init__(self, number: str, sharing: Sequence[Epic]):
+        folders = " and ".join(epic.relative for epic in sharing)
+        repair = ", ".join(f"wf epic renumber {epic.name}" for epic in sharing[1:])
+        super().__init__(
+            f"{folders} have the same number, so epic {number} could mean each of them",
+            hint=f"give each later one a number of its own: {repair}",
+            epic_id=number,
+            epics=[epic.name for epic in sharing],
         )
 
 
@@ -89,18 +107,29 @@ def epic_ids(project: Project) -> list[str]:
     return references.ids(references.entries(project.epics_dir))
 
 
-def find(project: Project, reference: str) -> Epic:
-    """The epic meant by ``reference``; raises EpicNotFound."""
+def find(project: Project, reference: str, doubt: Callable[[NumberShared], None] | None = None) -> Epic:
+    """The epic meant by ``reference``; raises EpicNotFound. ``doubt`` hears of a number that means several."""
     known = references.entries(project.epics_dir)
     entry = references.resolve(known, reference)
     if entry is None:
         raise EpicNotFound(reference, references.ids(known))
+    if doubt is not None and entry.name != reference:
+        sharing = [of_entry(project, other) for other in known if other.id == entry.id]
+        if len(sharing) > 1:
+            doubt(NumberShared(entry.id, sharing))
     return of_entry(project, entry)
 
 
 def of_entry(project: Project, entry: references.Entry) -> Epic:
     """The epic of a numbered folder in ``epics/``."""
     return Epic(entry.id, entry.name, project.epics_dir / entry.name)
+
+
+def refuse_shared(project: Project, number: str) -> None:
+    """Raise NumberShared when several epics have ``number``."""
+    sharing = references.shared(all_epics(project)).get(number)
+    if sharing is not None:
+        raise NumberShared(number, sharing)
 
 
 @contextmanager
@@ -132,11 +161,14 @@ def load_state(epic: Epic) -> dict[str, Any]:
 
 
 def write_state(epic: Epic, state: dict[str, Any]) -> None:
-    """Replace ``state.json``, and ``plans-map.yaml`` where it does not say the same. Under the epic's lock."""
-    fsio.write_json(epic.state_json, state)
+    """Replace ``state.json``, and ``plans-map.yaml`` where it does not say the same. Under the epic's lock.
+
+    The map comes first, so that whoever finds the new state finds the new map, whenever the writer is killed.
+    """
     plans_map = _plans_map(linked_names(state))
     if files.read_text(epic.plans_map) != plans_map:
         fsio.write_atomic(epic.plans_map, plans_map)
+    fsio.write_json(epic.state_json, state)
 
 
 def orchestration(state: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class NumberShared(Refused):
         #: The commands that give each later plan a number of its own.
         self.repair = tuple(f"wf plan renumber {plan.name}" for plan in sharing[1:])
         super().__init__(
-            f"{folders} have the same number, so a job of plan {number} could mean each of them",
+            f"{folders} have the same number, so plan {number} could mean each of them",
             hint=f"give each later one a number of its own: {', '.join(self.repair)}",
             plan_id=number,
             plans=[plan.name for plan in sharing],
@@ -110,12 +110,16 @@ def all_plans(project: Project) -> list[Plan]:
     return [_plan(project, entry) for entry in references.entries(project.plans_dir)]
 
 
-def find(project: Project, reference: str) -> Plan:
-    """The plan meant by ``reference``; raises PlanNotFound."""
+def find(project: Project, reference: str, doubt: Callable[[NumberShared], None] | None = None) -> Plan:
+    """The plan meant by ``reference``; raises PlanNotFound. ``doubt`` hears of a number that means several."""
     known = references.entries(project.plans_dir)
     entry = references.resolve(known, reference)
     if entry is None:
         raise PlanNotFound(reference, references.ids(known))
+    if doubt is not None and entry.name != reference:
+        sharing = [_plan(project, other) for other in known if other.id == entry.id]
+        if len(sharing) > 1:
+            doubt(NumberShared(entry.id, sharing))
     return _plan(project, entry)
 
 
@@ -124,10 +128,7 @@ def duplicates(known: Iterable[Plan]) -> dict[str, tuple[Plan, ...]]:
 
     The first of them is the one that a person's reference by number means.
     """
-    by_number: dict[str, list[Plan]] = {}
-    for plan in known:
-        by_number.setdefault(plan.id, []).append(plan)
-    return {number: tuple(sharing) for number, sharing in by_number.items() if len(sharing) > 1}
+    return references.shared(known)
 
 
 def refuse_shared(project: Project, number: str) -> None:

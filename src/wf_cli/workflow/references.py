@@ -10,15 +10,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 _TWO_DIGITS = re.compile(r"([0-9]{2})-")
 _MORE_DIGITS = re.compile(r"([1-9][0-9]{2,})-")
 _REFERENCE = re.compile(r"([0-9]{1,2}|[1-9][0-9]{2,})(?:\Z|-)")
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 _NUMBER_PREFIX = re.compile(r"[0-9]+-")
+
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+_Numbered = TypeVar("_Numbered", bound=_HasId)
 
 
 @dataclass(frozen=True, order=True)
@@ -64,6 +73,17 @@ def resolve(known: Sequence[Entry], reference: str) -> Entry | None:
 def ids(known: Sequence[Entry]) -> list[str]:
     """The ids in use, each once, in order of number."""
     return sorted({entry.id for entry in known}, key=int)
+
+
+def shared(numbered: Iterable[_Numbered]) -> dict[str, tuple[_Numbered, ...]]:
+    """The numbers that several of ``numbered`` (sorted by name) have, each with those.
+
+    The first of them is the one that a person's reference by number means.
+    """
+    by_number: dict[str, list[_Numbered]] = {}
+    for one in numbered:
+        by_number.setdefault(one.id, []).append(one)
+    return {number: tuple(sharing) for number, sharing in by_number.items() if len(sharing) > 1}
 
 
 def next_id(known: Sequence[Entry]) -> str:

@@ -66,6 +66,19 @@ def _numbered(folder: str) -> Source:
     return found
 
 
+def _folders(folder: str) -> Source:
+    """Whole names, those first whose number another folder has, too."""
+
+    def found(scene: Scene) -> Iterable[Candidate]:
+        from wf_cli.workflow import references
+
+        known = references.entries(scene.root / folder)
+        shared = references.shared(known)
+        return [Candidate(entry.name) for entry in sorted(known, key=lambda entry: entry.id not in shared)]
+
+    return found
+
+
 def _todo_items(scene: Scene) -> Iterable[Candidate]:
     """The items of the plan that the line names before."""
     from wf_cli import fsio
@@ -186,6 +199,8 @@ def _worker_words(scene: Scene) -> Iterable[Candidate]:
 KINDS: dict[str, Source] = {
     "plan": _numbered("plans"),
     "epic": _numbered("epics"),
+    "plan-folder": _folders("plans"),
+    "epic-folder": _folders("epics"),
     "JOB": _jobs,
     "ID": _todo_items,
     "id": _models,

@@ -8,7 +8,6 @@ from typing import Any
 from wf_cli.cli.frame import output
 from wf_cli.cli.frame.arguments import ArgumentError, Spec, parse
 from wf_cli.cli.frame.contract_call import Call, ContractCommand
-from wf_cli.workflow import plans
 
 _CONTEXT = Spec(required=("plan",), flags=frozenset({"--json"}), values={"--include": "include"})
 _CONTEXT_USAGE = "wf context <plan> [--json] [--include plan,todo,review,evidence,state,epic]"
@@ -22,7 +21,7 @@ def _context(call: Call) -> int:
     parsed = parse(_CONTEXT, call.words, _CONTEXT_USAGE)
     include = context.parse_includes(parsed.value("include") or "")
     reference = parsed.word("plan")
-    found = context.context(call.project, plans.find(call.project, reference), include)
+    found = context.context(call.project, call.plan(reference), include)
     return output.result(_context_document(found, reference), _context_lines(found), as_json=call.as_json)
 
 
@@ -65,7 +64,7 @@ def _verify(call: Call) -> int:
     if wanted is None:
         raise ArgumentError(f"unknown target: {target!r}", hint=f"use one of {', '.join(verify.TARGETS)}")
     reference = parsed.word("plan")
-    plan = plans.find(call.project, reference)
+    plan = call.plan(reference)
     found = verify.verify(call.project, plan, wanted, strict=parsed.flag("--strict"))
     lines = [f"plan {plan.id}: {'passes' if found.ok else 'does not pass'}"]
     for name, gate in found.checks.items():

@@ -11,7 +11,7 @@ from wf_cli.cli.frame import output
 from wf_cli.cli.frame.arguments import ArgumentError, Parsed, parse
 from wf_cli.cli.frame.contract_call import Call, ContractCommand
 from wf_cli.errors import Refused
-from wf_cli.workflow import epics, plans
+from wf_cli.workflow import epics
 from wf_cli.workflow.epics import Epic
 
 
@@ -50,8 +50,8 @@ def _create(call: Call, name: str) -> int:
 def _attach(call: Call) -> int:
     call.guard("epic")
     parsed = by_position(call, "attach", "epic", "plan")
-    epic = epics.find(call.project, parsed.word("epic"))
-    plan = plans.find(call.project, parsed.word("plan"))
+    epic = call.epic(parsed.word("epic"))
+    plan = call.plan(parsed.word("plan"))
     added = epics.attach(call.project, epic, plan)
     output.say(f"plan {plan.id} {'is now' if added else 'was already'} linked to epic {epic.id}")
     return 0
@@ -132,7 +132,10 @@ def _prepare(call: Call, action: str) -> tuple[Parsed, Epic]:
             warnings=list(checked.warnings),
             roles=[asdict(role) for role in checked.roles],
         )
-    return parsed, epics.find(call.project, parsed.word("epic"))
+    epic = call.epic(parsed.word("epic"))
+    if call.is_distributed:
+        epics.refuse_shared(call.project, epic.id)
+    return parsed, epic
 
 
 def _stop(call: Call) -> int:
@@ -165,7 +168,8 @@ COMMANDS = {
         tuple(USAGES.values()),
         """An epic is a goal that needs several plans, declared below ## Scope in its epic.md as `- Plan 1: title`.
 run creates the declared plans when none are linked yet, and sets the epic running; stop pauses it.
-status counts the plans by phase and keeps the epic's own phase up to date.""",
+status counts the plans by phase and keeps the epic's own phase up to date.
+renumber gives an epic the next free number, or N, when a merge has left two of one number.""",
         json=True,
     )
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from wf_cli.cli.frame.arguments import Parsed, Spec, parse
 from wf_cli.cli.frame.contract_call import Call
-from wf_cli.workflow import epics
 from wf_cli.workflow.epics import Epic
 
 RUN_FLAGS = frozenset({"--json", "--auto-workers", "--no-auto-workers"})
@@ -20,6 +19,7 @@ USAGES = {
     "status": "wf epic status <epic> [--json]",
     "validate": "wf epic validate <epic> [--json]",
     "watch": "wf epic watch <epic>",
+    "renumber": "wf epic renumber <epic-folder> [--to N] [--json]",
 }
 
 
@@ -30,4 +30,4 @@ def by_position(call: Call, action: str, *names: str) -> Parsed:
 
 def named_epic(call: Call, action: str) -> Epic:
     """The epic of an action that refuses what it does not know; raises EpicNotFound."""
-    return epics.find(call.project, parse(RUNNABLE, call.words[1:], USAGES[action]).word("epic"))
+    return call.epic(parse(RUNNABLE, call.words[1:], USAGES[action]).word("epic"))

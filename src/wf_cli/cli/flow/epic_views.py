@@ -24,7 +24,7 @@ def show_list(call: Call) -> int:
 def context(call: Call) -> int:
     """All files of an epic."""
     reference = by_position(call, "context", "epic").word("epic")
-    content = epics.content(epics.find(call.project, reference))
+    content = epics.content(call.epic(reference))
     base = content.epic.relative
     document = {
         "ok": True,

@@ -14,6 +14,7 @@ from wf_cli.workflow.phases import PhaseCommand
 
 _PLAN = Spec(required=("name",), values={"--epic": "epic"})
 _PLAN_USAGE = 'wf plan "<name>" [--epic <epic>]'
+_RENUMBER_USAGE = "wf plan renumber <plan-folder> [--to N] [--json]"
 _REFERENCE = Spec(required=("plan",), by_position=True)
 _REVIEW = Spec(
     required=("plan",),
@@ -30,7 +31,7 @@ def _plan(call: Call) -> int:
     if epic_reference:
         from wf_cli.workflow import epics
 
-        epic = epics.find(call.project, epic_reference)
+        epic = call.epic(epic_reference)
         plan = epics.create_plan(call.project, epic, name)
         belongs = f" in epic {epic.id}"
     else:
@@ -48,7 +49,7 @@ def _phase_command(command: PhaseCommand) -> ContractCommand:
     usage = f"wf {command.name} <plan>"
 
     def run(call: Call) -> int:
-        plan = plans.find(call.project, parse(_REFERENCE, call.words, usage).word("plan"))
+        plan = call.plan(parse(_REFERENCE, call.words, usage).word("plan"))
         # Reads the mode before anything changes: a broken file must not be noticed afterwards (quirk 28).
         if distributed_hooks.publish_instead(call, command, plan):
             return 0
@@ -81,7 +82,7 @@ def _described(change: PhaseChange) -> list[str]:
 def _review(call: Call) -> int:
     parsed = parse(_REVIEW, call.words, _REVIEW_USAGE)
     profile = _profile(parsed)
-    plan = plans.find(call.project, parsed.word("plan"))
+    plan = call.plan(parsed.word("plan"))
     if distributed_hooks.publish_instead(call, phases.REVIEW, plan):
         return 0
     strict = parsed.flag("--strict")
@@ -149,8 +150,10 @@ def _profile(parsed: Parsed) -> Any:
 COMMANDS = {
     "plan": ContractCommand(
         _plan,
-        (_PLAN_USAGE,),
-        "Creates plans/NN-slug/ with the next free number. With --epic the plan is linked to that epic.",
+        (_PLAN_USAGE, _RENUMBER_USAGE),
+        """Creates plans/NN-slug/ with the next free number. With --epic the plan is linked to that epic.
+renumber gives a plan the next free number, or N, when a merge has left two of one number: its folder, the links of
+epics, paths in plan.md and todo.md. Refused while a job of the number is live; its steps get new keys.""",
         guarded=True,
     ),
     "review": ContractCommand(

@@ -10,7 +10,7 @@ from wf_cli.cli.frame import output
 from wf_cli.cli.frame.arguments import ArgumentError, Parsed, Spec, parse
 from wf_cli.cli.frame.contract_call import Call, ContractCommand
 from wf_cli.errors import NotFound, Refused, StaleAttempt, StateError, WfError
-from wf_cli.workflow import plans, todo_commands
+from wf_cli.workflow import todo_commands
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.todo_commands import TodoState
 
@@ -41,7 +41,7 @@ def _todo(call: Call) -> int:
         if action == "implemented" and not parsed.value(name):
             raise ArgumentError(f"--{name} is missing", hint=f"usage: {usage}")
     reference = parsed.word("plan")
-    plan = plans.find(call.project, reference)
+    plan = call.plan(reference)
     if action != "list":
         call.guard(f"todo {action}")
     try:

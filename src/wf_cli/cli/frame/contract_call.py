@@ -8,13 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wf_cli.cli.frame import working_project
+from wf_cli.cli.frame import output, working_project
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from wf_cli.agents.model_guard import Session
     from wf_cli.app import App
+    from wf_cli.errors import WfError
+    from wf_cli.workflow.epics import Epic
+    from wf_cli.workflow.plans import Plan
     from wf_cli.workflow.project import Ask, Project
 
 
@@ -60,6 +63,22 @@ class Call:
     @property
     def job_role(self) -> str | None:
         return working_project.job_role(self.environ)
+
+    def plan(self, reference: str) -> Plan:
+        """The plan meant by ``reference``: of several with that number the first by name. Raises PlanNotFound."""
+        from wf_cli.workflow import plans
+
+        return plans.find(self.project, reference, self._first_of_several)
+
+    def epic(self, reference: str) -> Epic:
+        """Likewise an epic; raises EpicNotFound."""
+        from wf_cli.workflow import epics
+
+        return epics.find(self.project, reference, self._first_of_several)
+
+    def _first_of_several(self, shared: WfError) -> None:
+        if not self.as_json:  # a failure's JSON has to be alone on stderr
+            output.warn([f"{shared.message}; the first is meant here. {shared.hint}"])
 
     def session(self) -> Session:
         """The session as it is now."""

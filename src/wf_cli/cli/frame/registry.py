@@ -50,10 +50,18 @@ def _contract(
     summary: str,
     replaced_by: str | None = None,
     beyond: Callable[[Sequence[str]], bool] | None = None,
+    attribute: str = "app",
 ) -> Entry:
     typer_module = f"wf_cli.cli.{replaced_by}" if replaced_by is not None else None
     return Entry(
-        name, group, summary, f"wf_cli.cli.{module}", contract=True, typer_module=typer_module, beyond=beyond
+        name,
+        group,
+        summary,
+        f"wf_cli.cli.{module}",
+        contract=True,
+        attribute=attribute,
+        typer_module=typer_module,
+        beyond=beyond,
     )
 
 
@@ -77,8 +85,33 @@ def _about_wf_config(words: Sequence[str]) -> bool:
     return False
 
 
+def _renumbers_plan(words: Sequence[str]) -> bool:
+    """Whether ``wf plan <words>`` is ``renumber <folder>``; a plan of that name alone is made as ever."""
+    match [*words]:
+        case ["renumber", word, *_]:
+            return word.partition("=")[0] in _OPTIONS_OF_RENUMBER or not (not word or word.startswith("--"))
+    return False
+
+
+def _renumbers_epic(words: Sequence[str]) -> bool:
+    """The same for an epic. The contract lets further words follow a name, so one has to look like a folder."""
+    return [*words[:1]] == ["renumber"] and any(
+        (number := word.partition("-")[0]).isascii() and number.isdigit() for word in words[1:]
+    )
+
+
+_OPTIONS_OF_RENUMBER = ("--to", "--json", "--spool", "--config")
+
 _ENTRIES = (
-    _contract("plan", _PLANS, "flow.plan", "create a plan"),
+    _contract(
+        "plan",
+        _PLANS,
+        "flow.plan",
+        "create a plan; give one another number",
+        "flow.renumber",
+        _renumbers_plan,
+        "plan_app",
+    ),
     _contract("context", _PLANS, "flow.context", "show a plan's phase, files and next commands"),
     _contract("code", _PLANS, "flow.plan", "start coding a plan"),
     _contract("todo", _PLANS, "flow.todo", "list, implement, accept and reject todo items"),
@@ -87,7 +120,15 @@ _ENTRIES = (
     _contract("fix", _PLANS, "flow.plan", "go back to repair what was rejected"),
     _contract("done", _PLANS, "flow.plan", "complete a plan (done gate)"),
     _contract("verify", _PLANS, "flow.context", "check the gates of a plan, changing nothing"),
-    _contract("epic", _EPICS, "flow.epic", "create, run, follow and stop epics"),
+    _contract(
+        "epic",
+        _EPICS,
+        "flow.epic",
+        "create, run, follow and stop epics",
+        "flow.renumber",
+        _renumbers_epic,
+        "epic_app",
+    ),
     _typer("enqueue", _JOBS, "jobs.enqueue", "make a job of your own", "enqueue_app"),
     _typer("spool", _JOBS, "jobs.spool", "list, show and verify jobs; clean up"),
     _typer("retry", _JOBS, "jobs.retry", "run a dead or cancelled job again", "retry_app"),
