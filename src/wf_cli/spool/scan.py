@@ -48,14 +48,15 @@ def _names(spool: Spool, folder: str) -> list[str]:
 def everything(spool: Spool, statuses: Container[Status] | None = None) -> list[Placed]:
     """All tokens, or those of some stored statuses; the archive excluded. A job that moves may show once.
 
-    Directories are listed in the order jobs pass through them, and held/ and queued/ once more at the end for those
-    that go back. A job that moves once meanwhile is therefore seen twice rather than never. The later sight wins.
+    Directories are listed in the order jobs pass through them, with held/ after running/, because a spent budget
+    leads there. queued/ comes once more at the end for jobs that go back. A job that moves once meanwhile is
+    therefore seen twice rather than never. The later sight wins.
     """
-    folders: tuple[str, ...] = (*LIVE_DIRECTORIES, "done", "dead")
+    folders: tuple[str, ...] = ("queued", "claimed", "running", "held", "done", "dead")
     if statuses is not None:
         folders = tuple(f for f in folders if any(s in statuses for s, d in DIRECTORY.items() if d == f))
     seen: dict[str, Placed] = {}
-    back = tuple(f for f in ("held", "queued") if f in folders) if len(folders) > 1 else ()
+    back = ("queued",) if "queued" in folders and len(folders) > 1 else ()
     for folder in (*folders, *back):
         for token in listing(spool, folder):
             placed = Placed(folder, token)

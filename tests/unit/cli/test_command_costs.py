@@ -110,7 +110,7 @@ def test_a_person_s_todo_implemented_looks_six_times_and_loads_the_configuration
 ) -> None:
     make_plan(wf.root, "01-a", phase="coding", todo=OPEN)
     costs = run(wf, monkeypatch, *IMPLEMENTED)
-    live = [f".wf/spool/{folder}" for folder in ("queued", "held", "claimed", "running", "queued")]
+    live = [f".wf/spool/{folder}" for folder in ("queued", "claimed", "running", "held", "queued")]
     assert costs.listed == ["plans", *live], "queued/ twice, for a job that goes back meanwhile"
     assert (costs.apps, costs.loads) == (1, 1)
 

@@ -113,7 +113,7 @@ def test_jobs_that_have_ended_stay_with_their_number(wf: Cli) -> None:
     queue = spool_queue(make_spool(wf.root / ".wf" / "spool"))
     gone = Target(plan_id="02", iteration=0, command="code", role="plan-coder")
     queue.enqueue(JobRequest(role="plan-coder", runtime="opencode", target=gone))
-    queue.cancel("p02-i0-code-plan-coder")
+    queue.cancel("p02-i0-code-plan-coder", by="op-box-1")
     code, _, err = wf("plan", "renumber", "01-b", "--to", "2")
     assert (code, "jobs of an earlier plan" in err) == (4, True)
     code, out, _ = wf("plan", "renumber", "01-b")
