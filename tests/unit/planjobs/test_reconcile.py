@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from wf_cli.errors import Refused, Temporary
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import JobRequest
 from wf_cli.spool.layout import Spool
-from wf_cli.workflow import plans
+from wf_cli.workflow import epic_status, epics, plans
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
 
@@ -342,6 +343,34 @@ def test_the_plan_found_in_the_opening_is_handed_on(scene: Scene, command: str) 
     assert seen.listed["plans"] == 1
 
 
+def test_a_plan_that_vanishes_after_the_opening_is_told_as_such(scene: Scene) -> None:
+    plan = scene.plan("01-a")
+    steps = scene.app.steps(scene.spool, scene.app.events(scene.spool))
+    target = Target("01", 0, "code", "plan-coder")
+    placed = scene.queue.find(scene.enqueue(target))
+    assert placed is not None
+    with steps.opening(target):
+        pass
+    shutil.rmtree(plan.path)
+    failure = steps.check(target, placed.token)
+    assert failure is not None
+    assert failure.message == "plan 01 does not exist any more"
+    with steps.opening(target) as (opening, why):
+        assert (str(opening), why) == ("superseded", "plan 01 does not exist any more")
+
+
+def test_each_opening_looks_for_its_plan_itself(scene: Scene) -> None:
+    """A worker opens many jobs of one plan: what it has found once is no answer to the next one."""
+    scene.plan("01-a")
+    steps = scene.app.steps(scene.spool, scene.app.events(scene.spool))
+    target = Target("01", 0, "code", "plan-coder")
+    with steps.opening(target):
+        pass
+    scene.plan("01-b")
+    with pytest.raises(Temporary, match="plans/01-a and plans/01-b"), steps.opening(target):
+        pass
+
+
 # -- dead letters and the checkout
 
 
@@ -365,6 +394,98 @@ def test_a_plan_leaves_the_checkout_to_others_when_the_step_it_waits_for_is_dead
     found = scene.reconcile()
     assert found.published == published
     assert (f"`wf retry {job_id}`" in whys(found).get("01", "")) == (published[0].startswith("e01-p02"))
+
+
+def test_a_plan_that_is_blocked_leaves_the_checkout_to_the_next_in_the_same_round(scene: Scene) -> None:
+    scene.plan("01-a", "reviewing", 5, epic="01", **REJECTED)
+    scene.plan("02-b", epic="01")
+    scene.epic("01-x", "01-a", "02-b")
+    found = scene.reconcile()
+    assert found.published == ["e01-p02-i0-code-plan-coder"]
+    assert whys(found) == {"01": "blocked after 5 rounds of fixing (max_iterations)"}
+
+
+def test_a_published_plan_is_open_for_the_rest_of_its_round(scene: Scene) -> None:
+    for name in ("01-a", "02-b"):
+        scene.plan(name)
+    scene.epic("01-x", "01-a", "02-b")
+    found = scene.reconcile()
+    assert found.published == ["e01-p01-i0-code-plan-coder"]
+    assert whys(found) == {"02": "waits for plan 01 (max_parallel_plans)"}
+
+
+def test_a_job_that_another_host_has_published_since_the_look_counts_as_there(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dispatch lock holds per host only where flock does not reach other hosts."""
+    for name in ("01-a", "02-b"):
+        scene.plan(name)
+    scene.epic("01-x", "01-a", "02-b")
+    target = Target("01", 0, "code", "plan-coder", "01")
+    real = SpoolQueue.placed
+    calls: list[object] = []
+
+    def placed(queue: SpoolQueue, *statuses: Any) -> Any:
+        found = real(queue, *statuses)
+        calls.append(statuses)
+        if len(calls) == 1:
+            scene.enqueue(target)
+        return found
+
+    monkeypatch.setattr(SpoolQueue, "placed", placed)
+    found = scene.reconcile()
+    assert (found.published, found.deduped) == ([], ["e01-p01-i0-code-plan-coder"])
+    assert whys(found) == {"02": "waits for plan 01 (max_parallel_plans)"}
+
+
+def test_only_the_epic_that_was_asked_for_is_looked_after(scene: Scene) -> None:
+    for n, name in enumerate(("01-a", "02-b"), start=1):
+        scene.plan(name)
+        scene.epic(f"{n:02d}-x", name)
+    epic = epics.find(Project(scene.root), "02")
+    found = scene.app.dispatcher(scene.spool).reconcile(epic)
+    assert found.published == ["e02-p02-i0-code-plan-coder"]
+    assert found.blocked == []
+
+
+def test_a_busy_epic_is_said_without_a_call_for_help_and_the_others_go_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.plan("01-a", "completed")
+    scene.plan("02-b")
+    scene.epic("01-x", "01-a")
+    scene.epic("02-y", "02-b")
+
+    def busy(*_args: object) -> object:
+        raise Temporary("epic-01.lock is held by another process")
+
+    monkeypatch.setattr(epic_status, "status", busy)
+    found = scene.reconcile()
+    assert found.published == ["e02-p02-i0-code-plan-coder"]
+    assert [(entry.epic_id, entry.why, entry.needs_help) for entry in found.blocked] == [
+        ("01", "epic-01.lock is held by another process", False)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("phase", "iteration", "command", "job_id"),
+    [
+        ("planning", 0, "code", "p01-i0-code-plan-coder"),
+        ("coding", 1, "code", "p01-i1-code-plan-coder"),
+        ("reviewing", 2, "review", "p01-i2-review-plan-reviewer"),
+        ("reviewing", 2, "fix", "p01-i2-fix-plan-fixer"),
+        ("fixing", 2, "fix", "p01-i1-fix-plan-fixer"),
+        ("fixing", 0, "fix", "p01-i0-fix-plan-fixer"),
+        ("blocked", 5, "fix", "p01-i5-fix-plan-fixer"),
+    ],
+)
+def test_a_person_publishes_the_job_of_the_round_that_the_plan_is_in(
+    scene: Scene, phase: str, iteration: int, command: str, job_id: str
+) -> None:
+    plan = scene.plan("01-a", phase, iteration)
+    dispatcher = scene.app.dispatcher(scene.spool)
+    assert dispatcher.publish(plan, command) == (job_id, False)
+    assert dispatcher.publish(plan, command) == (job_id, True)
 
 
 # -- at the same time
