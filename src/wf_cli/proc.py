@@ -13,6 +13,8 @@ pid namespace (compare `boot_id` and `pid_namespace` first).
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
 import os
 import signal
 import sys
@@ -42,7 +44,9 @@ class _Info(NamedTuple):
 
 
 class _Table(Protocol):
-    def one(self, pid: int) -> _Info | None: ...
+    def one(self, pid: int) -> _Info | None:
+        """None when there is no such process; OSError when that cannot be told."""
+
     def pids(self) -> list[int]: ...
     def environ_has(self, pid: int, name: str, value: str) -> bool: ...
 
@@ -54,8 +58,10 @@ class _ProcFs:
         try:
             with open(f"/proc/{pid}/stat", "rb") as file:
                 text = file.read()
-        except OSError:  # The process is gone, or is going, which reads as ESRCH.
-            return None
+        except (FileNotFoundError, ProcessLookupError):  # The process is gone, or is going, which reads as ESRCH.
+            if not _answers(pid):
+                return None
+            raise  # It hides from us: /proc may show users their own processes only (hidepid), or be missing.
         # The second field is the program's name in parentheses. The name may hold anything, even ") Z 1".
         fields = text.rpartition(b")")[2].split()
         return _Info(int(fields[1]), fields[19].decode(), fields[0] in (b"Z", b"X"))
@@ -83,8 +89,10 @@ class _Psutil:
             with process.oneshot():
                 dead = process.status() == psutil.STATUS_ZOMBIE
                 return _Info(process.ppid(), f"{process.create_time():.3f}", dead)
-        except (psutil.Error, OSError, ValueError, OverflowError):
+        except (psutil.NoSuchProcess, ValueError, OverflowError):
             return None
+        except psutil.Error as error:
+            raise PermissionError(errno.EPERM, str(error)) from error
 
     def pids(self) -> list[int]:
         import psutil
@@ -104,8 +112,8 @@ _table: _Table = _ProcFs() if sys.platform == "linux" else _Psutil()
 
 
 def start_token(pid: int) -> str | None:
-    """When ``pid`` started, as text that is compared for equality only; None when there is no such process."""
-    info = _table.one(pid)
+    """When ``pid`` started, as text that is compared for equality only; None when there is no process to see."""
+    info = _seen(pid)
     return info.start if info else None
 
 
@@ -115,19 +123,39 @@ def this_process() -> ProcessRef:
 
 
 def alive(pid: int, start: str | None) -> bool:
-    """Whether that very process still runs. It does not when it is gone, is a zombie, or has another start time.
+    """Whether that very process is seen to run. It does not when it is gone, is a zombie, or has another start time.
 
-    With an unknown ``start`` (None) any living process with this pid counts.
+    With an unknown ``start`` (None) any living process with this pid counts. False proves no death: see `gone`.
     """
-    info = _table.one(pid)
+    info = _seen(pid)
     return info is not None and not info.dead and start in (None, info.start)
 
 
+def gone(pid: int, start: str | None) -> bool:
+    """Whether that very process is proven to run no more.
+
+    False also when it cannot be told: another user's process may be hidden, and the caller may have no descriptor
+    left to look with.
+    """
+    try:
+        info = _table.one(pid)
+    except OSError:
+        return False
+    return info is None or info.dead or (bool(start) and start != info.start)
+
+
+@functools.cache
 def boot_id() -> str:
-    """The id of this boot of this host. Only under one boot id can the death of a process be proven."""
+    """The id of this boot of this host. Only under one boot id can the death of a process be proven.
+
+    Raises OSError when it cannot be read just now. Another source would name the same boot otherwise.
+    """
     if sys.platform == "linux":
-        with contextlib.suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
+        try:
+            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+                return file.read().strip()
+        except (FileNotFoundError, PermissionError):  # No process of this container can read it.
+            pass
     import psutil
 
     return f"{psutil.boot_time():.0f}"
@@ -234,8 +262,24 @@ def _prctl(option: int, argument: int) -> bool:
     return bool(ctypes.CDLL(None, use_errno=True).prctl(option, argument, 0, 0, 0) == 0)
 
 
+def _answers(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # It belongs to another user.
+        return True
+    return True
+
+
+def _seen(pid: int) -> _Info | None:
+    with contextlib.suppress(OSError):
+        return _table.one(pid)
+    return None
+
+
 def _snapshot() -> dict[int, _Info]:
-    found = ((pid, _table.one(pid)) for pid in _table.pids())
+    found = ((pid, _seen(pid)) for pid in _table.pids())
     return {pid: info for pid, info in found if info is not None}
 
 

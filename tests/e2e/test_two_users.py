@@ -68,6 +68,13 @@ def test_the_reaper_of_one_user_ends_the_dead_attempt_of_another(people: Team, r
     assert people.alice.call(steps.finish_next, root) == "x"
 
 
+def test_a_living_session_is_not_reaped_by_a_user_who_cannot_see_its_process(people: Team, root: Path) -> None:
+    """/proc with the option hidepid shows a user no process of the others, as if they were all dead."""
+    people.alice.call(steps.begin_and_stay, root)
+    assert people.bob.seeing_no_others().call(steps.reap, root) == []
+    assert people.bob.call(steps.reap, root) == []
+
+
 def test_a_request_of_one_user_is_read_and_replaced_by_another(people: Team, root: Path) -> None:
     people.alice.call(steps.pause, root)
     assert people.bob.call(steps.paused, root) == ["lunch"]

@@ -76,6 +76,19 @@ def begin_and_die(root: str) -> None:
     os._exit(0)
 
 
+_kept: list[object] = []
+
+
+def begin_and_stay(root: str) -> None:
+    """A session with a running attempt, in this process, which goes on."""
+    spool = open_at(root)
+    register(spool, "w-box-1")
+    _kept.append(lease.Lease(spool, "w-box-1", 30.0, SystemClock(), lambda _why: None))
+    queue = spool_queue(spool)
+    queue.enqueue(request("x"))
+    run_one(queue, "w-box-1")
+
+
 def reap(root: str) -> list[str]:
     """The attempts that were ended, because their session is gone."""
     spool = open_at(root)

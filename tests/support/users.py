@@ -52,11 +52,21 @@ class User:
     umask: int
     home: Path
     cwd: Path
-    _servers: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    #: Words before every command.
+    _before: tuple[str, ...] = ()
+    _servers: dict[tuple[object, ...], subprocess.Popen[str]] = field(default_factory=dict)
 
     def with_umask(self, umask: int) -> User:
         """The same user with another umask, for commands."""
         return replace(self, umask=umask)
+
+    def seeing_no_others(self) -> User:
+        """The same user where /proc hides the processes of other users. Skips where that is impossible."""
+        hide = 'mount -t proc -o hidepid=2 proc /proc && exec "$@"'
+        before = ("unshare", "--mount", "--propagation", "private", "sh", "-c", hide, "sh")
+        if subprocess.run([*before, "true"], capture_output=True, check=False).returncode != 0:
+            pytest.skip("SKIPPED, LOUDLY: /proc cannot be mounted with hidepid here")
+        return replace(self, _before=before)
 
     def run(self, *argv: str, env: Mapping[str, str] | None = None) -> Done:
         """Run a program to its end."""
@@ -80,13 +90,12 @@ class User:
 
         It is the same process each time, so what one call leaves open the next one finds open.
         """
-        if self.name not in self._servers:
+        key = (self.umask, self._before)
+        if key not in self._servers:
             pipe = subprocess.PIPE
             argv = self._argv((sys.executable, "-c", _SERVE))
-            self._servers[self.name] = subprocess.Popen(
-                argv, env=self._environ(None), text=True, stdin=pipe, stdout=pipe
-            )
-        server = self._servers[self.name]
+            self._servers[key] = subprocess.Popen(argv, env=self._environ(None), text=True, stdin=pipe, stdout=pipe)
+        server = self._servers[key]
         assert server.stdin is not None
         assert server.stdout is not None
         words = [str(arg) if isinstance(arg, Path) else arg for arg in args]
@@ -98,7 +107,8 @@ class User:
 
     def _argv(self, argv: tuple[str, ...]) -> list[str]:
         return [
-            *(_view(self.uid) or ()), "setpriv", f"--reuid={self.uid}", f"--regid={self.uid}", f"--groups={TEAM}",
+            *(_view(self.uid) or ()), *self._before,
+            "setpriv", f"--reuid={self.uid}", f"--regid={self.uid}", f"--groups={TEAM}",
             "sh", "-c", f'umask {self.umask:03o}; cd "$1"; shift; exec "$@"', "sh", str(self.cwd), *argv,
         ]  # fmt: skip
 

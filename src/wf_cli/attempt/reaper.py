@@ -49,7 +49,7 @@ class Reaper:
                 self._observer.forget(owner)
 
     def _stop_agents(self, owner: str, verdict: Verdict) -> None:
-        record = session.read(self._queue.spool, owner)
+        record = session.load(self._queue.spool, owner)
         self._events.emit("job.stalled", owner=owner, reason=f"its session is {verdict}")
         if record is None or not record.on_this_host:
             return

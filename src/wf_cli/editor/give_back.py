@@ -33,7 +33,7 @@ class Watch:
 
     def gone(self) -> str | None:
         """Why the agent counts as gone; None while it does not."""
-        if not proc.alive(*self._editor):
+        if proc.gone(*self._editor):
             return f"the editor (pid {self._editor.pid}) is gone"
         now = self._clock.monotonic()
         if now - self._looked < min(LOOK, self._idle_s):

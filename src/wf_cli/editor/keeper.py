@@ -157,7 +157,7 @@ class Keeper:
         """Raises Temporary when nobody waits for a job any more."""
         if self._stopped is None and self._channel.heard() is False:
             self._stopped = "nobody waits for a job any more"
-        if self._stopped is None and not proc.alive(*self._request.editor):
+        if self._stopped is None and proc.gone(*self._request.editor):
             self._stopped = f"the editor (pid {self._request.editor.pid}) is gone"
         if self._stopped is not None:
             raise Temporary(self._stopped, code="KEEPER_STOPPED")

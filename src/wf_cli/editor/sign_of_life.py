@@ -56,7 +56,7 @@ def bury(spool: Spool) -> None:
     busy = scan.busy_owners(spool)
     for name in names:
         owner = name.removeprefix(f"{_KIND}.").removesuffix(".json")
-        if is_word(owner) and owner not in busy and not lease.path_of(spool, owner).exists():
+        if is_word(owner) and owner not in busy and not fsio.exists(lease.path_of(spool, owner)):
             remove(spool, owner)
 
 

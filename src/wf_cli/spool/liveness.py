@@ -61,7 +61,11 @@ class Observer:
 
     def verdict(self, owner: str) -> Verdict:
         """What is known of ``owner`` now."""
-        record = session.read(self._spool, owner)
+        try:
+            record = session.load(self._spool, owner)
+        except OSError:  # How long its lease lasts is not known, so no watch can end.
+            self._watches.pop(owner, None)
+            return Verdict.UNKNOWN
         if record is not None and record.proven_dead:
             return Verdict.DEAD
         seconds = max(record.lease_seconds, 0.1) if record is not None else self._default

@@ -6,6 +6,7 @@ object, replaced as a whole (fields of `SessionRecord`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -60,7 +61,7 @@ class SessionRecord:
     @property
     def proven_dead(self) -> bool:
         """The process is gone for certain. False proves nothing."""
-        return self.on_this_host and self.start is not None and not proc.alive(self.pid, self.start)
+        return self.on_this_host and self.start is not None and proc.gone(self.pid, self.start)
 
 
 def this_process(owner: str, runtime: str, lease_seconds: float, now_ms: int, **facts: Any) -> SessionRecord:
@@ -118,7 +119,18 @@ class SessionFile:
 
 
 def read(spool: Spool, owner: str) -> SessionRecord | None:
-    """A session's record; None when it has none or it cannot be trusted."""
+    """A session's record, for those who only look; None when it has none, or it cannot be read or trusted."""
+    with contextlib.suppress(OSError):
+        return load(spool, owner)
+    return None
+
+
+def load(spool: Spool, owner: str) -> SessionRecord | None:
+    """A session's record; None when it has none or it cannot be trusted.
+
+    Raises OSError when the disk does not tell. Whoever decides something by the record must not take that for none:
+    a session's own lease duration is in it, and the agents that it has.
+    """
     if not is_word(owner):
         return None
     try:
@@ -150,7 +162,9 @@ def read(spool: Spool, owner: str) -> SessionRecord | None:
             state=str(value["state"]),
             agents=agents,
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
     return record if record.owner == owner and record.pid > 0 and math.isfinite(record.lease_seconds) else None
 
@@ -172,15 +186,28 @@ def owners(spool: Spool) -> list[str]:
 
 
 def agent_of(spool: Spool, token: Token) -> Agent | None:
-    """What the session of ``token`` says of its agent; None when it names none."""
-    record = read(spool, token.owner or "")
+    """What the session of ``token`` says of its agent; None when it names none, or is not for us to read.
+
+    Raises OSError when the disk does not tell.
+    """
+    record = _readable(spool, token.owner or "")
     agents = record.agents if record is not None else ()
     return next((agent for agent in agents if agent.mark == mark(token)), None)
 
 
 def has_agent(spool: Spool, token: Token) -> bool:
-    """Whether the session of ``token`` still names an agent of its attempt. One proven dead has none to stop."""
-    record = read(spool, token.owner or "")
+    """Whether the session of ``token`` still names an agent of its attempt. One proven dead has none to stop.
+
+    Raises OSError when the disk does not tell.
+    """
+    record = _readable(spool, token.owner or "")
     if record is None or record.proven_dead:
         return False
     return any(agent.mark == mark(token) for agent in record.agents)
+
+
+def _readable(spool: Spool, owner: str) -> SessionRecord | None:
+    try:
+        return load(spool, owner)
+    except PermissionError:
+        return None
