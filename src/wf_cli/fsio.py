@@ -139,6 +139,23 @@ def names(directory: Path) -> list[str]:
     return os.listdir(directory)
 
 
+def exists(path: Path) -> bool:
+    """Whether something has the name ``path`` now. Raises OSError when the disk does not tell, which is no "no"."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def is_folder(path: Path) -> bool:
+    """Whether ``path`` is a folder, or a link to one. Raises OSError as `exists` does."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def listed(directory: Path, name: str) -> bool:
     """Whether a fresh listing of ``directory`` shows ``name`` (a lookup may answer from a stale cache)."""
     return name in os.listdir(directory)

@@ -57,6 +57,6 @@ def check(root: Path) -> Preflight:
 def _usable(path: Path, keys: tuple[str, ...]) -> bool:
     try:
         text = fsio.read_regular(path, follow=True).decode("utf-8", errors="replace")
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: it is no regular file.
         return False
     return len(ecmascript.trim(text)) >= MIN_CHARACTERS and all(key in text for key in keys)

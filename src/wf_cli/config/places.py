@@ -15,8 +15,11 @@ SPOOL = ".wf/spool"
 
 
 def find(root: Path) -> Path | None:
-    """The configuration file of the project at ``root``; ConfigError when it has two."""
-    found = [name for name in NAMES if os.path.lexists(root / name)]
+    """The configuration file of the project at ``root``; ConfigError when it has two.
+
+    Raises OSError when the disk does not tell. It must not be read as "none", because the defaults would hold then.
+    """
+    found = [name for name in NAMES if _is_there(root / name)]
     if len(found) > 1:
         raise ConfigError(
             f"{root} has {' and '.join(found)}: which one holds?",
@@ -24,6 +27,14 @@ def find(root: Path) -> Path | None:
             path=str(root),
         )
     return root / found[0] if found else None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def spool_of_environment(root: Path, environ: Mapping[str, str]) -> str | None:

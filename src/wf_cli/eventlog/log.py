@@ -77,7 +77,7 @@ class EventLog:
             return fsio.open_append(self.path, mode=self._mode)
         except FileNotFoundError:
             # Somebody deleted the log, so it starts anew. A spool that vanished is not made again.
-            if not self.path.parent.parent.is_dir():
+            if not fsio.is_folder(self.path.parent.parent):
                 raise
             sharing.make_folder(self.path.parent)
             return fsio.open_append(self.path, mode=self._mode)

@@ -135,13 +135,13 @@ class Spool:
     def make_folder(self, *names: str) -> Path:
         """The folder ``names`` of the spool, made if it is missing, with the rights that every folder of it has."""
         path = self.root.joinpath(*names)
-        if not path.parent.is_dir():
+        if not fsio.is_folder(path.parent):
             raise SpoolMissing(f"{path.parent} is gone", hint="somebody removed the spool while it was used")
         _make_folder(path, shared=self.version.topology == "shared")
         return path
 
     def _assert_folder(self, name: str) -> None:
-        if not self.folder(name).is_dir():
+        if not fsio.is_folder(self.folder(name)):
             raise SpoolMissing(f"{self.folder(name)} is gone", hint="somebody removed the spool while it was used")
 
     def assert_same(self) -> None:
@@ -154,8 +154,8 @@ class Spool:
 
 
 def exists(root: Path) -> bool:
-    """Whether a spool is at ``root``; cheap, and creates nothing (invariant 8)."""
-    return (root / "VERSION").is_file()
+    """Whether a spool is at ``root``; cheap, and creates nothing (invariant 8). OSError when that cannot be told."""
+    return fsio.exists(root / "VERSION")
 
 
 def open_spool(root: Path) -> Spool:

@@ -5,7 +5,6 @@ A rescan is the truth. Events only make a change known sooner (`ReadyIndex`).
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Container, Iterable
 
@@ -210,11 +209,7 @@ def has(spool: Spool, folder: str, name: str) -> bool:
     """
     if spool.version.topology != "local":
         return fsio.listed(spool.folder(folder), name)
-    try:
-        os.lstat(spool.path(folder, name))
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
+    return fsio.exists(spool.path(folder, name))
 
 
 def any_reserved(spool: Spool, job_ids: Iterable[str]) -> bool:
@@ -223,6 +218,6 @@ def any_reserved(spool: Spool, job_ids: Iterable[str]) -> bool:
     ``jobs/`` grows for ever, so it is listed only where a lookup may be stale and has found none.
     """
     wanted = {f"{job_id}.json" for job_id in job_ids}
-    if any(os.path.lexists(spool.path("jobs", name)) for name in wanted):
+    if any(fsio.exists(spool.path("jobs", name)) for name in wanted):
         return True
     return spool.version.topology != "local" and not wanted.isdisjoint(fsio.names(spool.folder("jobs")))

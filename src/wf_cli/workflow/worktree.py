@@ -112,7 +112,7 @@ def _files(root: Path, without: Sequence[str], tool_files: Sequence[str]) -> str
 def _walk(root: Path, folder: str, without: frozenset[str], left_out: Patterns) -> Iterator[str]:
     try:
         entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # It went meanwhile, or is not ours to see.
         return
     for entry in entries:
         name = f"{folder}/{entry.name}" if folder else entry.name
@@ -128,7 +128,7 @@ def _stamp(root: Path, name: str) -> bytes:
     try:
         info = os.lstat(root / name)
         facts = f"{info.st_mode}:{info.st_size}:{info.st_mtime_ns}"
-    except OSError:
+    except FileNotFoundError:
         facts = "gone"
     return os.fsencode(name) + f"\0{facts}\0".encode()
 

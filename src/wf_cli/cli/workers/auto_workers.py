@@ -76,7 +76,7 @@ def serving_runtimes(spool: Spool) -> dict[str, int]:
             continue
         if record.concurrency < 1:  # an editor's keeper: it has its job and takes no other
             continue
-        if lease.path_of(spool, owner).exists():
+        if fsio.exists(lease.path_of(spool, owner)):
             found[record.runtime] = record.pid
     return found
 
