@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from wf_cli import fsio, sharing
+from wf_cli.errors import FileTrouble
 from wf_cli.runtimes.process.redact import Redactor
 
 #: Bytes of one transcript. A run prints some hundred kilobytes; only a broken one prints more than this.
@@ -30,7 +31,9 @@ class Transcript:
                 # Never for all the world, whatever the folder says: agents print what they read.
                 self._fd = fsio.open_append(path, mode=sharing.mode_in(path.parent) & 0o660)
             except OSError as error:
-                self.trouble = f"no transcript: {sharing.explained(error, path)}"
+                known = sharing.explained(error, path)
+                why = known if isinstance(known, FileTrouble) else f"{path}: {known.strerror or known}"
+                self.trouble = f"no transcript: {why}"
             except ValueError as error:  # A FIFO, a link or a folder lies under its name.
                 self.trouble = f"no transcript: {error}"
 
