@@ -223,10 +223,11 @@ def kill_tree(roots: Iterable[int], mark: str = "", *, grace_s: float) -> Killed
     """End everything in `family`: SIGTERM, up to ``grace_s`` seconds, then SIGKILL until nothing is left.
 
     Each round looks for new processes, so a process that forks while it is being ended does not escape. Returns as
-    soon as none is left, and after ``grace_s + KILL_LIMIT`` seconds at the latest.
+    soon as none is left, or none that the caller may signal. ``grace_s + KILL_LIMIT`` seconds are the most it takes.
     """
     roots = tuple(roots)
     seen: set[ProcessRef] = set()
+    beyond: set[ProcessRef] = set()  # What no SIGKILL of the last round could be sent to.
     # The real clock and no parameter, because other processes need the time.
     begin = time.monotonic()
     for pause in _pauses():
@@ -234,10 +235,13 @@ def kill_tree(roots: Iterable[int], mark: str = "", *, grace_s: float) -> Killed
         waited = time.monotonic() - begin
         if not now or waited > grace_s + KILL_LIMIT:
             return Killed(frozenset(seen), frozenset(now))
-        for ref in now:
-            if waited >= grace_s:
-                send(ref, signal.SIGKILL)
-            elif ref not in seen:
+        if waited >= grace_s:
+            reached = [ref for ref in now if send(ref, signal.SIGKILL)]
+            if not reached and now == beyond:
+                return Killed(frozenset(seen), frozenset(now))  # They belong to another user, who has to end them.
+            beyond = set() if reached else now
+        else:
+            for ref in now - seen:
                 send(ref, signal.SIGTERM)
         seen |= now
         time.sleep(pause)

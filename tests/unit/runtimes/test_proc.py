@@ -123,3 +123,21 @@ def test_a_process_that_forks_while_it_is_killed_gains_nothing(bench: Bench) -> 
         wait_until(lambda: proc.marked(mark))
         assert proc.kill_tree([], mark, grace_s=0.1).left == frozenset()
     assert proc.marked(mark) == []
+
+
+def test_processes_of_another_user_are_given_up_without_the_wait_for_stuck_ones(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reaper that waited for them did not beat its own lease meanwhile."""
+    slept: list[float] = []
+    with subprocess.Popen(python("import time; time.sleep(600)")) as process:
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(proc, "send", lambda _ref, _number: False)
+                patch.setattr(proc.time, "sleep", slept.append)
+                patch.setattr(proc.time, "monotonic", lambda: sum(slept))
+                killed = proc.kill_tree([os.getpid()], grace_s=0.5)
+            assert process.pid in [ref.pid for ref in killed.left]
+            assert sum(slept) < 1.0
+        finally:
+            process.kill()
