@@ -80,6 +80,8 @@ def hold_in_project(root: Path, name: str) -> Iterator[None]:
     """`hold` the lock ``name`` of the project at ``root``. Whoever may write the project can take it."""
     folder = root / ".wf" / "locks"
     sharing.make_folder(folder, like=root)
+    above = os.stat(root)
+    sharing.widen(folder, stat.S_IMODE(above.st_mode), above.st_gid)
     marker = folder / ".gitignore"
     if not os.path.lexists(marker):
         with contextlib.suppress(OSError):  # It keeps the folder, and itself, out of version control: comfort only.
@@ -141,12 +143,7 @@ def _make_ready(path: Path) -> None:
         return
     if not stat.S_ISREG(info.st_mode):
         raise _not_a_lock(path)
-    if info.st_uid == os.geteuid() and mode & ~info.st_mode:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            sharing.settle(fd, mode, os.stat(path.parent).st_gid)
-        finally:
-            os.close(fd)
+    sharing.widen(path, mode, os.stat(path.parent).st_gid)
 
 
 def _unusable(error: OSError, path: Path) -> OSError:

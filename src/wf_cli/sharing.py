@@ -27,15 +27,39 @@ def mode_in(folder: Path) -> int:
     return stat.S_IMODE(os.stat(folder).st_mode) & 0o666 | 0o600
 
 
-def settle(path: Path | int, mode: int, group: int | None = None) -> None:
-    """Give an open or named file of ours ``mode`` and ``group``; what the system refuses stays as it is."""
+def settle(fd: int, mode: int, group: int | None = None) -> None:
+    """Give the open file or folder ``fd`` of ours ``mode`` and ``group``; what the system refuses stays as it is.
+
+    By descriptor, because in a shared folder another user may put a link in the place of a path.
+    """
     if group is not None:
         with contextlib.suppress(OSError):
-            if os.stat(path).st_gid != group:
-                os.chown(path, -1, group)
+            if os.fstat(fd).st_gid != group:
+                os.fchown(fd, -1, group)
     with contextlib.suppress(OSError):
-        if stat.S_IMODE(os.stat(path).st_mode) != mode:
-            os.chmod(path, mode)
+        if stat.S_IMODE(os.fstat(fd).st_mode) != mode:
+            os.fchmod(fd, mode)
+
+
+def widen(path: Path, mode: int, group: int) -> None:
+    """Add the rights of ``mode`` to a file or folder of ours that lacks some of them. Foreign ones stay as they are.
+
+    Raises the system's error when it cannot be looked at.
+    """
+    if not _lacks(os.lstat(path), mode):
+        return
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        info = os.fstat(fd)
+        if _lacks(info, mode):
+            settle(fd, stat.S_IMODE(info.st_mode) | mode, group)
+    finally:
+        os.close(fd)
+
+
+def _lacks(info: os.stat_result, mode: int) -> bool:
+    ours = info.st_uid == os.geteuid() and (stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode))
+    return ours and bool(mode & ~info.st_mode)
 
 
 def make_folder(path: Path, *, mode: int | None = None, like: Path | None = None) -> None:
@@ -51,9 +75,13 @@ def make_folder(path: Path, *, mode: int | None = None, like: Path | None = None
         make_folder(path.parent, like=like)
     above = os.stat(like or path.parent)
     part = path.with_name(f".{path.name}.{ids.nonce()}.part")
-    os.mkdir(part)
-    settle(part, stat.S_IMODE(above.st_mode) if mode is None else mode, above.st_gid)
+    os.mkdir(part, 0o700)
     try:
+        fd = os.open(part, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            settle(fd, stat.S_IMODE(above.st_mode) if mode is None else mode, above.st_gid)
+        finally:
+            os.close(fd)
         os.rename(part, path)
     except OSError:
         with contextlib.suppress(OSError):

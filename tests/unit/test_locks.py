@@ -96,9 +96,20 @@ def test_a_lock_that_was_made_too_narrow_is_mended_by_its_owner(tmp_path: Path, 
     tmp_path.chmod(0o2770)
     path = tmp_path / "x.lock"
     path.touch()
-    path.chmod(0o604)
+    path.chmod(0o600)
     assert take(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
+
+
+def test_a_folder_of_locks_that_was_made_too_narrow_is_mended_by_its_owner(tmp_path: Path) -> None:
+    tmp_path.chmod(0o2775)
+    folder = tmp_path / ".wf" / "locks"
+    folder.mkdir(parents=True)
+    folder.chmod(0o755)
+    with locks.hold_in_project(tmp_path, "numbering"):
+        pass
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o2775
+    assert stat.S_IMODE((folder / "numbering.lock").stat().st_mode) == 0o664
 
 
 def device(path: Path) -> None:
