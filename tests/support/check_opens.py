@@ -26,9 +26,8 @@ ALLOWED = {
     "agents/model_guard.py": {".mkdir": "the session folder of the checkout, which has the rights of the checkout"},
     "assets/bundle.py": {".read_text": "texts of this package"},
     "assets/sync.py": {".mkdir": "folders of the checkout"},
+    "cli/frame/json_values.py": {".read_bytes": "a file that the user names, which may be a pipe"},
     "cli/frame/output.py": {"os.open": "/dev/null"},
-    "cli/jobs/enqueue.py": {".read_bytes": "a file that the user names, which may be a pipe"},
-    "cli/workers/job.py": {".read_text": "a file that the user names, which may be a pipe"},
     "demo.py": {".mkdir": "a project of its own", "open": "a project of its own"},
     "doctor/folder.py": {
         ".mkdir": "a scratch folder of its own",

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from wf_cli import clock
-from wf_cli.contract import identity, shape
+from wf_cli.contract import identity, plain_json, shape
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
 from wf_cli.contract.token import JOB_ID_LIMIT, NUMBER_LIMIT, OWNER_LIMIT, TIME_DIGITS, Pool, Token, validate
@@ -266,8 +266,8 @@ class Outcome:
         return out
 
     def encode(self) -> bytes:
-        """The file's bytes."""
-        return (json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+        """The file's bytes. What Unicode or JSON has not is replaced, because an end has to be written."""
+        return (plain_json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n").encode("utf-8", "replace")
 
     @classmethod
     def from_json(cls, value: Any) -> Outcome:

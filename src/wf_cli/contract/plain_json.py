@@ -10,6 +10,9 @@ import json
 import math
 from typing import Any
 
+#: Integers from here on are no finite double (IEEE 754 binary64).
+_TOO_LARGE = 2**1024
+
 
 def loads(text: str) -> Any:
     """The value in ``text``. Raises ValueError, or RecursionError, that says what is wrong and where."""
@@ -30,6 +33,9 @@ def check(value: Any, where: str = "") -> None:
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"{value} is not JSON{place}")
+    elif isinstance(value, int):
+        if abs(value) >= _TOO_LARGE:  # Other readers have doubles only, as `_finite` has for 1e999.
+            raise ValueError(f"a number of {value.bit_length()} bits is too large{place}")
     elif isinstance(value, dict):
         for key, inner in value.items():
             check(key, where)

@@ -15,6 +15,7 @@ from typing import Any
 from wf_cli import ids
 from wf_cli.app import App
 from wf_cli.attempt.end import Ends
+from wf_cli.contract import plain_json
 from wf_cli.contract.failure import CODES, Failure
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.job import Disposition, End, Outcome, Spec
@@ -213,6 +214,10 @@ class JobInHand:
                 raise UsageError(f"{self.job_id} is a step of a plan: the plan itself is its result")
             return {"agent": "editor"}
         facts = result if isinstance(result, dict) else {} if result is None else {"value": result}
+        try:
+            plain_json.check(facts)
+        except ValueError as error:
+            raise UsageError(f"the result is not JSON: {error}") from error
         if len(json.dumps(facts)) > RESULT_LIMIT:
             raise UsageError(
                 f"the result has more than {RESULT_LIMIT} characters", hint="write a file, and put its path there"

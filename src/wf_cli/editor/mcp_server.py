@@ -7,7 +7,6 @@ with the error's code, message and hint; ``STALE_ATTEMPT`` is what exit code 4 i
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
 from wf_cli import __version__
 from wf_cli.app import App
 from wf_cli.clock import parse_duration
+from wf_cli.contract import plain_json
 from wf_cli.editor.job_in_hand import JobInHand
 from wf_cli.editor.request import IDLE, Request, roles_of
 from wf_cli.editor.starting import StartedKeeper, refuse_second
@@ -149,7 +149,7 @@ class Server:
 
     async def job_resource(self, token: str) -> str:
         try:
-            return json.dumps(await self.job_context(token), indent=2, ensure_ascii=False)
+            return plain_json.dumps(await self.job_context(token), indent=2, ensure_ascii=False)
         except ToolError as error:
             raise ResourceNotFoundError(str(error)) from error
 

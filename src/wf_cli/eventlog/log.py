@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import socket
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 from wf_cli import clock as times
 from wf_cli import fsio, sharing
 from wf_cli.clock import Clock
+from wf_cli.contract import plain_json
 from wf_cli.contract.event import Event
 from wf_cli.contract.token import is_word
 from wf_cli.errors import ContractError
@@ -56,7 +56,8 @@ class EventLog:
             # The pid now, not at the start: a forked child writes too.
             entry = Event(times.iso(self._clock.now_ms()), event, {"host": self._host, "pid": os.getpid()} | facts)
             # Not Event.line(): a fact of an unexpected type or a lone surrogate must not stop a transition.
-            line = json.dumps(entry.to_json(), ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
+            text = plain_json.dumps(entry.to_json(), ensure_ascii=False, default=str)
+            line = text.encode("utf-8", "replace") + b"\n"
             self._append(line)
         except (OSError, ValueError, TypeError, RecursionError) as error:
             self._drop(error)

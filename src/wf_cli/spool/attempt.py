@@ -56,7 +56,11 @@ class Published:
 
 
 def publish_outcome(spool: Spool, outcome: Outcome) -> Published:
-    """Offer ``outcome``; exactly one is ever accepted for an attempt. A refused one is kept nowhere (`keep_late`)."""
+    """Offer ``outcome``; exactly one is ever accepted for an attempt. A refused one is kept nowhere (`keep_late`).
+
+    Parts of it that no reader would take are left out (`records.readable`).
+    """
+    outcome = records.readable(outcome)
     path = spool.outcome_path(outcome.job_id, outcome.attempt)
     with spool.part(outcome.encode()) as part:
         step("end.part")
@@ -96,6 +100,7 @@ def standing_outcome(spool: Spool, job_id: str, attempt: int) -> Outcome | None:
 
 def keep_late(spool: Spool, outcome: Outcome, owner: str) -> None:
     """Keep what a superseded attempt produced, for `wf late` (invariant 5)."""
+    outcome = records.readable(outcome)
     path = spool.path("outcomes", late_name(outcome.job_id, outcome.attempt, owner))
     with spool.part(outcome.encode()) as part:
         step("late.part")

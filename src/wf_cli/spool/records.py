@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from wf_cli import fsio, schema
+from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import RECORD_LIMIT, Outcome, Spec
 from wf_cli.contract.shape import WrongShape
 from wf_cli.contract.token import NUMBER_LIMIT, late_name
 from wf_cli.errors import ContractError
 from wf_cli.spool.layout import Spool
 
-__all__ = ["RECORD_LIMIT", "parse_spec", "read_late", "read_outcome", "read_spec"]
+__all__ = ["RECORD_LIMIT", "parse_spec", "read_late", "read_outcome", "read_spec", "readable"]
 
 
 _Record = TypeVar("_Record", Spec, Outcome)
@@ -23,7 +25,9 @@ _Record = TypeVar("_Record", Spec, Outcome)
 def _load(kind: str, data: bytes, path: Path, of: Callable[[Any], _Record]) -> _Record:
     """The record in ``data``; ContractError that names ``path``, and the key where the shape is wrong."""
     try:
-        value = json.loads(data)
+        # Earlier versions stored Infinity and NaN in payloads. Their names stand for them, so that no later step
+        # prints what is no JSON. An outcome keeps them, because its numbers are checked.
+        value = json.loads(data, parse_constant=str) if kind == "spec" else json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ContractError(f"{path} is not JSON: {error}", code="invalid_spec", path=str(path)) from error
     try:
@@ -40,6 +44,46 @@ def _explained(kind: str, value: Any, error: WrongShape) -> str:
     except RecursionError:
         found = []
     return ": ".join(found[0]) if found else error.message
+
+
+def readable(outcome: Outcome) -> Outcome:
+    """``outcome`` as every reader takes it. What no reader would take is left out, and its result says why.
+
+    A file that is refused on reading is put away as damaged, and the attempt would end once more, as lost.
+    """
+    why = _refusal(outcome)
+    for leaner in _LEANER if why is not None else ():
+        outcome = leaner(outcome)
+        outcome = replace(outcome, result={**outcome.result, "left_out": why})
+        if _refusal(outcome) is None:
+            break
+    return outcome
+
+
+#: Each leaves more out: numbers and names that are out of bounds, then what may be too large.
+_LEANER: tuple[Callable[[Outcome], Outcome], ...] = (
+    lambda o: replace(
+        o, usage=None, baseline=None, losses=min(o.losses, NUMBER_LIMIT - 1), parked=min(o.parked, NUMBER_LIMIT - 1)
+    ),
+    lambda o: replace(o, result={}),
+    lambda o: replace(
+        o,
+        session_id=None,
+        reason=o.reason[:1000] if o.reason else None,
+        failure=Failure(o.failure.code, o.failure.message[:1000]) if o.failure is not None else None,
+    ),
+)
+
+
+def _refusal(outcome: Outcome) -> str | None:
+    data = outcome.encode()
+    if len(data) > RECORD_LIMIT:
+        return f"it has more than {RECORD_LIMIT} bytes"
+    try:
+        Outcome.from_json(json.loads(data))
+    except (ContractError, RecursionError) as error:
+        return str(error)
+    return None
 
 
 def parse_spec(data: bytes, path: Path) -> Spec:

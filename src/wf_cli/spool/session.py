@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from wf_cli import fsio, ids, proc
-from wf_cli.contract.token import Token, is_word, mark
+from wf_cli.contract.token import TIME_DIGITS, Token, is_word, mark
 from wf_cli.spool.layout import Spool
 
 
@@ -166,7 +166,12 @@ def load(spool: Spool, owner: str) -> SessionRecord | None:
         return None
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
-    return record if record.owner == owner and record.pid > 0 and math.isfinite(record.lease_seconds) else None
+    return record if record.owner == owner and _plausible(record) else None
+
+
+def _plausible(record: SessionRecord) -> bool:
+    """Whether its numbers can be used: the file is not trusted, and a time past `TIME_DIGITS` cannot be shown."""
+    return record.pid > 0 and math.isfinite(record.lease_seconds) and 0 <= record.started_ms < 10**TIME_DIGITS
 
 
 def _text(value: object) -> str | None:

@@ -51,6 +51,7 @@ def test_whatever_is_printed_is_json(value: Any) -> None:
         ('{"\\udfff": 1}', "surrogate pair"),
         ('{"a": 1, "b": 2, "a": 3}', "'a' stands twice"),
         ("9" * 5000, "digits"),
+        ('{"a": -1' + "0" * 400 + "}", r"too large at a"),
     ],
 )
 def test_what_could_not_be_printed_again_is_refused_with_its_place(text: str, why: str) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from wf_cli.cli.frame import output
 from wf_cli.cli.frame.tables import NOTHING, plain
 from wf_cli.clock import format_duration
+from wf_cli.contract import plain_json
 from wf_cli.views.record import Attempt, Lease, Record
 
 #: Events shown; `wf logs --events` has them all.
@@ -104,5 +104,5 @@ def event_cells(event: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = plain_json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _VALUE else f"{text[:_VALUE]}... ({len(text)} characters; --json has all)"

@@ -11,7 +11,7 @@ import typer
 
 from wf_cli.cli.frame import tables
 from wf_cli.cli.frame.bundles import spread
-from wf_cli.cli.frame.options import Common, ReasonOption, group
+from wf_cli.cli.frame.options import LONGEST_S, Common, ReasonOption, group
 from wf_cli.cli.jobs import listing
 from wf_cli.cli.jobs.bulk import Bulk, JobsArgument, change
 from wf_cli.cli.jobs.selectors import Filters, JobArgument, one
@@ -123,7 +123,9 @@ def redrive(
 
     gap_s = _gap_s(rate) if rate is not None else 0.0
     _only_dead(bulk)
-    retry_all(common, jobs, bulk, delay_s=lambda nth: nth * gap_s, fresh=fresh, reason=reason).show(common)
+    retry_all(common, jobs, bulk, delay_s=lambda nth: min(nth * gap_s, LONGEST_S), fresh=fresh, reason=reason).show(
+        common
+    )
 
 
 def _gap_s(rate: str) -> float:

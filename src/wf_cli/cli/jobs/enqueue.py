@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wf_cli.cli.frame import output
+from wf_cli.cli.frame import json_values, output
 from wf_cli.cli.frame.options import Common, seconds, single
-from wf_cli.contract import plain_json
 from wf_cli.contract.token import NUMBER_LIMIT
 from wf_cli.errors import ContractError, UsageError, WfError
 
@@ -71,7 +68,9 @@ def enqueue(
     ] = None,
     priority: Annotated[int | None, typer.Option(min=0, max=9, help="0 first; default 5")] = None,
     delay: Annotated[str | None, typer.Option("--in", metavar="DUR", help="not before so long: 10s, 2h")] = None,
-    max_attempts: Annotated[int | None, typer.Option(min=1, help="failures until it is dead; default: retry")] = None,
+    max_attempts: Annotated[
+        int | None, typer.Option(min=1, max=NUMBER_LIMIT - 1, help="failures until it is dead; default: retry")
+    ] = None,
     source: Annotated[
         str | None, typer.Option("--from", metavar="FILE|-", help="many jobs: JSON lines with the same fields")
     ] = None,
@@ -94,8 +93,7 @@ def enqueue(
             raise UsageError("--from takes keys and payloads from its lines", hint="leave --key and --payload out")
         _many(common, list(_requests(source, given, app)))
         return
-    text = None if payload is None else _payload_text(payload)
-    value = None if text is None else _parse(text, "the payload")
+    value = None if payload is None else json_values.value(payload, "the payload")
     _one(common, replace(given, payload=value).request(app))
 
 
@@ -139,54 +137,15 @@ def _compare(queue: SpoolQueue, request: JobRequest, job_id: str) -> None:
             output.warn([f"{job_id} exists with another {name}; it stays as it is"])
 
 
-def _payload_text(payload: str) -> str:
-    if payload == "-":
-        return _stdin()
-    return _file(payload[1:]) if payload.startswith("@") else payload
-
-
-def _stdin() -> str:
-    return _decoded(sys.stdin.buffer.read(), "standard input")
-
-
-def _file(name: str) -> str:
-    try:
-        data = Path(name).read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {name}: {error.strerror}") from error
-    return _decoded(data, name)
-
-
-def _decoded(data: bytes, name: str) -> str:
-    """The text of ``data``. A byte order mark is read over, as in wf.config; UsageError for other encodings."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]
-        kind = "it looks like UTF-16" if utf16 else f"byte {error.start} fits no character"
-        raise UsageError(f"{name} is not UTF-8: {kind}", hint="save it as UTF-8 and try again") from error
-
-
-def _parse(text: str, what: str) -> Any:
-    """The JSON value in ``text``, which is ``what``; UsageError for a value that could not be printed again."""
-    try:
-        return plain_json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(
-            f"{what} is not JSON: {error}", hint="text needs its own quotes: '\"text\"'; @FILE reads a file, - stdin"
-        ) from error
-
-
 def _requests(source: str, defaults: Wish, app: App) -> Iterator[JobRequest]:
     """The jobs in the lines of a file; UsageError names file and line."""
     name = "<stdin>" if source == "-" else source
-    text = _stdin() if source == "-" else _file(source)
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(json_values.text(source).split("\n"), start=1):
         where = f"{name}:{number}"
         if not line.strip():
             continue
         try:
-            yield _wish(_parse(line, "the line"), defaults).request(app)
+            yield _wish(json_values.parse(line, "the line"), defaults).request(app)
         except WfError as error:
             raise UsageError(f"{where}: {error.message}", hint=error.hint, code=error.code) from error
 

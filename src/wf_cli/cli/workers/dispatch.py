@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wf_cli.cli.frame import output
-from wf_cli.cli.frame.options import ConfigOption, JsonOption, ReasonOption, SpoolOption, app_for, document
-from wf_cli.clock import parse_duration
+from wf_cli.cli.frame.options import ConfigOption, JsonOption, ReasonOption, SpoolOption, app_for, document, seconds
 from wf_cli.contract import plain_json
 from wf_cli.contract.token import is_word
 from wf_cli.errors import UsageError
@@ -97,9 +96,9 @@ def pause(
     from wf_cli.spool import control
 
     the_app = app_for(spool, config)
-    seconds = parse_duration(length) if length is not None else None
+    for_s = seconds(length, "--for") if length is not None else None
     found = the_app.open_spool()
-    control.request(found, _name(runtime), the_app.clock, reason=reason or "", seconds=seconds)
+    control.request(found, _name(runtime), the_app.clock, reason=reason or "", seconds=for_s)
     the_app.events(found).emit("pool.paused", runtime=runtime, reason=reason)
     _tell("paused", runtime, as_json=as_json)
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wf_cli.cli.frame import json_values
 from wf_cli.cli.frame.bundles import spread
 from wf_cli.cli.frame.options import Common, ReasonOption, group, seconds
 from wf_cli.clock import format_duration
 from wf_cli.contract import plain_json
-from wf_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from wf_cli.editor.handover import Job
@@ -111,7 +109,7 @@ def finish(
     """
     from wf_cli.editor.job_in_hand import Unmet
 
-    value = _value(result)
+    value = None if result is None else json_values.value(result, "the result")
     job = _in_hand(common, token)
     try:
         ended = job.finish(value)
@@ -171,19 +169,3 @@ def _emit(common: Common, ended: Ended) -> None:
         "held": "; it is held",
     }[ended.to]
     common.emit(values, [f"{ended.job_id}: attempt {ended.attempt} {ended.status}{where}"])
-
-
-def _value(text: str | None) -> Any:
-    """The JSON value of an option: itself, a file's (``@FILE``), or stdin's (``-``)."""
-    if text is None:
-        return None
-    try:
-        if text == "-":
-            text = sys.stdin.buffer.read().decode()
-        elif text.startswith("@"):
-            text = Path(text[1:]).read_text(encoding="utf-8")
-        return json.loads(text)
-    except OSError as error:
-        raise UsageError(f"cannot read the result: {error}") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"the result is not JSON: {error}", hint="text needs its own quotes: '\"text\"'") from error

@@ -1,0 +1,44 @@
+"""JSON values that come in as an option: the text itself, a file's (``@FILE``), or standard input's (``-``)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from wf_cli.contract import plain_json
+from wf_cli.errors import UsageError
+
+
+def value(option: str, what: str) -> Any:
+    """The value of an option that is ``what``; UsageError for what cannot be read, or could not be printed again."""
+    return parse(option if option != "-" and not option.startswith("@") else text(option.removeprefix("@")), what)
+
+
+def text(source: str) -> str:
+    """The text of the file ``source``, or of standard input for ``-``.
+
+    A byte order mark is read over, as in wf.config. Raises UsageError for a file that cannot be read, and for other
+    encodings than UTF-8.
+    """
+    name = "standard input" if source == "-" else source
+    try:
+        data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {error.strerror}") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]
+        kind = "it looks like UTF-16" if utf16 else f"byte {error.start} fits no character"
+        raise UsageError(f"{name} is not UTF-8: {kind}", hint="save it as UTF-8 and try again") from error
+
+
+def parse(given: str, what: str) -> Any:
+    """The JSON value in ``given``, which is ``what``; UsageError for a value that could not be printed again."""
+    try:
+        return plain_json.loads(given)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{what} is not JSON: {error}", hint="text needs its own quotes: '\"text\"'; @FILE reads a file, - stdin"
+        ) from error
