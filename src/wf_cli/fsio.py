@@ -201,10 +201,13 @@ def publish(part: Path, target: Path) -> bool:
     return True
 
 
-def unlink_quietly(path: Path) -> None:
-    """Remove ``path``; gone already is fine."""
-    with contextlib.suppress(FileNotFoundError):
+def unlink_quietly(path: Path) -> bool:
+    """Remove ``path``; False when it was gone already, which is fine."""
+    try:
         os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def create(path: Path, *, mode: int, group: int | None = None) -> None:

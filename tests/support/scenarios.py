@@ -270,7 +270,8 @@ def do_bury(root: Path) -> object:
     spool = open_at(root)
     placed = spool_queue(spool).find("a")
     assert placed is not None
-    return operate.bury(spool, placed, FakeClock().now_ms())
+    why = Failure("invalid_spec", "it cannot be run")
+    return operate.bury(spool, placed, why, FakeClock().now_ms(), VICTIM)
 
 
 def do_gc(root: Path) -> object:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from wf_cli.attempt.steps import Steps
+from wf_cli.contract import plain_json
 from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.job import End, Spec
 from wf_cli.contract.token import Token, mark
-from wf_cli.errors import ContractError
 from wf_cli.queue.spool_queue import SpoolQueue
 
 #: Attempts that are looked at for what the next agent is told.
 LOOK_BACK = 20
-_NOT_THE_WORKS = frozenset({ErrorClass.PARKED, ErrorClass.HOST, ErrorClass.BUDGET})
+_NOT_THE_WORKS = frozenset({ErrorClass.PARKED, ErrorClass.HOST, ErrorClass.UNREADABLE, ErrorClass.BUDGET})
 
 
 def prompt(steps: Steps, spec: Spec, token: Token, last: Failure | None) -> str:
     """The prompt of a plan's step, or the payload of an own job as JSON."""
     if spec.target is not None:
         return steps.prompt(spec.target, token.attempt, last)
-    return json.dumps(spec.payload, ensure_ascii=False)
+    return plain_json.dumps(spec.payload, ensure_ascii=False)
 
 
 def resume_prompt(steps: Steps, spec: Spec, token: Token, last: Failure | None) -> str | None:
@@ -36,10 +35,7 @@ def last_failure(queue: SpoolQueue, token: Token) -> Failure | None:
     Failures of a provider, this host or the budget are passed over, because an agent cannot put them right.
     """
     for number in range(token.attempt - 1, max(0, token.attempt - 1 - LOOK_BACK), -1):
-        try:
-            outcome = queue.outcome(token.job_id, number)
-        except ContractError:
-            continue
+        outcome = queue.readable_outcome(token.job_id, number)
         if outcome is not None and outcome.end in (End.SUCCEEDED, End.CANCELLED):
             return None
         failure = outcome.failure if outcome is not None else None

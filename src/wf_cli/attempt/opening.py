@@ -21,6 +21,7 @@ from wf_cli.errors import ContractError, Temporary
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Started
 from wf_cli.spool import scan, verify
+from wf_cli.spool.troubles import Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,8 @@ def open_attempt(
     Raises OSError and WfError, after which the attempt is to be ended as `end.of_error` says.
     """
     spec = _read_spec(queue, token, by=by)
-    if spec is None:
-        return None
+    if not isinstance(spec, Spec):
+        return spec
     purse = Purse.open(queue, token, budget)
     objection = purse.objection()
     if objection is not None:
@@ -56,8 +57,12 @@ def open_attempt(
     return Opened(spec, purse, before, baseline(steps, spec.target, token, before) if must_change else None)
 
 
-def _read_spec(queue: SpoolQueue, token: Token, *, by: str) -> Spec | None:
-    """The spec that a claimed token holds, validated; a damaged one is quarantined, then there is nothing to do."""
+def _read_spec(queue: SpoolQueue, token: Token, *, by: str) -> Spec | Ending | None:
+    """The spec that a claimed token holds, validated; a damaged one is quarantined, then there is nothing to do.
+
+    One that this host cannot read (another user's, a broken block) is given back. That is no reason to claim nothing
+    else, because every other job may be readable.
+    """
     try:
         return verify.token_is_valid(queue.spool, token, "claimed")
     except ContractError as error:
@@ -65,6 +70,9 @@ def _read_spec(queue: SpoolQueue, token: Token, *, by: str) -> Spec | None:
         return None
     except FileNotFoundError:
         return None  # RACE: an operator's cancel, or a reaper, took it
+    except OSError as error:
+        path = queue.spool.path("claimed", token.name)
+        return ending_of(Failure("unreadable", str(Trouble.of(path, error))))
 
 
 def _start(queue: SpoolQueue, steps: Steps, token: Token, target: Target | None) -> Ending | Started:
@@ -101,13 +109,8 @@ def _other_job(queue: SpoolQueue, token: Token, target: Target) -> str | None:
 
 
 def outcome_before(queue: SpoolQueue, token: Token) -> Outcome | None:
-    """How the attempt before this one ended; None for a first one, and when its record is damaged."""
-    if token.attempt < 2:
-        return None
-    try:
-        return queue.outcome(token.job_id, token.attempt - 1)
-    except ContractError:
-        return None
+    """How the attempt before this one ended; None for a first one, and when its record cannot be read."""
+    return queue.readable_outcome(token.job_id, token.attempt - 1) if token.attempt > 1 else None
 
 
 def baseline(steps: Steps, target: Target | None, token: Token, before: Outcome | None) -> str | None:

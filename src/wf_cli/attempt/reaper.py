@@ -13,6 +13,7 @@ from wf_cli.queue.values import Reaped
 from wf_cli.runtimes.process import strays
 from wf_cli.spool import lease, scan, session
 from wf_cli.spool.liveness import GONE, Observer, Verdict
+from wf_cli.spool.troubles import EachItem
 
 
 class Reaper:
@@ -41,12 +42,16 @@ class Reaper:
     def bury(self) -> None:
         """Remove the leases of dead sessions that have no tokens any more. Housekeeping, seldom."""
         busy = scan.busy_owners(self._queue.spool)
+        each = EachItem(self._queue.troubles)
         for owner in session.owners(self._queue.spool):
             if owner == self._me or owner in busy:
                 continue
             if self._observer.verdict(owner) in (Verdict.DEAD, Verdict.EXPIRED):
-                fsio.unlink_quietly(lease.path_of(self._queue.spool, owner))
-                self._observer.forget(owner)
+                path = lease.path_of(self._queue.spool, owner)
+                with each.stepping(path):
+                    fsio.unlink_quietly(path)
+                    self._observer.forget(owner)
+        each.finish()
 
     def _stop_agents(self, owner: str, verdict: Verdict) -> None:
         record = session.load(self._queue.spool, owner)

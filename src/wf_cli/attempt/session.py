@@ -21,6 +21,7 @@ from wf_cli.spool import verify
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.lease import LONGEST_WORK, Lease
 from wf_cli.spool.session import Agent, SessionFile, SessionRecord
+from wf_cli.spool.troubles import SayOnce
 
 
 class Session:
@@ -100,7 +101,7 @@ class Session:
 def _repair(spool: Spool, say: Callable[[str], None]) -> None:
     """The safe repairs, as far as the disk lets them. A job that they could not reach is no reason not to work."""
     try:
-        verify.repair(spool)
+        verify.repair(spool, on_trouble=SayOnce(say))
     except (OSError, WfError) as error:
         spool.assert_same()
         say(f"cannot repair the spool: {trouble.told(error)}; `wf spool verify` tells more")

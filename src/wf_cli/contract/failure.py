@@ -18,6 +18,8 @@ class ErrorClass(StrEnum):
     PARKED = "parked"
     #: This machine cannot do it just now. It burns nothing; the job is released with a delay, and the session pauses.
     HOST = "host"
+    #: This host cannot read a file of the job. It burns nothing; the job is released with a delay, and others go on.
+    UNREADABLE = "unreadable"
     #: The job's money is spent. It burns nothing, and the job is held until an operator releases it.
     BUDGET = "budget"
     #: Trying again cannot help. The job becomes a dead letter at once.
@@ -42,6 +44,7 @@ CODES: dict[str, ErrorClass] = {
     "disk_error": ErrorClass.HOST,
     "spawn_failed": ErrorClass.HOST,
     "runtime_missing": ErrorClass.HOST,
+    "unreadable": ErrorClass.UNREADABLE,
     "over_budget": ErrorClass.BUDGET,
     "unknown_cost": ErrorClass.BUDGET,
     "invalid_spec": ErrorClass.PERMANENT,

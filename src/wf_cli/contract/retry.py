@@ -142,7 +142,7 @@ def ending_of(failure: Failure, **facts: Any) -> Ending:
         case ErrorClass.PARKED:
             delay = PARKED_DELAY if failure.retry_after_s is None else failure.retry_after_s
             return Ending(End.RELEASED, failure=failure, delay_s=delay, **facts)
-        case ErrorClass.HOST:
+        case ErrorClass.HOST | ErrorClass.UNREADABLE:
             return Ending(End.RELEASED, failure=failure, delay_s=HOST_DELAY, **facts)
         case ErrorClass.BUDGET:
             return Ending(End.RELEASED, failure=failure, hold=True, **facts)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from wf_cli import fsio
 from wf_cli.contract.job import End, Outcome
 from wf_cli.contract.token import parse_outcome
-from wf_cli.errors import ContractError
 from wf_cli.queue.spool_queue import SpoolQueue
 
 
@@ -30,17 +29,14 @@ class Spent:
 def add_up(queue: SpoolQueue, wanted: Callable[[str], bool]) -> Spent:
     """What the ended attempts have cost of the jobs whose id is ``wanted``.
 
-    Lists ``outcomes/`` and reads the outcomes of the wanted jobs; a damaged one is unknown.
+    Lists ``outcomes/`` and reads the outcomes of the wanted jobs; one that cannot be read is unknown.
     """
     usd, known, unknown = 0.0, 0, []
     for name in sorted(fsio.names(queue.spool.folder("outcomes"))):
         parsed = parse_outcome(name)
         if parsed is None or parsed[2] is not None or not wanted(parsed[0]):
             continue
-        try:
-            outcome = queue.outcome(parsed[0], parsed[1])
-        except ContractError:
-            outcome = None
+        outcome = queue.readable_outcome(parsed[0], parsed[1])
         cost = outcome.cost_usd if outcome is not None else None
         if cost is not None:
             usd, known = usd + cost, known + 1

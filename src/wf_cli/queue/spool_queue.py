@@ -21,7 +21,7 @@ from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending, RetryPolicy, decide
-from wf_cli.contract.token import NUMBER_LIMIT, Placed, Pool, Token
+from wf_cli.contract.token import Placed, Pool, Token
 from wf_cli.errors import ContractError, NotFound, Refused, Temporary
 from wf_cli.queue.batch import prepare
 from wf_cli.queue.report import Report
@@ -31,7 +31,7 @@ from wf_cli.spool import attempt, enqueue, operate, records, scan, session
 from wf_cli.spool import late as late_results
 from wf_cli.spool.late import LateResult
 from wf_cli.spool.layout import Spool
-from wf_cli.spool.troubles import SayOnce, Trouble
+from wf_cli.spool.troubles import EachItem, SayOnce, Trouble
 
 #: Looks again this often when a job keeps moving while an operator reaches for it.
 CHASE = 50
@@ -52,7 +52,8 @@ class SpoolQueue:
     ):
         """``say`` gets one line for people about each foreign file that a loop had to pass over."""
         self.spool = spool
-        self._troubles = SayOnce(say)
+        #: Hears of what a loop over foreign files has to pass over.
+        self.troubles = SayOnce(say)
         self._clock = clock
         self._report = Report(events)
         self._policy = policy or (lambda _token: RetryPolicy())
@@ -97,7 +98,7 @@ class SpoolQueue:
 
         Raises OSError when a write of our own failed, after all staged files were tried.
         """
-        return enqueue.sweep(self.spool, self._troubles)
+        return enqueue.sweep(self.spool, self.troubles)
 
     # -- an attempt
 
@@ -127,13 +128,16 @@ class SpoolQueue:
         """Begin an attempt of the first ready job of ``pools`` that ``may`` be taken; None when there is none.
 
         ``may`` is asked just before, and may take a slot. The claim is durable when this returns, and no other
-        session gets the same attempt (invariant 1). Raises OSError when it is not known whether the claim succeeded.
+        session gets the same attempt (invariant 1). A token that the system lets nobody move is passed over. Raises
+        OSError when it is not known whether the claim succeeded, or when the system let none be moved.
         """
         if self.rescan_on_claim:
             self.rescan()
+        stuck: list[tuple[Token, PermissionError]] = []
         for token in self.ready(pools):
-            if token.attempt + 1 >= NUMBER_LIMIT:
-                self._bury(token)
+            failure = operate.used_up(token)
+            if failure is not None:
+                self._bury(token, failure, owner)
                 continue
             if not may(token):
                 continue
@@ -142,17 +146,24 @@ class SpoolQueue:
             claimed = None
             try:
                 claimed = attempt.take(self.spool, token, owner)
+            except PermissionError as refused:
+                if not scan.holds(self.spool, "queued", token):
+                    raise  # it was moved, and only the sync failed: it is ours, without being safe
+                stuck.append((token, refused))
             finally:
                 with self._index_lock:
                     self._index.discard(token)
                     if claimed is None:
-                        self._tried.discard(
-                            f"queued/{token.name}"
-                        )  # A job that is held and released comes back under this name.
+                        # A job that is held and released comes back under this name.
+                        self._tried.discard(f"queued/{token.name}")
             if claimed is not None:
+                for left, error in stuck:
+                    self.troubles(Trouble.of(self.spool.path("queued", left.name), error))
                 self._report.emit("job.claimed", claimed, from_="queued", to="claimed")
                 return claimed
             # RACE: another session's claim, or an operator's rename, was faster. The next token follows.
+        if stuck:
+            raise stuck[0][1]
         return None
 
     def fence(self, job_id: str) -> AbstractContextManager[None]:
@@ -212,7 +223,7 @@ class SpoolQueue:
             except Temporary:
                 pass  # Damaged, and the fence is busy. Without it only the counts of losses and parkings start again.
             except PermissionError as error:  # Another user's file; the same holds.
-                self._troubles(Trouble.of(self.spool.outcome_path(token.job_id, token.attempt - 1), error))
+                self.troubles(Trouble.of(self.spool.outcome_path(token.job_id, token.attempt - 1), error))
         key = (token.job_id, token.attempt, by)
         unsure = self._unsure.pop(key, None)
         if unsure is not None and unsure[0] == ending:
@@ -266,57 +277,47 @@ class SpoolQueue:
         is passed over, and said once. When all were tried, the first OSError of a write of our own is raised.
         """
         reaped = []
-        failed: OSError | None = None
+        each = EachItem(self.troubles)
         # claimed/ comes first, so a token that is started meanwhile is seen in one of the two.
         for folder in ("claimed", "running"):
             for token in scan.listing(self.spool, folder):
                 step("reap.listed")
-                try:
+                path, seen = self.spool.outcome_path(token.job_id, token.attempt), False
+                with each.stepping(path), each.looking(path):
                     standing = attempt.standing_outcome(self.spool, token.job_id, token.attempt)
-                except Temporary:
-                    continue  # skipped, never forced: the next round tries again
-                except OSError as error:
-                    self._troubles(Trouble.of(self.spool.outcome_path(token.job_id, token.attempt), error))
+                    seen = True
+                if not seen:
                     continue
-                try:
+                with each.stepping(path):
                     if standing is not None:
-                        self._finish(token, standing)
+                        with self.fence(token.job_id):
+                            attempt.roll_forward(self.spool, token, standing)
                     elif token.owner is not None and token.owner != by and gone(token.owner):
                         ended = self._end_lost(folder, token, by)
-                        if ended is not None and ended.accepted:
+                        if ended.accepted:
                             reaped.append(Reaped(token, ended.outcome))
-                except OSError as error:
-                    failed = failed or error
-        if failed is not None:
-            raise failed
+        each.finish()
         return reaped
 
-    def _bury(self, token: Token) -> None:
-        """Make a dead letter of a queued token whose next attempt would have no name. Only foreign hands make one."""
-        if operate.bury(self.spool, Placed("queued", token), self._clock.now_ms()):
-            why = f"its attempt numbers are used up ({token.attempt})"
-            self._report.emit(
-                "job.quarantined", token, from_="queued", to="dead", reason=why, error_code="invalid_spec"
-            )
-            self._troubles(Trouble(token.name, f"{why}; it is a dead letter now", "enqueue it under another key"))
+    def _bury(self, token: Token, failure: Failure, by: str) -> None:
+        """Make a dead letter of a queued token that no session may claim."""
+        path = self.spool.path("queued", token.name)
+        each = EachItem(self.troubles)
+        with each.stepping(path):
+            if operate.bury(self.spool, Placed("queued", token), failure, self._clock.now_ms(), by):
+                why, code = failure.message, failure.code
+                self._report.emit("job.quarantined", token, from_="queued", to="dead", reason=why, error_code=code)
+                self.troubles(Trouble(str(path), why, f"it is a dead letter now: wf explain {token.job_id}"))
         with self._index_lock:
             self._index.discard(token)
+        each.finish()
 
-    def _finish(self, token: Token, outcome: Outcome) -> None:
-        try:
-            with self.fence(token.job_id):
-                attempt.roll_forward(self.spool, token, outcome)
-        except Temporary:
-            pass  # skipped, never forced: the next round tries again
-
-    def _end_lost(self, folder: str, token: Token, by: str) -> Ended | None:
+    def _end_lost(self, folder: str, token: Token, by: str) -> Ended:
+        """Raises Temporary when the fence stays busy: then the token is skipped, never forced."""
         code = "lost" if folder == "running" else "never_started"
         failure = Failure(code, f"the session {token.owner} is gone")
-        try:
-            with self.fence(token.job_id):
-                return self.end(token, Ending(End.LOST, failure=failure), by=by)
-        except Temporary:
-            return None
+        with self.fence(token.job_id):
+            return self.end(token, Ending(End.LOST, failure=failure), by=by)
 
     # -- operators
 
@@ -359,11 +360,20 @@ class SpoolQueue:
         self._report.emit("job.released", placed.token, from_="held", to="queued", reason=reason)
         return True
 
-    def retry(self, job_id: str, *, force: bool = False, delay_s: float = 0.0, reason: str | None = None) -> bool:
+    def retry(
+        self,
+        job_id: str,
+        *,
+        force: bool = False,
+        delay_s: float = 0.0,
+        reason: str | None = None,
+        before: Callable[[Token], None] = lambda _token: None,
+    ) -> bool:
         """Queue a failed or cancelled job again (with ``force`` a succeeded one too), budget restored.
 
-        False when it is in no such state. Raises Refused when its attempt numbers are used up, Temporary when its
-        fence stays busy. The fence keeps a concurrent `retention.purge` from removing the files of a live job.
+        False when it is in no such state. ``before`` is called with its token, under its fence and before it can be
+        claimed. Raises Refused when its attempt numbers are used up, Temporary when its fence stays busy. The fence
+        keeps a concurrent `retention.purge` from removing the files of a live job.
         """
         allowed = {Status.FAILED, Status.CANCELLED} | ({Status.SUCCEEDED} if force else set())
 
@@ -377,15 +387,17 @@ class SpoolQueue:
             placed = look()
             if placed is None:
                 return False
-            if placed.token.attempt + 1 >= NUMBER_LIMIT:
-                raise Refused(
-                    f"{job_id} cannot run again: its attempt numbers are used up ({placed.token.attempt})",
-                    hint="enqueue the work under another key",
-                )
+            self._refuse_used_up(placed.token)
+            before(placed.token)
             if not operate.requeue(self.spool, placed, self._clock.now_ms(), math.ceil(delay_s)):
                 return False
         self._report.emit("job.retried", placed.token, from_=placed.folder, to="queued", reason=reason)
         return True
+
+    def _refuse_used_up(self, token: Token) -> None:
+        failure = operate.used_up(token)
+        if failure is not None:
+            raise Refused(f"{token.job_id} cannot run again: {failure.message}")
 
     def apply_late(
         self,
@@ -414,6 +426,7 @@ class SpoolQueue:
                     f"{late.job_id} is {placed.status}: a late result applies to a queued, held or dead job",
                     hint=f"wf explain {late.job_id} says more",
                 )
+            self._refuse_used_up(placed.token)
             missing = unmet(placed.token)
             if missing is not None:
                 raise Refused(
@@ -450,20 +463,19 @@ class SpoolQueue:
         """Make the jobs ready that wait for the provider of ``runtime`` (None: of any), because it is known to take
         requests again; their ids."""
         ready = []
+        each = EachItem(self.troubles)
         for token in scan.listing(self.spool, "queued"):
-            if not token.delay_s or runtime not in (None, token.pool.runtime):
+            if not token.attempt or not token.delay_s or runtime not in (None, token.pool.runtime):
                 continue
-            last = None
-            with contextlib.suppress(
-                ContractError
-            ):  # A damaged outcome tells nothing, so its job waits for its time.
-                last = self.outcome(token.job_id, token.attempt) if token.attempt else None
+            last = self.readable_outcome(token.job_id, token.attempt)
             parked = last is not None and last.failure is not None and last.failure.error_class is ErrorClass.PARKED
             if last is None or not parked or last.disposition.time_ms != token.time_ms:
                 continue  # also when an operator's `wf retry --in` has set the time
-            if operate.hurry(self.spool, token, self._clock.now_ms()):
-                self._report.emit("job.released", token, from_="queued", to="queued", reason=reason or "resumed")
-                ready.append(token.job_id)
+            with each.stepping(self.spool.path("queued", token.name)):
+                if operate.hurry(self.spool, token, self._clock.now_ms()):
+                    self._report.emit("job.released", token, from_="queued", to="queued", reason=reason or "resumed")
+                    ready.append(token.job_id)
+        each.finish()
         return ready
 
     def quarantine(self, token: Token, failure: Failure, *, by: str) -> Ended:
@@ -475,16 +487,25 @@ class SpoolQueue:
     def gc(self, *, older_s: float, keep_failed: bool = False) -> list[Token]:
         """Put the jobs away that ended more than ``older_s`` ago. Their keys stay taken (invariant 4)."""
         before = self._clock.now_ms() - math.floor(older_s * 1000)
-        return operate.archive(self.spool, before_ms=before, keep_failed=keep_failed)
+        return operate.archive(self.spool, before_ms=before, keep_failed=keep_failed, on_trouble=self.troubles)
 
     # -- looking
 
     def find(self, job_id: str) -> Placed | None:
-        """Where a job is; None when it was never enqueued. A job that moves meanwhile is found all the same."""
+        """Where a job is; None when it was never enqueued. A job that moves meanwhile is found all the same.
+
+        Raises OSError when it is not found, and a staged enqueue that may be its own cannot be carried on.
+        """
         placed = scan.find(self.spool, job_id)
         if placed is None:
-            self.sweep()  # Its key may be reserved while its token is still staged.
+            failed = None
+            try:
+                self.sweep()  # Its key may be reserved while its token is still staged.
+            except OSError as error:
+                failed = error
             placed = scan.find(self.spool, job_id)
+            if placed is None and failed is not None:
+                raise failed
         return placed
 
     def placed(self, statuses: Container[Status] | None = None) -> list[Placed]:
@@ -496,5 +517,11 @@ class SpoolQueue:
         return records.read_spec(self.spool, job_id)
 
     def outcome(self, job_id: str, attempt_number: int) -> Outcome | None:
-        """How an attempt ended; None when it has not, or never was."""
+        """How an attempt ended; None when it has not, or never was. Raises ContractError when its file is damaged."""
         return records.read_outcome(self.spool, job_id, attempt_number)
+
+    def readable_outcome(self, job_id: str, attempt_number: int) -> Outcome | None:
+        """The same for whoever can do without: None also for a file that cannot be read, which is said once."""
+        with EachItem(self.troubles).looking(self.spool.outcome_path(job_id, attempt_number)):
+            return self.outcome(job_id, attempt_number)
+        return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from wf_cli import fsio
 from wf_cli.contract.job import Spec
@@ -18,7 +19,7 @@ from wf_cli.errors import ContractError, Refused, SpoolMissing
 from wf_cli.seams import step
 from wf_cli.spool import records
 from wf_cli.spool.layout import Spool
-from wf_cli.spool.troubles import OnTrouble, Trouble, ignored
+from wf_cli.spool.troubles import EachItem, OnTrouble, ignored
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +126,8 @@ def sweep(spool: Spool, on_trouble: OnTrouble = ignored) -> list[Token]:
     A staged file that cannot be read, or does not hold what its name says, is handed to ``on_trouble`` and left for
     `wf spool verify`. Once all files were tried, the first OSError of a write of our own is raised.
     """
-    swept = []
-    failed: OSError | None = None
+    swept: list[Token] = []
+    each = EachItem(on_trouble)
     try:
         names = sorted(fsio.names(spool.folder("tmp")))
     except FileNotFoundError as error:
@@ -135,42 +136,35 @@ def sweep(spool: Spool, on_trouble: OnTrouble = ignored) -> list[Token]:
         ) from error
     step("sweep.listed")
     for name in names:
-        parsed = parse_staged(name)
-        if parsed is None:
-            continue
-        token, nonce = parsed
-        path = spool.path("tmp", name)
-        try:
-            spec = records.parse_spec(fsio.read_regular(path, records.RECORD_LIMIT), path)
-        except FileNotFoundError:
-            continue  # RACE: its enqueuer, or another sweeper, was faster.
-        except (ContractError, ValueError, OSError) as error:
-            on_trouble(Trouble.of(path, error))
-            continue
-        if spec.job_id != token.job_id or spec.nonce != nonce:
-            on_trouble(Trouble.of(path, ValueError(f"its name says otherwise than its content ({spec.job_id})")))
+        entry, path = None, spool.path("tmp", name)
+        with each.looking(path):
+            entry = _staged_entry(path)
+        if entry is None:
             continue
         step("sweep.read")
-        entry = Entry(spec, token)
-        try:
+        with each.stepping(path):
             if _reserve(spool, entry):
                 step("sweep.linked")
                 spool.sync("tmp", "jobs")
                 step("sweep.reserved")
-                _to_queued(spool, name, token)
+                _to_queued(spool, name, entry.token)
                 step("sweep.admitted")
                 spool.sync("queued", "tmp")
-                swept.append(token)
+                swept.append(entry.token)
             else:
                 step("sweep.duplicate")
                 fsio.unlink_quietly(path)
-        except PermissionError as error:
-            # The file belongs to another user, and the kernel refuses a link to it (fs.protected_hardlinks).
-            on_trouble(Trouble.of(path, error))
-        except (ContractError, Refused) as error:
-            on_trouble(Trouble.of(path, error))
-        except OSError as error:
-            failed = failed or error
-    if failed is not None:
-        raise failed
+    each.finish()
     return swept
+
+
+def _staged_entry(path: Path) -> Entry | None:
+    """What the staged file ``path`` holds; None for a name that is none. Raises when it holds something else."""
+    parsed = parse_staged(path.name)
+    if parsed is None:
+        return None
+    token, nonce = parsed
+    spec = records.parse_spec(fsio.read_regular(path, records.RECORD_LIMIT), path)
+    if spec.job_id != token.job_id or spec.nonce != nonce:
+        raise ValueError(f"its name says otherwise than its content ({spec.job_id})")
+    return Entry(spec, token)

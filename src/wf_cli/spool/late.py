@@ -33,10 +33,14 @@ def listing(spool: Spool) -> list[LateResult]:
 
 
 def discard(spool: Spool, late: LateResult) -> bool:
-    """Remove it for good; False when it was gone already."""
+    """Remove it for good; False when it was gone already: applied, or discarded by somebody else.
+
+    Raises Temporary when the job's fence stays busy, under which it may be applied just now.
+    """
     name = late_name(late.job_id, late.attempt, late.owner)
-    if not fsio.listed(spool.folder("outcomes"), name):
-        return False
-    fsio.unlink_quietly(spool.path("outcomes", name))
-    spool.sync("outcomes")
-    return True
+    with spool.fence(late.job_id):
+        if not fsio.listed(spool.folder("outcomes"), name):
+            return False
+        fsio.unlink_quietly(spool.path("outcomes", name))
+        spool.sync("outcomes")
+        return True

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wf_cli import fsio
-from wf_cli.contract.token import Placed, Pool, Token, validate
+from wf_cli import fsio, ids
+from wf_cli.contract.failure import Failure
+from wf_cli.contract.job import Disposition, End, Outcome
+from wf_cli.contract.token import NUMBER_LIMIT, Placed, Pool, Token, validate
 from wf_cli.seams import step
+from wf_cli.spool.attempt import publish_outcome
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.scan import listing
+from wf_cli.spool.troubles import EachItem, OnTrouble, ignored
 
 
 def _rename(spool: Spool, source: str, token: Token, target: str, moved: Token, name: str) -> bool:
@@ -54,10 +58,33 @@ def hurry(spool: Spool, token: Token, now_ms: int) -> bool:
     return _rename(spool, "queued", token, "queued", moved, "hurry")
 
 
-def bury(spool: Spool, placed: Placed, now_ms: int) -> bool:
-    """queued or held to dead, for a token that cannot be run."""
-    moved = replace(placed.token.finished("failed"), time_ms=now_ms)
-    return _rename(spool, placed.folder, placed.token, "dead", moved, "bury")
+def used_up(token: Token) -> Failure | None:
+    """Why no further attempt of a waiting token may begin: its number would have no name. Foreign hands make such a
+    token, because no job lives for a million attempts."""
+    if token.attempt + 1 < NUMBER_LIMIT:
+        return None
+    return Failure("invalid_spec", f"its attempt numbers are used up ({token.attempt}): enqueue it under another key")
+
+
+def bury(spool: Spool, placed: Placed, failure: Failure, now_ms: int, by: str) -> bool:
+    """queued or held to dead, for a token that cannot be run again; False when it was claimed or moved meanwhile.
+
+    The reason is the outcome of the token's last attempt, unless that has one already. Raises Temporary when the
+    job's fence stays busy.
+    """
+    token = placed.token
+    with spool.fence(token.job_id):
+        if token.attempt:
+            where = Disposition("dead", now_ms)
+            publish_outcome(
+                spool,
+                Outcome(
+                    token.job_id, token.attempt, by, by, ids.nonce(), End.FAILED, token.burned, where, now_ms,
+                    failure=failure, runtime=token.pool.runtime,
+                ),
+            )  # fmt: skip
+        moved = replace(token.finished("failed"), time_ms=now_ms)
+        return _rename(spool, placed.folder, token, "dead", moved, "bury")
 
 
 def seize(spool: Spool, placed: Placed, owner: str) -> Token | None:
@@ -75,11 +102,16 @@ def put_away(spool: Spool, placed: Placed) -> bool:
     return _rename(spool, placed.folder, placed.token, "archive", placed.token, "gc")
 
 
-def archive(spool: Spool, *, before_ms: int, keep_failed: bool) -> list[Token]:
-    """Put the finished tokens of before ``before_ms`` away."""
-    return [
-        token
-        for folder in (("done",) if keep_failed else ("done", "dead"))
-        for token in listing(spool, folder)
-        if token.time_ms < before_ms and put_away(spool, Placed(folder, token))
-    ]
+def archive(spool: Spool, *, before_ms: int, keep_failed: bool, on_trouble: OnTrouble = ignored) -> list[Token]:
+    """Put the finished tokens of before ``before_ms`` away; those that were. One that somebody else moves meanwhile
+    is left out. Raises the first OSError once all were tried."""
+    away = []
+    each = EachItem(on_trouble)
+    for folder in ("done",) if keep_failed else ("done", "dead"):
+        for token in listing(spool, folder):
+            if token.time_ms < before_ms:
+                with each.stepping(spool.path(folder, token.name)):
+                    if put_away(spool, Placed(folder, token)):
+                        away.append(token)
+    each.finish()
+    return away

@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 from wf_cli import fsio
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.lifecycle import DIRECTORIES, LIVE_DIRECTORIES
-from wf_cli.contract.token import Placed, parse_outcome
+from wf_cli.contract.token import Placed, Token, parse_outcome
 from wf_cli.errors import NotFound, Refused, Temporary
 from wf_cli.seams import step
 from wf_cli.spool import enqueue, lease, scan, session
 from wf_cli.spool.layout import Spool
-
-#: Looks again this often for a token that moves while it is to be removed.
-CHASE = 10
+from wf_cli.spool.troubles import EachItem, OnTrouble, ignored
 
 
 @dataclass(slots=True)
@@ -30,23 +28,30 @@ class Removed:
     sessions: list[str] = field(default_factory=list)
 
 
-def clean(spool: Spool, *, before_ms: int) -> Removed:
-    """Remove the transcripts of archived jobs, and what sessions left that ended before ``before_ms``."""
+def clean(spool: Spool, *, before_ms: int, on_trouble: OnTrouble = ignored) -> Removed:
+    """Remove the transcripts of archived jobs, and what sessions left that ended before ``before_ms``.
+
+    What this user may not remove is handed to ``on_trouble``. Raises the first other OSError once all were tried.
+    """
+    each = EachItem(on_trouble)
     archived = {token.job_id for token in scan.listing(spool, "archive")}
     in_use = {placed.token.job_id for placed in scan.everything(spool)}
     out = Removed()
     for name in sorted(fsio.names(spool.folder("transcripts"))):
         job_id = _job_of_transcript(name)
         if job_id in archived and job_id not in in_use:
-            fsio.unlink_quietly(spool.path("transcripts", name))
-            out.transcripts.append(name)
+            with each.stepping(spool.path("transcripts", name)):
+                fsio.unlink_quietly(spool.path("transcripts", name))
+                out.transcripts.append(name)
     busy = scan.busy_owners(spool)
     for owner in session.owners(spool):
         if owner not in busy and _ended_before(spool, owner, before_ms):
-            fsio.unlink_quietly(lease.path_of(spool, owner))
-            fsio.unlink_quietly(spool.path("control", f"drain.{owner}.json"))
-            fsio.unlink_quietly(spool.path("sessions", f"{owner}.json"))
-            out.sessions.append(owner)
+            with each.stepping(spool.path("sessions", f"{owner}.json")):
+                fsio.unlink_quietly(lease.path_of(spool, owner))
+                fsio.unlink_quietly(spool.path("control", f"drain.{owner}.json"))
+                fsio.unlink_quietly(spool.path("sessions", f"{owner}.json"))
+                out.sessions.append(owner)
+    each.finish()
     return out
 
 
@@ -71,8 +76,9 @@ def purge(spool: Spool, epic_id: str) -> list[str]:
     """Remove all that is kept of a finished epic's jobs, their keys too; the job ids.
 
     Raises NotFound when the epic has none, Refused when one of them is live: nothing is removed then. Each job is
-    looked at again under its fence, and a job that was retried meanwhile stays whole; Refused names it when the
-    others are gone. Dying in between leaves finished jobs with fewer files, and running it again removes the rest.
+    looked at again under its fence, and a job that was retried meanwhile stays whole. Once all were tried, this
+    raises the first OSError, Temporary that names jobs whose fence stayed busy, or Refused that names those that came
+    back to life. Dying in between leaves finished jobs with fewer files, and running it again removes the rest.
     """
     enqueue.sweep(spool)
     tokens = [Placed(folder, token) for folder in DIRECTORIES for token in scan.listing(spool, folder)]
@@ -92,20 +98,36 @@ def purge(spool: Spool, epic_id: str) -> list[str]:
     if not job_ids:
         raise NotFound(f"the spool has no job of epic {epic_id}", hint="wf spool ls --epic ID lists an epic's jobs")
     transcripts = fsio.names(spool.folder("transcripts"))
-    revived = []
+    revived, busy = [], []
+    failed: OSError | None = None
     step("purge.looked")
     for job_id in job_ids:
-        with spool.fence(job_id):
-            now = scan.find(spool, job_id)
-            if now is not None and now.folder in LIVE_DIRECTORIES:
-                revived.append(job_id)
-                continue
-            _remove(spool, "transcripts", (n for n in transcripts if _job_of_transcript(n) == job_id))
-            _remove(spool, "outcomes", (name for name, of in outcomes if of == job_id))
-            # The token goes last: alone it is repaired into the finished job it was, whereas a key without
-            # a token would be queued again.
-            _remove(spool, "jobs", (f"{job_id}.json",))
-            _remove_token(spool, job_id)
+        seen = {p.token for p in placed if p.token.job_id == job_id}
+        try:
+            with spool.fence(job_id):
+                now = scan.find(spool, job_id)
+                # Another token than was seen is a job that went on: it may have files that were not listed.
+                if now is not None and (now.folder in LIVE_DIRECTORIES or now.token not in seen):
+                    revived.append(job_id)
+                    continue
+                _remove(spool, "transcripts", (n for n in transcripts if _job_of_transcript(n) == job_id))
+                _remove(spool, "outcomes", (name for name, of in outcomes if of == job_id))
+                # The token goes last: alone it is repaired into the finished job it was, whereas a key without
+                # a token would be queued again.
+                _remove(spool, "jobs", (f"{job_id}.json",))
+                step("purge.unreserved")
+                _remove_tokens(spool, seen)
+        except Temporary:
+            busy.append(job_id)
+        except OSError as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
+    if busy:
+        raise Temporary(
+            f"{', '.join(busy[:5])} stays, because a command works on it; other jobs of epic {epic_id} are gone",
+            hint="wait for that command, then purge again",
+        )
     if revived:
         raise Refused(
             f"{', '.join(revived[:5])} came back to life and stays; the other jobs of epic {epic_id} are gone",
@@ -116,21 +138,20 @@ def purge(spool: Spool, epic_id: str) -> list[str]:
     return job_ids
 
 
-def _remove_token(spool: Spool, job_id: str) -> None:
-    """Remove a finished job's token. The caller holds the fence; `gc` takes none and may move the token meanwhile."""
-    for _ in range(CHASE):
-        placed = scan.find(spool, job_id)
-        if placed is None:
-            return
-        _remove(spool, placed.folder, (placed.token.name,))
-    raise Temporary(f"the token of {job_id} keeps moving", hint="try again")
+def _remove_tokens(spool: Spool, tokens: Iterable[Token]) -> None:
+    """Remove a finished job's tokens, by name: its key is free again, and a new job of it has other names.
+
+    `gc` takes no fence and may move a token to ``archive/`` meanwhile, where it keeps its name.
+    """
+    names = [token.name for token in tokens]
+    for folder in ("done", "dead", "archive"):
+        _remove(spool, folder, names)
 
 
 def _remove(spool: Spool, folder: str, names: Iterable[str]) -> None:
     removed = False
     for name in names:
-        fsio.unlink_quietly(spool.path(folder, name))
-        removed = True
+        removed = fsio.unlink_quietly(spool.path(folder, name)) or removed
     if removed:
         spool.sync(folder)
 

@@ -3,17 +3,21 @@
 A shared folder holds files of other users, other versions and other tools. One of them that cannot be read must not
 keep a worker from the jobs behind it. A failed *write* of one's own is another matter: it is raised, because a
 worker that cannot write must not claim.
+
+Every loop over foreign items uses `EachItem` for its tries. Whoever calls the loop hands in what hears of troubles: a
+`SayOnce` where lines go to people, `ignored` where the caller names what is wrong itself.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import sharing
-from wf_cli.errors import FileTrouble
+from wf_cli.errors import ContractError, FileTrouble, Refused, Temporary
 
 #: Troubles that are remembered in order not to be said again; a spool that has more says some of them twice.
 REMEMBERED = 1000
@@ -25,6 +29,8 @@ _REMEDIES = {
     errno.ESTALE: "look at the mount; the server knows this file no more",
 }
 _FOREIGN = "`wf spool verify --fix` puts away what is not wf's"
+#: Errors of a step that are the item's own: another user's file or lock, a folder under a file's name.
+_ITS_OWN = sharing.DENIED | {errno.EISDIR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +47,18 @@ class Trouble:
 
     @classmethod
     def of(cls, path: Path, error: Exception) -> Trouble:
-        """The trouble that reading ``path`` gave."""
+        """The trouble that ``path`` gave. A file that may not be used is named with its owner. Of another error its
+        folder is named, but no file in it: the names of our own parts are new each time, and so the trouble would be.
+        """
         if isinstance(error, OSError):
-            error = sharing.explained(error, path)
-            if isinstance(error, FileTrouble):
-                return cls(str(path), error.strerror or str(error), error.hint)
-            return cls(str(path), error.strerror or str(error), _REMEDIES.get(error.errno or 0, _FOREIGN))
+            place = Path(error.filename) if isinstance(error.filename, str) else path
+            known = sharing.explained(error, place)
+            if isinstance(known, FileTrouble):
+                return cls(str(known.filename), str(known.strerror), known.hint)
+            what = error.strerror or str(error)
+            if place.parent not in (path, path.parent):
+                what += f" in {place.parent}"
+            return cls(str(path), what, _REMEDIES.get(error.errno or 0, _FOREIGN))
         what = str(getattr(error, "message", error)).removeprefix(f"{path}: ").removeprefix(f"{path} ")
         return cls(str(path), what, _FOREIGN)
 
@@ -72,3 +84,43 @@ class SayOnce:
             del self._said[next(iter(self._said))]
         self._said[trouble] = None
         self._say(str(trouble))
+
+
+class EachItem:
+    """The tries of one loop. What goes wrong with one item is handed to ``on_trouble``, and the loop goes on."""
+
+    def __init__(self, on_trouble: OnTrouble = ignored):
+        self._on_trouble = on_trouble
+        self._failed: OSError | None = None
+
+    @contextmanager
+    def looking(self, path: Path) -> Iterator[None]:
+        """A look at a foreign file: whatever it raises is the file's trouble. Gone meanwhile is none, because an
+        item that moves between its listing and the look at it is whole somewhere else."""
+        try:
+            yield
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, ContractError) as error:
+            self._on_trouble(Trouble.of(path, error))
+
+    @contextmanager
+    def stepping(self, path: Path) -> Iterator[None]:
+        """A step of our own with a foreign item. A busy fence skips it, for the next round to try again. What the
+        item itself does not allow is its trouble; any other OSError is kept for `finish`."""
+        try:
+            yield
+        except Temporary:
+            pass
+        except (ContractError, Refused) as error:
+            self._on_trouble(Trouble.of(path, error))
+        except OSError as error:
+            if error.errno in _ITS_OWN:
+                self._on_trouble(Trouble.of(path, error))
+            else:
+                self._failed = self._failed or error
+
+    def finish(self) -> None:
+        """All items were tried. Raises the first OSError of a step of our own."""
+        if self._failed is not None:
+            raise self._failed

@@ -12,27 +12,19 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wf_cli import fsio, ids
 from wf_cli.clock import Clock
 from wf_cli.contract.job import End, Spec, destination
 from wf_cli.contract.lifecycle import DIRECTORIES
-from wf_cli.contract.token import (
-    NUMBER_LIMIT,
-    TIME_DIGITS,
-    Placed,
-    Token,
-    is_word,
-    parse,
-    parse_outcome,
-    parse_staged,
-)
+from wf_cli.contract.token import TIME_DIGITS, Placed, Token, is_word, parse, parse_outcome, parse_staged
 from wf_cli.errors import ContractError, Temporary
 from wf_cli.seams import step
-from wf_cli.spool import attempt, records
+from wf_cli.spool import attempt, operate, records, scan
 from wf_cli.spool.layout import FOLDERS, Spool
+from wf_cli.spool.troubles import OnTrouble, Trouble, ignored
 
 #: Milliseconds: a part file older than this belongs to no living writer. Housekeeping, not ownership.
 PART_AGE_MS = 24 * 3600 * 1000
@@ -56,11 +48,44 @@ def verify(spool: Spool, clock: Clock, *, fix: bool = False) -> list[Finding]:
     """Look at everything; with ``fix`` repair what is safe and quarantine the rest."""
     findings = list(_foreign(spool, clock, fix=fix))
     findings += repair(spool, dry_run=not fix, contents=True)
-    return findings
+    looks = _Looks(spool)
+    for folder in ("queued", "held"):
+        for token in scan.listing(spool, folder):
+            placed = Placed(folder, token)
+            looks.take(spool.path(folder, token.name), _used_up(spool, placed, clock.now_ms(), dry_run=not fix))
+    return findings + looks.findings
 
 
-def repair(spool: Spool, *, dry_run: bool = False, contents: bool = False) -> list[Finding]:
-    """The safe repairs: tokens against reservations. Names only, unless ``contents`` asks for more."""
+@dataclass(slots=True)
+class _Looks:
+    """What looking at one item after the other finds."""
+
+    spool: Spool
+    on_trouble: OnTrouble = ignored
+    findings: list[Finding] = field(default_factory=list)
+
+    def take(self, path: Path, found: Iterator[Finding]) -> None:
+        """Take the findings of one item. An item that cannot be looked at is a finding itself; the next follows."""
+        try:
+            self.findings.extend(found)
+        except FileNotFoundError:
+            pass  # RACE: it moved on while we looked, so it is whole somewhere else.
+        except Temporary:
+            pass  # Somebody works on this job right now.
+        except OSError as error:
+            self.findings.append(_unreadable(self.spool, path, error))
+            self.on_trouble(Trouble.of(path, error))
+
+
+def repair(
+    spool: Spool, *, dry_run: bool = False, contents: bool = False, on_trouble: OnTrouble = ignored
+) -> list[Finding]:
+    """The safe repairs: tokens against reservations. Names only, unless ``contents`` asks for more.
+
+    What looks wrong is looked at again under the job's fence, which a purge and every end of an attempt hold; a job
+    whose fence stays busy is left to the next repair. A job that the system does not let be repaired is a finding,
+    and handed to ``on_trouble``.
+    """
     tokens = _tokens(spool)
     reserved = {n.removesuffix(".json") for n in fsio.names(spool.folder("jobs")) if n.endswith(".json")}
     staged: dict[str, list[str]] = defaultdict(list)
@@ -68,18 +93,8 @@ def repair(spool: Spool, *, dry_run: bool = False, contents: bool = False) -> li
         parsed = parse_staged(name)
         if parsed is not None:
             staged[parsed[0].job_id].append(name)
-    findings: list[Finding] = []
-
-    def each(path: Path, found: Iterator[Finding | None]) -> None:
-        """Take the findings of one item. An item that cannot be looked at is a finding itself; the next follows."""
-        try:
-            findings.extend(finding for finding in found if finding is not None)
-        except FileNotFoundError:
-            pass  # RACE: it moved on while we looked, so it is whole somewhere else.
-        except OSError as error:
-            told = f"{error.strerror or error}; it was passed over"
-            findings.append(Finding(_relative(spool, path), "unreadable", "error", told))
-
+    looks = _Looks(spool, on_trouble)
+    each = looks.take
     for job_id, placed in sorted(tokens.items()):
         path = spool.path(placed[-1].folder, placed[-1].token.name)
         if len(placed) > 1:
@@ -96,17 +111,22 @@ def repair(spool: Spool, *, dry_run: bool = False, contents: bool = False) -> li
             each(spool.path("tmp", name), _damaged_staged(spool, name, dry_run=dry_run))
         for job_id in sorted(reserved):
             each(spool.spec_path(job_id), _damaged_spec(spool, job_id, tokens.get(job_id, []), dry_run=dry_run))
-        findings += _used_up(spool, tokens)
-    return findings
+    return looks.findings
 
 
-def _used_up(spool: Spool, tokens: dict[str, list[Placed]]) -> Iterator[Finding]:
-    """Jobs whose next attempt would have no name in the grammar. Only a foreign rename makes one."""
-    for placed in (p for places in tokens.values() for p in places):
-        if placed.token.attempt + 1 >= NUMBER_LIMIT:
-            path = _relative(spool, spool.path(placed.folder, placed.token.name))
-            told = f"attempt {placed.token.attempt} is the last that a name can say: enqueue it under another key"
-            yield Finding(path, "attempts_used_up", "warning", told)
+def _unreadable(spool: Spool, path: Path, error: OSError) -> Finding:
+    told = f"{error.strerror or error}; it was passed over"
+    return Finding(_relative(spool, path), "unreadable", "error", told)
+
+
+def _used_up(spool: Spool, placed: Placed, now_ms: int, *, dry_run: bool) -> Iterator[Finding]:
+    """A waiting job whose next attempt would have no name in the grammar; a worker makes it a dead letter, too."""
+    failure = operate.used_up(placed.token)
+    if failure is None or not _still_there(spool, placed):
+        return
+    fixed = not dry_run and operate.bury(spool, placed, failure, now_ms, "verify")
+    path = _relative(spool, spool.path(placed.folder, placed.token.name))
+    yield Finding(path, "attempts_used_up", "error", failure.message, fixed)
 
 
 def _left_staged(spool: Spool, placed: Placed, name: str, *, dry_run: bool) -> Iterator[Finding]:
@@ -171,27 +191,24 @@ def _duplicates(spool: Spool, placed: list[Placed], *, dry_run: bool) -> Iterato
     if len(present) < 2:
         return
     job_id = present[0].token.job_id
-    try:
-        with spool.fence(job_id):
-            present = [p for p in present if _still_there(spool, p)]
-            if len(present) < 2:
-                return
-            keep = _furthest(spool, present)
-            for extra in present:
-                if extra is keep:
-                    continue
-                path = spool.path(extra.folder, extra.token.name)
-                if not dry_run:
-                    step("repair.choosing")
-                    fsio.unlink_quietly(path)
-                    step("repair.unlinked")
-                    spool.sync(extra.folder)
-                yield Finding(
-                    _relative(spool, path), "duplicate_token", "error",
-                    f"{job_id} also lies in {keep.folder}/", fixed=not dry_run,
-                )  # fmt: skip
-    except Temporary:
-        return  # somebody works on this job right now
+    with spool.fence(job_id):
+        present = [p for p in present if _still_there(spool, p)]
+        if len(present) < 2:
+            return
+        keep = _furthest(spool, present)
+        for extra in present:
+            if extra is keep:
+                continue
+            path = spool.path(extra.folder, extra.token.name)
+            if not dry_run:
+                step("repair.choosing")
+                fsio.unlink_quietly(path)
+                step("repair.unlinked")
+                spool.sync(extra.folder)
+            yield Finding(
+                _relative(spool, path), "duplicate_token", "error",
+                f"{job_id} also lies in {keep.folder}/", fixed=not dry_run,
+            )  # fmt: skip
 
 
 def _furthest(spool: Spool, present: list[Placed]) -> Placed:
@@ -206,55 +223,52 @@ def _furthest(spool: Spool, present: list[Placed]) -> Placed:
 
 def _unreserved(spool: Spool, placed: Placed, *, dry_run: bool) -> Iterator[Finding]:
     path = spool.path(placed.folder, placed.token.name)
-    # RACE: a purge removes the reservation before the token, and may have removed both since we listed.
-    if not _still_there(spool, placed) or fsio.listed(spool.folder("jobs"), f"{placed.token.job_id}.json"):
-        return
-    fixed = False
-    if not dry_run:
-        try:
-            token_is_valid(spool, placed.token, placed.folder)
-        except ContractError as error:
-            # Only a damaged content is quarantined. A token that cannot be read just now (EIO, moved on) stays.
-            fixed = not isinstance(error.__cause__, OSError) and _quarantine(spool, path)
-        else:
+    step("repair.unreserved")
+    # RACE: a purge removes the reservation before the token. Its fence tells a job on its way out from a damaged one.
+    with spool.fence(placed.token.job_id):
+        if not _still_there(spool, placed) or fsio.listed(spool.folder("jobs"), f"{placed.token.job_id}.json"):
+            return
+        fixed = False
+        if not dry_run:
             try:
-                fsio.publish(path, spool.spec_path(placed.token.job_id))
-                step("repair.reserved")
-                spool.sync("jobs")
-                fixed = True
-            except FileNotFoundError:
-                pass  # RACE: it moved on; the next look finds it where it is
-    yield Finding(_relative(spool, path), "unreserved_token", "error", "its key is not in jobs/", fixed)
+                token_is_valid(spool, placed.token, placed.folder)
+            except ContractError as error:
+                # Only a damaged content is quarantined. A token that cannot be read just now (EIO, moved on) stays.
+                fixed = not isinstance(error.__cause__, OSError) and _quarantine(spool, path)
+            else:
+                try:
+                    fsio.publish(path, spool.spec_path(placed.token.job_id))
+                    step("repair.reserved")
+                    spool.sync("jobs")
+                    fixed = True
+                except FileNotFoundError:
+                    pass  # RACE: it moved on; the next look finds it where it is
+        yield Finding(_relative(spool, path), "unreserved_token", "error", "its key is not in jobs/", fixed)
 
 
 def _orphan(spool: Spool, job_id: str, staged: list[str], *, dry_run: bool) -> Iterator[Finding]:
     """A reserved key without token: made again from its outcomes, then rolled forward by the last one."""
     if any(_carried_on(spool, name) for name in staged):
         return  # Its enqueuer or a sweeper finishes that.
-    path = spool.spec_path(job_id)
-    try:
-        spec = records.read_spec(spool, job_id)
-    except ContractError:
-        return  # reported as damaged
-    if spec is None:
-        return
-    from wf_cli.spool import scan
-
-    if scan.find(spool, job_id) is not None:
+    if not is_word(job_id) or scan.find(spool, job_id) is not None:
         return  # RACE: it moved while we listed
-    if not dry_run:
+    path = spool.spec_path(job_id)
+    step("repair.orphan")
+    # Looked at again, because under the fence no attempt can end and no purge remove the job: it cannot move past us.
+    with spool.fence(job_id):
         try:
-            with spool.fence(job_id):
-                # Looked at again, because no attempt can end under the fence, so the job cannot move back past us.
-                if scan.find(spool, job_id) is not None:
-                    return
+            spec = records.read_spec(spool, job_id)
+        except ContractError:
+            return  # reported as damaged
+        if spec is None or scan.find(spool, job_id) is not None:
+            return
+        if not dry_run:
+            try:
                 _rebuild(spool, spec)
-        except Temporary:
-            return
-        except ContractError:  # a spec that makes no token, or an outcome that fits none
-            yield Finding(_relative(spool, path), "missing_token", "error", "reserved, and cannot be rebuilt")
-            return
-    yield Finding(_relative(spool, path), "missing_token", "error", "reserved, but in no directory", not dry_run)
+            except ContractError:  # a spec that makes no token, or an outcome that fits none
+                yield Finding(_relative(spool, path), "missing_token", "error", "reserved, and cannot be rebuilt")
+                return
+        yield Finding(_relative(spool, path), "missing_token", "error", "reserved, but in no directory", not dry_run)
 
 
 def _rebuild(spool: Spool, spec: Spec) -> None:
@@ -281,18 +295,15 @@ def _last_attempt(spool: Spool, job_id: str) -> int:
 
 def _damaged_spec(spool: Spool, job_id: str, placed: list[Placed], *, dry_run: bool) -> Iterator[Finding]:
     path = spool.spec_path(job_id)
-    if not is_word(job_id):
-        return  # foreign, reported there
-    try:
-        records.read_spec(spool, job_id)
-    except ContractError as error:
-        detail = error.message
-    else:
-        return
-    fixed = False
-    if not dry_run:
-        fixed = _quarantine(spool, path)
-        for where in placed:  # the token's content is the spec: the reservation can come back from it
+    if not is_word(job_id) or _damage(spool, job_id) is None:
+        return  # sound, or foreign and reported there
+    step("repair.damaged")
+    with spool.fence(job_id):
+        detail = _damage(spool, job_id)
+        if detail is None:
+            return  # RACE: another repair has put it away, and a good one may lie there.
+        fixed = not dry_run and _quarantine(spool, path)
+        for where in placed if fixed else ():  # the token's content is the spec: the reservation can come from it
             token_path = spool.path(where.folder, where.token.name)
             try:
                 token_is_valid(spool, where.token, where.folder)
@@ -303,37 +314,57 @@ def _damaged_spec(spool: Spool, job_id: str, placed: list[Placed], *, dry_run: b
                     _quarantine(spool, token_path)
             except OSError:
                 continue
-    yield Finding(_relative(spool, path), "damaged_spec", "error", detail, fixed)
+        yield Finding(_relative(spool, path), "damaged_spec", "error", detail, fixed)
+
+
+def _damage(spool: Spool, job_id: str) -> str | None:
+    try:
+        records.read_spec(spool, job_id)
+    except ContractError as error:
+        return error.message
+    return None
 
 
 def _foreign(spool: Spool, clock: Clock, *, fix: bool) -> Iterator[Finding]:
     """Files that no wf wrote: outside the grammar, links, conflict copies, leftovers."""
-    for entry in sorted(os.scandir(spool.root), key=lambda e: e.name):
-        known = entry.name in FOLDERS and entry.is_dir(follow_symlinks=False)
-        if not known and entry.name not in _ROOT_FILES and not entry.name.endswith(".part"):
-            yield _put_away(spool, Path(entry.path), "foreign_file", fix=fix)
-    for folder in FOLDERS:
-        for entry in sorted(os.scandir(spool.folder(folder)), key=lambda e: e.name):
-            kind = _judge(folder, entry)
-            if kind is None:
-                continue
+    for folder in ("", *FOLDERS):
+        path = spool.folder(folder)
+        try:
+            entries = sorted(os.scandir(path), key=lambda e: e.name)
+        except PermissionError as error:
+            yield _unreadable(spool, path, error)
+            continue
+        for entry in entries:
             try:
-                written_s = entry.stat(follow_symlinks=False).st_mtime
+                finding = _foreign_entry(spool, folder, entry, clock, fix=fix)
             except FileNotFoundError:
                 continue  # RACE: its writer has taken it away since we listed.
-            if kind == "stale_part":
-                if clock.now_ms() - written_s * 1000 > PART_AGE_MS:
-                    if fix:
-                        fsio.unlink_quietly(Path(entry.path))
-                    detail = "left by a process that died while writing"
-                    yield Finding(_relative(spool, Path(entry.path)), kind, "warning", detail, fix)
-            else:
-                yield _put_away(spool, Path(entry.path), kind, fix=fix)
+            except OSError as error:
+                finding = _unreadable(spool, Path(entry.path), error)
+            if finding is not None:
+                yield finding
+
+
+def _foreign_entry(spool: Spool, folder: str, entry: os.DirEntry[str], clock: Clock, *, fix: bool) -> Finding | None:
+    kind, path = _judge(folder, entry), Path(entry.path)
+    if kind is None:
+        return None
+    written_ms = entry.stat(follow_symlinks=False).st_mtime * 1000
+    if kind != "stale_part":
+        return _put_away(spool, path, kind, fix=fix)
+    if clock.now_ms() - written_ms <= PART_AGE_MS:
+        return None
+    if fix:
+        fsio.unlink_quietly(path)
+    return Finding(_relative(spool, path), kind, "warning", "left by a process that died while writing", fix)
 
 
 def _judge(folder: str, entry: os.DirEntry[str]) -> str | None:
-    """What is wrong with a directory entry, by its name and type."""
+    """What is wrong with a directory entry, by its name and type. ``folder`` is empty for the spool's root."""
     name = entry.name
+    if not folder:
+        known = name in FOLDERS and entry.is_dir(follow_symlinks=False)
+        return None if known or name in _ROOT_FILES or name.endswith(".part") else "foreign_file"
     if folder == "archive" and name == "quarantine":
         return None
     if name.endswith(".part"):
@@ -367,7 +398,7 @@ def _is_conflict_copy(name: str) -> bool:
 
 
 def _put_away(spool: Spool, path: Path, kind: str, *, fix: bool) -> Finding:
-    fixed = _quarantine(spool, path) if fix else False
+    fixed = fix and _quarantine(spool, path)
     return Finding(_relative(spool, path), kind, "error", "not a file that wf wrote", fixed)
 
 

@@ -10,7 +10,7 @@ import typer
 from wf_cli.cli.frame.options import Common, ReasonOption, seconds, single
 from wf_cli.cli.jobs.bulk import Bulk, Done, JobsArgument, change
 from wf_cli.contract.lifecycle import Status
-from wf_cli.contract.token import Placed
+from wf_cli.contract.token import Placed, Token
 
 if TYPE_CHECKING:
     from wf_cli.queue.spool_queue import SpoolQueue
@@ -55,11 +55,18 @@ def retry_all(
 
     def act(queue: SpoolQueue, placed: Placed) -> bool:
         nonlocal queued
-        token = placed.token
-        if fresh:  # before the job can be claimed
+
+        def forget_session(token: Token) -> None:
             name = f"fresh.{token.job_id}.a{token.attempt + 1}"
             control.request(queue.spool, name, common.clock, reason=reason or "")
-        changed = queue.retry(token.job_id, force=force, delay_s=delay_s(queued), reason=reason)
+
+        changed = queue.retry(
+            placed.token.job_id,
+            force=force,
+            delay_s=delay_s(queued),
+            reason=reason,
+            before=forget_session if fresh else lambda _token: None,
+        )
         queued += changed
         return changed
 

@@ -128,7 +128,8 @@ def gc(
     older_s = seconds(older, "--older")
     queue = common.queue()
     archived = queue.gc(older_s=older_s, keep_failed=keep_failed)
-    removed = retention.clean(queue.spool, before_ms=common.clock.now_ms() - round(older_s * 1000))
+    before_ms = common.clock.now_ms() - round(older_s * 1000)
+    removed = retention.clean(queue.spool, before_ms=before_ms, on_trouble=queue.troubles)
     values = {
         "archived": [token.job_id for token in archived],
         "transcripts": len(removed.transcripts),
