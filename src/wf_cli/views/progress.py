@@ -102,10 +102,7 @@ def _line(queue: SpoolQueue, plan: plans.Plan, found: Placed | None, note: str) 
 def _held_why(queue: SpoolQueue, placed: Placed) -> str | None:
     if placed.status is not Status.HELD or not placed.token.attempt:
         return None
-    try:
-        last = queue.outcome(placed.token.job_id, placed.token.attempt)
-    except WfError:
-        return None
+    last = queue.readable_outcome(placed.token.job_id, placed.token.attempt)
     if last is None or last.disposition.to != "held" or last.failure is None:
         return None
     return f"{placed.token.job_id} is held: {last.failure.message}"

@@ -12,13 +12,13 @@ from wf_cli.contract.event import Event
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import key_of
 from wf_cli.contract.job import CONTRACT_VERSION, End, Outcome, Spec
-from wf_cli.contract.token import Placed, mark, parse_outcome
-from wf_cli.errors import ContractError
+from wf_cli.contract.token import Placed, late_name, mark, parse_outcome
 from wf_cli.eventlog.read import Selection, read
 from wf_cli.spool import lease as leases
 from wf_cli.spool import records, session
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.liveness import GONE, Verdict
+from wf_cli.spool.troubles import EachItem, Trouble
 from wf_cli.views.rows import Row, row
 from wf_cli.views.viewer import Viewer
 
@@ -88,13 +88,12 @@ class Record:
 def record(placed: Placed, viewer: Viewer) -> Record:
     """All about the job of ``placed``. Never raises for what its files hold."""
     spool, job_id = viewer.spool, placed.token.job_id
-    problem = None
+    troubles: list[Trouble] = []
+    each = EachItem(troubles.append)
     spec = None
-    try:
+    with each.looking(spool.spec_path(job_id)):
         spec = records.read_spec(spool, job_id)
-    except ContractError as error:
-        problem = error.message
-    outcomes, damaged = _outcomes(spool, job_id)
+    outcomes = _outcomes(spool, job_id, each)
     events = tuple(read(spool.folder("log"), Selection(jobs=frozenset({job_id}))))
     attempts = _attempts(placed, viewer, outcomes, events)
     accepted = [outcome for outcome, ok in outcomes if ok]
@@ -108,31 +107,29 @@ def record(placed: Placed, viewer: Viewer) -> Record:
         events=events,
         result=result if placed.token.status == "succeeded" else None,
         error=_error(failures[-1]) if failures else None,
-        problem=problem or damaged,
+        problem=f"{troubles[0].path}: {troubles[0].what}" if troubles else None,
     )
 
 
-def _outcomes(spool: Spool, job_id: str) -> tuple[list[tuple[Outcome, bool]], str | None]:
-    """The job's outcomes by attempt, late ones (False) after the accepted; and what is wrong with a damaged one.
+def _outcomes(spool: Spool, job_id: str, each: EachItem) -> list[tuple[Outcome, bool]]:
+    """The job's outcomes by attempt, late ones (False) after the accepted, without those that cannot be read.
 
     From the listing: the attempt number of a hostile token may be a million.
     """
     named = (parse_outcome(name) for name in fsio.names(spool.folder("outcomes")))
     keys = sorted((p[1], p[2] or "") for p in named if p is not None and p[0] == job_id)
     out: list[tuple[Outcome, bool]] = []
-    problem = None
     for attempt, late_owner in keys:
-        try:
-            if late_owner:
+        outcome = None
+        if late_owner:
+            with each.looking(spool.path("outcomes", late_name(job_id, attempt, late_owner))):
                 outcome = records.read_late(spool, job_id, attempt, late_owner)
-            else:
+        else:
+            with each.looking(spool.outcome_path(job_id, attempt)):
                 outcome = records.read_outcome(spool, job_id, attempt)
-        except ContractError as error:
-            problem = error.message
-            continue
         if outcome is not None:
             out.append((outcome, not late_owner))
-    return out, problem
+    return out
 
 
 def _attempts(

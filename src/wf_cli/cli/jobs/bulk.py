@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wf_cli.cli.frame import output
+from wf_cli.cli.frame.failures import as_wf_error
 from wf_cli.cli.frame.options import Common
 from wf_cli.cli.jobs.selectors import Filters, one
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Placed
-from wf_cli.errors import NotFound, Refused, UsageError
+from wf_cli.errors import NotFound, Refused, SpoolMissing, UsageError, WfError
 from wf_cli.spool import scan
 from wf_cli.spool.layout import Spool
 from wf_cli.views.viewer import Viewer
@@ -70,6 +71,8 @@ class Done:
     refused: list[dict[str, str]] = field(default_factory=list)
     dry_run: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
+    #: The first error that a job gave.
+    error: Exception | None = None
 
     def refuse(self, job_id: str, why: str) -> None:
         self.refused.append({"job_id": job_id, "why": why})
@@ -81,6 +84,8 @@ class Done:
             values["dry_run"] = True
         would = "would be " if self.dry_run else ""
         lines = [f"{job_id} {would}{self.verb}" for job_id in self.changed]
+        if self.error is not None and not self.changed:
+            raise common.failed(as_wf_error(self.error), values, lines)
         if self.refused and not self.changed:
             first = self.refused[0]
             more = f" (and {len(self.refused) - 1} more)" if len(self.refused) > 1 else ""
@@ -101,16 +106,24 @@ def change(
 ) -> Done:
     """Do ``act`` to each chosen job; one that ``why_not`` names a reason for is refused.
 
-    ``act`` returns False when the job had moved meanwhile; the reason is then looked up again.
+    ``act`` returns False when the job had moved meanwhile; the reason is then looked up again. What it raises is the
+    reason for this job, and the next one is tried. When nothing was changed, the first error of all is raised.
     """
     queue = common.queue()
     done = Done(verb, dry_run=bulk.dry_run)
     for placed in chosen(queue.spool, jobs or (), bulk, Viewer(queue.spool, common.clock), default=default):
         job_id = placed.token.job_id
         why = why_not(placed)
-        if why is None and not bulk.dry_run and not act(queue, placed):
-            now = queue.find(job_id)
-            why = (why_not(now) if now is not None else None) or "it moved meanwhile; try again"
+        if why is None and not bulk.dry_run:
+            try:
+                if not act(queue, placed):
+                    now = queue.find(job_id)
+                    why = (why_not(now) if now is not None else None) or "it moved meanwhile; try again"
+            except SpoolMissing:
+                raise
+            except (WfError, OSError) as error:
+                done.error = done.error or error
+                why = as_wf_error(error).message
         if why is None:
             done.changed.append(job_id)
         else:

@@ -60,7 +60,7 @@ def _cancelled_attempt(queue: SpoolQueue, token: Token) -> Token:
     """The token as its session had it; it may have been claimed since it was listed."""
     now = queue.find(token.job_id)
     attempt = now.token.attempt if now is not None else token.attempt
-    outcome = queue.outcome(token.job_id, attempt)
+    outcome = queue.readable_outcome(token.job_id, attempt)
     return replace(token, attempt=attempt, owner=outcome.owner if outcome is not None else token.owner)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,10 +15,10 @@ from wf_cli.errors import ContractError, NotFound, Refused
 from wf_cli.spool import late as late_results
 from wf_cli.spool import records
 from wf_cli.spool.late import LateResult
+from wf_cli.spool.troubles import EachItem
 
 if TYPE_CHECKING:
     from wf_cli.contract.failure import Failure
-    from wf_cli.contract.job import Outcome
     from wf_cli.spool.layout import Spool
 
 app = group("Results that came after their attempt was superseded.")
@@ -38,15 +37,26 @@ def ls(common: Common) -> None:
     wf late ls
     """
     spool = common.spool_if_any()
-    found = [_facts(spool, late) for late in late_results.listing(spool)] if spool is not None else []
+    kept = late_results.listing(spool) if spool is not None else []
+    found = [facts for late in kept if spool is not None and (facts := _facts(spool, late)) is not None]
     rows = [(f["status"], f["id"], f["at"], f"instead of it: {f['standing']}") for f in found]
     common.emit({"late": found}, tables.table(("STATUS", "RESULT", "AT", "STANDING"), rows))
 
 
-def _facts(spool: Spool, late: LateResult) -> dict[str, Any]:
-    outcome = _outcome(spool, late)
+def _facts(spool: Spool, late: LateResult) -> dict[str, Any] | None:
+    """What there is to say about it; None when it is gone: applied, discarded or purged since it was listed."""
+    outcome, status = None, "damaged"
+    try:
+        outcome = records.read_late(spool, late.job_id, late.attempt, late.owner)
+        if outcome is None:
+            return None
+        status = str(outcome.end)
+    except ContractError:
+        pass
+    except OSError:
+        status = "unreadable"
     standing = None
-    with contextlib.suppress(ContractError):
+    with EachItem().looking(spool.outcome_path(late.job_id, late.attempt)):
         standing = records.read_outcome(spool, late.job_id, late.attempt)
     facts = outcome.to_json() if outcome is not None else {}
     return {
@@ -54,19 +64,12 @@ def _facts(spool: Spool, late: LateResult) -> dict[str, Any]:
         "job_id": late.job_id,
         "attempt": late.attempt,
         "owner": late.owner,
-        "status": facts.get("status", "damaged"),
+        "status": status,
         "at": facts.get("at"),
         "result": facts.get("result"),
         "error": facts.get("error"),
         "standing": str(standing.end) if standing is not None else None,
     }
-
-
-def _outcome(spool: Spool, late: LateResult) -> Outcome | None:
-    try:
-        return records.read_late(spool, late.job_id, late.attempt, late.owner)
-    except ContractError:
-        return None
 
 
 def _one(spool: Spool, text: str) -> LateResult:
@@ -92,9 +95,17 @@ def show(common: Common, result: LateArgument) -> None:
     spool = common.open_spool()
     late = _one(spool, result)
     facts = _facts(spool, late)
-    outcome = _outcome(spool, late)
+    if facts is None:
+        raise _gone(late)
+    outcome = None
+    with EachItem().looking(spool.root):  # Whatever is wrong with it, its facts say.
+        outcome = records.read_late(spool, late.job_id, late.attempt, late.owner)
     text = plain_json.dumps(outcome.to_json() if outcome is not None else facts, indent=2, ensure_ascii=False)
     common.emit(facts, text.splitlines())
+
+
+def _gone(late: LateResult) -> NotFound:
+    return NotFound(f"{late} is gone already", hint="wf late ls shows those that are kept", code="LATE_NOT_FOUND")
 
 
 @app.command("apply")
@@ -139,7 +150,7 @@ def discard(common: Common, result: LateArgument, reason: ReasonOption = None) -
     spool = common.open_spool()
     late = _one(spool, result)
     if not late_results.discard(spool, late):
-        raise NotFound(f"{late} is gone already", code="LATE_NOT_FOUND")
+        raise _gone(late)
     said = "discarded" + (f": {reason}" if reason else "")
     events = common.app.events(spool)
     events.emit("attempt.late", job_id=late.job_id, attempt=late.attempt, owner=late.owner, reason=said)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from wf_cli.cli.frame import output
 from wf_cli.contract.identity import matches_prefix
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Placed
@@ -75,7 +76,8 @@ def one(spool: Spool, text: str, *, archived: bool = False) -> Placed:
     if not found and archived:
         found = [Placed("archive", t) for t in scan.listing(spool, "archive") if matches_prefix(t.job_id, text)]
         found = [p for p in found if p.token.job_id == text] or found
-    if not found and _carried_on(spool):
+    if not found:
+        _carry_on(spool)
         found = scan.match_jobs(spool, [text])[text]
     if len(found) == 1:
         return found[0]
@@ -91,11 +93,16 @@ def one(spool: Spool, text: str, *, archived: bool = False) -> Placed:
     raise _unknown(spool, text)
 
 
-def _carried_on(spool: Spool) -> bool:
-    """Finish enqueues whose process died half-way; whether there were any."""
-    from wf_cli.spool import enqueue
+def _carry_on(spool: Spool) -> None:
+    """Finish enqueues whose process died half-way, as far as this user can. What hinders that is said, because one of
+    them may be the job that is looked for."""
+    from wf_cli.spool import enqueue, troubles
 
-    return bool(enqueue.sweep(spool))
+    hear = troubles.SayOnce(lambda line: output.warn([line]))
+    try:
+        enqueue.sweep(spool, hear)
+    except OSError as error:
+        hear(troubles.Trouble.of(spool.folder("tmp"), error))
 
 
 def _unknown(spool: Spool, text: str) -> NotFound:
