@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from support.clock import FakeClock
-from support.spools import POOL, SUCCESS, request, spool_queue
+from support.spools import POOL, RELEASE, SUCCESS, request, spool_queue
 from support.wait import wait_until
 from wf_cli.clock import SystemClock
 from wf_cli.spool import enqueue, layout, lease, liveness, session
@@ -73,3 +73,42 @@ def reap_all(root: Path, evidence: Path, jobs: int, owner: str) -> int:
         time.sleep(0.005)
     (evidence / "over").touch()
     return lost
+
+
+def enqueue_on(root: Path, gate: Path, writers: int, who: str, jobs: int) -> int:
+    """With the other writers, enqueue ``jobs`` keys: every second one is also the other enqueuer's."""
+    queue = spool_queue(layout.open_spool(root), FakeClock())
+    at_once(gate, writers)
+    for i in range(jobs):
+        queue.enqueue(request(f"{who if i % 2 else 'both'}-{i}"))
+    (gate / f"done.{who}").touch()
+    return jobs
+
+
+def work_in_short_sessions(root: Path, gate: Path, writers: int, enqueuers: int) -> int:
+    """Take, start and end jobs, give some back and hold and release others, until the enqueuers are done and nothing
+    is queued; how many were ended. Every tenth job begins a new session."""
+    spool = layout.open_spool(root)
+    queue = spool_queue(spool, SystemClock())
+    at_once(gate, writers)
+    ended = 0
+    while True:
+        owner = f"w-box-{ended // 10}"
+        spool.path("leases", f"{owner}.lease").write_text(owner)
+        file = session.SessionFile(spool, session.this_process(owner, "opencode", 30.0, 0))
+        for _ in range(10):
+            token = queue.claim(owner, (POOL,))
+            if token is None:
+                time.sleep(0.002)
+                continue
+            with queue.fence(token.job_id):
+                queue.start(token)
+            queue.end(token, RELEASE if ended % 5 == 0 and token.attempt == 1 else SUCCESS, by=owner)
+            if ended % 7 == 0 and queue.hold(token.job_id):
+                queue.unhold(token.job_id)
+            ended += 1
+        file.set_state("stopped")
+        lease.path_of(spool, owner).unlink()
+        over = len(list(gate.glob("done.*"))) == enqueuers
+        if over and not os.listdir(spool.folder("queued")):
+            return ended
