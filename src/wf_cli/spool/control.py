@@ -16,6 +16,7 @@ from wf_cli import clock as clocks
 from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.spool.layout import Spool
+from wf_cli.spool.troubles import Trouble
 
 #: The last time that can be shown (year 2286). A request beyond it holds until it is withdrawn.
 _LATEST_MS = 10**13 - 1
@@ -117,12 +118,15 @@ class Requests:
         return next((s for s in self.stops() if s.runtime in (None, runtime)), None)
 
     def _read(self, name: str, kind: str, runtime: str | None) -> Stop | None:
+        path = self._spool.path("control", name)
         try:
-            value = json.loads(fsio.read_regular(self._spool.path("control", name), 65536))
+            value = json.loads(fsio.read_regular(path, 65536))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, RecursionError):
-            value = {}  # A damaged request still asks to stop, because that is the safe reading.
+        except (OSError, ValueError, RecursionError) as error:
+            # A request that cannot be read still asks to stop, because that is the safe reading.
+            trouble = Trouble.of(path, error if isinstance(error, OSError) else ValueError("it is damaged"))
+            value = {"reason": f"{trouble.path}: {trouble.what}; `wf resume` withdraws it"}
         value = value if isinstance(value, dict) else {}
         until, seconds = value.get("until_ms"), value.get("seconds")
         if isinstance(until, int) and isinstance(seconds, int | float) and 0 <= until <= _LATEST_MS:

@@ -16,12 +16,13 @@ from support.projects import Cli
 from support.spools import run_one
 from support.views import make_late
 from wf_cli.app import App
+from wf_cli.clock import SystemClock
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End
-from wf_cli.contract.retry import Ending
+from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import NUMBER_LIMIT, Pool
 from wf_cli.queue.spool_queue import SpoolQueue
-from wf_cli.spool import late
+from wf_cli.spool import control, late
 from wf_cli.spool.layout import Spool
 
 POOL = Pool("linter", "shell")
@@ -211,3 +212,29 @@ def test_looking_at_jobs_does_not_load_jsonschema(wf: Jobs) -> None:
         command = [sys.executable, "-c", script, *words]
         done = subprocess.run(command, cwd=wf.root, capture_output=True, text=True, timeout=60, check=True)
         assert done.stderr.splitlines()[-1] == "False", words
+
+
+def test_resume_withdraws_what_it_may_and_makes_jobs_ready(wf: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    wf.enqueue("a")
+    ending = ending_of(Failure("rate_limited", "later"))
+    wf.queue.end(run_one(wf.queue, "w-box-1", POOL), ending, by="w-box-1")
+    wf.json("pause")
+    wf.json("pause", "--runtime", "shell")
+    wf.spool.path("control", "pause.opencode.json").mkdir()
+    code, _, err = wf("resume")
+    assert code == 0
+    assert "pause.opencode.json" in err
+    assert os.listdir(wf.spool.folder("control")) == ["pause.opencode.json"]
+    assert wf.json("spool", "ls")["jobs"][0]["ready_at"] is None
+
+
+def test_a_pause_that_cannot_be_read_holds_and_says_what_to_do(wf: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    wf.enqueue("a")
+    wf.json("pause", "--for", "1h")
+    unreadable(monkeypatch, "control/pause.json")
+    clock = SystemClock()
+    stop = control.Requests(wf.spool, clock).stop_for("shell")
+    assert stop is not None
+    assert stop.text().endswith("control/pause.json: Input/output error; `wf resume` withdraws it")
+    wf.json("resume")
+    assert control.Requests(wf.spool, clock).stop_for("shell") is None

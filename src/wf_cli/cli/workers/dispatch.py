@@ -116,6 +116,7 @@ def resume(
     Jobs that were parked for that provider are ready at once.
     """
     from wf_cli.spool import control
+    from wf_cli.spool.troubles import EachItem
 
     the_app = app_for(spool, config)
     found = the_app.open_spool()
@@ -125,8 +126,14 @@ def resume(
         names = ["pause", *(f"{stop.kind}.{stop.runtime}" for stop in stops if stop.runtime)]
     else:
         names = [name, f"cooldown.{runtime}"]
-    withdrawn = [n for n in names if control.withdraw(found, n)]
-    ready = the_app.queue(found).unpark(runtime, reason=reason)
+    queue = the_app.queue(found, say=lambda line: output.warn([line]))
+    each, withdrawn = EachItem(queue.troubles), []
+    for n in names:
+        with each.stepping(found.path("control", f"{n}.json")):
+            if control.withdraw(found, n):
+                withdrawn.append(n)
+    ready = queue.unpark(runtime, reason=reason)
+    each.finish()
     the_app.events(found).emit("pool.resumed", runtime=runtime, reason=reason)
     _tell("resumed" if withdrawn or ready else "was not paused", runtime, as_json=as_json)
 
