@@ -9,72 +9,36 @@ files that no process can use are ever deleted.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
-from wf_cli import fsio, ids
+from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.contract.job import End, Spec, destination
 from wf_cli.contract.lifecycle import DIRECTORIES
 from wf_cli.contract.token import TIME_DIGITS, Placed, Token, is_word, parse, parse_outcome, parse_staged
-from wf_cli.errors import ContractError, Temporary
+from wf_cli.errors import ContractError
 from wf_cli.seams import step
-from wf_cli.spool import attempt, operate, records, scan
-from wf_cli.spool.layout import FOLDERS, Spool
-from wf_cli.spool.troubles import OnTrouble, Trouble, ignored
+from wf_cli.spool import attempt, foreign, operate, records, scan
+from wf_cli.spool.findings import Finding, Looks, quarantine, relative
+from wf_cli.spool.layout import Spool
+from wf_cli.spool.troubles import OnTrouble, ignored
 
-#: Milliseconds: a part file older than this belongs to no living writer. Housekeeping, not ownership.
-PART_AGE_MS = 24 * 3600 * 1000
 #: Directories from early to late, to choose between two tokens of one attempt.
 _ORDER = ("held", "queued", "claimed", "running", "dead", "done", "archive")
-_ROOT_FILES = frozenset({"VERSION", ".gitignore"})
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is not as it should be. ``severity``: error (an invariant), warning (untidy)."""
-
-    path: str
-    kind: str
-    severity: str
-    detail: str
-    fixed: bool = False
 
 
 def verify(spool: Spool, clock: Clock, *, fix: bool = False) -> list[Finding]:
     """Look at everything; with ``fix`` repair what is safe and quarantine the rest."""
-    findings = list(_foreign(spool, clock, fix=fix))
+    findings = list(foreign.files(spool, clock, fix=fix))
     findings += repair(spool, dry_run=not fix, contents=True)
-    looks = _Looks(spool)
+    looks = Looks(spool)
     for folder in ("queued", "held"):
         for token in scan.listing(spool, folder):
             placed = Placed(folder, token)
             looks.take(spool.path(folder, token.name), _used_up(spool, placed, clock.now_ms(), dry_run=not fix))
     return findings + looks.findings
-
-
-@dataclass(slots=True)
-class _Looks:
-    """What looking at one item after the other finds."""
-
-    spool: Spool
-    on_trouble: OnTrouble = ignored
-    findings: list[Finding] = field(default_factory=list)
-
-    def take(self, path: Path, found: Iterator[Finding]) -> None:
-        """Take the findings of one item. An item that cannot be looked at is a finding itself; the next follows."""
-        try:
-            self.findings.extend(found)
-        except FileNotFoundError:
-            pass  # RACE: it moved on while we looked, so it is whole somewhere else.
-        except Temporary:
-            pass  # Somebody works on this job right now.
-        except OSError as error:
-            self.findings.append(_unreadable(self.spool, path, error))
-            self.on_trouble(Trouble.of(path, error))
 
 
 def repair(
@@ -93,7 +57,7 @@ def repair(
         parsed = parse_staged(name)
         if parsed is not None:
             staged[parsed[0].job_id].append(name)
-    looks = _Looks(spool, on_trouble)
+    looks = Looks(spool, on_trouble)
     each = looks.take
     for job_id, placed in sorted(tokens.items()):
         path = spool.path(placed[-1].folder, placed[-1].token.name)
@@ -114,18 +78,13 @@ def repair(
     return looks.findings
 
 
-def _unreadable(spool: Spool, path: Path, error: OSError) -> Finding:
-    told = f"{error.strerror or error}; it was passed over"
-    return Finding(_relative(spool, path), "unreadable", "error", told)
-
-
 def _used_up(spool: Spool, placed: Placed, now_ms: int, *, dry_run: bool) -> Iterator[Finding]:
     """A waiting job whose next attempt would have no name in the grammar; a worker makes it a dead letter, too."""
     failure = operate.used_up(placed.token)
     if failure is None or not _still_there(spool, placed):
         return
     fixed = not dry_run and operate.bury(spool, placed, failure, now_ms, "verify")
-    path = _relative(spool, spool.path(placed.folder, placed.token.name))
+    path = relative(spool, spool.path(placed.folder, placed.token.name))
     yield Finding(path, "attempts_used_up", "error", failure.message, fixed)
 
 
@@ -148,12 +107,12 @@ def _left_staged(spool: Spool, placed: Placed, name: str, *, dry_run: bool) -> I
         step("repair.unstaged")
         spool.sync("tmp")
     detail = f"{placed.token.job_id} lies in {placed.folder}/ already"
-    yield Finding(_relative(spool, path), "left_staged", "error", detail, fixed=not dry_run)
+    yield Finding(relative(spool, path), "left_staged", "error", detail, fixed=not dry_run)
 
 
 def _damaged_staged(spool: Spool, name: str, *, dry_run: bool) -> Iterator[Finding]:
     if _carried_on(spool, name) is False:
-        yield _put_away(spool, spool.path("tmp", name), "damaged_staged", fix=not dry_run)
+        yield foreign.put_away(spool, spool.path("tmp", name), "damaged_staged", fix=not dry_run)
 
 
 def _carried_on(spool: Spool, name: str) -> bool | None:
@@ -206,7 +165,7 @@ def _duplicates(spool: Spool, placed: list[Placed], *, dry_run: bool) -> Iterato
                 step("repair.unlinked")
                 spool.sync(extra.folder)
             yield Finding(
-                _relative(spool, path), "duplicate_token", "error",
+                relative(spool, path), "duplicate_token", "error",
                 f"{job_id} also lies in {keep.folder}/", fixed=not dry_run,
             )  # fmt: skip
 
@@ -234,7 +193,7 @@ def _unreserved(spool: Spool, placed: Placed, *, dry_run: bool) -> Iterator[Find
                 token_is_valid(spool, placed.token, placed.folder)
             except ContractError as error:
                 # Only a damaged content is quarantined. A token that cannot be read just now (EIO, moved on) stays.
-                fixed = not isinstance(error.__cause__, OSError) and _quarantine(spool, path)
+                fixed = not isinstance(error.__cause__, OSError) and quarantine(spool, path)
             else:
                 try:
                     fsio.publish(path, spool.spec_path(placed.token.job_id))
@@ -243,7 +202,7 @@ def _unreserved(spool: Spool, placed: Placed, *, dry_run: bool) -> Iterator[Find
                     fixed = True
                 except FileNotFoundError:
                     pass  # RACE: it moved on; the next look finds it where it is
-        yield Finding(_relative(spool, path), "unreserved_token", "error", "its key is not in jobs/", fixed)
+        yield Finding(relative(spool, path), "unreserved_token", "error", "its key is not in jobs/", fixed)
 
 
 def _orphan(spool: Spool, job_id: str, staged: list[str], *, dry_run: bool) -> Iterator[Finding]:
@@ -266,9 +225,9 @@ def _orphan(spool: Spool, job_id: str, staged: list[str], *, dry_run: bool) -> I
             try:
                 _rebuild(spool, spec)
             except ContractError:  # a spec that makes no token, or an outcome that fits none
-                yield Finding(_relative(spool, path), "missing_token", "error", "reserved, and cannot be rebuilt")
+                yield Finding(relative(spool, path), "missing_token", "error", "reserved, and cannot be rebuilt")
                 return
-        yield Finding(_relative(spool, path), "missing_token", "error", "reserved, but in no directory", not dry_run)
+        yield Finding(relative(spool, path), "missing_token", "error", "reserved, but in no directory", not dry_run)
 
 
 def _rebuild(spool: Spool, spec: Spec) -> None:
@@ -302,7 +261,7 @@ def _damaged_spec(spool: Spool, job_id: str, placed: list[Placed], *, dry_run: b
         detail = _damage(spool, job_id)
         if detail is None:
             return  # RACE: another repair has put it away, and a good one may lie there.
-        fixed = not dry_run and _quarantine(spool, path)
+        fixed = not dry_run and quarantine(spool, path)
         for where in placed if fixed else ():  # the token's content is the spec: the reservation can come from it
             token_path = spool.path(where.folder, where.token.name)
             try:
@@ -311,10 +270,10 @@ def _damaged_spec(spool: Spool, job_id: str, placed: list[Placed], *, dry_run: b
             except ContractError as error:
                 # Damaged too (they are links of one file): with the key free again it would be a second token.
                 if not isinstance(error.__cause__, OSError):
-                    _quarantine(spool, token_path)
+                    quarantine(spool, token_path)
             except OSError:
                 continue
-        yield Finding(_relative(spool, path), "damaged_spec", "error", detail, fixed)
+        yield Finding(relative(spool, path), "damaged_spec", "error", detail, fixed)
 
 
 def _damage(spool: Spool, job_id: str) -> str | None:
@@ -323,98 +282,6 @@ def _damage(spool: Spool, job_id: str) -> str | None:
     except ContractError as error:
         return error.message
     return None
-
-
-def _foreign(spool: Spool, clock: Clock, *, fix: bool) -> Iterator[Finding]:
-    """Files that no wf wrote: outside the grammar, links, conflict copies, leftovers."""
-    for folder in ("", *FOLDERS):
-        path = spool.folder(folder)
-        try:
-            entries = sorted(os.scandir(path), key=lambda e: e.name)
-        except PermissionError as error:
-            yield _unreadable(spool, path, error)
-            continue
-        for entry in entries:
-            try:
-                finding = _foreign_entry(spool, folder, entry, clock, fix=fix)
-            except FileNotFoundError:
-                continue  # RACE: its writer has taken it away since we listed.
-            except OSError as error:
-                finding = _unreadable(spool, Path(entry.path), error)
-            if finding is not None:
-                yield finding
-
-
-def _foreign_entry(spool: Spool, folder: str, entry: os.DirEntry[str], clock: Clock, *, fix: bool) -> Finding | None:
-    kind, path = _judge(folder, entry), Path(entry.path)
-    if kind is None:
-        return None
-    written_ms = entry.stat(follow_symlinks=False).st_mtime * 1000
-    if kind != "stale_part":
-        return _put_away(spool, path, kind, fix=fix)
-    if clock.now_ms() - written_ms <= PART_AGE_MS:
-        return None
-    if fix:
-        fsio.unlink_quietly(path)
-    return Finding(_relative(spool, path), kind, "warning", "left by a process that died while writing", fix)
-
-
-def _judge(folder: str, entry: os.DirEntry[str]) -> str | None:
-    """What is wrong with a directory entry, by its name and type. ``folder`` is empty for the spool's root."""
-    name = entry.name
-    if not folder:
-        known = name in FOLDERS and entry.is_dir(follow_symlinks=False)
-        return None if known or name in _ROOT_FILES or name.endswith(".part") else "foreign_file"
-    if folder == "archive" and name == "quarantine":
-        return None
-    if name.endswith(".part"):
-        return "stale_part"
-    if _is_conflict_copy(name):
-        return "conflict_copy"
-    if not entry.is_file(follow_symlinks=False):
-        return "not_a_file"
-    if folder in DIRECTORIES:
-        known = parse(folder, name) is not None
-    elif folder == "tmp":
-        known = parse_staged(name) is not None
-    elif folder == "outcomes":
-        known = parse_outcome(name) is not None
-    else:
-        suffix = {
-            "jobs": ".json", "leases": ".lease", "sessions": ".json", "control": ".json",
-            "log": ".jsonl", "transcripts": ".log",
-        }.get(folder)  # fmt: skip
-        if suffix is None:  # locks: <job>.lock, <group>.<k>.slot
-            known = name.endswith((".lock", ".slot"))
-        else:
-            stem = name.removesuffix(suffix)
-            known = name.endswith(suffix) and all(is_word(part) for part in stem.split("."))
-    return None if known else "foreign_file"
-
-
-def _is_conflict_copy(name: str) -> bool:
-    lowered = name.lower()
-    return "sync-conflict" in lowered or "conflicted copy" in lowered or lowered.startswith(".syncthing.")
-
-
-def _put_away(spool: Spool, path: Path, kind: str, *, fix: bool) -> Finding:
-    fixed = fix and _quarantine(spool, path)
-    return Finding(_relative(spool, path), kind, "error", "not a file that wf wrote", fixed)
-
-
-def _quarantine(spool: Spool, path: Path) -> bool:
-    try:
-        folder = spool.make_folder("archive", "quarantine")
-        # The end of the name, in bytes that may be no UTF-8, cut so that all of it fits; the nonce makes it new.
-        last = os.fsdecode(os.fsencode(f"{path.parent.name}.{path.name}")[-200:])
-        os.rename(path, folder / f"{ids.nonce()}.{last}")
-    except OSError:
-        return False
-    return True
-
-
-def _relative(spool: Spool, path: Path) -> str:
-    return str(path.relative_to(spool.root))
 
 
 def token_is_valid(spool: Spool, token: Token, folder: str) -> Spec:

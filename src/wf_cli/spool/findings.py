@@ -1,0 +1,68 @@
+"""What a look at a spool finds that is not as it should be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wf_cli import ids
+from wf_cli.errors import Temporary
+from wf_cli.spool.layout import Spool
+from wf_cli.spool.troubles import OnTrouble, Trouble, ignored
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be. ``severity``: error (an invariant), warning (untidy)."""
+
+    path: str
+    kind: str
+    severity: str
+    detail: str
+    fixed: bool = False
+
+
+@dataclass(slots=True)
+class Looks:
+    """What looking at one item after the other finds."""
+
+    spool: Spool
+    on_trouble: OnTrouble = ignored
+    findings: list[Finding] = field(default_factory=list)
+
+    def take(self, path: Path, found: Iterator[Finding]) -> None:
+        """Take the findings of one item. An item that cannot be looked at is a finding itself; the next follows."""
+        try:
+            self.findings.extend(found)
+        except FileNotFoundError:
+            pass  # RACE: it moved on while we looked, so it is whole somewhere else.
+        except Temporary:
+            pass  # Somebody works on this job right now.
+        except OSError as error:
+            self.findings.append(unreadable(self.spool, path, error))
+            self.on_trouble(Trouble.of(path, error))
+
+
+def relative(spool: Spool, path: Path) -> str:
+    """``path`` as a finding names it."""
+    return str(path.relative_to(spool.root))
+
+
+def unreadable(spool: Spool, path: Path, error: OSError) -> Finding:
+    """The finding of an item that cannot be looked at."""
+    trouble = Trouble.of(path, error)
+    return Finding(relative(spool, path), "unreadable", "error", f"{trouble.what}; passed over ({trouble.remedy})")
+
+
+def quarantine(spool: Spool, path: Path) -> bool:
+    """Put a file away into ``archive/quarantine/``; False when the system does not let us."""
+    try:
+        folder = spool.make_folder("archive", "quarantine")
+        # The end of the name, in bytes that may be no UTF-8, cut so that all of it fits; the nonce makes it new.
+        last = os.fsdecode(os.fsencode(f"{path.parent.name}.{path.name}")[-200:])
+        os.rename(path, folder / f"{ids.nonce()}.{last}")
+    except OSError:
+        return False
+    return True

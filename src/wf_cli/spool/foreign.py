@@ -1,0 +1,96 @@
+"""Files that no wf wrote: names outside the grammar, links, conflict copies, and what dead writers left."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from wf_cli import fsio
+from wf_cli.clock import Clock
+from wf_cli.contract.lifecycle import DIRECTORIES
+from wf_cli.contract.token import is_word, parse, parse_outcome, parse_staged
+from wf_cli.spool.findings import Finding, quarantine, relative, unreadable
+from wf_cli.spool.layout import FOLDERS, Spool
+
+#: Milliseconds: a part file older than this belongs to no living writer. Housekeeping, not ownership.
+PART_AGE_MS = 24 * 3600 * 1000
+_ROOT_FILES = frozenset({"VERSION", ".gitignore"})
+
+
+def files(spool: Spool, clock: Clock, *, fix: bool) -> Iterator[Finding]:
+    """Each foreign file. With ``fix`` it is put away, and an old part removed, because nobody writes on in it."""
+    for folder in ("", *FOLDERS):
+        path = spool.folder(folder)
+        try:
+            entries = sorted(os.scandir(path), key=lambda e: e.name)
+        except PermissionError as error:
+            yield unreadable(spool, path, error)
+            continue
+        for entry in entries:
+            try:
+                finding = _look_at(spool, folder, entry, clock, fix=fix)
+            except FileNotFoundError:
+                continue  # RACE: its writer has taken it away since we listed.
+            except OSError as error:
+                finding = unreadable(spool, Path(entry.path), error)
+            if finding is not None:
+                yield finding
+
+
+def _look_at(spool: Spool, folder: str, entry: os.DirEntry[str], clock: Clock, *, fix: bool) -> Finding | None:
+    kind, path = _judge(folder, entry), Path(entry.path)
+    if kind is None:
+        return None
+    written_ms = entry.stat(follow_symlinks=False).st_mtime * 1000
+    if kind != "stale_part":
+        return put_away(spool, path, kind, fix=fix)
+    if clock.now_ms() - written_ms <= PART_AGE_MS:
+        return None
+    if fix:
+        fsio.unlink_quietly(path)
+    return Finding(relative(spool, path), kind, "warning", "left by a process that died while writing", fix)
+
+
+def _judge(folder: str, entry: os.DirEntry[str]) -> str | None:
+    """What is wrong with a directory entry, by its name and type. ``folder`` is empty for the spool's root."""
+    name = entry.name
+    if not folder:
+        known = name in FOLDERS and entry.is_dir(follow_symlinks=False)
+        return None if known or name in _ROOT_FILES or name.endswith(".part") else "foreign_file"
+    if folder == "archive" and name == "quarantine":
+        return None
+    if name.endswith(".part"):
+        return "stale_part"
+    if _is_conflict_copy(name):
+        return "conflict_copy"
+    if not entry.is_file(follow_symlinks=False):
+        return "not_a_file"
+    if folder in DIRECTORIES:
+        known = parse(folder, name) is not None
+    elif folder == "tmp":
+        known = parse_staged(name) is not None
+    elif folder == "outcomes":
+        known = parse_outcome(name) is not None
+    else:
+        suffix = {
+            "jobs": ".json", "leases": ".lease", "sessions": ".json", "control": ".json",
+            "log": ".jsonl", "transcripts": ".log",
+        }.get(folder)  # fmt: skip
+        if suffix is None:  # locks: <job>.lock, <group>.<k>.slot
+            known = name.endswith((".lock", ".slot"))
+        else:
+            stem = name.removesuffix(suffix)
+            known = name.endswith(suffix) and all(is_word(part) for part in stem.split("."))
+    return None if known else "foreign_file"
+
+
+def _is_conflict_copy(name: str) -> bool:
+    lowered = name.lower()
+    return "sync-conflict" in lowered or "conflicted copy" in lowered or lowered.startswith(".syncthing.")
+
+
+def put_away(spool: Spool, path: Path, kind: str, *, fix: bool) -> Finding:
+    """The finding of a foreign file, which with ``fix`` is quarantined."""
+    fixed = fix and quarantine(spool, path)
+    return Finding(relative(spool, path), kind, "error", "not a file that wf wrote", fixed)
