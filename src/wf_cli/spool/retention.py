@@ -106,8 +106,9 @@ def purge(spool: Spool, epic_id: str) -> list[str]:
         try:
             with spool.fence(job_id):
                 now = scan.find(spool, job_id)
-                # Another token than was seen is a job that went on: it may have files that were not listed.
-                if now is not None and (now.folder in LIVE_DIRECTORIES or now.token not in seen):
+                # Another token than the finished one that was seen belongs to a job that went on: it is live, or has
+                # files that were not listed.
+                if now is not None and now.token not in seen:
                     revived.append(job_id)
                     continue
                 _remove(spool, "transcripts", (n for n in transcripts if _job_of_transcript(n) == job_id))

@@ -29,6 +29,7 @@ from support.spools import (
     where,
 )
 from support.views import beat, make_late, write_session
+from wf_cli import seams
 from wf_cli.attempt.reaper import Reaper
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
@@ -464,3 +465,23 @@ def test_a_trouble_is_said_once_whatever_part_of_ours_it_came_from(tmp_path: Pat
         say(Trouble.of(tmp_path / "outcomes" / "a.json", OSError(errno.EIO, "EIO", str(tmp_path / "tmp" / nonce))))
     assert len(said) == 1
     assert said[0].startswith(f"{tmp_path}/outcomes/a.json: EIO in {tmp_path}/tmp; passed over")
+
+
+def test_what_is_gone_between_its_listing_and_the_look_at_it_is_no_trouble(
+    queue: SpoolQueue, said: list[str]
+) -> None:
+    for key in ("first", "second"):
+        stage_only(queue.spool, key)
+
+    def hook(step: str) -> None:
+        if step == "sweep.listed":
+            for name in os.listdir(queue.spool.folder("tmp")):
+                if ".first." in name:
+                    os.unlink(queue.spool.path("tmp", name))
+
+    seams.install(hook)
+    try:
+        assert [token.job_id for token in queue.sweep()] == ["second"]
+    finally:
+        seams.install(None)
+    assert said == []
