@@ -75,6 +75,24 @@ def test_a_living_session_is_not_reaped_by_a_user_who_cannot_see_its_process(peo
     assert people.bob.call(steps.reap, root) == []
 
 
+def test_a_staged_file_that_another_user_may_not_read_keeps_no_job_behind_it(people: Team, root: Path) -> None:
+    people.alice.call(steps.stage_a_closed_one, root)
+    admitted, said = people.bob.call(steps.sweep_and_say, root)
+    assert admitted == ["b"]
+    (line,) = said
+    assert f"{root}/tmp/" in line
+    assert f"it belongs to user {people.alice.uid}" in line
+    assert f"(as user {people.alice.uid}: chmod g+rw " in line
+
+
+def test_an_outcome_that_another_user_may_not_read_keeps_no_attempt_from_its_end(people: Team, root: Path) -> None:
+    people.alice.call(steps.leave_a_closed_outcome, root)
+    reaped, said = people.bob.call(steps.reap_and_say, root)
+    assert reaped == ["y"]
+    (line,) = said
+    assert f"outcomes/x.a1.json: it belongs to user {people.alice.uid}" in line
+
+
 def test_a_request_of_one_user_is_read_and_replaced_by_another(people: Team, root: Path) -> None:
     people.alice.call(steps.pause, root)
     assert people.bob.call(steps.paused, root) == ["lunch"]

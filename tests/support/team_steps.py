@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 from support.scenarios import register, stage_only
-from support.spools import POOL, SUCCESS, request, run_one, spool_queue
+from support.spools import POOL, SUCCESS, Recorder, request, run_one, spool_queue
 from wf_cli.clock import SystemClock
 from wf_cli.locks import Slot
+from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import attempt, control, enqueue, layout, lease, liveness, verify
 from wf_cli.spool.layout import Spool
 from wf_cli.workflow.project import Project
@@ -122,3 +123,42 @@ def put_damage_away(root: str, job_id: str) -> bool:
 
 def find_faults(root: str) -> list[str]:
     return [finding.kind for finding in verify.verify(open_at(root), SystemClock())]
+
+
+def _close(spool: Spool, folder: str, part: str) -> None:
+    """Take every right to a file away, from its owner, too."""
+    (name,) = [name for name in os.listdir(spool.folder(folder)) if part in name]
+    spool.path(folder, name).chmod(0)
+
+
+def stage_a_closed_one(root: str) -> None:
+    """Two staged enqueues, ``a`` with mode 0."""
+    spool = open_at(root)
+    stage_only(spool, "a", "b")
+    _close(spool, "tmp", ".a.")
+
+
+def sweep_and_say(root: str) -> tuple[list[str], list[str]]:
+    """The jobs admitted by two rounds, and what was said."""
+    said: list[str] = []
+    queue = SpoolQueue(open_at(root), clock=SystemClock(), events=Recorder(), say=said.append)
+    return [token.job_id for _ in range(2) for token in queue.sweep()], said
+
+
+def leave_a_closed_outcome(root: str) -> None:
+    """The attempts of two jobs, of a session that is no more; ``x`` has an outcome with mode 0."""
+    spool = open_at(root)
+    queue = spool_queue(spool)
+    for key in ("x", "y"):
+        queue.enqueue(request(key))
+        run_one(queue, "gone-box-1")
+    spool.outcome_path("x", 1).write_text("whatever it says")
+    _close(spool, "outcomes", "x.")
+
+
+def reap_and_say(root: str) -> tuple[list[str], list[str]]:
+    """The attempts that two rounds ended, and what was said."""
+    said: list[str] = []
+    queue = SpoolQueue(open_at(root), clock=SystemClock(), events=Recorder(), say=said.append)
+    reaped = [r.token.job_id for _ in range(2) for r in queue.reap(lambda owner: owner == "gone-box-1", by="r-box-1")]
+    return reaped, said
