@@ -12,9 +12,11 @@ from wf_cli.contract.identity import target_of
 from wf_cli.contract.job import End
 from wf_cli.contract.retry import Ending
 from wf_cli.contract.token import Pool, Token
+from wf_cli.errors import LockTrouble, SpoolError, WfError
 from wf_cli.locks import Slot
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import control
+from wf_cli.spool.troubles import Trouble
 
 #: Below this nothing is claimed: an outcome and its transcript need room.
 MIN_FREE_BYTES = 8 * 1024 * 1024
@@ -54,6 +56,8 @@ class Claims:
         self._max_parallel_plans = max_parallel_plans
         self._requests = control.Requests(queue.spool, clock)
         self._slot: Slot | None = None
+        #: Why the checkout cannot be locked at all, as the latest look at it found.
+        self._unlockable: LockTrouble | None = None
 
     def obstacle(self) -> Obstacle | None:
         """What keeps this session from claiming: a pause, a cool-down, a full disk; None when nothing does."""
@@ -77,15 +81,18 @@ class Claims:
 
         What `obstacle` and ``leaving`` (why the session takes no more jobs) say is looked at before the rename and
         again after it, because a session may be paused in between. A job that was claimed all the same goes back by
-        ``give_back``, and the obstacle is returned. Raises LockTrouble when the checkout cannot be locked at all, and
-        OSError when the disk does not tell.
+        ``give_back``, and the obstacle is returned. Raises OSError when the disk does not tell, and LockTrouble when
+        the checkout cannot be locked at all, which every plan's job needs, and there was no other job.
         """
+        self._unlockable = None
         before = self._why_not(leaving)
         if before is not None:
             return before
         try:
             token = self._queue.claim(owner, self._pools, self._may)
             if token is None:
+                if self._unlockable is not None:
+                    raise self._unlockable
                 return None
             after = self._why_not(leaving)
             if after is None:
@@ -102,17 +109,27 @@ class Claims:
 
     def _may(self, token: Token) -> bool:
         """For `SpoolQueue.claim`, which asks about one token after the other. A plan's job needs a slot of the
-        checkout, which is taken here; the slot of a token that was not claimed after all is let go."""
+        checkout, which is taken here; the slot of a token that was not claimed after all is let go.
+
+        A plan that cannot be looked at, and a checkout that cannot be locked, keep no other job from being claimed.
+        """
         self._free_slot()
         target = target_of(token.job_id)
         if target is None:
             return True
-        if self._steps.hindrance(target) is not None:
-            return False
-        for k in range(self._max_parallel_plans):
-            self._slot = self._queue.spool.slot("checkout", k)
-            if self._slot is not None:
-                return True
+        try:
+            if self._steps.hindrance(target) is not None:
+                return False
+            for k in range(self._max_parallel_plans):
+                self._slot = self._queue.spool.slot("checkout", k)
+                if self._slot is not None:
+                    return True
+        except LockTrouble as error:
+            self._unlockable = error
+        except SpoolError:
+            raise
+        except (OSError, WfError) as error:
+            self._queue.troubles(Trouble.of(self._queue.spool.path("queued", token.name), error))
         return False
 
     def _free_slot(self) -> None:

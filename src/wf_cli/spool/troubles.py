@@ -60,7 +60,7 @@ class Trouble:
                 what += f" in {place.parent}"
             return cls(str(path), what, _REMEDIES.get(error.errno or 0, _FOREIGN))
         what = str(getattr(error, "message", error)).removeprefix(f"{path}: ").removeprefix(f"{path} ")
-        return cls(str(path), what, _FOREIGN)
+        return cls(str(path), what, getattr(error, "hint", None) or _FOREIGN)
 
 
 OnTrouble = Callable[[Trouble], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from support.clock import FakeClock
 from support.in_process import Yard
 from support.plain_steps import PlainSteps
-from support.spools import make_spool, spool_queue, where
+from support.spools import Recorder, make_spool, where
 from wf_cli import seams
 from wf_cli.attempt import claim
 from wf_cli.attempt.claim import Claimed, Claims, Obstacle
@@ -22,7 +22,7 @@ from wf_cli.contract.identity import Target
 from wf_cli.contract.job import End
 from wf_cli.contract.retry import HOST_DELAY, Ending
 from wf_cli.contract.token import Pool, Token
-from wf_cli.errors import LockTrouble
+from wf_cli.errors import LockTrouble, StateError
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import JobRequest
 from wf_cli.spool import control
@@ -41,9 +41,9 @@ def spool(tmp_path: Path) -> Spool:
 class Desk:
     """Claims on a spool, and what was given back."""
 
-    def __init__(self, spool: Spool):
+    def __init__(self, spool: Spool, say: Callable[[str], None] = lambda _line: None):
         self.clock = FakeClock()
-        self.queue: SpoolQueue = spool_queue(spool, self.clock)
+        self.queue = SpoolQueue(spool, clock=self.clock, events=Recorder(), say=say)
         self.steps = PlainSteps()
         self.given_back: list[tuple[Token, Ending]] = []
         self.claims = self.more()
@@ -199,3 +199,50 @@ def test_a_worker_on_a_host_without_locks_says_so_once_and_pauses(
         yard.until(lambda: looks > 1, "another try")
     (told,) = [line for line in yard.said if "checkout.0.slot" in line]
     assert "mount it with locks" in told, "what to do"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EIO, os.strerror(errno.EIO), "/project/epics/01-a/state.json"),
+        StateError("/project/epics/01-a/state.json is not valid JSON", hint="repair the file"),
+    ],
+)
+def test_a_plan_that_cannot_be_looked_at_keeps_no_other_job_from_being_claimed(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    said: list[str] = []
+    desk = Desk(spool, said.append)
+    desk.step("01")
+    desk.step("02")
+    desk.own("mine")
+
+    def hindrance(target: Target) -> str | None:
+        if target.plan_id == "01":
+            raise error
+        return None
+
+    monkeypatch.setattr(desk.steps, "hindrance", hindrance)
+    taken = [desk.take() for _ in range(2)]
+    assert [one.token.job_id for one in taken if isinstance(one, Claimed)] == ["e01-p02-i0-code-plan-coder", "mine"]
+    assert desk.take() is None
+    (line,) = said
+    assert "e01-p01-" in line
+    assert "state.json" in line or os.strerror(errno.EIO) in line
+
+
+def test_a_checkout_that_cannot_be_locked_keeps_no_job_outside_plans_from_being_claimed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.step("01")
+    desk.own("mine")
+
+    def slot(_spool: Spool, _group: str, _k: int) -> None:
+        raise LockTrouble(errno.ENOLCK, "no locks", Path("/x"), hint="mount it with locks")
+
+    monkeypatch.setattr(Spool, "slot", slot)
+    claimed = desk.take()
+    assert isinstance(claimed, Claimed)
+    assert claimed.token.job_id == "mine"
+    with pytest.raises(LockTrouble, match="no locks"):
+        desk.take()
