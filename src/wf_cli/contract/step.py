@@ -115,8 +115,7 @@ class Step:
 
     def due_iteration(self, plan: PlanFacts) -> int:
         """The iteration of the job that takes the plan up now; inside the step, that of the job that opened it."""
-        inside = bool(self.before) and plan.phase == self.inside
-        return plan.iteration - self.raises if inside else plan.iteration
+        return plan.iteration - self.raises if plan.phase == self.inside else plan.iteration
 
 
 def _where(plan: PlanFacts) -> str:

@@ -112,6 +112,18 @@ def test_a_queued_job_of_a_role_that_is_routed_nowhere_is_said_once_and_the_rest
     assert "wf config set routing.tester.runtime" in entry.why
 
 
+def test_a_queued_job_that_lies_where_it_belongs_is_left_alone(scene: Scene) -> None:
+    scene.plan("01-a")
+    scene.epic("01-x", "01-a")
+    (job_id,) = scene.reconcile().published
+    before = scene.queue.find(job_id)
+    scene.reconcile()
+    assert scene.queue.find(job_id) == before
+    told = "".join(path.read_text() for path in scene.spool.folder("log").iterdir())
+    assert "job.enqueued" in told
+    assert "job.rerouted" not in told
+
+
 def test_dispatch_tells_of_the_unrouted_role_and_ends_well(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,8 @@ from wf_cli.contract.token import Pool, Token
 from wf_cli.planjobs.steps import PlanSteps
 from wf_cli.routing import role_for
 from wf_cli.spool import layout
+from wf_cli.spool.layout import Spool
+from wf_cli.workflow import strict
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
 
@@ -44,8 +46,11 @@ CASES = [(command, phase, offset) for command in TABLE for phase in PHASES for o
 
 
 def steps_of(root: Path) -> PlanSteps:
-    spool = layout.create(root / ".wf" / "spool", durability="none")
-    return PlanSteps(Project(root), spool, NoEvents())
+    return PlanSteps(Project(root), steps_spool(root), NoEvents())
+
+
+def steps_spool(root: Path) -> Spool:
+    return layout.create(root / ".wf" / "spool", durability="none")
 
 
 def target(command: str, iteration: int = 3) -> Target:
@@ -102,6 +107,49 @@ def test_a_review_that_rejected_counts_as_done(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, todo=REJECTED_TODO, review=REJECTED)
     set_state(plan, "reviewing", 3)
     assert steps_of(tmp_path).check(target("review"), token_of(target("review"))) is None
+
+
+@pytest.mark.parametrize(
+    ("phase", "verdict"),
+    [("awaiting_review", Opening.GO), ("reviewing", Opening.DONE), ("fixing", Opening.SUPERSEDED)],
+)
+def test_a_rejection_answers_a_review_only_while_the_plan_is_in_it(
+    tmp_path: Path, phase: str, verdict: Opening
+) -> None:
+    """An item that an earlier round rejected still stands as rejected when the plan comes back to review."""
+    set_state(make_plan(tmp_path, todo=REJECTED_TODO, review=REJECTED), phase, 3)
+    with steps_of(tmp_path).opening(target("review")) as (opening, why):
+        assert opening is verdict, why
+
+
+@pytest.mark.parametrize("command", ["code", "fix"])
+def test_a_plan_that_awaits_its_review_without_its_evidence_is_not_done(tmp_path: Path, command: str) -> None:
+    """Its phase was written by hand, say: the gate decides, not the phase alone."""
+    plan = make_plan(tmp_path, evidence="# Evidence\n")
+    set_state(plan, "awaiting_review", {"code": 3, "fix": 4}[command])
+    steps = steps_of(tmp_path)
+    with steps.opening(target(command)) as (opening, why):
+        assert opening is Opening.SUPERSEDED, why
+    failure = steps.check(target(command), token_of(target(command)))
+    assert failure is not None
+    assert failure.code == "gate_failed"
+    assert any("T1" in error for error in failure.errors)
+
+
+@pytest.mark.parametrize(("command", "phase"), [("code", "planning"), ("review", "awaiting_review")])
+@pytest.mark.parametrize("profile", [None, "fast"])
+def test_the_strict_checks_belong_to_reviews_and_run_where_they_are_configured(
+    tmp_path: Path, command: str, phase: str, profile: strict.Profile | None
+) -> None:
+    plan = make_plan(tmp_path, todo=OPEN_TODO if command == "code" else TODO)
+    set_state(plan, phase, 3)
+    steps = PlanSteps(Project(tmp_path), steps_spool(tmp_path), NoEvents(), strict_profile=profile)
+    with steps.opening(target(command)) as (opening, why):
+        assert opening is Opening.GO, why
+    steps.prepare(target(command))
+    wanted = command == "review" and profile is not None
+    assert plan.quality_run.exists() is wanted
+    assert ("strict: true" in plan.review_md.read_text()) is wanted
 
 
 def test_a_review_that_decided_nothing_fails_with_the_gates_errors(tmp_path: Path) -> None:
