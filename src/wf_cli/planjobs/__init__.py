@@ -2,8 +2,8 @@
 
 What a step *is* stands in `wf_cli.contract.step`, one row each. This package carries the rows out:
 
-- `due`: phase, files and jobs of a plan to what is published, or why not. Pure.
-- `dispatcher`: looks at all plans, asks `due`, publishes. `look` is what it has seen.
-- `steps`: what a worker asks about its job: opening, prompt, baseline, check. `opening` and `checks` decide.
+- `due`: phase, files and jobs of a plan to what is published, or why not. Pure. `checkout`: which plans are ahead.
+- `dispatcher`: one reconcile at a time. `round` is one of them, and `look` what it has seen.
+- `steps`: what a worker asks about its job: opening, prompt, baseline, check. `opening` decides.
 - `prompts`: what an agent is told.
 """
