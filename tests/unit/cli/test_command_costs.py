@@ -6,6 +6,8 @@ Counted, not timed: listings of directories, loads of the configuration, token n
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -145,3 +147,24 @@ def test_no_command_of_a_person_lists_or_parses_what_is_done(
     assert len(costs.listed) <= most
     assert costs.parsed < MANY
     assert (costs.apps, costs.loads) == (1, 1)
+
+
+def test_without_a_wf_config_a_plan_command_loads_neither_configuration_nor_queue(tmp_path: Path) -> None:
+    make_session(tmp_path)
+    make_plan(tmp_path, "01-a", phase="coding", todo=OPEN)
+    make_spool(tmp_path / ".wf" / "spool")
+    heavy = {
+        "wf_cli.config.load",
+        "wf_cli.config.model",
+        "wf_cli.queue",
+        "wf_cli.eventlog",
+        "typer",
+        "yaml",
+        "jsonschema",
+    }
+    code = (
+        f"import sys; from wf_cli.cli.main import run; code = run({list(IMPLEMENTED)}, {{'WF_DISTRIBUTED': '1'}});"
+        f" print(code, sorted({heavy} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stderr.strip() == "0 []", done.stderr
