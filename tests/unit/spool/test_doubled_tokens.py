@@ -79,7 +79,8 @@ CASES: list[tuple[tuple[str, int], tuple[str, int], dict[int, End], str]] = [
     (("queued", 1), ("running", 1), {}, "running"),
     (("queued", 0), ("done", 0), {}, "done"),
     (("done", 0), ("archive", 0), {}, "archive"),
-    # an outcome that fits neither
+    # an outcome that fits neither; in the first case a token of another attempt lies where it points
+    (("queued", 0), ("running", 1), {1: End.RELEASED}, "running"),
     (("claimed", 1), ("running", 1), {1: End.SUCCEEDED}, "running"),
 ]
 

@@ -28,14 +28,14 @@ def queue(tmp_path: Path) -> SpoolQueue:
 
 
 @contextmanager
-def after_listing(folder: str, act: Callable[[], object]) -> Iterator[list[str]]:
-    """``act`` happens right after the first listing of ``folder``; all listings are noted."""
+def after_listing(folder: str, act: Callable[[], object], *others: str) -> Iterator[list[str]]:
+    """``act`` happens right after the first listing of ``folder``, or of one of the others; listings are noted."""
     real, listed = fsio.names, list[str]()
 
     def names(directory: Path) -> list[str]:
         found = real(directory)
         listed.append(directory.name)
-        if directory.name == folder and listed.count(folder) == 1:
+        if directory.name in (folder, *others) and sum(map(listed.count, (folder, *others))) == 1:
             act()
         return found
 
@@ -148,7 +148,7 @@ def test_i2_a_token_that_is_started_while_a_reaper_lists_is_not_missed(queue: Sp
         with queue.fence(claimed.job_id):
             assert queue.start(claimed) == "go"
 
-    with after_listing("claimed", begin):
+    with after_listing("claimed", begin, "running"):
         reaped = spool_queue(queue.spool).reap(lambda owner: owner == ME, by="r-box-1")
     assert sorted(r.token.job_id for r in reaped) == sorted([first.job_id, claimed.job_id])
 
@@ -157,7 +157,7 @@ def test_i2_a_token_that_is_started_after_a_reaper_has_listed_it_goes_where_its_
     queue: SpoolQueue,
 ) -> None:
     claimed = claim_one(queue, ME)
-    with after_listing("running", lambda: None), after_listing("claimed", lambda: start(queue)):
+    with after_listing("claimed", lambda: start(queue)):
         (reaped,) = spool_queue(queue.spool).reap(lambda owner: owner == ME, by="r-box-1")
     assert reaped.token == claimed
     found = queue.find("a")
