@@ -23,7 +23,7 @@ demo: $(READY) ## a whole epic on two worker pools, with scripted agents and a w
 	$(BIN)/wf demo $(DEMO_ARGS)
 
 test: $(READY) ## the test suite (without the real OpenCode)
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not opencode" $(TEST_ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist worksteal -m "not opencode" $(TEST_ARGS)
 
 check: $(READY) ## ruff, mypy --strict, import layers, who opens files
 	$(BIN)/ruff check src tests benchmarks

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import tempfile
 
 from hypothesis import settings
 
@@ -14,3 +16,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # A deadline for one example is an assertion about time, which a busy machine fails.
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")
+
+#: Bytes that have to be free in memory for the folders of the tests.
+_ENOUGH = 2 << 30
+
+
+def _memory() -> str | None:
+    """A folder in memory that programs can be started from, where there is one."""
+    try:
+        facts = os.statvfs("/dev/shm")
+    except OSError:
+        return None
+    usable = os.access("/dev/shm", os.W_OK) and not facts.f_flag & os.ST_NOEXEC
+    return "/dev/shm" if usable and facts.f_bavail * facts.f_frsize >= _ENOUGH else None
+
+
+# Thousands of tests sync each step of a spool, and on a disk that is most of their time. The calls and their order
+# are the same in memory, and no test is about what a disk does with them. ``TMPDIR=/tmp make test`` runs on a disk.
+if "TMPDIR" not in os.environ and (_found := _memory()) is not None:
+    os.environ["TMPDIR"] = _found
+    tempfile.tempdir = None

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import errno
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from support.clock import FakeClock
-from support.faults import count, fault
+from support.faults import count, counts, fault
 from support.scenarios import BY_NAME, SCENARIOS, Scenario, open_at
 from support.spools import (
     RELEASE,
@@ -41,14 +42,20 @@ FAILURES = {"open": (errno.ENOSPC, errno.EROFS), "write": (errno.ENOSPC, errno.E
             "rename": (errno.EIO, errno.EROFS), "link": (errno.EIO, errno.EDQUOT)}  # fmt: skip
 
 
+@cache
+def _calls(scenario: Scenario) -> dict[str, int]:
+    """How often a scenario makes each call, by a dry run. Each test worker makes one of each while it collects."""
+    with tempfile.TemporaryDirectory(prefix="wf-dry-") as folder:
+        root = Path(folder) / "spool"
+        scenario.before(root)
+        return counts({*LIES, *FAILURES}, lambda: scenario.do(root))
+
+
 def _cases(table: dict[str, tuple[int, ...]]) -> list[object]:
     found = []
     for scenario in OPERATIONS:
         for call, codes in table.items():
-            with tempfile.TemporaryDirectory(prefix="wf-dry-") as folder:
-                root = Path(folder) / "spool"
-                scenario.before(root)
-                times = count(call, lambda root=root, scenario=scenario: scenario.do(root))
+            times = _calls(scenario)[call]
             found += [
                 pytest.param(scenario, call, code, n, id=f"{scenario}-{call}-{errno.errorcode[code]}-{n}")
                 for code in codes

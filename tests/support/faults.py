@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 
@@ -46,8 +46,14 @@ def fault(call: str, code: int, n: int, *, lying: bool = False) -> Iterator[Faul
         setattr(os, call, real)
 
 
-def count(call: str, function: Callable[[], object]) -> int:
-    """How often ``function`` calls ``os.<call>`` (of ``open``: to create something)."""
-    with fault(call, errno.EIO, 10**9) as probe:
+def counts(calls: Iterable[str], function: Callable[[], object]) -> dict[str, int]:
+    """How often ``function`` makes each of these calls of ``os`` (of ``open``: to create something), in one run."""
+    with ExitStack() as stack:
+        probes = {call: stack.enter_context(fault(call, errno.EIO, 10**9)) for call in calls}
         function()
-    return 10**9 - probe._left
+    return {call: 10**9 - probe._left for call, probe in probes.items()}
+
+
+def count(call: str, function: Callable[[], object]) -> int:
+    """How often ``function`` calls ``os.<call>``."""
+    return counts([call], function)[call]

@@ -233,12 +233,13 @@ def asked(root: Path) -> list[str]:
     return (root / "asked").read_text().splitlines() if (root / "asked").exists() else []
 
 
-def running() -> list[str]:
-    """The commands of processes that a doctor has started and left."""
+def running(root: Path) -> list[str]:
+    """The commands of processes that this test's doctor has started and left; other test workers have doctors too."""
     found = []
     for process in Path("/proc").iterdir():
         try:
-            if b"WF_JOB_TOKEN=doctor." in (process / "environ").read_bytes():
+            environ = (process / "environ").read_bytes()
+            if b"WF_JOB_TOKEN=doctor." in environ and os.fsencode(root) in environ:
                 found.append((process / "cmdline").read_text())
         except OSError:
             continue
@@ -256,7 +257,7 @@ def test_an_agent_in_order_is_found_explained_known_and_called(root: Path) -> No
     assert "the default model (small) of orchestrator, plan-reviewer" in found["call"].detail
     assert len(notes(root, "new")) == 1
     assert notes(root, "prompt") == []
-    assert running() == []
+    assert running(root) == []
 
 
 def test_each_model_of_the_roles_is_tried(root: Path) -> None:
@@ -314,7 +315,7 @@ def test_an_agent_that_hangs_is_ended_and_says_where(root: Path, monkeypatch: py
     assert (found["login"].status, found["call"].status) == (Level.WARN, Level.ERROR)
     assert found["login"].detail == "unknown: cursor-agent status did not end within 2 s"
     assert re.match(r"no answer to (initialize|session/new) within 6 s", found["call"].detail)
-    assert running() == []
+    assert running(root) == []
 
 
 def test_the_last_words_of_an_agent_that_dies_are_shown_without_secrets(root: Path) -> None:
@@ -392,7 +393,7 @@ class TestLoginOfOpencode:
             (str(root / "fake-agent"),), version, request_for(root, "m", environment=environ), CLOCK
         )
         assert login.known is known
-        assert running() == []
+        assert running(root) == []
         more = " --standalone --format json" if version.startswith("2") else ""
         assert asked(root) == [f"auth list{more}"]
 
