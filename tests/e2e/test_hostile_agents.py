@@ -138,9 +138,10 @@ def test_exit_code_75_cools_the_pool_down_and_burns_nothing(box: Box) -> None:
 def test_a_pool_resumes_by_itself_when_its_cool_down_is_over(box: Box) -> None:
     box.shell(': > "$N/ran.$1"\n')
     box.enqueue("job")
-    control.request(box.spool, "cooldown.shell", box.app.clock, reason="quota", seconds=1.5)
+    control.request(box.spool, "cooldown.shell", box.app.clock, reason="quota", seconds=600)
     worker = box.worker()
     worker.says("cooling down until")
+    control.request(box.spool, "cooldown.shell", box.app.clock, reason="quota", seconds=1)
     box.await_status("job", Status.SUCCEEDED, attempt=1)
     worker.says("going on")
 
