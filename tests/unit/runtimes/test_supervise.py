@@ -176,7 +176,7 @@ def test_a_transcript_that_cannot_be_written_does_not_stop_the_work(bench: Bench
         run.go()
         assert run.wait().verdict.failure is None
     assert run.transcript_trouble is not None
-    assert str(where.parent) in run.transcript_trouble
+    assert str(where) in run.transcript_trouble
 
 
 def test_an_exception_of_the_worker_ends_the_agent(bench: Bench) -> None:
