@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wf_cli.contract.token import Pool, Token
     from wf_cli.eventlog.log import EventLog
     from wf_cli.planjobs.dispatcher import Dispatcher
-    from wf_cli.planjobs.steps import PlanSteps
+    from wf_cli.planjobs.job_steps import JobSteps
     from wf_cli.queue.spool_queue import SpoolQueue
     from wf_cli.worker.loop import Worker
 
@@ -134,13 +134,17 @@ class App:
     @property
     def permit(self) -> Permit:
         """Who may change plans: decided by WF_JOB_TOKEN, or by the live jobs of a spool that exists."""
+        return self._permit(of_epic=False)
+
+    def _permit(self, *, of_epic: bool) -> Permit:
         from wf_cli import fencing
 
         mark = self.environ.get("WF_JOB_TOKEN")
         if not mark:
-            return fencing.by_person(self.spool_root)
+            return fencing.by_person(self.spool_root, of_epic=of_epic)
         try:
-            return fencing.by_token(layout.open_spool(self.agent_spool_root), mark, project=self.project())
+            spool = layout.open_spool(self.agent_spool_root)
+            return fencing.by_token(spool, mark, project=self.project(), of_epic=of_epic)
         except SpoolMissing as error:
             raise StaleAttempt(
                 f"the job in WF_JOB_TOKEN has no spool any more: {error.message}",
@@ -182,6 +186,10 @@ class App:
             events,
         )
 
+    def epic_permit(self) -> Permit:
+        """Who may declare the plans of an epic: as `permit`, for the epic's own job."""
+        return self._permit(of_epic=True)
+
     def epic_is_paused(self, epic_id: str) -> bool:
         """Whether the jobs of an epic are not to be claimed; an unreadable epic is not paused."""
         from wf_cli.workflow import epics
@@ -195,8 +203,10 @@ class App:
 
     # -- workers
 
-    def steps(self, spool: Spool, events: EventSink) -> PlanSteps:
-        """What jobs do to plans, as the configuration says."""
+    def steps(self, spool: Spool, events: EventSink) -> JobSteps:
+        """What jobs do to plans and epics, as the configuration says."""
+        from wf_cli.planjobs.epic_steps import EpicSteps
+        from wf_cli.planjobs.job_steps import JobSteps
         from wf_cli.planjobs.steps import PlanSteps
         from wf_cli.workflow import leftovers
 
@@ -204,7 +214,7 @@ class App:
             return leftovers.in_force(self.config.effective(role).checks.ignore)
 
         strict = self.config.review.strict
-        return PlanSteps(
+        of_plans = PlanSteps(
             self.project(),
             spool,
             events,
@@ -212,6 +222,8 @@ class App:
             epic_paused=self.epic_is_paused,
             tool_files=tool_files,
         )
+        of_epics = EpicSteps(self.project(), max_plans=self.config.epic.max_plans, epic_paused=self.epic_is_paused)
+        return JobSteps(of_plans, of_epics)
 
     def worker(
         self,
@@ -262,7 +274,7 @@ class App:
 
         def reconcile(target: Target | None) -> None:
             try:
-                also = [target.plan_id] if target is not None and target.epic_id is None else []
+                also = [target.plan] if target is not None and target.epic_id is None else []
                 dispatcher.reconcile(also=also)
             except (WfError, OSError) as error:
                 say(f"cannot reconcile: {error}")

@@ -45,8 +45,18 @@ class Killed:
 class Demo:
     """One demo in a scratch folder. `run` it, then `close` it: no process stays."""
 
-    def __init__(self, root: Path, environ: Mapping[str, str], *, plans: int = 3, runtime: str | None = None):
+    def __init__(
+        self,
+        root: Path,
+        environ: Mapping[str, str],
+        *,
+        plans: int = 3,
+        runtime: str | None = None,
+        document: str | None = None,
+    ):
+        """``document`` takes the place of the demo's own epic.md, and is split if it declares no plans."""
         self.root = root
+        self._document = document
         self._plans = plans
         self._runtime = runtime
         keep = {k: v for k, v in environ.items() if not k.startswith("WF_")}
@@ -76,7 +86,7 @@ class Demo:
         scope = "".join(f"- Plan {i}: {name}\n" for i, name in enumerate(names, 1))
         goal = "Show an epic running by itself."
         text = f"# Epic: Demo\n\n## Goal\n\n{goal}\n\n## Scope\n\n{scope}\n## Success Criteria\n"
-        fsio.write_atomic(epic.epic_md, text, durable=False)
+        fsio.write_atomic(epic.epic_md, self._document or text, durable=False)
         self._git("add", "-A")
         self._git("commit", "-q", "-m", "start")
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wf_cli.contract.step import STEPS, roles
+from wf_cli.contract.step import EPIC_STEPS, STEPS, role_of, roles
 from wf_cli.errors import ConfigError, ContractError
 
 
 def role_for(command: str) -> str:
     """The role that carries out ``command``; ContractError for a command that is no job."""
-    try:
-        return STEPS[command].role.name
-    except KeyError:
-        raise ContractError(f"{command!r} is not a step of a plan", hint=f"one of {', '.join(STEPS)}") from None
+    role = role_of(command)
+    if role is None:
+        raise ContractError(f"{command!r} is not a step", hint=f"one of {', '.join([*EPIC_STEPS, *STEPS])}")
+    return role.name
 
 
 def runtime_for(role: str, routing: Mapping[str, str]) -> str:

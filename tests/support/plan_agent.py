@@ -81,17 +81,18 @@ class PlanAgent(ScriptedAgent):
         super().__init__(os.environ, behaviour.get("options", {}))
         self._behaviour = behaviour
 
-    def _execute(self, argv: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+    def _execute(self, argv: Sequence[str], given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """A `wf` command is a fork of this process: starting a Python for each is most of what an agent takes."""
-        return forked_wf(argv[4:], self._root) if tuple(argv[:4]) == _WF else super()._execute(argv)
+        forks = tuple(argv[:4]) == _WF and not given
+        return forked_wf(argv[4:], self._root) if forks else super()._execute(argv, given)
 
-    def _wf(self, *arguments: str) -> str:
+    def _wf(self, *arguments: str, given: str = "") -> str:
         target = target_of(self._job)
         assert target is not None
         forgets = target.command in self._behaviour.get("forget", ())
         if forgets and arguments[0] in ("finish-code", "done"):
             return ""
-        return super()._wf(*arguments)
+        return super()._wf(*arguments, given=given)
 
     def _review(self, plan: Any, target: Any) -> None:
         if target.plan_id in self._behaviour.get("reject", ()):

@@ -103,7 +103,9 @@ def _start(queue: SpoolQueue, steps: Steps, token: Token, target: Target | None)
 
 
 def _other_job(queue: SpoolQueue, token: Token, target: Target) -> str | None:
-    """Another job of the same plan that a session has in hand."""
+    """Another job of the same plan that a session has in hand. The step of an epic has no other beside it."""
+    if target.plan_id is None:
+        return None
     mine = scan.by_plan(scan.taken(queue.spool)).get(target.plan_id, [])
     return next((placed.token.job_id for placed in mine if placed.token.job_id != token.job_id), None)
 

@@ -70,6 +70,14 @@ def parse(path: Path, text: str) -> Document:
     return document
 
 
+def value_of(name: str, text: str) -> Any:
+    """The value of a YAML (or JSON) text that is no configuration; ConfigError names ``name`` and the line."""
+    try:
+        return _parse_yaml(Path(name), text).value
+    except RecursionError as error:
+        raise ConfigError(f"{name} is nested too deeply", path=name) from error
+
+
 def scalar(text: str) -> Any:
     """The value of ``text`` written after a key: ``3`` is a number, ``[a, b]`` a list. ConfigError if broken."""
     return _parse_yaml(Path("VALUE"), f"value: {text}").value["value"]

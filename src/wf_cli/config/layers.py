@@ -186,6 +186,7 @@ def as_tree(config: Config) -> Tree:
         "epic": {
             "max_parallel_plans": config.epic.max_parallel_plans,
             "max_iterations": config.epic.max_iterations,
+            "max_plans": config.epic.max_plans,
         },
         "review": {"strict": config.review.strict},
         "routing": {role: _policy_tree(policy, config) for role, policy in config.routing.items()},

@@ -31,7 +31,7 @@ mode: command
 # timeouts: {startup: 2m, stall: 10m, max_runtime: 45m, grace: 5s}
 
 # Plans open at a time in this checkout; review rounds before a plan is blocked.
-# epic: {max_parallel_plans: 1, max_iterations: 5}
+# epic: {max_parallel_plans: 1, max_iterations: 5, max_plans: 20}
 
 # fail: a code or fix attempt that changes nothing outside its plan's folder has failed. allow: it may.
 # ignore: files whose change is no work, beside caches, logs and what else tools leave behind: ["*.out", docs/_build]

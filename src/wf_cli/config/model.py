@@ -69,6 +69,8 @@ class Epic:
 
     max_parallel_plans: int = 1
     max_iterations: int = 5
+    #: Plans that `wf epic plans set` may declare.
+    max_plans: int = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Idempotency: the key of a job, and the job id made from it.
 
 A plan step's key is ``epic:01|plan:03|it:0|cmd:code|role:plan-coder`` (``repo:`` first if set, ``epic:``
-only if the plan has one, this order always); its id is ``e01-p03-i0-code-plan-coder``. A job of one's
-own has the key ``key:<text>``; its id is the text itself where that is a plain word, else ``k--`` and an
+only if the plan has one, this order always); its id is ``e01-p03-i0-code-plan-coder``. The step of an epic has a
+key without a plan: ``epic:01|it:0|cmd:split|role:orchestrator``, with the id ``e01-i0-split-orchestrator``. A job of
+one's own has the key ``key:<text>``; its id is the text itself where that is a plain word, else ``k--`` and an
 escaped form. Both forms are reversible, so equal ids mean equal keys. The runtime is no part of identity, because
 re-routing a role must not run a step twice.
 """
@@ -13,21 +14,32 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from wf_cli.contract.step import STEPS
+from wf_cli.contract.step import EPIC_STEPS, STEPS
 from wf_cli.contract.token import JOB_ID_LIMIT, is_word
 from wf_cli.errors import ContractError
 
-#: Workflow commands a job may carry out.
+#: Commands of plans that a job may carry out.
 COMMANDS = tuple(STEPS)
 
+_PLAN_COMMAND, _EPIC_COMMAND = "|".join(STEPS), "|".join(EPIC_STEPS)
+_ITERATION = "(?P<it>0|[1-9][0-9]{0,8})"
 _PLAN_KEY = re.compile(
-    r"(?:repo:(?P<repo>[a-z0-9]+)\|)?(?:epic:(?P<epic>[0-9]+)\|)?plan:(?P<plan>[0-9]+)\|it:(?P<it>0|[1-9][0-9]{0,8})"
-    rf"\|cmd:(?P<cmd>{'|'.join(COMMANDS)})\|role:(?P<role>[a-z0-9-]+)",
+    rf"(?:repo:(?P<repo>[a-z0-9]+)\|)?(?:epic:(?P<epic>[0-9]+)\|)?plan:(?P<plan>[0-9]+)\|it:{_ITERATION}"
+    rf"\|cmd:(?P<cmd>{_PLAN_COMMAND})\|role:(?P<role>[a-z0-9-]+)",
+    re.ASCII,
+)
+_EPIC_KEY = re.compile(
+    rf"(?:repo:(?P<repo>[a-z0-9]+)\|)?epic:(?P<epic>[0-9]+)\|it:{_ITERATION}"
+    rf"\|cmd:(?P<cmd>{_EPIC_COMMAND})\|role:(?P<role>[a-z0-9-]+)",
     re.ASCII,
 )
 _PLAN_ID = re.compile(
-    r"(?:r(?P<repo>[a-z0-9]+)-)?(?:e(?P<epic>[0-9]+)-)?p(?P<plan>[0-9]+)-i(?P<it>0|[1-9][0-9]{0,8})"
-    rf"-(?P<cmd>{'|'.join(COMMANDS)})-(?P<role>[a-z0-9-]+)",
+    rf"(?:r(?P<repo>[a-z0-9]+)-)?(?:e(?P<epic>[0-9]+)-)?p(?P<plan>[0-9]+)-i{_ITERATION}"
+    rf"-(?P<cmd>{_PLAN_COMMAND})-(?P<role>[a-z0-9-]+)",
+    re.ASCII,
+)
+_EPIC_ID = re.compile(
+    rf"(?:r(?P<repo>[a-z0-9]+)-)?e(?P<epic>[0-9]+)-i{_ITERATION}-(?P<cmd>{_EPIC_COMMAND})-(?P<role>[a-z0-9-]+)",
     re.ASCII,
 )
 _PLAIN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -35,9 +47,9 @@ _PLAIN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The plan step a job stands for."""
+    """The step of a plan, or of an epic, that a job stands for. A step of an epic has no ``plan_id``."""
 
-    plan_id: str
+    plan_id: str | None
     iteration: int
     command: str
     role: str
@@ -45,27 +57,39 @@ class Target:
     repo_id: str | None = None
 
     @property
+    def plan(self) -> str:
+        """The number of the plan; ContractError for the step of an epic."""
+        if self.plan_id is None:
+            raise ContractError(f"{self.command} is a step of epic {self.epic_id}, not of a plan")
+        return self.plan_id
+
+    @property
     def dedupe_key(self) -> str:
         """The idempotency key; ContractError when a part does not fit the grammar."""
         parts = [f"repo:{self.repo_id}"] if self.repo_id else []
         parts += [f"epic:{self.epic_id}"] if self.epic_id else []
-        parts += [f"plan:{self.plan_id}", f"it:{self.iteration}", f"cmd:{self.command}", f"role:{self.role}"]
+        parts += [f"plan:{self.plan_id}"] if self.plan_id is not None else []
+        parts += [f"it:{self.iteration}", f"cmd:{self.command}", f"role:{self.role}"]
         key = "|".join(parts)
-        if parse_plan_key(key) != self or not is_word(self.role):
-            raise ContractError(f"{key!r} is not the key of a plan step")
+        if parse_step_key(key) != self or not is_word(self.role):
+            raise ContractError(f"{key!r} is not the key of a step")
         return key
 
 
-def parse_plan_key(key: str) -> Target | None:
-    """The plan step of a key; None when it is not one."""
-    return _target(_PLAN_KEY.fullmatch(key))
+def parse_step_key(key: str) -> Target | None:
+    """The step of a key; None when it is not one of a step."""
+    return _target(_PLAN_KEY.fullmatch(key) or _EPIC_KEY.fullmatch(key))
+
+
+def _parse_step_id(job_id: str) -> Target | None:
+    return _target(_PLAN_ID.fullmatch(job_id) or _EPIC_ID.fullmatch(job_id))
 
 
 def _target(match: re.Match[str] | None) -> Target | None:
     if match is None:
         return None
     return Target(
-        plan_id=match["plan"],
+        plan_id=match.groupdict().get("plan"),
         iteration=int(match["it"]),
         command=match["cmd"],
         role=match["role"],
@@ -83,17 +107,18 @@ def own_key(text: str) -> str:
 
 def job_id_for(dedupe_key: str) -> str:
     """The file-safe id of a key; ContractError when it gets longer than a name may be."""
-    target = parse_plan_key(dedupe_key)
+    target = parse_step_key(dedupe_key)
     if target is not None:
         job_id = "-".join(
             [f"r{target.repo_id}"] * bool(target.repo_id)
             + [f"e{target.epic_id}"] * bool(target.epic_id)
-            + [f"p{target.plan_id}", f"i{target.iteration}", target.command, target.role]
+            + [f"p{target.plan_id}"] * (target.plan_id is not None)
+            + [f"i{target.iteration}", target.command, target.role]
         )
     elif dedupe_key.startswith("key:"):
         job_id = _own_id(dedupe_key[4:])
     else:
-        raise ContractError(f"{dedupe_key!r} is neither a plan step's key nor starts with 'key:'")
+        raise ContractError(f"{dedupe_key!r} is neither the key of a step nor starts with 'key:'")
     if len(job_id) > JOB_ID_LIMIT:
         raise ContractError(
             f"the key makes a job id of {len(job_id)} characters; {JOB_ID_LIMIT} are allowed",
@@ -107,7 +132,7 @@ def job_id_for(dedupe_key: str) -> str:
 
 def key_of(job_id: str) -> str | None:
     """The key a job id was made from; None when it was made from none."""
-    target = _target(_PLAN_ID.fullmatch(job_id))
+    target = _parse_step_id(job_id)
     if target is not None:
         try:
             return target.dedupe_key
@@ -122,12 +147,12 @@ def key_of(job_id: str) -> str | None:
 
 @lru_cache(maxsize=8192)
 def target_of(job_id: str) -> Target | None:
-    """The plan step of a job id; None for a job of one's own.
+    """The step that a job id stands for; None for a job of one's own.
 
     Each job id is parsed once, because every look at a spool asks for it. The cache is bounded.
     """
     key = key_of(job_id)
-    return parse_plan_key(key) if key is not None else None
+    return parse_step_key(key) if key is not None else None
 
 
 _NUMBER_PART = re.compile(r"[.-]p([0-9]+)-i[0-9]")
@@ -143,8 +168,8 @@ def plan_number(name: str) -> str | None:
 
 
 def _own_id(text: str) -> str:
-    """The id of a job of one's own: its text, or the escaped form where that is no plain word or a plan's id."""
-    plain = _PLAIN.fullmatch(text) and _PLAN_ID.fullmatch(text) is None
+    """The id of a job of one's own: its text, or the escaped form where that is no plain word or a step's id."""
+    plain = _PLAIN.fullmatch(text) and _parse_step_id(text) is None
     return text if plain else "k--" + _escape(text)
 
 

@@ -49,12 +49,13 @@ def _declared_target(value: Any) -> dict[str, Any]:
     for key in ("executor_role", "executor_runtime"):
         shape.text(target[key], f"target.{key}", _WORD, longest=_NAME_LIMIT)
     if any(key in target for key in _TARGET_KEYS):
-        shape.object_(target, "target", ("plan_id", "plan_iteration", "workflow_command"))
-        shape.text(target["plan_id"], "target.plan_id", _DIGITS, longest=_DIGITS_LIMIT)
+        of = "epic_id" if "plan_id" not in target else "plan_id"
+        shape.object_(target, "target", (of, "plan_iteration", "workflow_command"))
         target["plan_iteration"] = shape.whole(target["plan_iteration"], "target.plan_iteration", 0, 10**9 - 1)
         shape.text(target["workflow_command"], "target.workflow_command", _WORD, longest=_NAME_LIMIT)
-    if "epic_id" in target:
-        shape.text(target["epic_id"], "target.epic_id", _DIGITS, longest=_DIGITS_LIMIT)
+    for key in ("plan_id", "epic_id"):
+        if key in target:
+            shape.text(target[key], f"target.{key}", _DIGITS, longest=_DIGITS_LIMIT)
     if "repo_id" in target:
         shape.text(target["repo_id"], "target.repo_id", _ALNUM)
     return target
@@ -79,8 +80,9 @@ class Spec:
     def to_json(self) -> dict[str, Any]:
         target: dict[str, Any] = {"executor_role": self.role, "executor_runtime": self.runtime}
         if self.target is not None:
+            if self.target.plan_id is not None:
+                target["plan_id"] = self.target.plan_id
             target |= {
-                "plan_id": self.target.plan_id,
                 "plan_iteration": self.target.iteration,
                 "workflow_command": self.target.command,
             }
@@ -126,7 +128,7 @@ class Spec:
         source = shape.text(record.get("source", "unknown"), "source")
         if identity.key_of(job_id) != key:
             raise ContractError(f"job id {job_id} does not belong to key {key!r}", code="invalid_spec")
-        step = identity.parse_plan_key(key)
+        step = identity.parse_step_key(key)
         expected: dict[str, Any] = dict.fromkeys(_TARGET_KEYS)
         if step is not None:
             expected = {

@@ -1,4 +1,4 @@
-"""The steps of a plan: one row for each command says everything that wf has to know about it.
+"""The steps of plans and epics: one row for each command says everything that wf has to know about it.
 
 Who carries the step out, when it is due, what its job does to the plan's phase, what counts as done: all of it is
 derived from `STEPS`, by the dispatcher, the worker, the command line, the routing and the grammar of job ids. A new
@@ -12,6 +12,8 @@ step is a new row here and a prompt in ``planjobs/prompts``.
 
 The iteration of a job is the plan's at the moment the job is due. A step that ``raises`` the iteration works at
 one more than that.
+
+An epic has steps as well (`EPIC_STEPS`). They come before its plans exist, so they know no phases or iterations.
 """
 
 from __future__ import annotations
@@ -61,6 +63,28 @@ class PlanFacts(Protocol):
 
     def gate_errors(self, gate: GateName) -> tuple[str, ...]:
         """Why the plan does not pass a gate now; empty when it passes."""
+        ...
+
+
+class EpicFacts(Protocol):
+    """What a row may ask about an epic; `wf_cli.workflow.epic_plans.EpicFacts` answers from the epic's files."""
+
+    @property
+    def epic_id(self) -> str: ...
+
+    @property
+    def has_plans(self) -> bool:
+        """Plans are linked to it."""
+        ...
+
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """The titles of the plans that it is to have, in order."""
+        ...
+
+    @property
+    def was_rewritten(self) -> bool:
+        """epic.md does not say what it said when the step was opened for the first time."""
         ...
 
 
@@ -118,6 +142,16 @@ class Step:
         return plan.iteration - self.raises if plan.phase == self.inside else plan.iteration
 
 
+@dataclass(frozen=True, slots=True)
+class EpicStep:
+    """One command of an epic, carried out by a worker."""
+
+    command: str
+    role: Role
+    #: Why the step does not count as done yet; None when it does.
+    unmet: Callable[[EpicFacts], Failure | None]
+
+
 def _where(plan: PlanFacts) -> str:
     return f"plan {plan.plan_id} is in phase {plan.phase}"
 
@@ -146,6 +180,19 @@ def _not_judged(plan: PlanFacts, iteration: int) -> Failure | None:
         return None
     errors = plan.gate_errors("done") or (f"every item is accepted: finish with `wf done {plan.plan_id}`",)
     return Failure("checks_unmet", f"{_where(plan)}: neither completed nor anything rejected", errors=errors)
+
+
+def _not_split(epic: EpicFacts) -> Failure | None:
+    """A split step is done when the epic's plans are declared, and its text is as a person wrote it."""
+    if epic.has_plans:
+        return None
+    if not epic.declared:
+        told = f"declare them: `wf epic plans set {epic.epic_id} --from -`"
+        return Failure("checks_unmet", f"epic {epic.epic_id} declares no plan", errors=(told,))
+    if epic.was_rewritten:
+        told = "put epic.md back to what it said when this step began; plans are declared by the command alone"
+        return Failure("checks_unmet", f"the text of epic {epic.epic_id} was changed", errors=(told,))
+    return None
 
 
 ORCHESTRATOR = Role("orchestrator", runtime="cursor", may=frozenset({"planning"}))
@@ -200,10 +247,18 @@ _ROWS = (
     Step("verify", REVIEWER),
 )
 
-#: By command.
+#: The steps of a plan by command.
 STEPS: Mapping[str, Step] = {row.command: row for row in _ROWS}
+#: The steps of an epic by command.
+EPIC_STEPS: Mapping[str, EpicStep] = {"split": EpicStep("split", ORCHESTRATOR, unmet=_not_split)}
 
 
-def roles(steps: Mapping[str, Step] = STEPS) -> dict[str, Role]:
-    """The roles of the steps by name, in the order of the table."""
-    return {step.role.name: step.role for step in steps.values()}
+def role_of(command: str) -> Role | None:
+    """Who carries a step of a plan or an epic out; None for a command that is no step."""
+    step = STEPS.get(command) or EPIC_STEPS.get(command)
+    return step.role if step is not None else None
+
+
+def roles() -> dict[str, Role]:
+    """The roles of all steps by name, in the order of the tables."""
+    return {step.role.name: step.role for table in (STEPS, EPIC_STEPS) for step in table.values()}

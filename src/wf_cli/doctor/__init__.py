@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wf_cli.clock import Clock
+from wf_cli.config import mode
 from wf_cli.doctor import configuration, folder, project, runtimes, spool
 from wf_cli.doctor.check import Check, Level, error, guarded, ok, warn
 from wf_cli.runtimes.process.redact import Redactor, secret_values
@@ -56,9 +57,10 @@ def _checks(patient: Patient, *, fs_probe: bool, fix: bool, call: bool) -> Itera
     yield from _configuration(found)
     loaded = found.loaded
     spool_root = loaded.config.spool_path(root) if loaded is not None else None
+    distributed = loaded is not None and mode.is_distributed(root, environ, patient.config_file)
     yield from guarded("session", lambda: project.session_file(root))
     yield from guarded("agents", lambda: project.agents(root))
-    yield from guarded("numbers", lambda: project.numbers(root))
+    yield from guarded("numbers", lambda: project.numbers(root, distributed=distributed))
     yield from guarded("leftovers", lambda: project.leftovers(root, spool_root, fix=fix))
     yield from guarded("git", lambda: project.version_control(root, spool_root))
     if loaded is None or spool_root is None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from wf_cli.agents import model_guard, models, preflight
 from wf_cli.doctor.check import Check, Level, error, guarded, ok, warn
 from wf_cli.errors import WfError
-from wf_cli.workflow import epics, plans, references, renumber
+from wf_cli.workflow import epics, plans, references, renumber, unclear
 from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.project import Project
 
@@ -68,8 +68,8 @@ def agents(root: Path) -> Iterator[Check]:
         yield ok("agents", f"{len(found.roles)} agents for Cursor and OpenCode are usable")
 
 
-def numbers(root: Path) -> Iterator[Check]:
-    """Does each number mean one plan, or one epic, and does each link of an epic lead to a plan?"""
+def numbers(root: Path, *, distributed: bool = False) -> Iterator[Check]:
+    """Does each number mean one plan, or one epic? Do the links and the scope of each epic mean plans?"""
     project = Project(root)
     shared: list[WfError] = [plans.NumberShared(*of) for of in plans.duplicates(plans.all_plans(project)).items()]
     known = epics.all_epics(project)
@@ -82,6 +82,17 @@ def numbers(root: Path) -> Iterator[Check]:
         yield ok("numbers", "each number means one plan, or one epic")
     for epic in known:
         yield from guarded("links", partial(_dangling, project, epic))
+        yield from guarded("scope", partial(_unclear, epic, distributed=distributed))
+
+
+def _unclear(epic: Epic, *, distributed: bool) -> Iterator[Check]:
+    """Lines of an unfinished epic's document that somebody may have meant as plans."""
+    if epics.orchestration(epics.load_state(epic)).get("status") == epics.COMPLETED:
+        return
+    for line in unclear.blocks(unclear.of_epic(epic, skip_quoted=distributed)):
+        yield warn(
+            "scope", f"{epic.relative}/{line}", f"edit {epic.relative}/epic.md; wf epic run {epic.id} --dry-run"
+        )
 
 
 def _dangling(project: Project, epic: Epic) -> Iterator[Check]:

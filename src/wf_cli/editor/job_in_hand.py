@@ -247,7 +247,7 @@ class JobInHand:
         )  # fmt: skip
 
     def _plan(self) -> dict[str, Any] | None:
-        if self.target is None:
+        if self.target is None or self.target.plan_id is None:
             return None
         project = self._app.project()
         with suppress(plans.PlanNotFound):

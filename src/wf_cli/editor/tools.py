@@ -9,7 +9,7 @@ from wf_cli.app import App
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.identity import Target
 from wf_cli.errors import WfError
-from wf_cli.planjobs.steps import PlanSteps
+from wf_cli.planjobs.job_steps import JobSteps
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool.layout import Spool
 
@@ -22,7 +22,7 @@ class Tools:
     spool: Spool
     events: EventSink
     queue: SpoolQueue
-    steps: PlanSteps
+    steps: JobSteps
 
     @classmethod
     def of(cls, app: App, owner: str | None = None) -> Tools:
@@ -33,6 +33,6 @@ class Tools:
 
     def reconcile(self, target: Target | None) -> None:
         """Let the next step of a plan appear; with None, of every running epic. Workers repeat it: it may fail."""
-        also = [target.plan_id] if target is not None and target.epic_id is None else []
+        also = [target.plan] if target is not None and target.epic_id is None else []
         with contextlib.suppress(WfError, OSError):
             self.app.dispatcher(self.spool, self.events).reconcile(also=also)

@@ -25,7 +25,7 @@ def decide(target: Target, plan: PlanFacts) -> tuple[Opening, str]:
     step = STEPS.get(target.command)
     if step is None or not step.is_job:
         return Opening.SUPERSEDED, not_a_job(target)
-    where = f"plan {target.plan_id} is in {plan.phase}, iteration {plan.iteration}"
+    where = f"plan {target.plan} is in {plan.phase}, iteration {plan.iteration}"
     if unmet(target, plan) is None:
         return Opening.DONE, f"{where}: the work is there already"
     before = plan.phase in step.before and plan.iteration == target.iteration

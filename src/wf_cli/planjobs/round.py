@@ -15,6 +15,7 @@ from wf_cli.contract.identity import Target, target_of
 from wf_cli.contract.lifecycle import LIVE, Status
 from wf_cli.contract.token import Placed, Pool
 from wf_cli.errors import SpoolError, Temporary, WfError
+from wf_cli.planjobs import split
 from wf_cli.planjobs.checkout import Checkout
 from wf_cli.planjobs.due import Block, Limits, Publish, Wait, due, next_step
 from wf_cli.planjobs.look import Look
@@ -23,7 +24,7 @@ from wf_cli.queue.values import JobRequest
 from wf_cli.routing import role_for
 from wf_cli.seams import step
 from wf_cli.spool import scan
-from wf_cli.workflow import epic_status, epics, phases, plans, snapshot
+from wf_cli.workflow import epic_plans, epic_run, epic_status, epics, phases, plans, snapshot
 from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
@@ -88,15 +89,17 @@ class Round:
         self._out = Reconciled()
         self._live = queue.placed(LIVE)
         self._finished = scan.Finished(queue.spool)
-        self._look = Look(project, self._live, self._finished)
-        self._checkout = Checkout(self._look)
+        self._look_again()
 
     def run(self, only: Epic | None, also: Iterable[str]) -> Reconciled:
         """Publish for the running epics, or only for one, and for the plans with the numbers ``also``."""
         self._reroute()
-        for epic in self._look.epics:
-            if only is None or epic.name == only.name:
-                self._epic(epic)
+        due = [epic for epic in self._look.epics if only is None or epic.name == only.name]
+        created = [self._split(epic) for epic in due]
+        if any(created):
+            self._look_again()
+        for epic in due:
+            self._epic(epic)
         for number in also:
             plan = None
             with self._item(number, None):
@@ -104,6 +107,10 @@ class Round:
             if plan is not None:
                 self._plan(plan, None)
         return self._out
+
+    def _look_again(self) -> None:
+        self._look = Look(self._project, self._live, self._finished)
+        self._checkout = Checkout(self._look)
 
     # -- one item of many
 
@@ -145,9 +152,35 @@ class Round:
                 if kind not in said:
                     said.add(kind)
                     place = self._queue.spool.path("queued", job.token.name)
-                    self._say(target.plan_id, target.epic_id, f"{place}: {_told(error)}", needs_help=True)
+                    self._say(target.plan_id or "", target.epic_id, f"{place}: {_told(error)}", needs_help=True)
 
     # -- epics and plans
+
+    def _split(self, epic: Epic) -> bool:
+        """See to it that a running epic without plans gets some. True when plans were created."""
+        with self._item("", epic.id):
+            if self._look.is_running(epic) and epic.id not in self._look.sharing_epics:
+                match split.due(epic, self._look.epic_state(epic), self._queue):
+                    case split.Create():
+                        return epic_run.create_declared(self._project, epic)
+                    case Publish():
+                        self._publish_split(epic)
+                    case Wait(why, needs_help):
+                        self._say("", epic.id, f"epic {epic.id} {why}", needs_help=needs_help)
+        return False
+
+    def _publish_split(self, epic: Epic) -> None:
+        target = split.target(epic)
+        enqueued = self._queue.enqueue(
+            JobRequest(
+                role=target.role,
+                runtime=self._settings.pool(target.role).runtime,
+                target=target,
+                max_attempts=self._settings.max_attempts(target.role),
+                source="dispatcher",
+            )
+        )
+        (self._out.deduped if enqueued.deduped else self._out.published).append(enqueued.job_id)
 
     def _epic(self, epic: Epic) -> None:
         linked: list[Plan] = []
@@ -158,7 +191,7 @@ class Round:
                     raise epics.NumberShared(epic.id, sharing)
                 linked = self._look.linked(epic)
         for plan in linked:
-            self._plan(plan, epic.id)
+            self._plan(plan, epic)
         with self._item("", epic.id):
             if linked and all(self._is_finished(plan) for plan in linked):
                 self._complete(epic)
@@ -167,25 +200,29 @@ class Round:
         return self._look.phase(plan) == phases.COMPLETED and next_step(self._look.facts(plan)) is None
 
     def _complete(self, epic: Epic) -> None:
-        now = epic_status.status(self._project, epic)
+        now = epic_status.status(self._project, epic, skip_quoted=True)
         if now.orchestration.get("status") == epics.COMPLETED:
             self._out.completed_epics.append(epic.id)
             self._events.emit("epic.completed", epic_id=epic.id)
 
-    def _plan(self, plan: Plan, epic_id: str | None) -> None:
+    def _plan(self, plan: Plan, epic: Epic | None) -> None:
         request = None
-        with self._item(plan.id, epic_id):
-            request = self._request(plan, epic_id)
+        with self._item(plan.id, epic.id if epic is not None else None):
+            request = self._request(plan, epic)
         if request is not None:
             self._publish(plan, request)
 
-    def _request(self, plan: Plan, epic_id: str | None) -> JobRequest | None:
+    def _request(self, plan: Plan, epic: Epic | None) -> JobRequest | None:
         """The job that is due for a plan; None where there is none, which was said then."""
         sharing = self._look.sharing.get(plan.id)
         if sharing is not None:
             raise plans.NumberShared(plan.id, sharing)
         now = self._look.facts(plan)
-        epic_id = now.epic_id or epic_id
+        epic_id = now.epic_id or (epic.id if epic is not None else None)
+        first = self._comes_after(epic, plan) if epic is not None else None
+        if first is not None:
+            self._say(plan.id, epic_id, f"comes after plan {first.id}, which is {self._look.phase(first)}")
+            return None
         match due(now, self._look.jobs(plan.id), self._checkout.ahead_of(plan), self._limits):
             case Publish(command, iteration):
                 return request_for(now, command, iteration, self._settings, epic_id=epic_id, source="dispatcher")
@@ -196,6 +233,17 @@ class Round:
             case Wait(why, needs_help):
                 self._say(plan.id, epic_id, why, needs_help=needs_help)
         return None
+
+    def _comes_after(self, epic: Epic, plan: Plan) -> Plan | None:
+        """The plan that has to be completed before ``plan`` begins, as `wf epic plans set` declared it, or None."""
+        if self._look.phase(plan) != phases.PLANNING or self._look.live(plan.id):
+            return None
+        linked = self._look.linked(epic)
+        declared = epic_plans.declared(self._look.epic_state(epic))
+        places = next((own.after for own, link in zip(declared, linked, strict=False) if link == plan), ())
+        return next(
+            (linked[place - 1] for place in places if self._look.phase(linked[place - 1]) != phases.COMPLETED), None
+        )
 
     def _publish(self, plan: Plan, request: JobRequest) -> None:
         epic_id = request.target.epic_id if request.target is not None else None

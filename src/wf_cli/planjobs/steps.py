@@ -17,7 +17,7 @@ from wf_cli.contract.step import STEPS, Step
 from wf_cli.contract.token import Token, mark
 from wf_cli.errors import Temporary, WfError
 from wf_cli.fencing import by_token
-from wf_cli.planjobs import opening, prompts
+from wf_cli.planjobs import opening, prompts, purpose
 from wf_cli.spool.layout import Spool
 from wf_cli.workflow import leftovers, phase_commands, phases, plans, snapshot, strict, worktree
 from wf_cli.workflow.plans import NumberShared, Plan, PlanNotFound
@@ -62,21 +62,21 @@ class PlanSteps:
         if now >= self._sharing_until:
             self._sharing = plans.duplicates(plans.all_plans(self._project))
             self._sharing_until = now + _SHARING_FOR
-        sharing = self._sharing.get(target.plan_id)
-        return plans.NumberShared(target.plan_id, sharing).message if sharing is not None else None
+        sharing = self._sharing.get(target.plan)
+        return plans.NumberShared(target.plan, sharing).message if sharing is not None else None
 
     # -- before the agent
 
     @contextlib.contextmanager
     def opening(self, target: Target) -> Iterator[tuple[Opening, str]]:
         """As the protocol says. Raises Temporary while another plan has the number of the job's plan."""
-        self._opened.pop(target.plan_id, None)
+        self._opened.pop(target.plan, None)
         try:
             plan = self._plan(target)
         except NumberShared as refused:
             raise Temporary(refused.message, hint=refused.hint, code=refused.code) from refused
         if plan is None:
-            yield Opening.SUPERSEDED, f"plan {target.plan_id} does not exist any more"
+            yield Opening.SUPERSEDED, f"plan {target.plan} does not exist any more"
             return
         with self._project.changing(plan.id):
             now = self._look(plan)
@@ -110,14 +110,20 @@ class PlanSteps:
         plan = self._plan(target)
         return prompts.render(
             target.command,
-            plan_id=target.plan_id,
-            plan_dir=plan.relative if plan is not None else f"plans/{target.plan_id}-?",
+            plan_id=target.plan,
+            plan_dir=plan.relative if plan is not None else f"plans/{target.plan}-?",
             epic_id=target.epic_id,
             iteration=target.iteration,
             attempt=attempt,
-            errors=_told(last),
+            errors=prompts.told(last),
+            about=self._about(target, plan),
             resumed=resumed,
         )
+
+    def _about(self, target: Target, plan: Plan | None) -> str:
+        if plan is None:
+            return ""
+        return purpose.for_planner(self._project, plan) if target.command == "plan" else purpose.title(plan)
 
     def baseline(self, target: Target) -> str | None:
         plan = self._plan(target)
@@ -149,7 +155,7 @@ class PlanSteps:
         try:
             plan = self._plan(target)
             if plan is None:
-                return Failure("checks_unmet", f"plan {target.plan_id} does not exist any more")
+                return Failure("checks_unmet", f"plan {target.plan} does not exist any more")
             now = self._look(plan)
             unmet = opening.unmet(target, now)
             if unmet is not None and _step(target).must_change:
@@ -174,15 +180,15 @@ class PlanSteps:
 
         Raises NumberShared for a job that was not opened here, when its number means several plans.
         """
-        plan = self._opened.get(target.plan_id)
+        plan = self._opened.get(target.plan)
         if plan is not None and plan.path.is_dir():
             return plan
         try:
-            plan = plans.with_number(self._project, target.plan_id)
+            plan = plans.with_number(self._project, target.plan)
         except PlanNotFound:
-            self._opened.pop(target.plan_id, None)
+            self._opened.pop(target.plan, None)
             return None
-        self._opened[target.plan_id] = plan
+        self._opened[target.plan] = plan
         return plan
 
     def _look(self, plan: Plan) -> Snapshot:
@@ -191,10 +197,3 @@ class PlanSteps:
 
 def _step(target: Target) -> Step:
     return STEPS.get(target.command, _NO_STEP)
-
-
-def _told(last: Failure | None) -> tuple[str, ...]:
-    """What the next agent is told about the attempt before."""
-    if last is None:
-        return ()
-    return last.errors or (f"{last.code}: {last.message}",)

@@ -102,7 +102,7 @@ def by_plan(placed: Iterable[Placed]) -> dict[str, list[Placed]]:
     out: dict[str, list[Placed]] = {}
     for one in placed:
         target = target_of(one.token.job_id)
-        if target is not None:
+        if target is not None and target.plan_id is not None:
             out.setdefault(target.plan_id, []).append(one)
     return out
 

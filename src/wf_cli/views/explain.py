@@ -16,7 +16,7 @@ from wf_cli.spool import control, late, scan, session
 from wf_cli.spool.liveness import GONE, Verdict
 from wf_cli.spool.session import SessionRecord
 from wf_cli.views.viewer import Viewer
-from wf_cli.workflow import plans
+from wf_cli.workflow import epics, plans
 from wf_cli.workflow.project import Project
 
 
@@ -127,7 +127,7 @@ def _waiting(token: Token, viewer: Viewer, epic_paused: Callable[[str], bool]) -
     target = target_of(token.job_id)
     if target is None:
         return
-    others = [p.token for jobs in scan.by_plan(scan.taken(spool)).values() for p in jobs]
+    others = [p.token for p in scan.taken(spool) if target_of(p.token.job_id) is not None]
     taken = ", ".join(sorted({_work(t) for t in others}))
     text = f"the checkout is taken by {taken}" if taken else "the checkout is free"
     command = f"wf cancel {others[0].job_id}" if others else None
@@ -139,19 +139,27 @@ def _waiting(token: Token, viewer: Viewer, epic_paused: Callable[[str], bool]) -
 
 
 def _number(token: Token, status: Status, project: Project | None) -> Iterator[Condition]:
-    """A job that waits is not claimed while several plans have the number of its plan."""
+    """A job that waits is not claimed while several plans, or epics, have the number by which it names its own."""
     target = target_of(token.job_id)
     if project is None or target is None or status not in (Status.QUEUED, Status.HELD):
         return
     try:
-        plans.refuse_shared(project, target.plan_id)
+        if target.plan_id is None:
+            epics.refuse_shared(project, target.epic_id or "")
+        else:
+            plans.refuse_shared(project, target.plan_id)
     except plans.NumberShared as shared:
         yield Condition("plan_number", False, shared.message, shared.repair[0])
+    except epics.NumberShared as shared:
+        yield Condition("epic_number", False, shared.message, shared.hint)
 
 
 def _work(token: Token) -> str:
     target = target_of(token.job_id)
-    return f"plan {target.plan_id} ({token.job_id})" if target is not None else token.job_id
+    if target is None:
+        return token.job_id
+    what = f"epic {target.epic_id}" if target.plan_id is None else f"plan {target.plan_id}"
+    return f"{what} ({token.job_id})"
 
 
 def _workers(token: Token, viewer: Viewer) -> Iterator[Condition]:

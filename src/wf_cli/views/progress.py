@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from wf_cli.clock import parse_iso_ms
-from wf_cli.contract.identity import target_of
+from wf_cli.contract.identity import job_id_for, target_of
 from wf_cli.contract.lifecycle import LIVE, Status
 from wf_cli.contract.token import Placed
 from wf_cli.errors import WfError
+from wf_cli.planjobs import split
 from wf_cli.planjobs.round import Reconciled
 from wf_cli.queue.spending import add_up
 from wf_cli.queue.spool_queue import SpoolQueue
@@ -64,11 +66,13 @@ def look(project: Project, queue: SpoolQueue, epic: Epic, last: Reconciled | Non
         blocked = notes.get(plan.id)
         found = jobs.get(plan.id)
         lines.append(_line(queue, plan, found, blocked.why if blocked is not None else ""))
+    if not lines:
+        lines = _splitting(queue, epic)
     started = parse_iso_ms(str(record.get("started_at", "")))
     elapsed = (project.clock.now_ms() - started) / 1000 if started is not None else 0.0
     end, why = _end(str(record.get("status")), lines, last)
     plan_ids = {line.plan_id for line in lines}
-    cost = add_up(queue, lambda job_id: _plan_of(job_id) in plan_ids)
+    cost = add_up(queue, lambda job_id: _belongs(job_id, epic.id, plan_ids))
     return EpicProgress(
         epic_id=epic.id,
         name=epic.name,
@@ -114,7 +118,7 @@ def _end(status: str, lines: list[PlanProgress], last: Reconciled | None) -> tup
     if last is None or last.published:
         return None, ()
     live = [line for line in lines if line.status in LIVE]
-    held = tuple(f"plan {line.plan_id}: {line.held_why}" for line in live if line.held_why is not None)
+    held = tuple(f"{_named(line)}: {line.held_why}" for line in live if line.held_why is not None)
     if live:
         return ("blocked", held) if len(held) == len(live) else (None, ())
     plan_ids = {line.plan_id for line in lines}
@@ -126,6 +130,28 @@ def _end(status: str, lines: list[PlanProgress], last: Reconciled | None) -> tup
     return None, ()
 
 
-def _plan_of(job_id: str) -> str | None:
+def _named(line: PlanProgress) -> str:
+    return f"plan {line.plan_id}" if line.plan_id else line.phase
+
+
+def _splitting(queue: SpoolQueue, epic: Epic) -> list[PlanProgress]:
+    """The job that is to declare the plans of an epic, in the place of the plans that there are none of yet."""
+    job_id = job_id_for(split.target(epic).dedupe_key)
+    found = queue.find(job_id)
+    if found is None or found.status not in LIVE | {Status.FAILED}:
+        return []
+    token = found.token
+    return [
+        PlanProgress(
+            "", "(to be declared)", "splitting", 0, job_id, found.status, token.attempt, token.pool.runtime,
+            token.owner, "", _held_why(queue, found),
+        )
+    ]  # fmt: skip
+
+
+def _belongs(job_id: str, epic_id: str, plan_ids: Collection[str]) -> bool:
+    """Whether a job is one of these plans, or a step of the epic itself."""
     target = target_of(job_id)
-    return target.plan_id if target is not None else None
+    if target is None:
+        return False
+    return target.plan_id in plan_ids if target.plan_id is not None else target.epic_id == epic_id

@@ -25,6 +25,8 @@ class PlanContext:
     allowed_next_commands: tuple[str, ...]
     content: dict[str, Any] | None
     todo_lifecycle: tuple[todo.Lifecycle, ...] | None
+    #: In full, where the folder's name does not say it.
+    title: str | None = None
 
     @property
     def files(self) -> dict[str, str]:
@@ -73,7 +75,13 @@ def context(project: Project, plan: Plan, include: Iterable[str] = ()) -> PlanCo
         # Verdicts count only when the review was asked for too (quirk 10, kept).
         lifecycle = tuple(todo.lifecycle(content["todo"], review.verdicts(content.get("review") or "")))
     return PlanContext(
-        plan, phase, epic_id, tuple(phases.allowed_next(phase)), content if wanted else None, lifecycle
+        plan,
+        phase,
+        epic_id,
+        tuple(phases.allowed_next(phase)),
+        content if wanted else None,
+        lifecycle,
+        plans.title_of(state),
     )
 
 

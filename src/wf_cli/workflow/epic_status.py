@@ -23,13 +23,13 @@ class EpicStatus:
     plans_by_phase: dict[str, int]
 
 
-def validate(epic: Epic) -> scope.Comparison:
-    """Compare the declared plans with the linked ones. Read-only."""
-    declared = scope.parse(files.need_text(epic.epic_md))
+def validate(epic: Epic, *, skip_quoted: bool = False) -> scope.Comparison:
+    """Compare the declared plans with the linked ones. Read-only. ``skip_quoted`` is that of `scope.parse`."""
+    declared = scope.parse(files.need_text(epic.epic_md), skip_quoted=skip_quoted)
     return scope.compare(declared, epics.linked_names(epics.load_state(epic)))
 
 
-def status(project: Project, epic: Epic) -> EpicStatus:
+def status(project: Project, epic: Epic, *, skip_quoted: bool = False) -> EpicStatus:
     """Count the plans by phase and derive the epic's phase from them.
 
     A derived phase that differs from the stored one is **written** (quirk 23, scripts rely on it); when all
@@ -37,7 +37,7 @@ def status(project: Project, epic: Epic) -> EpicStatus:
     """
     with epics.changing(project, epic):
         state = epics.load_state(epic)
-        comparison = validate(epic)
+        comparison = validate(epic, skip_quoted=skip_quoted)
         linked = epics.linked_plans(project, epic)
         counts = dict.fromkeys([*phases.PHASES, phases.UNKNOWN], 0)
         for plan in linked:

@@ -19,7 +19,7 @@ from wf_cli import fsio, ids
 from wf_cli.clock import iso_date
 from wf_cli.errors import NotFound, Refused, StateError
 from wf_cli.seams import step
-from wf_cli.workflow import evidence, phases, references
+from wf_cli.workflow import evidence, grammar, phases, references
 from wf_cli.workflow.project import Project
 
 _UNFINISHED = re.compile(r"\.(?:[0-9]{2}|[1-9][0-9]{2,})-.*\.part")
@@ -194,8 +194,22 @@ def write_state(plan: Plan, state: PlanState, **changes: object) -> None:
     fsio.write_json(plan.state_json, {**state.raw, **changes})
 
 
-def create(project: Project, name: str, epic_id: str | None = None) -> Plan:
-    """A new plan with the next number; raises Refused when its folder exists already."""
+#: Keys of a plan's state that only wf-cli knows: its title in full, and what the plan is for.
+TITLE, GOAL = "title", "goal"
+
+
+def title_of(state: PlanState | None) -> str | None:
+    """The title in full, of a plan whose folder name does not say it; None for any other."""
+    title = state.raw.get(TITLE) if state is not None else None
+    return title if isinstance(title, str) and title else None
+
+
+def create(project: Project, name: str, epic_id: str | None = None, *, goal: str | None = None) -> Plan:
+    """A new plan with the next number; raises Refused when its folder exists already.
+
+    The name of the folder keeps ASCII letters and digits alone. A title with any other letter, and that of a plan
+    with a ``goal``, is kept in full in the plan's state.
+    """
     with project.lock("numbering"):
         _sweep_unfinished(project.plans_dir)
         number = references.next_id(references.entries(project.plans_dir))
@@ -209,6 +223,10 @@ def create(project: Project, name: str, epic_id: str | None = None) -> Plan:
         }
         if epic_id is not None:
             state["epic_id"] = epic_id
+        if goal is not None or any(letter.isalpha() and not letter.isascii() for letter in name):
+            state[TITLE] = grammar.one_line(name)
+        if goal is not None:
+            state[GOAL] = goal
         contents = {
             "plan.md": "",
             "todo.md": "",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from wf_cli.workflow import grammar, references
+from wf_cli.workflow import grammar, markdown, references
 
 _NESTED = grammar.pattern(r"\s+[-*]\s+")
 _DECLARATION = grammar.pattern(r"-+\s+Plan\s+([0-9]{1,2})\s*:", ignore_case=True)
@@ -59,21 +59,31 @@ def title(epic_text: str) -> str:
     return DEFAULT_TITLE
 
 
-def parse(epic_text: str) -> Scope:
-    """Read the section. Numbers declared twice give one warning in total, and both stay."""
+def parse(epic_text: str, *, skip_quoted: bool = False) -> Scope:
+    """Read the section. Numbers declared twice give one warning in total, and both stay.
+
+    ``skip_quoted``: what stands in a code fence or a comment is text. The command-driven flow reads it like any other
+    line, as the tool before it did.
+    """
     declared: list[Declaration] = []
     warnings: list[str] = []
-    inside = False
-    for line in re.split(r"\r?\n", epic_text):
+    lines = re.split(r"\r?\n", epic_text)
+    quoted: Collection[int] = markdown.quoted(lines) if skip_quoted else ()
+    for n, (line, section) in enumerate(zip(lines, sections(lines, quoted), strict=True)):
         stripped = grammar.trim(line)
-        if stripped.startswith("## "):
-            inside = stripped.lower() == "## scope"
-        elif inside and not _NESTED.match(line):
-            declaration = _declaration(line)
-            if declaration is not None:
-                declared.append(declaration)
-            elif _BULLET.match(line):
-                warnings.append(f"not a plan declaration (`- Plan 1: title`): {stripped}")
+        if (
+            section is None
+            or not is_scope(section)
+            or n in quoted
+            or stripped.startswith("## ")
+            or _NESTED.match(line)
+        ):
+            continue
+        found = declaration(line)
+        if found is not None:
+            declared.append(found)
+        elif _BULLET.match(line):
+            warnings.append(f"not a plan declaration (`- Plan 1: title`): {stripped}")
     orders = [declaration.order for declaration in declared]
     repeated = sorted({order for order in orders if orders.count(order) > 1})
     if repeated:
@@ -81,7 +91,30 @@ def parse(epic_text: str) -> Scope:
     return Scope(tuple(sorted(declared, key=lambda declaration: declaration.order)), tuple(warnings))
 
 
-def _declaration(line: str) -> Declaration | None:
+def sections(lines: Sequence[str], quoted: Collection[int] = ()) -> list[str | None]:
+    """For each line the heading of second level that it stands below, or is; None above the first one."""
+    found: list[str | None] = []
+    heading: str | None = None
+    for n, line in enumerate(lines):
+        stripped = grammar.trim(line)
+        if stripped.startswith("## ") and n not in quoted:
+            heading = stripped
+        found.append(heading)
+    return found
+
+
+def is_scope(heading: str) -> bool:
+    """Whether plans are declared below a heading of second level."""
+    return heading.lower() == "## scope"
+
+
+def declares(line: str) -> bool:
+    """Whether a line of the section declares a plan."""
+    return not _NESTED.match(line) and declaration(line) is not None
+
+
+def declaration(line: str) -> Declaration | None:
+    """What a line declares, wherever it stands."""
     start = _DECLARATION.match(line)
     value = grammar.value_of(line[start.end() :]) if start else None
     if start is None or value is None:

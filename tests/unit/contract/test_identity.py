@@ -7,6 +7,7 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from wf_cli.contract.identity import COMMANDS, Target, job_id_for, key_of, matches_prefix, own_key, target_of
+from wf_cli.contract.step import EPIC_STEPS
 from wf_cli.contract.token import JOB_ID_LIMIT, is_word
 from wf_cli.errors import ContractError
 
@@ -20,6 +21,14 @@ targets = st.builds(
     command=st.sampled_from(COMMANDS),
     role=roles,
     epic_id=st.none() | digits,
+    repo_id=st.none() | st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True),
+) | st.builds(
+    Target,
+    plan_id=st.none(),
+    iteration=st.integers(0, 999_999_999),
+    command=st.sampled_from(list(EPIC_STEPS)),
+    role=roles,
+    epic_id=digits,
     repo_id=st.none() | st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True),
 )
 
@@ -40,8 +49,16 @@ def test_the_documented_example() -> None:
     assert job_id_for(target.dedupe_key) == "e01-p03-i0-code-plan-coder"
 
 
+def test_the_step_of_an_epic_has_no_plan() -> None:
+    target = Target(None, 0, "split", "orchestrator", epic_id="01")
+    assert target.dedupe_key == "epic:01|it:0|cmd:split|role:orchestrator"
+    assert job_id_for(target.dedupe_key) == "e01-i0-split-orchestrator"
+    with pytest.raises(ContractError):
+        _ = target.plan
+
+
 @given(targets)
-def test_plan_steps_round_trip(target: Target) -> None:
+def test_steps_round_trip(target: Target) -> None:
     job_id = job_id_for(target.dedupe_key)
     assert is_word(job_id)
     assert key_of(job_id) == target.dedupe_key
@@ -88,6 +105,9 @@ def test_a_plan_step_and_an_own_job_never_meet(target: Target, text: str) -> Non
         Target("3", 0, "code", "r", repo_id="a|b"),
         Target("٣", 0, "code", "r"),
         Target("3\n", 0, "code", "r"),
+        Target(None, 0, "code", "r", epic_id="01"),
+        Target(None, 0, "split", "r"),
+        Target("3", 0, "split", "r", epic_id="01"),
     ],
 )
 def test_a_target_outside_the_grammar_has_no_key(target: Target) -> None:

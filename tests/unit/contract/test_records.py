@@ -51,6 +51,15 @@ def specs(draw: st.DrawFn) -> Spec:
             epic_id=st.none() | st.just("01"),
             repo_id=st.none() | st.just("web"),
         )
+        | st.builds(
+            Target,
+            plan_id=st.none(),
+            iteration=st.integers(0, 99),
+            command=st.just("split"),
+            role=st.just(role),
+            epic_id=st.just("01"),
+            repo_id=st.none() | st.just("web"),
+        )
     )
     key = target.dedupe_key if target else own_key(draw(own_texts))
     return Spec(

@@ -468,7 +468,7 @@ def test_a_busy_epic_is_said_without_a_call_for_help_and_the_others_go_on(
     scene.epic("01-x", "01-a")
     scene.epic("02-y", "02-b")
 
-    def busy(*_args: object) -> object:
+    def busy(*_args: object, **_options: object) -> object:
         raise Temporary("epic-01.lock is held by another process")
 
     monkeypatch.setattr(epic_status, "status", busy)

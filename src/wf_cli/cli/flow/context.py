@@ -35,6 +35,8 @@ def _context_document(found: Any, reference: str) -> dict[str, Any]:
         "allowed_next_commands": list(found.allowed_next_commands),
         "files": found.files,
     }
+    if found.title is not None:
+        document["title"] = found.title
     if found.epic_id:
         document["epic_id"] = found.epic_id
     if found.content is not None:
@@ -46,6 +48,8 @@ def _context_document(found: Any, reference: str) -> dict[str, Any]:
 
 def _context_lines(found: Any) -> list[str]:
     lines = [f"plan {found.plan.id}: {found.plan.relative}", f"phase: {found.phase}"]
+    if found.title is not None:
+        lines.insert(1, f"title: {found.title}")
     if found.epic_id:
         lines.append(f"epic: {found.epic_id}")
     possible = ", ".join(f"wf {name} {found.plan.id}" for name in found.allowed_next_commands)

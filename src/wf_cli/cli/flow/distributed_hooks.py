@@ -57,12 +57,12 @@ def after_change(call: Call, plan: Plan) -> None:
 
 def _steps_so_far(now: Snapshot) -> Iterator[str]:
     """The ids that jobs of the plan may have. They are looked up by name, because finished jobs are many."""
-    from wf_cli.contract.identity import COMMANDS, Target, job_id_for
+    from wf_cli.contract.identity import Target, job_id_for
     from wf_cli.errors import ContractError
     from wf_cli.routing import role_for
 
     for iteration in range(now.iteration, max(-1, now.iteration - _ROUNDS), -1):
-        for command in COMMANDS:
+        for command in STEPS:
             for epic_id in {now.epic_id, None}:
                 target = Target(now.plan.id, iteration, command, role_for(command), epic_id)
                 with contextlib.suppress(ContractError):  # the state file names an epic or iteration that no job has

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from wf_cli.cli.flow import distributed_hooks, epic_views
-from wf_cli.cli.flow.epic_arguments import RUNNABLE, USAGES, by_position, named_epic
+from wf_cli.cli.flow.epic_arguments import DRY_RUN, RUNNABLE, USAGES, by_position, named_epic
 from wf_cli.cli.frame import output
 from wf_cli.cli.frame.arguments import ArgumentError, Parsed, parse
 from wf_cli.cli.frame.contract_call import Call, ContractCommand
@@ -62,9 +62,12 @@ def _run(call: Call) -> int:
 
     parsed, epic = _prepare(call, "run")
     call.is_distributed  # noqa: B018 - a broken mode switch must be noticed before plans exist (quirk 28)
+    if parsed.flag(DRY_RUN):
+        return _dry_run(call, epic)
     wants_workers = distributed_hooks.wants_workers(call, parsed)
+    doubts = _doubts(call, epic)
     try:
-        started = epic_run.run(call.project, epic)
+        started = epic_run.run(call.project, epic, splits=call.is_distributed)
     except epic_run.EpicRunning:
         if not call.is_distributed:
             raise
@@ -80,6 +83,7 @@ def _run(call: Call) -> int:
         "status": epics.RUNNING,
         "summary": started.summary,
         "plans": [{"id": plan.id, "dir": plan.name, "phase": epics.phase_of(plan)} for plan in started.plans],
+        **({"unclear": doubts} if doubts else {}),
     }
     lines = [f"epic {epic.id} is running: {started.summary}"]
     rows = [(plan.id, epics.phase_of(plan), plan.name) for plan in started.plans]
@@ -89,6 +93,70 @@ def _run(call: Call) -> int:
         document["auto_workers"] = distributed_hooks.start_workers(call)
     if parsed.flag("--follow"):
         return distributed_hooks.follow(call, epic, document)
+    return output.result(document, lines, as_json=call.as_json)
+
+
+def _doubts(call: Call, epic: Epic) -> list[str]:
+    """What a person should know before plans are made of epic.md; said on stderr unless the result is JSON.
+
+    With the distributed mode on, an epic of which some plans are declared and others seem to be is refused: agents
+    would be paid for a part of it. The command-driven flow makes what the older tool made, with a warning.
+    """
+    from wf_cli.workflow import epic_run, unclear
+
+    wanted = epic_run.wanted(epic, epics.load_state(epic), splits=call.is_distributed)
+    if wanted.rule in ("linked", "set"):
+        return []
+    lines = unclear.of_epic(epic, skip_quoted=call.is_distributed)
+    meant = unclear.blocks(lines)
+    if call.is_distributed and wanted.rule == "scope" and meant:
+        raise Refused(
+            f"{epic.relative}/epic.md declares some plans and seems to mean more:"
+            + "".join(f"\n  - {line}" for line in meant),
+            hint="write these lines as declarations, or in other words; then run the epic again",
+            code="SCOPE_UNCLEAR",
+            unclear=[str(line) for line in meant],
+        )
+    doubts = [str(line) for line in lines]
+    if wanted.rule == "default":
+        doubts.append(
+            f"{epic.relative}/epic.md declares no plan (`- Plan 1: title` below `## Scope`), "
+            f"so {len(wanted.plans)} default plans are made"
+        )
+    if not call.as_json:
+        output.warn(doubts)
+    return doubts
+
+
+_RULES = {
+    "linked": "the plans exist already, so none is made",
+    "set": "wf epic plans set has declared them",
+    "scope": "declared below ## Scope in epic.md",
+    "split": "epic.md declares none, so a job of the orchestrator splits it into plans",
+    "default": "epic.md declares none, so default plans are made (the distributed mode would have it split)",
+}
+
+
+def _dry_run(call: Call, epic: Epic) -> int:
+    """What `epic run` would make, and by which rule. Changes nothing."""
+    from wf_cli.workflow import epic_run, unclear
+
+    wanted = epic_run.wanted(epic, epics.load_state(epic), splits=call.is_distributed)
+    doubts = unclear.of_epic(epic, skip_quoted=call.is_distributed) if wanted.rule != "linked" else ()
+    document = {
+        "ok": True,
+        "action": "run",
+        "dry_run": True,
+        "epic_id": epic.id,
+        "rule": wanted.rule,
+        "plans": [{"title": name, "goal": goal} for name, goal in wanted.plans],
+        "unclear": [asdict(line) for line in doubts],
+    }
+    lines = [
+        f"epic {epic.id} would get {len(wanted.plans)} plans: {_RULES[wanted.rule]}",
+        *(f"  {number}. {name}" for number, (name, _goal) in enumerate(wanted.plans, 1)),
+        *(f"  warning: {line}" for line in doubts),
+    ]
     return output.result(document, lines, as_json=call.as_json)
 
 
@@ -118,9 +186,8 @@ def _prepare(call: Call, action: str) -> tuple[Parsed, Epic]:
     """What run and resume have in common: arguments, guard, preflight, and only then the epic."""
     from wf_cli.agents import preflight
 
-    spec = RUNNABLE
-    if call.is_distributed:
-        spec = replace(RUNNABLE, flags=RUNNABLE.flags | distributed_hooks.EPIC_RUN_FLAGS)
+    more = distributed_hooks.EPIC_RUN_FLAGS if call.is_distributed else frozenset()
+    spec = replace(RUNNABLE, flags=RUNNABLE.flags | more | ({DRY_RUN} if action == "run" else set()))
     call.guard("epic")
     parsed = parse(spec, call.words[1:], USAGES[action])
     checked = preflight.check(call.root)
@@ -167,7 +234,9 @@ COMMANDS = {
         _epic,
         tuple(USAGES.values()),
         """An epic is a goal that needs several plans, declared below ## Scope in its epic.md as `- Plan 1: title`.
-run creates the declared plans when none are linked yet, and sets the epic running; stop pauses it.
+run creates the declared plans when none are linked yet, and sets the epic running; stop pauses it. With --dry-run it
+says which plans it would create and why, and changes nothing. With the distributed mode on, an epic that declares no
+plan is split into plans by a job of the orchestrator; plans set declares them by hand.
 status counts the plans by phase and keeps the epic's own phase up to date.
 renumber gives an epic the next free number, or N, when a merge has left two of one number.""",
         json=True,

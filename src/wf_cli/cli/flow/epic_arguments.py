@@ -7,18 +7,21 @@ from wf_cli.cli.frame.contract_call import Call
 from wf_cli.workflow.epics import Epic
 
 RUN_FLAGS = frozenset({"--json", "--auto-workers", "--no-auto-workers"})
+DRY_RUN = "--dry-run"
 RUNNABLE = Spec(required=("epic",), flags=RUN_FLAGS, skips_empty=True)
 USAGES = {
     "create": 'wf epic create "<name>"   (or wf epic "<name>")',
     "list": "wf epic list [--json]",
     "context": "wf epic context <epic> [--json]",
     "attach": "wf epic attach <epic> <plan>",
-    "run": "wf epic run <epic> [--follow] [--auto-workers|--no-auto-workers] [--json]",
+    "run": "wf epic run <epic> [--dry-run] [--follow] [--auto-workers|--no-auto-workers] [--json]",
     "resume": "wf epic resume <epic> [--auto-workers|--no-auto-workers] [--json]",
     "stop": "wf epic stop <epic> [--json]",
     "status": "wf epic status <epic> [--json]",
     "validate": "wf epic validate <epic> [--json]",
     "watch": "wf epic watch <epic>",
+    "plans set": "wf epic plans set <epic> --from FILE|- [--as-operator] [--json]",
+    "plans show": "wf epic plans show <epic> [--json]",
     "renumber": "wf epic renumber <epic-folder> [--to N] [--json]",
 }
 

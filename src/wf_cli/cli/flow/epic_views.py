@@ -50,10 +50,11 @@ def context(call: Call) -> int:
 
 def status(call: Call) -> int:
     """How far the plans are; keeps the epic's own phase up to date."""
-    from wf_cli.workflow import epic_status
+    from wf_cli.workflow import epic_status, unclear
 
     epic = named_epic(call, "status")
-    status_now = epic_status.status(call.project, epic)
+    status_now = epic_status.status(call.project, epic, skip_quoted=call.is_distributed)
+    doubtful = unclear.of_epic(epic, skip_quoted=call.is_distributed)
     comparison = status_now.comparison
     document = {
         "ok": True,
@@ -72,6 +73,7 @@ def status(call: Call) -> int:
             "extra_links": list(comparison.extra),
             "scope_mismatch": comparison.mismatch,
             "warnings": list(comparison.scope.warnings),
+            **({"unclear": [asdict(line) for line in doubtful]} if doubtful else {}),
         },
         "plans_by_phase": status_now.plans_by_phase,
     }
@@ -82,15 +84,17 @@ def status(call: Call) -> int:
     ]
     if comparison.mismatch:
         lines.append(f"the scope does not match the links: wf epic validate {epic.id}")
+    lines += [f"  warning: {line}" for line in doubtful]
     return output.result(document, lines, as_json=call.as_json)
 
 
 def validate(call: Call) -> int:
     """The declared plans against the linked ones."""
-    from wf_cli.workflow import epic_status
+    from wf_cli.workflow import epic_status, unclear
 
     epic = named_epic(call, "validate")
-    comparison = epic_status.validate(epic)
+    comparison = epic_status.validate(epic, skip_quoted=call.is_distributed)
+    doubtful = unclear.of_epic(epic, skip_quoted=call.is_distributed)
     document = {
         "ok": not comparison.mismatch,
         "action": "validate",
@@ -101,6 +105,7 @@ def validate(call: Call) -> int:
         "missing_links": [asdict(plan) for plan in comparison.missing],
         "extra_links": list(comparison.extra),
         "warnings": list(comparison.scope.warnings),
+        **({"unclear": [asdict(line) for line in doubtful]} if doubtful else {}),
     }
     verdict = "does not match" if comparison.mismatch else "matches"
     counts = f"{len(comparison.scope.plans)} declared, {len(comparison.linked)} linked"
@@ -109,6 +114,7 @@ def validate(call: Call) -> int:
         *(f"  declared, not linked: {plan.label}" for plan in comparison.missing),
         *(f"  linked, not declared: {link}" for link in comparison.extra),
         *(f"  warning: {warning}" for warning in comparison.scope.warnings),
+        *(f"  warning: {line}" for line in doubtful),
     ]
     return output.result(document, lines, as_json=call.as_json)
 

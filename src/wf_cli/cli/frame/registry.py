@@ -93,8 +93,13 @@ def _renumbers_plan(words: Sequence[str]) -> bool:
     return False
 
 
-def _renumbers_epic(words: Sequence[str]) -> bool:
-    """The same for an epic. The contract lets further words follow a name, so one has to look like a folder."""
+def _is_more_of_epic(words: Sequence[str]) -> bool:
+    """The same for an epic. The contract lets further words follow a name, so one has to look like a folder.
+
+    ``wf epic plans`` alone makes an epic of that name, as ever.
+    """
+    if [*words[:1]] == ["plans"] and len(words) > 1 and words[1] in ("set", "show", "--help"):
+        return True
     return [*words[:1]] == ["renumber"] and any(
         (number := word.partition("-")[0]).isascii() and number.isdigit() for word in words[1:]
     )
@@ -125,8 +130,8 @@ _ENTRIES = (
         _EPICS,
         "flow.epic",
         "create, run, follow and stop epics",
-        "flow.renumber",
-        _renumbers_epic,
+        "flow.epic_plans",
+        _is_more_of_epic,
         "epic_app",
     ),
     _typer("enqueue", _JOBS, "jobs.enqueue", "make a job of your own", "enqueue_app"),

@@ -121,12 +121,11 @@ def apply(common: Common, result: LateArgument, reason: ReasonOption = None) -> 
     """
     from wf_cli import ids
     from wf_cli.contract.identity import target_of
-    from wf_cli.planjobs.steps import PlanSteps
 
     queue = common.queue()
     late = _one(queue.spool, result)
     target = target_of(late.job_id)
-    steps = PlanSteps(common.app.project(), queue.spool, common.app.events(queue.spool))
+    steps = common.app.steps(queue.spool, common.app.events(queue.spool))
 
     def unmet(token: Token) -> Failure | None:
         return steps.check(target, token) if target is not None else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wf_cli.cli.frame import output
+from wf_cli.cli.frame import json_values, output
 from wf_cli.cli.frame.options import JsonOption, document
 from wf_cli.clock import format_duration
 from wf_cli.errors import UsageError
@@ -28,28 +28,33 @@ def demo(
     runtime: Annotated[
         str | None, typer.Option("--runtime", metavar="opencode", help="let the real OpenCode code and fix")
     ] = None,
+    epic: Annotated[
+        Path | None, typer.Option("--epic", metavar="FILE", help="an epic.md of yours instead of the demo's own")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show a whole epic running by itself, in a scratch repository, in well under a minute.
 
     Three plans, a Cursor pool and an OpenCode pool of scripted agents in processes of their own, a review that
-    rejects once, and a worker killed with SIGKILL while its agent works.
+    rejects once, and a worker killed with SIGKILL while its agent works. With --epic the document is taken as it is:
+    one that declares no plans is split into plans first.
     """
     if runtime not in (None, "opencode"):
         raise UsageError(f"the demo knows no runtime {runtime!r}", hint="leave --runtime out, or say opencode")
+    epic_text = json_values.text(str(epic)) if epic is not None else None
     if keep is not None:
-        _run(keep.absolute(), plans, runtime, as_json=as_json)
+        _run(keep.absolute(), plans, runtime, epic_text, as_json=as_json)
         return
     with tempfile.TemporaryDirectory(prefix="wf-demo-", ignore_cleanup_errors=True) as folder:
-        _run(Path(folder).resolve(), plans, runtime, as_json=as_json)
+        _run(Path(folder).resolve(), plans, runtime, epic_text, as_json=as_json)
 
 
-def _run(root: Path, plans: int, runtime: str | None, *, as_json: bool) -> None:
+def _run(root: Path, plans: int, runtime: str | None, epic_text: str | None, *, as_json: bool) -> None:
     from wf_cli.cli.workers.follow import follower
     from wf_cli.demo import Demo
 
     view = follower(to_stderr=as_json)
-    show = Demo(root, os.environ, plans=plans, runtime=runtime)
+    show = Demo(root, os.environ, plans=plans, runtime=runtime, document=epic_text)
     for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal is Ctrl-C too: no worker may stay
         signal.signal(number, signal.default_int_handler)
     view.interject(f"scratch repository: {root}")

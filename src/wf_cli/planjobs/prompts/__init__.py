@@ -7,14 +7,15 @@ agent's words. What kept the last attempt from passing comes first.
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 
-from wf_cli.contract.step import STEPS
+from wf_cli.contract.failure import Failure
+from wf_cli.contract.step import EPIC_STEPS, STEPS
 from wf_cli.errors import ContractError
 
-#: Steps that have a prompt: each one that is a job.
+#: Steps of plans that have a prompt: each one that is a job. Each step of an epic has one, too.
 COMMANDS = tuple(step.command for step in STEPS.values() if step.is_job)
 #: One template for each of them, and those of all steps.
 FOLDER = resources.files(__name__)
@@ -31,27 +32,74 @@ def render(
     iteration: int,
     attempt: int,
     errors: Sequence[str] = (),
+    about: str = "",
     extra: str = "",
     resumed: bool = False,
 ) -> str:
     """The prompt of one attempt. ``plan_dir`` is relative to the checkout; ``errors`` are those of the last attempt.
 
-    ``extra`` is what the user wants every agent of this kind to know. ``resumed``: for a session that knows the
-    step already, the errors alone. ContractError for a command without a prompt.
+    ``about`` is what people wrote about the plan. ``extra`` is what the user wants every agent of this kind to know.
+    ``resumed``: for a session that knows the step already, the errors alone. ContractError for a command without a
+    prompt.
     """
     if command not in COMMANDS:
         raise ContractError(f"there is no prompt for {command!r}", hint=f"one of {', '.join(COMMANDS)}")
     values = {
+        "what": f"plan {plan_id}",
         "plan": plan_id,
         "dir": plan_dir,
         "iteration": str(iteration),
         "attempt": str(attempt),
         "epic": f"`wf epic context {epic_id}` shows the epic it belongs to." if epic_id else "It belongs to no epic.",
     }
+    parts = [about.rstrip() + "\n"] if about.strip() else []
+    return _put_together(command, values, attempt, errors, parts, extra=extra, resumed=resumed)
+
+
+def render_epic(
+    command: str,
+    *,
+    epic_id: str,
+    epic_dir: str,
+    most: int,
+    attempt: int,
+    errors: Sequence[str] = (),
+    resumed: bool = False,
+) -> str:
+    """The prompt of one attempt at a step of an epic, of ``most`` plans at most; ContractError as in `render`."""
+    if command not in EPIC_STEPS:
+        raise ContractError(f"there is no prompt for {command!r}", hint=f"one of {', '.join(EPIC_STEPS)}")
+    values = {
+        "what": f"epic {epic_id}",
+        "epic": epic_id,
+        "dir": epic_dir,
+        "most": str(most),
+        "attempt": str(attempt),
+    }
+    return _put_together(command, values, attempt, errors, [], resumed=resumed)
+
+
+def told(last: Failure | None) -> tuple[str, ...]:
+    """What the next agent is told about the attempt before."""
+    if last is None:
+        return ()
+    return last.errors or (f"{last.code}: {last.message}",)
+
+
+def _put_together(
+    command: str,
+    values: Mapping[str, str],
+    attempt: int,
+    errors: Sequence[str],
+    about: list[str],
+    *,
+    extra: str = "",
+    resumed: bool,
+) -> str:
     if resumed:
         listed = _listed(errors or ("it ended before the step was done",))
         return _template("resume").substitute(values, errors=listed)
-    parts = [_template(command).substitute(values)]
+    parts = [_template(command).substitute(values), *about]
     if errors:
         parts.insert(0, _template("errors").substitute(values, errors=_listed(errors)))
     elif attempt > 1:

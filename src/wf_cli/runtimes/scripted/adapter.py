@@ -27,6 +27,7 @@ OPTIONS_VARIABLE = "WF_SCRIPTED"
 _OPTIONS: Mapping[str, tuple[type, ...]] = {
     "delay": (int, float),  # seconds between two steps, so that a demo can be watched
     "items": (int,),  # todo items a new plan gets
+    "plans": (int,),  # how many plans an epic is split into at most
     "reject_once": (list,),  # ids of plans whose first review rejects the last item
     "crash": (dict,),  # command -> the first so many attempts end in the middle, by SIGKILL
     "hang": (dict,),  # command -> the first so many attempts fall silent in the middle and ignore SIGTERM

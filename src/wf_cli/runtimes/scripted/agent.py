@@ -1,7 +1,8 @@
 """The agent of the ``scripted`` runtime: ``python -m wf_cli.runtimes.scripted.agent``.
 
-Does what a prompt asks for (see `prompts`), the same way each time: a plan gets a text and a todo list; an
-open item gets a file in ``work/<plan>/``, a commit and its evidence; a review accepts what has a file. Reads
+Does what a prompt asks for (see `prompts`), the same way each time: an epic is split into a few plans; a plan gets a
+text and a todo list; an open item gets a file in ``work/<plan>/``, a commit and its evidence; a review accepts what
+has a file. Reads
 ``WF_JOB_ID``, ``WF_ATTEMPT``, ``WF_ROOT`` and its options (see `scripted`) from the environment, and changes
 plans only through ``wf`` itself, as any agent does.
 """
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from wf_cli.contract.identity import Target, target_of
+from wf_cli.runtimes.scripted import splitting
 
 #: ``wf``'s exit code for "your attempt was superseded": nothing more may be done.
 SUPERSEDED = 4
@@ -72,8 +74,18 @@ class ScriptedAgent:
         payload = sys.stdin.read()
         self._say("text", text=f"payload of {len(payload)} characters: {payload[:80]}")
 
+    def _split(self, target: Target) -> None:
+        """Declare the plans that `splitting` makes of the epic's document."""
+        epic = json.loads(self._wf("epic", "context", str(target.epic_id), "--json"))
+        wanted = splitting.plans(epic["content"]["epic"], int(self._options.get("plans", 3)))
+        self._wf("epic", "plans", "set", str(target.epic_id), "--from", "-", given=json.dumps(wanted))
+        self._step(f"declared {len(wanted)} plans of epic {target.epic_id}")
+
     def _plan_step(self, target: Target) -> None:
-        context = json.loads(self._wf("context", target.plan_id, "--json", "--include", "plan,todo,review,state"))
+        if target.plan_id is None:
+            self._split(target)
+            return
+        context = json.loads(self._wf("context", target.plan, "--json", "--include", "plan,todo,review,state"))
         plan = _Plan(self._root / context["resolved_plan_dir"], context)
         match target.command:
             case "plan":
@@ -86,7 +98,7 @@ class ScriptedAgent:
                 raise _GivenUp(f"nothing is scripted for {other}")
 
     def _write_plan(self, plan: _Plan) -> None:
-        title = plan.path.name.partition("-")[2].replace("-", " ") or plan.path.name
+        title = plan.title or plan.path.name.partition("-")[2].replace("-", " ") or plan.path.name
         if not plan.text("plan"):
             plan.write("plan.md", f"# {title}\n\nMake one text file for each item of the todo list.\n")
             self._step(f"wrote {plan.path.name}/plan.md")
@@ -106,10 +118,10 @@ class ScriptedAgent:
             if done.returncode != 0:
                 raise _GivenUp(f"{check} failed")
             output = f"{path.name} has {(self._root / path).stat().st_size} bytes"
-            self._wf("todo", "implemented", target.plan_id, item["id"], f"--test={check}", f"--output={output}")
+            self._wf("todo", "implemented", target.plan, item["id"], f"--test={check}", f"--output={output}")
             self._step(f"implemented {item['id']}")
             self._break_as_told(target.command)
-        self._wf("finish-code", target.plan_id)
+        self._wf("finish-code", target.plan)
 
     def _write_work(self, plan: _Plan, item: Mapping[str, Any], target: Target) -> Path:
         path = Path("work", plan.path.name, f"{item['id']}.txt")
@@ -120,36 +132,36 @@ class ScriptedAgent:
         if (self._root / ".git").exists():
             who = ["-c", "user.name=wf scripted agent", "-c", "user.email=scripted@localhost"]
             self._run("git", "add", "--", str(path))
-            message = f"plan {target.plan_id}: {item['id']} ({target.command})"
+            message = f"plan {target.plan}: {item['id']} ({target.command})"
             self._run("git", *who, "-c", "commit.gpgsign=false", "commit", "-q", "-m", message, "--", str(path))
         return path
 
     def _review(self, plan: _Plan, target: Target) -> None:
-        rejects = target.plan_id in map(str, self._options.get("reject_once", ())) and plan.iteration == 0
+        rejects = target.plan in map(str, self._options.get("reject_once", ())) and plan.iteration == 0
         rejected = 0
         for item in plan.items:
             last = item is plan.items[-1]
             file = Path("work", plan.path.name, f"{item['id']}.txt")
             if (rejects and last) or not (self._root / file).is_file():
                 reason = f"--reason=part {item['id']} needs a second look"
-                self._wf("todo", "reject", target.plan_id, item["id"], reason)
+                self._wf("todo", "reject", target.plan, item["id"], reason)
                 rejected += 1
                 self._step(f"rejected {item['id']}")
             elif item["status"] != "accepted":
                 plan.add_review_section(item["id"], file)
-                self._wf("todo", "accept", target.plan_id, item["id"])
+                self._wf("todo", "accept", target.plan, item["id"])
                 self._step(f"accepted {item['id']}")
             self._break_as_told(target.command)
         if not rejected:
-            self._wf("done", target.plan_id)
+            self._wf("done", target.plan)
 
-    def _wf(self, *arguments: str) -> str:
-        """Output of a ``wf`` command of this very installation."""
-        return self._run(sys.executable, "-P", "-m", "wf_cli", *arguments)
+    def _wf(self, *arguments: str, given: str = "") -> str:
+        """Output of a ``wf`` command of this very installation, with ``given`` as its input."""
+        return self._run(sys.executable, "-P", "-m", "wf_cli", *arguments, given=given)
 
-    def _run(self, *argv: str) -> str:
+    def _run(self, *argv: str, given: str = "") -> str:
         shown = shlex.join(argv).replace(shlex.join([sys.executable, "-P", "-m", "wf_cli"]), "wf", 1)
-        done = self._execute(argv)
+        done = self._execute(argv, given.encode())
         self._say("tool", text=f"{shown} -> {done.returncode}")
         if done.returncode != 0:
             told = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
@@ -157,9 +169,9 @@ class ScriptedAgent:
             raise _GivenUp(f"{shown}: exit {done.returncode}: {told[:500]}", code)
         return done.stdout.decode("utf-8", "replace")
 
-    def _execute(self, argv: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+    def _execute(self, argv: Sequence[str], given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Run a program to its end (the tests' agents have a quicker way to run ``wf``)."""
-        return subprocess.run(argv, cwd=self._root, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        return subprocess.run(argv, cwd=self._root, input=given, capture_output=True, check=False)
 
     def _step(self, text: str) -> None:
         self._say("text", text=text)
@@ -170,7 +182,7 @@ class ScriptedAgent:
         if fault is not None and self._attempt <= int(fault.get("attempts", 1)):
             self._say("error", **{key: value for key, value in fault.items() if key != "attempts"})
             raise SystemExit(1)
-        if command == "plan":
+        if command in ("plan", "split"):
             self._break_as_told(command)
 
     def _break_as_told(self, command: str) -> None:
@@ -188,6 +200,7 @@ class _Plan:
     def __init__(self, path: Path, context: Mapping[str, Any]):
         self.path = path
         self._content: Mapping[str, Any] = context["content"]
+        self.title = str(context.get("title") or "")
         self.items: list[dict[str, Any]] = list(self._content.get("todo_lifecycle") or ())
         self.iteration = (self._content.get("state") or {}).get("iteration", 0)
 
