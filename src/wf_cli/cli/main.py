@@ -1,7 +1,7 @@
-"""The entry point of ``wf``: which command is meant, and who runs it.
+"""The entry point of ``wf``. It finds the command and runs it.
 
-Contract commands are dispatched here, in the order that docs/explanation/compatibility.md gives, without loading
-typer. All other known commands are typer's. What both share is `registry`.
+Contract commands run here without typer, because importing typer takes long; docs/explanation/compatibility.md gives
+the order of their checks. `typer_app` runs all other commands. Both kinds are listed in `registry`.
 """
 
 from __future__ import annotations
@@ -72,11 +72,11 @@ def _json_errors(entry: registry.Entry | None, words: Sequence[str], *, contract
 
 
 def _contract(root: Path, environ: Mapping[str, str], words: list[str], entry: registry.Entry | None) -> int:
-    """Section 1 of the contract: help, session file, guard, command; in this order."""
+    """Run a contract command. docs/explanation/compatibility.md gives the order of help, session file and guard."""
     from wf_cli.cli.frame import contract_help
     from wf_cli.cli.frame.contract_call import Call
 
-    # An empty word is no command.
+    # An empty first word counts as no command.
     name, rest = (words[0], words[1:]) if words and words[0] else ("help", [])
     helps = arguments.wants_help(words)
     without_session = name in ("init", "sync") or (name == "skill" and rest[:1] == ["sync"])

@@ -18,7 +18,7 @@ def _init(call: Call) -> int:
 
 
 def _wants_mcp(call: Call) -> bool:
-    """With the mode off the contract says what `init` writes, and it knows no registrations."""
+    """Whether `init` registers `wf mcp`. With the mode off it does so only when asked, because 0.3.x wrote none."""
     return "--mcp" in call.words or (call.is_distributed and "--no-mcp" not in call.words)
 
 

@@ -1,6 +1,6 @@
 """``config show``, ``init``, ``set``: the switches of ``.wf/runtime.json``.
 
-What is about wf.config, `wf_cli.cli.frame.registry` sends to `wf_cli.cli.setup.config_file`.
+`wf_cli.cli.frame.registry` sends the actions that concern wf.config to `wf_cli.cli.setup.config_file`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _set(call: Call) -> int:
     key, value = parsed.word("key"), legacy.parse_switch(parsed.word("value"))
     with call.project.lock("config"):
         runtime = legacy.with_switch(legacy.load_runtime(call.root), key, on=value)
-        # wf.config first: when it cannot be changed, nothing is.
+        # wf.config comes first, so that neither file changes when wf.config cannot be changed.
         mode_path = _set_mode(call, on=value) if key == "distributed" else None
         legacy.save_runtime(call.root, runtime)
     if not call.as_json and mode_path is not None:
@@ -62,11 +62,11 @@ def _set(call: Call) -> int:
 
 
 def _set_mode(call: Call, *, on: bool) -> Path | None:
-    """Set the ``mode`` of a wf.config that has one: it wins over the switch. The file, or None when it has none."""
+    """Set the ``mode`` of a wf.config that has one, because it wins over the switch. The changed file, or None."""
     from wf_cli.config import places
 
     if places.find(call.root) is None:
-        return None  # the usual case costs nothing
+        return None  # The usual case does not import the editor.
     from wf_cli.config import edit
 
     if not edit.declared(call.root, "mode"):
@@ -81,7 +81,7 @@ def _result(call: Call, runtime: legacy.Runtime, more: dict[str, Any]) -> int:
     return output.result(document, [path, *output.columns(rows)], as_json=call.as_json)
 
 
-#: By the first word after `config`.
+#: The actions by the first word after `config`.
 ACTIONS: dict[str, Callable[[Call], int]] = {"show": _show, "init": _init, "set": _set}
 
 COMMANDS = {

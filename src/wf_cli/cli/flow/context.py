@@ -1,4 +1,4 @@
-"""``context`` and ``verify``: looking at a plan without changing it."""
+"""``context`` and ``verify``, which look at a plan without changing it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Where the command-driven flow hands over to the distributed mode. With the mode off, nothing happens here.
+"""The points at which commands of the command-driven flow hand over to the distributed mode.
 
-Called by the contract commands at the right moments; the only module of theirs that knows about jobs.
+Contract commands call these functions, and know about jobs only through them. With the mode off no function here
+creates a spool or a job.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ if TYPE_CHECKING:
 
 #: Further flags of `epic run` and `epic resume` in distributed mode.
 EPIC_RUN_FLAGS = frozenset({"--follow"})
-#: How many iterations of a plan are looked through for a job.
+#: How many iterations of a plan, from the present one back, are searched for jobs.
 _ROUNDS = 20
 #: Seconds between two looks of ``--follow``.
 _FOLLOW_EVERY = 0.5
-#: Seconds a job may be queued before ``--follow`` says that nobody takes it.
+#: Seconds a job may be queued before ``--follow`` says that no worker takes it.
 _PATIENCE = 5.0
 
 
 def after_change(call: Call, plan: Plan) -> None:
-    """``plan`` was changed by a person: let the dispatcher look at it. (An agent's worker does so at the end.)
+    """Let the dispatcher publish what is due after a person changed ``plan``.
 
-    The dispatcher is not asked while the plan is still inside the step that the person does by hand, because no job
-    can have become due by the change.
+    An agent's change needs no call, because its worker reconciles at the end of the attempt. The dispatcher is not
+    asked either while the plan is inside a step that the person does by hand, because no job is due then.
     """
     if not call.is_distributed or call.job_role is not None:
         return
@@ -48,7 +49,7 @@ def after_change(call: Call, plan: Plan) -> None:
     if is_inside(now) or not layout.exists(call.app.spool_root):
         return
     spool = call.app.open_spool()
-    # A plan of no running epic goes on by itself only if jobs have worked on it before.
+    # A plan outside running epics gets its next job only if jobs have worked on it before.
     also = [plan.id] if scan.any_reserved(spool, _steps_so_far(now)) else []
     found = call.app.dispatcher(spool).reconcile(also=also)
     if not call.as_json:
@@ -56,7 +57,7 @@ def after_change(call: Call, plan: Plan) -> None:
 
 
 def _steps_so_far(now: Snapshot) -> Iterator[str]:
-    """The ids that jobs of the plan may have. They are looked up by name, because finished jobs are many."""
+    """The ids that jobs of the plan may have. Each is looked up by name, because finished jobs are many."""
     from wf_cli.contract.identity import Target, job_id_for
     from wf_cli.errors import ContractError
     from wf_cli.routing import role_for
@@ -65,15 +66,16 @@ def _steps_so_far(now: Snapshot) -> Iterator[str]:
         for command in STEPS:
             for epic_id in {now.epic_id, None}:
                 target = Target(now.plan.id, iteration, command, role_for(command), epic_id)
-                with contextlib.suppress(ContractError):  # the state file names an epic or iteration that no job has
+                with contextlib.suppress(ContractError):  # the state file may hold an id that no job can have
                     yield job_id_for(target.dedupe_key)
 
 
 def publish_instead(call: Call, command: PhaseCommand, plan: Plan) -> bool:
-    """A person runs ``code``, ``fix`` or ``review``: publish the job and return True, or let the command act.
+    """Publish the job of a person's ``code``, ``fix`` or ``review``. False when the command has to change the phase.
 
-    An agent (``call.job_role`` is not None) and ``--as-operator`` always act themselves. A plan that a person
-    left inside the phase is adopted. Raises what the command would raise for a phase that does not allow it.
+    The command changes the phase itself with the mode off, for an agent (``call.job_role`` is not None) and with
+    ``--as-operator``. A plan that is in the target phase already gets a job too. Raises what the command raises for
+    a phase that does not allow it.
     """
     step = STEPS[command.name]
     if not call.is_distributed or call.job_role is not None or call.as_operator or not step.by_person:
@@ -81,7 +83,7 @@ def publish_instead(call: Call, command: PhaseCommand, plan: Plan) -> bool:
     from wf_cli.errors import Refused
     from wf_cli.workflow import phase_commands, plans, snapshot
 
-    # Under the plan's lock, because otherwise the published step might be one that the plan has just left.
+    # The plan's lock is held, because the plan might leave the phase between the look and the publishing.
     with call.project.deciding(plan.id):
         state = plans.need_state(plan)
         if state.phase != command.target:
@@ -120,9 +122,10 @@ def publish_instead(call: Call, command: PhaseCommand, plan: Plan) -> bool:
 
 
 def refuse_idle_handover(call: Call, command: PhaseCommand, plan: Plan) -> None:
-    """An agent hands a plan over to review: raises WfError NO_CHANGE when its job has changed nothing but the plan.
+    """Raise WfError NO_CHANGE when an agent runs ``finish-code`` and its job has changed no file but the plan's.
 
-    Said while the agent is there and can still do the work; its worker would say it too (`no_change`).
+    The worker makes the same check at the end of the attempt (`no_change`). Here the agent still runs and can do the
+    work.
     """
     if call.job_role is None or command.name != "finish-code":
         return
@@ -131,13 +134,13 @@ def refuse_idle_handover(call: Call, command: PhaseCommand, plan: Plan) -> None:
     from wf_cli.spool import layout, scan, session
 
     if not layout.exists(call.app.agent_spool_root):
-        return  # nothing can be changed then, which the command itself says
+        return  # The command itself refuses a job whose spool is gone.
     spool = layout.open_spool(call.app.agent_spool_root)
     token = scan.running_token(spool, call.environ["WF_JOB_TOKEN"])
     agent = session.agent_of(spool, token) if token is not None else None
     target = target_of(token.job_id) if token is not None else None
     if agent is None or target is None or target.plan_id != plan.id:
-        return  # superseded, or another plan: the fence says so
+        return  # The fence refuses a superseded attempt, and a job of another plan.
     idle = call.app.steps(spool, call.app.events(spool)).idle(target, agent.baseline)
     if idle is not None:
         raise WfError(
@@ -151,9 +154,9 @@ def refuse_idle_handover(call: Call, command: PhaseCommand, plan: Plan) -> None:
 
 
 def wants_workers(call: Call, parsed: Parsed) -> bool:
-    """Whether workers are to be started: the last of the two flags says so, or else the switch in runtime.json.
+    """Whether workers are to be started. The last of the two flags decides; without one, the switch in runtime.json.
 
-    Called before anything changes, so that a broken file (the switch, the mode, the routing) costs nothing.
+    The caller asks before it changes anything, because a broken file (the switch, the mode, the routing) raises here.
     """
     from wf_cli.config import legacy
 
@@ -165,7 +168,7 @@ def wants_workers(call: Call, parsed: Parsed) -> bool:
 
 
 def epic_started(call: Call, epic: Epic) -> None:
-    """``epic`` was set running."""
+    """Publish the first jobs of ``epic`` after it was set running."""
     if not call.is_distributed:
         return
     the_app = call.app
@@ -179,7 +182,7 @@ def epic_started(call: Call, epic: Epic) -> None:
 def start_workers(call: Call) -> dict[str, Any]:
     """Start the workers that are missing; returns the ``auto_workers`` part of the JSON."""
     if not call.is_distributed:
-        # With the mode off there is no queue that a worker could serve.
+        # With the mode off a worker would have no queue.
         why = "the distributed mode is off"
         skipped = [
             {"role": role, "runtime": runtime, "reason": why} for role, runtime in _runtime_of_role(call).items()
@@ -192,9 +195,9 @@ def start_workers(call: Call) -> dict[str, Any]:
 
 
 def _runtime_of_role(call: Call) -> dict[str, str]:
-    """The routing of the roles of a plan's steps, for a project whose mode is off.
+    """The runtime of each role of a plan's steps, for a project whose mode is off.
 
-    Without a wf.config the older file alone decides, in which a runtime may have any name.
+    Without a wf.config the routing comes from the older file, which accepts any name of a runtime.
     """
     from wf_cli.config import legacy_routing, places
 
@@ -206,13 +209,13 @@ def _runtime_of_role(call: Call) -> dict[str, str]:
 
 
 def epic_changed(call: Call, epic: Epic) -> None:
-    """``epic`` was stopped, or its status was derived anew. Workers read it from its state: nothing to do."""
+    """``epic`` was stopped. Workers read that from the epic's state, so no request is written."""
 
 
 def follow(call: Call, epic: Epic, document: dict[str, Any]) -> int:
-    """Stay until the epic ends, drawing its progress; 0 when it is completed, 1 when it is blocked or dead.
+    """Draw the epic's progress until it ends. Returns 0 when it is completed, 1 when it is blocked or dead.
 
-    Workers that ``--auto-workers`` started are drained at the end. Ctrl-C ends only the watching.
+    Workers that ``--auto-workers`` started are drained at the end, also after Ctrl-C. Ctrl-C does not stop the epic.
     """
     from wf_cli.cli.workers import auto_workers
     from wf_cli.cli.workers.follow import cost, follower, picture

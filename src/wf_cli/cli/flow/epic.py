@@ -16,7 +16,7 @@ from wf_cli.workflow.epics import Epic
 
 
 class PreflightFailed(Refused):
-    """The sub-agents are not ready for an epic."""
+    """The agent files or models that an epic needs are missing or wrong."""
 
     code = "SUBAGENT_PREFLIGHT_FAILED"
 
@@ -31,7 +31,7 @@ def _epic(call: Call) -> int:
 
 
 def _create_action(call: Call) -> int:
-    # The next word is the name, whatever it looks like: so an epic can be called "list" or "--force".
+    # The next word is the name whatever it looks like, so an epic can be called "list" or "--force".
     return _create(call, call.words[1] if len(call.words) > 1 else "")
 
 
@@ -71,7 +71,7 @@ def _run(call: Call) -> int:
     except epic_run.EpicRunning:
         if not call.is_distributed:
             raise
-        # With workers about, the epic runs by itself and a second `run` only looks at it again.
+        # In distributed mode the workers run the epic, so a second `run` only shows it.
         linked = tuple(epics.linked_plans(call.project, epic))
         started = epic_run.Run(epic, 0, linked, f"epic {epic.id} is running already")
     document: dict[str, Any] = {
@@ -183,7 +183,10 @@ def _resume(call: Call) -> int:
 
 
 def _prepare(call: Call, action: str) -> tuple[Parsed, Epic]:
-    """What run and resume have in common: arguments, guard, preflight, and only then the epic."""
+    """The arguments and the epic of run and resume.
+
+    The order is fixed, because each check has its own error: guard, arguments, preflight, epic.
+    """
     from wf_cli.agents import preflight
 
     more = distributed_hooks.EPIC_RUN_FLAGS if call.is_distributed else frozenset()

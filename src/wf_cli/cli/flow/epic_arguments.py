@@ -1,4 +1,4 @@
-"""What the actions of ``epic`` take, and the epic they mean."""
+"""The usage lines of the actions of ``epic``, and the reading of their arguments."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ USAGES = {
 
 
 def by_position(call: Call, action: str, *names: str) -> Parsed:
-    """The words of an action that takes them from fixed positions and ignores whatever follows."""
+    """The arguments of an action that takes words at fixed positions and ignores all that follow."""
     return parse(Spec(required=names, by_position=True), call.words[1:], USAGES[action])
 
 
 def named_epic(call: Call, action: str) -> Epic:
-    """The epic of an action that refuses what it does not know; raises EpicNotFound."""
+    """The epic that an action is about. ArgumentError for arguments that are not known, EpicNotFound for the epic."""
     return call.epic(parse(RUNNABLE, call.words[1:], USAGES[action]).word("epic"))

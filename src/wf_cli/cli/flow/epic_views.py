@@ -1,4 +1,4 @@
-"""Looking at epics: ``epic list``, ``context``, ``status``, ``validate``, ``watch``."""
+"""The actions that show an epic: ``epic list``, ``context``, ``status``, ``validate``, ``watch``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WATCH_SECONDS = 3.0
 
 
 def show_list(call: Call) -> int:
-    """Every epic."""
+    """Show every epic."""
     known = epics.all_epics(call.project)
     document = {"ok": True, "epic_ids": epics.epic_ids(call.project)}
     lines = [f"{epic.id}  {epic.relative}" for epic in known]
@@ -22,7 +22,7 @@ def show_list(call: Call) -> int:
 
 
 def context(call: Call) -> int:
-    """All files of an epic."""
+    """Show all files of an epic."""
     reference = by_position(call, "context", "epic").word("epic")
     content = epics.content(call.epic(reference))
     base = content.epic.relative
@@ -49,7 +49,7 @@ def context(call: Call) -> int:
 
 
 def status(call: Call) -> int:
-    """How far the plans are; keeps the epic's own phase up to date."""
+    """Count the plans by phase, and write the phase that follows from them into the epic's state."""
     from wf_cli.workflow import epic_status, unclear
 
     epic = named_epic(call, "status")
@@ -89,7 +89,7 @@ def status(call: Call) -> int:
 
 
 def validate(call: Call) -> int:
-    """The declared plans against the linked ones."""
+    """Compare the plans that epic.md declares with those that are linked."""
     from wf_cli.workflow import epic_status, unclear
 
     epic = named_epic(call, "validate")

@@ -39,7 +39,7 @@ def _set_model(call: Call) -> int:
 def _update_model(call: Call) -> int:
     model = parse(_MODEL, call.words, _UPDATE_USAGE).word("model")
     with call.project.lock("session"):
-        call.guard("update-model")  # again: another process may have locked the session meanwhile
+        call.guard("update-model")  # A second time, because another process may have locked the session.
         now = model_guard.choose(call.session(), model, call.project.clock, lock=True)
     output.say(f"model: {now.model} ({', '.join(now.capabilities)}), locked")
     return 0

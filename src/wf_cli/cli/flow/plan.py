@@ -50,7 +50,7 @@ def _phase_command(command: PhaseCommand) -> ContractCommand:
 
     def run(call: Call) -> int:
         plan = call.plan(parse(_REFERENCE, call.words, usage).word("plan"))
-        # Reads the mode before anything changes: a broken file must not be noticed afterwards (quirk 28).
+        # This reads the mode, and a broken file raises before the phase is written (quirk 28).
         if distributed_hooks.publish_instead(call, command, plan):
             return 0
         distributed_hooks.refuse_idle_handover(call, command, plan)
@@ -116,7 +116,7 @@ def _review(call: Call) -> int:
 
 
 def _run_strictly(call: Call, plan: plans.Plan, profile: Any, document: dict[str, Any]) -> list[str]:
-    """Run the strict checks, put their outcome into ``document`` and return them as text."""
+    """Run the strict checks, put their verdict into ``document`` and return the text for people."""
     from wf_cli.workflow import strict
 
     if not call.as_json:

@@ -1,7 +1,7 @@
 """``wf plan renumber``, ``wf epic renumber``: the repair for two folders of one number.
 
-The other words of ``plan`` and ``epic`` are those of the contract; the registry says which are meant for whom. Both
-actions need no session and create no session file.
+The registry sends these two actions here, and all other words of ``plan`` and ``epic`` to the contract commands.
+Neither action needs a session or creates a session file.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _ToOption = Annotated[str | None, typer.Option("--to", metavar="N", help="the nu
 
 @plan_app.callback()
 def _plans() -> None:
-    """With a callback a group of one command stays a group."""
+    """Do nothing. The callback keeps typer from running the one command of the group without its name."""
 
 
 @epic_app.callback()
 def _epics() -> None:
-    """As above."""
+    """Do nothing, as `_plans` does."""
 
 
 @plan_app.command("renumber")
@@ -49,13 +49,13 @@ def renumber_plan(
     ],
     to: _ToOption = None,
 ) -> None:
-    """Give a plan another number: for two plans of one number, as a merge of two branches leaves them.
+    """Give a plan another number. A merge of two branches may leave two plans of one number; this repairs them.
 
-    Renames its folder, and with it the links of epics, the paths in its plan.md and todo.md and the number in
-    its title. Records (evidence.md, review.md, quality-run.json, reports) stay as they are. Refused (exit 4)
-    while a job of the number is queued, held or at work, because it names its plan by that number: let it end,
-    or `wf cancel` it. Jobs that have ended belong to the plan that keeps the number; steps of the renumbered
-    plan get keys of their own by its new number.
+    The folder is renamed, and with it the links of epics, the paths in plan.md and todo.md and the number in the
+    title. Records (evidence.md, review.md, quality-run.json, reports) stay as they are. The command is refused
+    (exit 4) while a job of the number is queued, held or at work, because a job names its plan by that number. Let
+    the job end, or `wf cancel` it. Jobs that have ended belong to the plan that keeps the number. The steps of the
+    renumbered plan become jobs of the new number.
 
     \b
     wf plan renumber 01-parser
@@ -81,10 +81,10 @@ def renumber_epic(
     ],
     to: _ToOption = None,
 ) -> None:
-    """Give an epic another number: for two epics of one number, as a merge of two branches leaves them.
+    """Give an epic another number. A merge of two branches may leave two epics of one number; this repairs them.
 
-    Renames its folder and writes the new number into the state of its linked plans. Refused (exit 4) while a job
-    of the epic is queued, held or at work. Steps of its plans get keys of their own by the new number.
+    The folder is renamed, and the new number is written into the state of the linked plans. The command is refused
+    (exit 4) while a job of the epic is queued, held or at work. The steps of its plans become jobs of the new number.
 
     \b
     wf epic renumber 01-search
@@ -120,14 +120,14 @@ def _number(to: str | None) -> str | None:
 
 
 class _Jobs:
-    """What the spool has to say about a number; nothing where there is no spool."""
+    """The jobs of a spool that name a plan or an epic by its number; none where there is no spool."""
 
     def __init__(self, common: Common):
         self._spool_root: Path = common.spool_root
 
     @contextmanager
     def permit(self, plan_id: str) -> Iterator[Ask]:
-        """Nobody's plan is moved while a job means it by its number."""
+        """The permit to rename a plan: refused while a live job names the plan by its number."""
 
         def ask() -> None:
             self._refuse(f"plan {plan_id}", lambda target: target.plan_id == plan_id)
@@ -157,11 +157,11 @@ class _Jobs:
             )
 
     def numbers_of(self, number: Any) -> Collection[str]:
-        """The numbers that jobs have been made for, whatever became of them: their keys stay taken."""
+        """The numbers in the ids of all jobs ever made. A finished job counts too, because its key stays taken."""
         return {found for target in self._targets() if (found := number(target)) is not None}
 
     def of_plan(self, plan_id: str) -> int:
-        """How many jobs have been made for a plan."""
+        """The number of jobs ever made for a plan."""
         return sum(target.plan_id == plan_id for target in self._targets())
 
     def _targets(self) -> Iterator[Target]:

@@ -14,7 +14,7 @@ from wf_cli.workflow import todo_commands
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.todo_commands import TodoState
 
-#: One for all actions: an option that an action has no use for is not refused.
+#: All actions share one spec, so an action accepts and ignores the options of the others.
 _SPEC = Spec(
     required=("plan",),
     optional=("id",),

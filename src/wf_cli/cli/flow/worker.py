@@ -1,4 +1,4 @@
-"""``worker`` and ``workers`` with the distributed mode off: arguments are checked, and there are no jobs."""
+"""``worker`` and ``workers`` with the distributed mode off. They check their arguments and have no jobs to take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ROLES = tuple(roles())
 _NUMBERS = {"--poll-ms": "poll", "--lease-ms": "lease", "--max-jobs": "max_jobs"}
 _WORKER = Spec(required=("role",), values={"--runtime": "runtime", "--id": "id", **_NUMBERS}, skips_empty=True)
 _WORKER_USAGE = "wf worker <role> [--runtime name] [--id name] [--poll-ms n] [--lease-ms n] [--max-jobs n]"
-#: How often an idle worker looks for jobs unless told otherwise.
+#: Milliseconds between two looks for jobs, unless ``--poll-ms`` is given.
 _POLL_MS = 1500.0
 
 _GUIDANCE = """\
