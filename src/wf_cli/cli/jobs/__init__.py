@@ -1,1 +1,1 @@
-"""Looking at jobs and steering them: ``wf spool``, ``retry``, ``cancel``, ``explain``, ``logs`` and their kin."""
+"""The commands that show and steer jobs: ``wf spool``, ``retry``, ``cancel``, ``explain``, ``logs`` and others."""

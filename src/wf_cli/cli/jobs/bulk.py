@@ -1,4 +1,4 @@
-"""Commands that change several jobs at once: which ones, and what came of it."""
+"""The shared part of commands that change several jobs: the choice of the jobs, the loop over them, the result."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Bulk(Filters):
 def chosen(
     spool: Spool, jobs: Sequence[str], bulk: Bulk, viewer: Viewer, *, default: frozenset[Status]
 ) -> list[Placed]:
-    """The jobs that a bulk command is to change: those named, as far as the selectors fit; or all that these fit.
+    """The jobs that a bulk command is to change: all that the selectors fit, or those of ``jobs`` that they fit.
 
-    Without ids and ``--status`` only jobs in ``default`` count, which the command can change. Raises UsageError
-    when nothing was selected, NotFound when nothing fits.
+    ``default`` has the statuses that the command can change; without ids and ``--status`` only jobs in these are
+    chosen. Raises UsageError when neither ids nor selectors were given, NotFound when no job fits.
     """
     criteria = bulk.criteria
     if not (jobs or criteria or bulk.every):
@@ -64,21 +64,21 @@ def chosen(
 
 @dataclass
 class Done:
-    """What a bulk command did. ``verb`` is the JSON key of the jobs that were changed."""
+    """The result of a bulk command. ``verb`` is the JSON key of the jobs that were changed."""
 
     verb: str
     changed: list[str] = field(default_factory=list)
     refused: list[dict[str, str]] = field(default_factory=list)
     dry_run: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
-    #: The first error that a job gave.
+    #: The first error that was raised while a job was changed.
     error: Exception | None = None
 
     def refuse(self, job_id: str, why: str) -> None:
         self.refused.append({"job_id": job_id, "why": why})
 
     def show(self, common: Common) -> None:
-        """Print it; raises Refused (exit 4) when nothing but refusals came of it."""
+        """Print the result. When no job was changed, raises the first error, or Refused (exit 4)."""
         values: dict[str, Any] = {self.verb: self.changed, "refused": self.refused, **self.extra}
         if self.dry_run:
             values["dry_run"] = True
@@ -104,10 +104,10 @@ def change(
     why_not: Callable[[Placed], str | None],
     act: Callable[[SpoolQueue, Placed], bool],
 ) -> Done:
-    """Do ``act`` to each chosen job; one that ``why_not`` names a reason for is refused.
+    """Call ``act`` for each chosen job for which ``why_not`` returns None; the others are refused with its reason.
 
-    ``act`` returns False when the job had moved meanwhile; the reason is then looked up again. What it raises is the
-    reason for this job, and the next one is tried. When nothing was changed, the first error of all is raised.
+    ``act`` returns False when the job moved after the look; ``why_not`` is then asked again. An error of ``act``
+    becomes the reason of this job, and the loop goes on to the next. SpoolMissing is raised at once.
     """
     queue = common.queue()
     done = Done(verb, dry_run=bulk.dry_run)

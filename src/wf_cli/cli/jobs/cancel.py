@@ -27,8 +27,8 @@ def cancel(
 ) -> None:
     """End jobs. No new attempt of them starts once this has returned.
 
-    A job at work is cancelled at once; its worker notices and stops the agent, which is waited for (Ctrl-C stops
-    only the waiting). Selectors without --status mean all jobs that have not finished.
+    A job at work is cancelled at once. Its worker notices and stops the agent, and the command waits for that; Ctrl-C
+    ends only the waiting. Selectors without --status mean all jobs that have not finished.
 
     \b
     wf cancel e01-p03-i0-code --reason "wrong plan"
@@ -57,7 +57,10 @@ def cancel(
 
 
 def _cancelled_attempt(queue: SpoolQueue, token: Token) -> Token:
-    """The token as its session had it; it may have been claimed since it was listed."""
+    """The token with the attempt and owner that were cancelled.
+
+    They come from the outcome, because a session may have claimed the job after the listing.
+    """
     now = queue.find(token.job_id)
     attempt = now.token.attempt if now is not None else token.attempt
     outcome = queue.readable_outcome(token.job_id, attempt)
@@ -65,7 +68,7 @@ def _cancelled_attempt(queue: SpoolQueue, token: Token) -> Token:
 
 
 def _await_agents(common: Common, at_work: list[Token], grace_s: float) -> list[str]:
-    """Wait until no agent of these attempts runs; the jobs whose agent still does."""
+    """Wait up to ``grace_s`` until no agent of these attempts runs. Returns the jobs whose agent still runs."""
     from wf_cli.spool.session import has_agent
 
     spool, clock = common.open_spool(), common.clock

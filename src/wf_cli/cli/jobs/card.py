@@ -1,4 +1,4 @@
-"""One job for people: its record as a page of text."""
+"""The record of one job as a page of text, for `wf spool show`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from wf_cli.clock import format_duration
 from wf_cli.contract import plain_json
 from wf_cli.views.record import Attempt, Lease, Record
 
-#: Events shown; `wf logs --events` has them all.
+#: How many of the latest events are shown; `wf logs --events` shows all.
 _EVENTS = 12
-#: Characters of a payload or result.
+#: How many characters of a payload or result are shown.
 _VALUE = 2000
 
 
 def lines(record: Record) -> list[str]:
-    """The page."""
+    """The lines of the page."""
     return [line for part in (_facts(record), _attempts(record), _events(record)) for line in part]
 
 
@@ -75,7 +75,7 @@ def _attempt(attempt: Attempt) -> tuple[str, ...]:
 
 
 def _usage(attempt: Attempt) -> str:
-    """Tokens and dollars; what nobody told is said to be unknown, of an attempt that may have had an agent."""
+    """Tokens and dollars. A figure that the agent did not report is unknown; an attempt without an agent has none."""
     told = attempt.usage or {}
     if not told and attempt.started_at is None and attempt.status not in ("lost", "cancelled"):
         return NOTHING
@@ -95,7 +95,7 @@ def _events(record: Record) -> Iterator[str]:
 
 
 def event_cells(event: dict[str, Any]) -> tuple[str, ...]:
-    """An event as cells: when, what, which job and attempt, who, why."""
+    """The cells of an event: time, kind, job and attempt, owner, reason."""
     attempt = f".a{event['attempt']}" if event.get("attempt") else ""
     subject = f"{event['job_id']}{attempt}" if "job_id" in event else event.get("plan_id") or event.get("epic_id")
     error = event.get("error_code")

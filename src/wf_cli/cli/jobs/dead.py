@@ -30,7 +30,7 @@ _DEAD = frozenset({Status.FAILED})
 
 
 class By(StrEnum):
-    """How `wf dead ls` groups."""
+    """The groupings of `wf dead ls`."""
 
     ERROR = "error"
 
@@ -52,7 +52,7 @@ def ls(
     by: Annotated[By | None, typer.Option(help="one line for each error code")] = None,
     limit: Annotated[int | None, typer.Option(min=0, metavar="N", help="at most so many")] = None,
 ) -> None:
-    """List the dead letters, or how many there are of each error.
+    """List the dead letters, or count them by error code.
 
     \b
     wf dead ls
@@ -83,7 +83,7 @@ def _groups(viewer: Viewer, criteria: Criteria) -> list[Group]:
 @app.command("show")
 @spread
 def show(common: Common, job: JobArgument) -> None:
-    """Show all about one dead letter, as `wf spool show` does.
+    """Show everything that is known about one dead letter, as `wf spool show` does.
 
     \b
     wf dead show e01-p03-i0-code
@@ -113,7 +113,7 @@ def redrive(
 ) -> None:
     """Queue dead letters again.
 
-    With --rate they get ready one after the other; the command itself does not wait.
+    With --rate each job gets a later ready time than the one before. The command itself does not wait.
 
     \b
     wf dead redrive --error network
@@ -143,9 +143,9 @@ def _only_dead(bulk: Bulk) -> None:
 @app.command("purge")
 @spread
 def purge(common: Common, bulk: Bulk, jobs: JobsArgument = None) -> None:
-    """Put dead letters away into archive/.
+    """Move dead letters to archive/.
 
-    Their keys stay taken; `wf spool purge --epic` frees those of a whole epic.
+    Their keys stay taken. `wf spool purge --epic` frees the keys of a whole epic.
 
     \b
     wf dead purge --error invalid_spec

@@ -1,4 +1,4 @@
-"""`wf enqueue`: jobs of one's own, one by one or many from a file."""
+"""`wf enqueue`: a user's own jobs, one from options or many from a file."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from wf_cli.queue.spool_queue import SpoolQueue
     from wf_cli.queue.values import JobRequest
 
-#: Keys of a line of ``--from``; the same as the options.
+#: The keys of a line of ``--from``, named like the options.
 _FIELDS = ("role", "key", "runtime", "payload", "priority", "in", "max_attempts")
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What somebody asked for, as far as they said it."""
+    """The fields of a job that the user gave; None for those left out."""
 
     role: str | None = None
     key: str | None = None
@@ -35,7 +35,7 @@ class Wish:
     max_attempts: int | None = None
 
     def request(self, app: App) -> JobRequest:
-        """The job, with what configuration adds; UsageError for what cannot be a job."""
+        """The request, with defaults from the configuration. Raises UsageError for fields that make no valid job."""
         from wf_cli.queue.batch import prepare
         from wf_cli.queue.values import JobRequest
 
@@ -77,9 +77,9 @@ def enqueue(
 ) -> None:
     """Make a job of your own, outside any plan. A key that was used before makes no second job.
 
-    Its worker gets the payload as JSON and is judged by its exit code. With --from, each line is an object with
-    role, key, runtime, payload, priority, in, max_attempts; other options are the defaults of all lines. When one
-    line is wrong, nothing is enqueued.
+    The agent gets the payload as JSON, and its exit code says whether the job succeeded. With --from, each line is an
+    object with role, key, runtime, payload, priority, in, max_attempts; other options are the defaults of all lines.
+    When one line is wrong, no line is enqueued.
 
     \b
     wf enqueue --role linter --runtime shell --key lint-1 --payload '{"path": "src"}'
@@ -124,11 +124,11 @@ def _many(common: Common, requests: list[JobRequest]) -> None:
 
 
 def _compare(queue: SpoolQueue, request: JobRequest, job_id: str) -> None:
-    """Warn when the job of this key is another one than was asked for."""
+    """Warn when the existing job of this key has another role or payload than the request."""
     try:
         spec = queue.spec(job_id)
     except ContractError:
-        return  # damaged: `wf spool verify` says so
+        return  # The spec is damaged, which `wf spool verify` reports.
     if spec is None:
         return
     pairs = (("role", spec.role, request.role), ("payload", spec.payload, request.payload))
@@ -138,7 +138,7 @@ def _compare(queue: SpoolQueue, request: JobRequest, job_id: str) -> None:
 
 
 def _requests(source: str, defaults: Wish, app: App) -> Iterator[JobRequest]:
-    """The jobs in the lines of a file; UsageError names file and line."""
+    """The requests in the lines of a file. Raises UsageError with the file and the line."""
     name = "<stdin>" if source == "-" else source
     for number, line in enumerate(json_values.text(source).split("\n"), start=1):
         where = f"{name}:{number}"

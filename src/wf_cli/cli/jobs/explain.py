@@ -8,7 +8,9 @@ from wf_cli.views.viewer import Viewer
 
 
 def explain(common: Common, job: JobArgument) -> None:
-    """Say why a job is in its state and what would move it: each condition, whether it holds, and the command.
+    """Say why a job is in its state and what would move it.
+
+    Each condition for the next step is listed, with whether it holds and the command that changes it.
 
     \b
     wf explain e01-p03-i0-code

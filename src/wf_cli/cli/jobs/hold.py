@@ -8,7 +8,7 @@ from wf_cli.contract.lifecycle import Status
 
 
 def hold(common: Common, bulk: Bulk, jobs: JobsArgument = None, reason: ReasonOption = None) -> None:
-    """Keep queued jobs from being taken, until `wf release`. A running job cannot be held (exit 4).
+    """Keep queued jobs from being taken until `wf release`. A job that has been claimed cannot be held (exit 4).
 
     \b
     wf hold e01-p03-i0-review --reason "I want to look first"

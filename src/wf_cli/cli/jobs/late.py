@@ -1,4 +1,4 @@
-"""`wf late`: results that came after their attempt was superseded. Kept until somebody decides."""
+"""`wf late`: results that came after their attempt was superseded. They are kept until a person decides."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LateArgument = Annotated[
 @app.command("ls")
 @spread
 def ls(common: Common) -> None:
-    """List the late results that are kept, and what stands instead of each.
+    """List the late results that are kept, each with the outcome that was accepted for its attempt.
 
     \b
     wf late ls
@@ -44,7 +44,7 @@ def ls(common: Common) -> None:
 
 
 def _facts(spool: Spool, late: LateResult) -> dict[str, Any] | None:
-    """What there is to say about it; None when it is gone: applied, discarded or purged since it was listed."""
+    """The facts to show. None when the result was applied, discarded or purged after the listing."""
     outcome, status = None, "damaged"
     try:
         outcome = records.read_late(spool, late.job_id, late.attempt, late.owner)
@@ -73,7 +73,7 @@ def _facts(spool: Spool, late: LateResult) -> dict[str, Any] | None:
 
 
 def _one(spool: Spool, text: str) -> LateResult:
-    """The late result that ``text`` names; NotFound for none and for several."""
+    """The late result that ``text`` names. Raises NotFound for none and for several."""
     kept = late_results.listing(spool)
     found = [late for late in kept if str(late) == text] or [late for late in kept if late.job_id == text]
     if len(found) == 1:
@@ -98,7 +98,7 @@ def show(common: Common, result: LateArgument) -> None:
     if facts is None:
         raise _gone(late)
     outcome = None
-    with EachItem().looking(spool.root):  # Whatever is wrong with it, its facts say.
+    with EachItem().looking(spool.root):  # The status among the facts tells of a damaged or unreadable file.
         outcome = records.read_late(spool, late.job_id, late.attempt, late.owner)
     text = plain_json.dumps(outcome.to_json() if outcome is not None else facts, indent=2, ensure_ascii=False)
     common.emit(facts, text.splitlines())
@@ -113,8 +113,8 @@ def _gone(late: LateResult) -> NotFound:
 def apply(common: Common, result: LateArgument, reason: ReasonOption = None) -> None:
     """Make a late success the job's result, as its next attempt.
 
-    The job has to be queued, held or dead. For a plan's job the plan is checked first, as after every attempt:
-    gates run again. Refused (exit 4) otherwise.
+    The job has to be queued, held or dead. The plan of a plan's job is checked again, gates included, as after every
+    attempt. The command is refused (exit 4) when the job is in another state or the check fails.
 
     \b
     wf late apply my-job --reason "the work is good"

@@ -22,7 +22,7 @@ _CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 
 @dataclass(frozen=True)
 class Listing:
-    """The jobs that fit, as far as ``limit``; ``counts`` is of all that fit. ``stops``: pauses and cool-downs."""
+    """At most ``limit`` jobs that fit, the counts of all that fit, and the pauses and cool-downs (``stops``)."""
 
     counts: dict[str, int]
     rows: list[Row]
@@ -37,7 +37,7 @@ class Listing:
 
 
 def look(viewer: Viewer | None, criteria: Criteria, *, sort: str, limit: int | None) -> Listing:
-    """The list as it is now; an empty one without a spool."""
+    """The list as it is now. Without a spool (``viewer`` is None) the list is empty."""
     if viewer is None:
         from wf_cli.contract.lifecycle import Status
 
@@ -48,7 +48,7 @@ def look(viewer: Viewer | None, criteria: Criteria, *, sort: str, limit: int | N
 
 
 def lines(listed: Sequence[Row]) -> list[str]:
-    """Rows for people, or for awk."""
+    """The rows as text: a table on a terminal, plain columns in a pipe."""
     return tables.table(
         _HEAD,
         [
@@ -68,7 +68,7 @@ def summary(listing: Listing) -> str:
 
 
 def show(common: Common, listing: Listing) -> None:
-    """Print a list once. The summary is for people: records alone go into a pipe."""
+    """Print a list once. A pipe gets the records without the summary."""
     common.emit(listing.to_json(), lines(listing.rows))
     if not common.as_json:
         output.note(*(tables.plain(stop.text()) for stop in listing.stops))
@@ -79,7 +79,8 @@ def show(common: Common, listing: Listing) -> None:
 def watch(common: Common, criteria: Criteria, *, sort: str, limit: int | None) -> None:
     """Print the list again whenever it has changed, until Ctrl-C.
 
-    One viewer for the whole time: it sees leases of other hosts expire, which a single look cannot.
+    One viewer serves the whole watch, because only a viewer that looks several times sees a lease of another host
+    expire.
     """
     viewer: Viewer | None = None
     said: object = None
@@ -90,7 +91,8 @@ def watch(common: Common, criteria: Criteria, *, sort: str, limit: int | None) -
         else:
             viewer.refresh()
         listing = look(viewer, criteria, sort=sort, limit=limit)
-        # Ages change all the time: on a screen that is worth a new picture, in a stream it is not.
+        # Ages are left out, because they change at each look. A stream gets a new list only for other changes; a
+        # terminal is drawn anew each time.
         jobs = [(row.job_id, row.status, row.attempt, row.reason) for row in listing.rows]
         state = jobs, listing.counts, listing.stops
         if common.as_json:

@@ -31,7 +31,7 @@ def logs(
 ) -> None:
     """Print what a job's agent printed, with secrets taken out. --json prints one object a line.
 
-    With -f it waits for an agent to start and ends when the job, or the attempt given, has.
+    With -f the command waits for an agent to start. It ends with the job or, with --attempt, with that attempt.
 
     \b
     wf logs e01-p03-i0-code            the latest attempt
@@ -64,7 +64,7 @@ def logs(
 
 
 def _safe(text: str) -> str:
-    """Without control characters, which could do anything to a terminal; tabs and blanks stay."""
+    """``text`` without control characters other than tabs, because a terminal would carry them out."""
     return "".join(char for char in text if char.isprintable() or char == "\t")
 
 
@@ -76,9 +76,9 @@ def events(
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="T", help="not before: 10m, 2h, 2026-01-31T08:00:00Z")] = None,
 ) -> None:
-    """Print the events of all sessions in one stream. --json prints them as schemas/event.schema.json says.
+    """Print the events of all sessions in one stream. With --json each is an object of schemas/event.schema.json.
 
-    With -f only what happens from now on is printed, unless --since asks for more.
+    With -f only events from now on are printed, unless --since is given.
 
     \b
     wf events --since 1h

@@ -25,13 +25,13 @@ def retry(
     force: Annotated[bool, typer.Option("--force", help="jobs that succeeded, too")] = False,
     reason: ReasonOption = None,
 ) -> None:
-    """Queue dead or cancelled jobs again: the budget is restored, attempt numbers go on.
+    """Queue dead or cancelled jobs again. The count of burned attempts starts at 0; attempt numbers go on.
 
-    Selectors without --status mean dead jobs. Exit 4 when every job was refused.
+    Selectors without --status mean dead jobs. The exit code is 4 when every job was refused.
 
     \b
     wf retry e01-p03-i0-code              one job
-    wf retry --error timeout --in 10m     all that died of timeouts, in ten minutes
+    wf retry --error timeout --in 10m     all that failed by a timeout, in ten minutes
     wf retry --epic 01 --dry-run          what would be retried
     """
     delay_s = seconds(delay, "--in") if delay is not None else 0.0
@@ -48,7 +48,7 @@ def retry_all(
     force: bool = False,
     reason: str | None = None,
 ) -> Done:
-    """Retry the chosen jobs; the ``nth`` (from 0) waits ``delay_s(nth)`` seconds."""
+    """Retry the chosen jobs. The nth job that is queued (from 0) gets ready after ``delay_s(n)`` seconds."""
     from wf_cli.spool import control
 
     queued = 0

@@ -16,7 +16,7 @@ from wf_cli.spool import scan
 from wf_cli.spool.layout import Spool
 from wf_cli.views.viewer import Criteria
 
-#: What people call statuses, besides their names: the directories.
+#: Names of directories that ``--status`` takes besides the names of statuses.
 _ALIASES = {
     "dead": (Status.FAILED,),
     "done": (Status.SUCCEEDED, Status.CANCELLED),
@@ -29,7 +29,7 @@ JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a job id, or th
 
 @dataclass(frozen=True)
 class Filters:
-    """The selectors. Each may be given several times: any of its values fits."""
+    """The selectors. A selector that is given several times fits a job that has any of its values."""
 
     status: Annotated[list[str] | None, typer.Option(metavar="S", help="queued, running, failed, stalled, ...")] = (
         None
@@ -45,7 +45,7 @@ class Filters:
 
     @property
     def criteria(self) -> Criteria:
-        """What they say; UsageError for a status that there is not."""
+        """The selectors as criteria. Raises UsageError for an unknown status."""
         return Criteria(
             statuses=frozenset(s for text in self.status or () for s in _statuses(text)),
             roles=frozenset(self.role or ()),
@@ -68,9 +68,9 @@ def _statuses(text: str) -> tuple[Status, ...]:
 
 
 def one(spool: Spool, text: str, *, archived: bool = False) -> Placed:
-    """The job that an id, or a prefix of whole components, names; NotFound for none and for several.
+    """The job that ``text`` names: an id, or a prefix of whole components. NotFound for none and for several.
 
-    ``archived``: jobs that were put away count too, as long as no other fits.
+    With ``archived``, jobs in ``archive/`` are searched when no other fits.
     """
     found = scan.match_jobs(spool, [text])[text]
     if not found and archived:
@@ -94,8 +94,10 @@ def one(spool: Spool, text: str, *, archived: bool = False) -> Placed:
 
 
 def _carry_on(spool: Spool) -> None:
-    """Finish enqueues whose process died half-way, as far as this user can. What hinders that is said, because one of
-    them may be the job that is looked for."""
+    """Finish enqueues whose process died half-way, because one of them may be the wanted job.
+
+    A staged file that this user cannot carry on is named in a warning.
+    """
     from wf_cli.spool import enqueue, troubles
 
     hear = troubles.SayOnce(lambda line: output.warn([line]))

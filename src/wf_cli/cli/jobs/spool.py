@@ -20,7 +20,7 @@ app = group("List, show, check and clean the jobs in the spool.")
 
 
 class Sort(StrEnum):
-    """Orders of `wf spool ls` (`wf_cli.views.rows.SORTS`)."""
+    """The orders of `wf spool ls`, the same as `wf_cli.views.rows.SORTS`."""
 
     STATUS = "status"
     AGE = "age"
@@ -38,15 +38,16 @@ def ls(
 ) -> None:
     """List jobs, and count them by status.
 
-    Columns: status, id, role@runtime, attempt, burned/budget, priority, age, owner, ready time, reason. Age is
-    the time since a job was queued or, when it has finished, since it ended. A status `stalled` means that the
-    session which has the job is dead. Counts are of all jobs that fit, whatever --limit says.
+    The columns: status, id, role@runtime, attempt, burned/budget, priority, age, owner, ready time, reason. Burned
+    counts the attempts that failed at the job's cost, and the budget is their limit. An empty cell is a dash. Age is
+    the time since the job was queued or, for a finished job, since it ended. The status `stalled` means that the
+    session which has the job is dead. --limit shortens the list but not the counts.
 
     \b
     wf spool ls                             what is going on
     wf spool ls --status failed --json      the dead letters, for scripts
     wf spool ls --epic 01 --watch           follow an epic's jobs
-    wf spool ls | awk '$1 == "running"'     one job a line, - for nothing
+    wf spool ls | awk '$1 == "running"'     a pipe gets one job a line
     """
     if watch:
         with contextlib.suppress(KeyboardInterrupt):
@@ -60,13 +61,13 @@ def ls(
 @app.command("show")
 @spread
 def show(common: Common, job: JobArgument) -> None:
-    """Show all about one job.
+    """Show everything that is known about one job.
 
-    Its spec, the lease of the session that has it, attempts, events, result and last error.
+    The page has the job's spec, the lease of the session that has it, attempts, events, result and last error.
 
     \b
     wf spool show e01-p03-i0-code          the beginning of an id is enough
-    wf spool show my-job --json            as schemas/job.schema.json says
+    wf spool show my-job --json            a document of schemas/job.schema.json
     """
     from wf_cli.cli.jobs import card
     from wf_cli.views.record import record
@@ -82,13 +83,13 @@ def verify(
     common: Common,
     fix: Annotated[bool, typer.Option("--fix", help="repair what is safe, put the rest away")] = False,
 ) -> None:
-    """Check the spool's invariants on disk.
+    """Check that every file of the spool is one that wf can have left there, and that the files agree.
 
-    Ends with 5 when something is left that is not as it should be.
+    The exit code is 5 when a finding is left that was not repaired.
 
     \b
     wf spool verify          look only
-    wf spool verify --fix    repair what is safe; nothing of a job is deleted
+    wf spool verify --fix    make the safe repairs; they delete no spec, token or outcome
     """
     from dataclasses import asdict
 
@@ -114,14 +115,14 @@ def gc(
     older: Annotated[str, typer.Option(metavar="DUR", help="only what ended longer ago than this")] = "14d",
     keep_failed: Annotated[bool, typer.Option("--keep-failed", help="leave the dead letters alone")] = False,
 ) -> None:
-    """Put finished jobs away, and clean up after them.
+    """Move finished jobs to archive/, and remove files that they and ended sessions no longer need.
 
-    Removes the transcripts of archived jobs, and the files of sessions that have ended. The keys of archived
+    The transcripts of archived jobs are removed, and the files of sessions that have ended. The keys of archived
     jobs stay taken, so none of them runs again by itself.
 
     \b
-    wf spool gc                            what ended two weeks ago and earlier
-    wf spool gc --older 1d --keep-failed   but no dead letters
+    wf spool gc                            jobs that ended at least two weeks ago
+    wf spool gc --older 1d --keep-failed   jobs that ended at least a day ago, without dead letters
     """
     from wf_cli.spool import retention
 
@@ -144,10 +145,10 @@ def gc(
 def purge(
     common: Common, epic: Annotated[str, typer.Option("--epic", metavar="ID", help="the epic; its number")]
 ) -> None:
-    """Remove all that is kept of a finished epic's jobs.
+    """Remove all files of a finished epic's jobs.
 
-    Tokens, specs, outcomes and transcripts go, and the keys are free again. Refused (exit 4) while one of its jobs
-    is live, or the epic is running.
+    Tokens, specs, outcomes and transcripts are deleted, and the keys can be used again. The command is refused
+    (exit 4) while the epic is running or one of its jobs has not finished.
 
     \b
     wf spool purge --epic 01
@@ -162,7 +163,7 @@ def purge(
 
 
 def _is_running(common: Common, epic_id: str) -> bool:
-    """Whether the dispatcher would publish the epic's jobs again. One that does not exist any more is not running."""
+    """Whether the epic runs, so that the dispatcher would publish its jobs again. A removed epic does not run."""
     from wf_cli.workflow import epics
 
     try:
@@ -175,7 +176,7 @@ def _is_running(common: Common, epic_id: str) -> bool:
 @app.command("path")
 @spread
 def path(common: Common) -> None:
-    """Print where the spool is.
+    """Print the path of the spool.
 
     \b
     ls "$(wf spool path)/running"
