@@ -1,1 +1,1 @@
-"""What every command stands on: arguments, options, output, errors, and the table of all commands."""
+"""The parts that all commands share: arguments, options, output, errors, and the table of commands."""

@@ -1,8 +1,8 @@
-"""The one argument layer of the contract commands: a table of what a command takes, and a parser for it.
+"""The arguments of contract commands: a `Spec` describes what a command takes, and `parse` reads the words by it.
 
-The contract's rules are not those of typer: help tokens count everywhere, ``-x`` is an ordinary word, an
-option may not be abbreviated, ``--option=value`` may hold what ``--option value`` may not. So each contract
-command describes its arguments with a `Spec`, and `parse` reads the raw words by it.
+Typer is not used, because the rules of wf-cli 0.3.x are others. A help token counts at any place, ``-x`` is an
+ordinary word, an option may not be abbreviated, and a value that starts with ``--`` or is empty can be given as
+``--option=value`` only.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ HELP_TOKENS = frozenset({"--help", "-h"})
 
 @dataclass(frozen=True)
 class Spec:
-    """What a command takes.
+    """The arguments that a command takes.
 
-    ``required`` words must be there and not be empty; ``optional`` ones may follow. ``values`` maps each
-    option with a value to its name in `Parsed`, so that options can be aliases. ``by_position``: the words
-    are whatever stands there, flags are found among the rest, and nothing is refused.
+    ``required`` words must be there and not be empty; ``optional`` ones may follow. ``values`` maps each option that
+    takes a value to its name in `Parsed`, and two options of one name are aliases. With ``by_position`` the first
+    words are taken whatever they look like, flags are searched among the rest, and other words are ignored.
     """
 
     required: tuple[str, ...] = ()
@@ -30,13 +30,13 @@ class Spec:
     flags: frozenset[str] = frozenset()
     values: Mapping[str, str] = field(default_factory=dict)
     by_position: bool = False
-    #: Empty words are passed over wherever they stand. Otherwise one that follows the last word is refused.
+    #: Empty words are ignored at any place. Otherwise an empty word after the last expected one is refused.
     skips_empty: bool = False
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """Arguments by name; what was not given is absent. ``flags``: each once, in the order of the last mention."""
+    """The arguments that were given, by name. ``flags`` has each flag once, ordered by its last mention."""
 
     words: Mapping[str, str]
     values: Mapping[str, str]
@@ -55,11 +55,11 @@ class Parsed:
         return name in self.flags
 
     def last_of(self, *names: str) -> str | None:
-        """The one of these flags that was given last: of flags that contradict each other it counts."""
+        """The one of these flags that was given last, for flags that contradict each other. None without any."""
         return next((flag for flag in reversed(self.flags) if flag in names), None)
 
     def items(self, name: str) -> list[str]:
-        """A value that is a list separated by semicolons."""
+        """The items of a value that is a list separated by semicolons."""
         return [item for part in self.values.get(name, "").split(";") if (item := ecmascript.trim(part))]
 
 
@@ -70,7 +70,7 @@ class ArgumentError(UsageError):
 
 
 def wants_help(words: Sequence[str]) -> bool:
-    """A help token counts wherever it stands, also as the value of an option (quirk 30, kept)."""
+    """Whether a help token is among the words. It counts also as the value of an option (quirk 30)."""
     return not HELP_TOKENS.isdisjoint(words)
 
 
@@ -102,7 +102,7 @@ def _in_order(spec: Spec, words: Sequence[str], names: tuple[str, ...], usage: s
         if not word.startswith("--"):
             if not word and spec.skips_empty:
                 continue
-            # An empty word keeps no place: the next one takes it.
+            # The next word takes the place of an empty one.
             name = next((name for name in names if not words_by_name.get(name)), None)
             if name is None:
                 raise ArgumentError(f"unexpected argument: {word!r}", hint=f"usage: {usage}")

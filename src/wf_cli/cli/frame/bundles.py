@@ -1,4 +1,4 @@
-"""Options that belong together: declared once, as a dataclass, and spread over the parameters of a command."""
+"""Bundles of options. A bundle is a dataclass, and its fields become options of each command that takes it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any, get_type_hints
 
 
 def spread(function: Callable[..., None]) -> Callable[..., None]:
-    """``function`` as typer can take it: each parameter that is a dataclass becomes one option per field.
+    """Wrap ``function`` for typer: each parameter that is a dataclass becomes one option per field.
 
-    The fields are annotated like parameters of a command, and have defaults. ``function`` gets the instance.
+    The fields are annotated like parameters of a command, and have defaults. ``function`` gets an instance of the
+    dataclass.
     """
     signature = inspect.signature(function, eval_str=True)
     bundles: dict[str, Any] = {n: p.annotation for n, p in signature.parameters.items() if is_dataclass(p.annotation)}

@@ -1,4 +1,4 @@
-"""One run of a contract command: what it is given, and what such a command consists of."""
+"""One run of a contract command (`Call`), and the definition of such a command (`ContractCommand`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Call:
-    """The words after the command's name, and the world they refer to."""
+    """One call: the words after the command's name, with the project and the environment that they refer to."""
 
     root: Path
     environ: Mapping[str, str]
@@ -32,7 +32,7 @@ class Call:
 
     @property
     def as_json(self) -> bool:
-        """Whether results and errors are JSON. Wherever the flag stands: an error must not depend on order."""
+        """Whether results and errors are JSON. The flag counts at any place, so errors do not depend on order."""
         return "--json" in self.words
 
     @cached_property
@@ -44,10 +44,10 @@ class Call:
 
     @cached_property
     def project(self) -> Project:
-        """The project as this process may change it. The single place where fencing is added.
+        """The project, with the permit that each change of a plan needs. Contract commands are fenced only here.
 
-        The permit is that of the job in ``WF_JOB_TOKEN``, or of a person, who must not interfere with a live job.
-        With ``as_operator`` there is none.
+        The permit is that of the job in ``WF_JOB_TOKEN``. Without one it is a person's, which refuses changes while
+        a job of the plan is live. With ``as_operator`` no permit is asked.
         """
         from wf_cli.workflow.project import Project
 
@@ -65,29 +65,29 @@ class Call:
         return working_project.job_role(self.environ)
 
     def plan(self, reference: str) -> Plan:
-        """The plan meant by ``reference``: of several with that number the first by name. Raises PlanNotFound."""
+        """The plan that ``reference`` names; the first by name when several have the number. Raises PlanNotFound."""
         from wf_cli.workflow import plans
 
         return plans.find(self.project, reference, self._first_of_several)
 
     def epic(self, reference: str) -> Epic:
-        """Likewise an epic; raises EpicNotFound."""
+        """The epic that ``reference`` names, chosen as in `plan`. Raises EpicNotFound."""
         from wf_cli.workflow import epics
 
         return epics.find(self.project, reference, self._first_of_several)
 
     def _first_of_several(self, shared: WfError) -> None:
-        if not self.as_json:  # a failure's JSON has to be alone on stderr
+        if not self.as_json:  # With --json stderr may hold only the JSON of a failure.
             output.warn([f"{shared.message}; the first is meant here. {shared.hint}"])
 
     def session(self) -> Session:
-        """The session as it is now."""
+        """The session file's content, read anew."""
         from wf_cli.agents import model_guard
 
         return model_guard.load(self.root)
 
     def guard(self, command: str) -> None:
-        """Raise GuardRefused unless session, or job, may run ``command``."""
+        """Raise GuardRefused unless the session, or the job of this process, may run ``command``."""
         from wf_cli.agents import model_guard
 
         role = self.job_role
@@ -96,9 +96,10 @@ class Call:
 
 @dataclass(frozen=True)
 class ContractCommand:
-    """A contract command. ``guarded``: the guard runs before its arguments are looked at.
+    """A contract command.
 
-    ``json`` says that the command knows ``--json``, for errors too. ``operator``: takes ``--as-operator``.
+    With ``guarded`` the guard runs before the arguments are read. With ``json`` the command takes ``--json``, which
+    holds for its errors too. With ``operator`` it takes ``--as-operator``.
     """
 
     run: Callable[[Call], int]

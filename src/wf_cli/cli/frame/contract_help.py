@@ -1,4 +1,4 @@
-"""Help, printed from the registry and from the commands themselves, without typer."""
+"""The text of `wf --help` and of `wf X --help` for contract commands, made without typer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def load(entry: registry.Entry) -> ContractCommand:
 
 
 def overview() -> list[str]:
-    """`wf --help`: every command with one line, in groups. Imports none of them."""
+    """The lines of `wf --help`: every command with its summary, in groups. No command's module is imported."""
     lines = [
         f"wf {__version__}: plans, gates and worker pools for teams of coding agents",
         "",
@@ -31,7 +31,7 @@ def overview() -> list[str]:
 
 
 def of_command(entry: registry.Entry) -> list[str]:
-    """`wf X --help` of a contract command."""
+    """The lines of `wf X --help` for a contract command."""
     command = load(entry)
     lines = [f"wf {entry.name}: {entry.summary}", "", "usage:"]
     lines += [f"  {usage}" for usage in command.usage]

@@ -1,8 +1,9 @@
 """Keeps typer from importing pydantic for values that need no conversion.
 
-Newer versions of typer convert every parameter with pydantic, also those that nobody gave, and importing it takes
-longer than all the rest of `wf spool ls`. The hook is typer's own place for a parameter's converter; in a version
-without it nothing is changed, and a value that does need converting gets typer's own.
+Newer versions of typer convert every parameter with pydantic, also those that are not on the command line. The import
+takes longer than all the rest of `wf spool ls`. This module puts a light converter into the attribute in which typer
+keeps a parameter's converter. A value that needs converting gets typer's own converter. In a version of typer without
+the attribute no parameter is changed.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from typing import Any
 
 
 def relax(command: Any) -> None:
-    """Convert a parameter of ``command``, or of its subcommands, only when its value needs it."""
+    """Give the parameters of ``command`` and of its subcommands the light converter."""
     for parameter in command.params:
         _relax_parameter(parameter)
-    make_help = command.get_help_option  # --help is made when it is needed, and is a parameter like any other
+    make_help = command.get_help_option  # --help is a parameter too, made when it is first needed
 
     def help_option(ctx: Any) -> Any:
         option = make_help(ctx)
@@ -32,18 +33,18 @@ def _relax_parameter(parameter: Any) -> None:
 
 
 class _Relaxed:
-    """Takes the place of typer's converter of one parameter until that is needed."""
+    """The light converter of one parameter. It makes way for typer's own when a value needs converting."""
 
     def __init__(self, parameter: Any):
         self._parameter = parameter
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
-        """``value`` as the command wants it."""
+        """``value`` in the type that the command declares."""
         several = param.multiple or param.nargs == -1
         if value is None:
             return () if several else None
         wanted = param.type_descriptor.annotation
-        # A default, or text where text is wanted: the command line gives nothing but text.
+        # Defaults have the declared type already, and so has text from the command line where text is declared.
         if not several and isinstance(wanted, type) and isinstance(value, wanted):
             return value
         self._parameter._runtime_param = None

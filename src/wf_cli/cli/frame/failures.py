@@ -1,4 +1,4 @@
-"""What an error costs: the one table from error class to exit code, and how an error is shown."""
+"""The exit code of each error class, and the printing of errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from wf_cli.errors import (
 )
 
 #: (class, exit code of contract commands, exit code of all others); the first class that fits counts.
-#: Contract commands know 0 and 1; only that an attempt was superseded has to be told apart everywhere.
+#: Contract commands end with 0 or 1, except for a superseded attempt, which an agent has to recognise by its code.
 EXIT_CODES: tuple[tuple[type[BaseException], int, int], ...] = (
     (StaleAttempt, 4, 4),
     (UsageError, 1, 2),
@@ -35,7 +35,7 @@ EXIT_CODES: tuple[tuple[type[BaseException], int, int], ...] = (
     (BaseException, 1, 1),
 )
 
-#: Codes whose JSON form is fixed by the contract and has no message.
+#: Codes whose JSON has no message, as in wf-cli 0.3.x.
 _WITHOUT_MESSAGE = frozenset({"PLAN_NOT_FOUND", "EPIC_NOT_FOUND"})
 
 
@@ -48,7 +48,7 @@ def exit_code(error: BaseException, *, contract: bool) -> int:
 
 
 def as_wf_error(error: Exception) -> WfError:
-    """``error`` in the form that is shown: one message, never a traceback."""
+    """``error`` as a WfError with one message. A bug's error becomes "internal error" without a traceback."""
     if isinstance(error, WfError):
         return error
     if isinstance(error, OSError):

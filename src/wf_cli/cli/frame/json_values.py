@@ -1,4 +1,4 @@
-"""JSON values that come in as an option: the text itself, a file's (``@FILE``), or standard input's (``-``)."""
+"""JSON values of options. A value is the JSON itself, ``@FILE`` for a file, or ``-`` for standard input."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from wf_cli.errors import UsageError
 
 
 def value(option: str, what: str) -> Any:
-    """The value of an option that is ``what``; UsageError for what cannot be read, or could not be printed again."""
+    """The JSON value that an option gives; ``what`` names it in errors.
+
+    Raises UsageError when it cannot be read, is not JSON, or could not be printed again.
+    """
     return parse(option if option != "-" and not option.startswith("@") else text(option.removeprefix("@")), what)
 
 
 def text(source: str) -> str:
     """The text of the file ``source``, or of standard input for ``-``.
 
-    A byte order mark is read over, as in wf.config. Raises UsageError for a file that cannot be read, and for other
-    encodings than UTF-8.
+    A leading byte order mark is dropped, as in wf.config. Raises UsageError for a file that cannot be read and for
+    other encodings than UTF-8.
     """
     name = "standard input" if source == "-" else source
     try:
@@ -35,7 +38,10 @@ def text(source: str) -> str:
 
 
 def parse(given: str, what: str) -> Any:
-    """The JSON value in ``given``, which is ``what``; UsageError for a value that could not be printed again."""
+    """The JSON value in ``given``; ``what`` names it in errors.
+
+    Raises UsageError for text that is not JSON and for a value that could not be printed again.
+    """
     try:
         return plain_json.loads(given)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""What every command of the distributed part shares: its common options, its project, its JSON envelope."""
+"""The parts that all typer commands share: common options, the `App`, the keys of every JSON document."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from wf_cli.queue.spool_queue import SpoolQueue
     from wf_cli.spool.layout import Spool
 
-#: Version of every JSON document printed here.
+#: The ``schema_version`` of every JSON document that a typer command prints.
 SCHEMA_VERSION = 1
-#: Seconds; longer waits are typing errors, and a ready time has only so many digits.
+#: The longest duration that an option may give, in seconds. A token's name has no room for much later ready times.
 LONGEST_S = 366 * 86400.0
 
 SpoolOption = Annotated[str | None, typer.Option("--spool", metavar="DIR", help="the spool; default: from wf.config")]
@@ -34,7 +34,7 @@ ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", he
 
 
 def app_for(spool: str | None, config: Path | None) -> App:
-    """The project of the working directory, as the common options say."""
+    """The `App` of the working directory, with the common options applied."""
     from wf_cli.app import App, Flags
 
     root = working_project.working_directory()
@@ -42,13 +42,13 @@ def app_for(spool: str | None, config: Path | None) -> App:
 
 
 def document(**values: Any) -> dict[str, Any]:
-    """A JSON document of success."""
+    """``values`` as the JSON document of a command that succeeded."""
     return {"ok": True, "schema_version": SCHEMA_VERSION, **values}
 
 
 @dataclass(frozen=True)
 class Common:
-    """The options that every command takes, and what a command gets by them."""
+    """The options that every typer command takes, and access to the spool that they choose."""
 
     spool: SpoolOption = None
     config: ConfigOption = None
@@ -65,7 +65,7 @@ class Common:
 
     @property
     def spool_root(self) -> Path:
-        """Where the spool is, or would be."""
+        """The path of the spool, which need not exist. The configuration is loaded only when it can matter."""
         from wf_cli.config import places
 
         root = working_project.working_directory()
@@ -73,31 +73,31 @@ class Common:
         return found or self.app.spool_root
 
     def open_spool(self) -> Spool:
-        """The spool; SpoolMissing when there is none."""
+        """The spool. Raises SpoolMissing when there is none."""
         from wf_cli.spool import layout
 
         return layout.open_spool(self.spool_root)
 
     def spool_if_any(self) -> Spool | None:
-        """The spool, or None: for lists, which are empty then."""
+        """The spool, or None when there is none; a list is empty then."""
         from wf_cli.spool import layout
 
         root = self.spool_root
         return layout.open_spool(root) if layout.exists(root) else None
 
     def queue(self) -> SpoolQueue:
-        """The queue on the spool; SpoolMissing when there is none."""
+        """The queue on the spool, which warns of files that it passes over. Raises SpoolMissing without a spool."""
         return self.app.queue(self.open_spool(), say=lambda line: output.warn([line]))
 
     def emit(self, values: Mapping[str, Any], lines: Iterable[str]) -> None:
-        """Print a result: the JSON document of ``values``, or ``lines`` for people."""
+        """Print a result: ``values`` as a JSON document, or ``lines`` for people."""
         if self.as_json:
             output.print_json(document(**values))
         else:
             output.say(*lines)
 
     def failed(self, error: WfError, values: Mapping[str, Any], lines: Iterable[str]) -> WfError:
-        """``error``, to be raised, with the result that it comes with: in the JSON, or printed before it."""
+        """``error``, for the caller to raise, with the partial result: in its JSON, or printed now as ``lines``."""
         if self.as_json:
             error.facts |= values
         else:
@@ -106,24 +106,24 @@ class Common:
 
 
 def print_line(value: Mapping[str, Any]) -> None:
-    """One JSON object of a stream, on its own line, at once."""
+    """Print one JSON object of a stream on a line, and flush it."""
     print(plain_json.dumps(value), flush=True)
 
 
 def group(text: str) -> typer.Typer:
-    """An empty group of commands."""
+    """An empty group of commands with the help ``text``."""
     return typer.Typer(help=text, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 def single(function: Callable[..., None]) -> typer.Typer:
-    """The typer application of one command that stands alone (``wf retry``)."""
+    """The typer application of a command without subcommands (``wf retry``)."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command()(spread(function))
     return app
 
 
 def seconds(text: str, option: str) -> float:
-    """The duration in ``text``; UsageError, naming ``option``, for anything else and for more than a year."""
+    """The duration in ``text``, in seconds. Raises UsageError for other text and for more than `LONGEST_S`."""
     value = parse_duration(text)
     if not 0 <= value <= LONGEST_S:
         raise UsageError(f"{option} {text} is too long", hint="at most 366d")

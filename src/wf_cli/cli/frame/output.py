@@ -1,6 +1,7 @@
-"""Everything that is printed: JSON documents, plain text, errors.
+"""All printing of the commands: JSON documents, text for people, warnings, errors.
 
-Data goes to stdout, chatter to stderr. A reader that went away (``wf recap | head -1``) is no error.
+Data goes to stdout, progress and warnings to stderr. A reader that closes the pipe early (``wf recap | head -1``)
+causes no error message.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from wf_cli.contract import plain_json
 
 
 def prepare() -> None:
-    """Make both streams able to print any text, whatever their encoding is."""
+    """Let both streams print any text: characters outside their encoding are printed as backslash escapes."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -22,37 +23,37 @@ def prepare() -> None:
 
 
 def print_json(document: Mapping[str, Any], *, failed: bool = False) -> None:
-    """One document, alone on its stream: stdout, or stderr for a contract command that failed."""
+    """Print one document, which must be alone on its stream: stdout, or stderr for a failed contract command."""
     stream = sys.stderr if failed else sys.stdout
     encoding = (stream.encoding or "").lower().replace("-", "")
     print(plain_json.dumps(document, indent=2, ensure_ascii=encoding != "utf8"), file=stream)
 
 
 def say(*lines: str) -> None:
-    """Text for people on stdout."""
+    """Print lines for people on stdout."""
     _print(lines, sys.stdout)
 
 
 def note(*lines: str) -> None:
-    """Progress and warnings on stderr."""
+    """Print lines of progress on stderr."""
     _print(lines, sys.stderr)
 
 
 def complain(message: str, hint: str | None = None) -> None:
-    """An error: what is wrong, and what to do about it."""
+    """Print an error on stderr: what is wrong, and what to do about it."""
     note(f"error: {message}")
     if hint:
         note(f"hint: {hint}")
 
 
 def warn(warnings: Iterable[str]) -> None:
-    """Warnings, one a line."""
+    """Print warnings on stderr, one a line."""
     for warning in warnings:
         note(f"warning: {warning}")
 
 
 def result(document: Mapping[str, Any], lines: Iterable[str], *, as_json: bool) -> int:
-    """Show a contract command's result and return its exit code, which follows ``ok``."""
+    """Print a contract command's result and return its exit code: 0 when ``ok`` is true, else 1."""
     ok = document["ok"] is True
     if as_json:
         print_json(document, failed=not ok)
@@ -62,7 +63,7 @@ def result(document: Mapping[str, Any], lines: Iterable[str], *, as_json: bool) 
 
 
 def columns(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> list[str]:
-    """Rows as aligned columns, for a terminal or awk."""
+    """The rows as lines with aligned columns."""
     table = list(rows)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [
@@ -72,7 +73,7 @@ def columns(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> list[str]:
 
 
 def reader_is_gone() -> None:
-    """After a BrokenPipeError: keep the interpreter from failing once more when it flushes at exit."""
+    """Send stdout to the null device after a BrokenPipeError, because the flush at exit would fail once more."""
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, sys.stdout.fileno())
 

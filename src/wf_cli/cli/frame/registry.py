@@ -1,6 +1,6 @@
-"""Every command: its name, one line about it, and the module to import when it is run.
+"""The list of all commands: the name of each, one line about it, and the module to import when it runs.
 
-The only list of commands. `wf --help` is printed from it without importing any of the modules.
+`wf --help` is printed from this list without importing any of the modules.
 
 A *contract* command behaves as in wf-cli 0.3.x (docs/explanation/compatibility.md): raw arguments, session file,
 guards, exit codes 0 and 1. Its module has ``COMMANDS: dict[str, ContractCommand]``. Any other command is an ordinary
@@ -28,8 +28,8 @@ GROUPS = (_PLANS, _EPICS, _JOBS, _WORKERS, _WATCHING, _KNOWLEDGE, _SETUP)
 class Entry:
     """One command.
 
-    ``typer_module``: a typer command of that module replaces a contract command in distributed mode or, where
-    ``beyond`` is given, for the words after its name for which that says yes.
+    With ``typer_module`` a typer command of that module replaces the contract command. It does so for the words for
+    which ``beyond`` returns True or, without ``beyond``, whenever the distributed mode is on.
     """
 
     name: str
@@ -72,7 +72,7 @@ def _typer(
 
 
 def _about_wf_config(words: Sequence[str]) -> bool:
-    """Whether ``wf config <words>`` is about wf.config; the contract knows nothing but ``.wf/runtime.json``."""
+    """Whether ``wf config <words>`` concerns wf.config. The contract command knows only ``.wf/runtime.json``."""
     match [*words]:
         case ["check" | "migrate", *_]:
             return True
@@ -86,7 +86,7 @@ def _about_wf_config(words: Sequence[str]) -> bool:
 
 
 def _renumbers_plan(words: Sequence[str]) -> bool:
-    """Whether ``wf plan <words>`` is ``renumber <folder>``; a plan of that name alone is made as ever."""
+    """Whether ``wf plan <words>`` is ``renumber <folder>``. ``wf plan renumber`` alone makes a plan of that name."""
     match [*words]:
         case ["renumber", word, *_]:
             return word.partition("=")[0] in _OPTIONS_OF_RENUMBER or not (not word or word.startswith("--"))

@@ -1,4 +1,4 @@
-"""Lists of jobs for people: a table with colours on a terminal, bare aligned columns otherwise."""
+"""Tables as text: with a heading and colours on a terminal, bare aligned columns otherwise."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from wf_cli.cli.frame import output
 
-#: What stands in an empty cell, so that every record has the same number of columns.
+#: The text of an empty cell. It keeps the number of columns the same in every row.
 NOTHING = "-"
 
 _RED, _GREEN, _YELLOW, _BLUE, _DIM = "31", "32", "33", "34", "2"
@@ -19,17 +19,17 @@ _COLOURS = {
 
 
 def on_terminal() -> bool:
-    """Whether stdout is a screen that a person looks at."""
+    """Whether stdout is a terminal that understands escape sequences."""
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def plain(text: str) -> str:
-    """``text`` in one line without control characters: it may come from an agent, or from anybody's file."""
+    """``text`` in one line without control characters, because agents and other users' files may contain them."""
     return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """Lines of the table; nothing without rows. The last column may hold blanks, and is cut on a terminal only."""
+    """The lines of the table, empty without rows. Only the last cell may have blanks. A terminal cuts long lines."""
     if not rows:
         return []
     cells = [tuple(NOTHING if cell in (None, "") else plain(str(cell)) for cell in row) for row in rows]
@@ -45,6 +45,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
 
 
 def _coloured(line: str, row: Sequence[str]) -> str:
-    """The first cell, which is the status, in its colour."""
+    """``line`` with its first cell, the status, in the colour of that status."""
     colour = _COLOURS.get(row[0])
     return line if colour is None else f"\x1b[{colour}m{row[0]}\x1b[0m{line[len(row[0]) :]}"

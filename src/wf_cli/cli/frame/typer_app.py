@@ -1,4 +1,4 @@
-"""All commands as one typer application: runs those that are typer's."""
+"""All commands as one typer application. `run` carries out those that are typer commands."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from wf_cli.cli.frame import conversion, output, registry
 _PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
-#: Runs the words of a contract command in an environment; the exit code.
+#: Runs the words of a contract command in an environment and returns the exit code.
 RunContract = Callable[[Sequence[str], Mapping[str, str]], int]
 
 
 class LazyGroup(TyperGroup):
-    """Imports the module of a command only when that command is asked for."""
+    """A group that imports the module of a command only when that command is asked for."""
 
     run_contract: RunContract
 
@@ -43,7 +43,7 @@ class LazyGroup(TyperGroup):
 
 
 def _contract_stub(entry: registry.Entry, run_contract: RunContract) -> Any:
-    """A contract command as typer sees it: any arguments, which ``run_contract`` understands."""
+    """A typer command that takes any arguments and hands them to ``run_contract``."""
 
     def stub(ctx: typer.Context) -> None:
         import os
@@ -51,7 +51,7 @@ def _contract_stub(entry: registry.Entry, run_contract: RunContract) -> Any:
         raise typer.Exit(run_contract([entry.name, *ctx.args], os.environ))
 
     app = typer.Typer(add_completion=False)
-    from wf_cli.cli.frame import contract_help  # not for the commands that are typer's own
+    from wf_cli.cli.frame import contract_help  # only contract commands need it
 
     text = "\n".join(contract_help.of_command(entry))
     app.command(entry.name, help=text, short_help=entry.summary, context_settings=_PASS_THROUGH)(stub)
@@ -67,7 +67,8 @@ def _look_only(_words: Sequence[str], _environ: Mapping[str, str]) -> int:
 def application(run_contract: RunContract = _look_only) -> Any:
     """The group of all commands. ``run_contract`` carries out the words of a contract command.
 
-    Without it the group is for looking at: completion and the reference read the options of commands.
+    Without ``run_contract`` no contract command runs. Completion and the tests of the reference page use the group
+    so, to read the options of commands.
     """
 
     class Commands(LazyGroup):
@@ -82,11 +83,14 @@ def application(run_contract: RunContract = _look_only) -> Any:
 
 
 def run(words: Sequence[str], run_contract: RunContract) -> int:
-    """Run a typer command; usage errors end with 2, and are JSON with ``--json``. Other errors are raised."""
+    """Run a typer command and return its exit code.
+
+    A usage error is printed here (as JSON with ``--json``) and gives 2. Other errors are raised.
+    """
     command = application(run_contract)
     try:
         code = command.main(list(words), prog_name="wf", standalone_mode=False)
-    except typer.Abort as error:  # what typer makes of Ctrl-C
+    except typer.Abort as error:  # typer turns Ctrl-C into this
         raise KeyboardInterrupt from error
     except _click_exception() as error:
         return _usage_error(error, as_json="--json" in words)
@@ -94,7 +98,7 @@ def run(words: Sequence[str], run_contract: RunContract) -> int:
 
 
 def _click_exception() -> type[Exception]:
-    """The base class of typer's usage errors, which has no public name of its own."""
+    """The base class of typer's usage errors. Typer exports no name for it."""
     bases = [base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"]
     return cast("type[Exception]", bases[0])
 

@@ -1,4 +1,4 @@
-"""What the command line gives the library: the working directory, the mode, and the role of a job's process."""
+"""Facts about this process: its working directory, whether the mode is on, and the role of the job it acts for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wf_cli.errors import NotFound, StaleAttempt
 
 
 def working_directory() -> Path:
-    """The project root: the working directory, without a search upward."""
+    """The project root, which is the working directory itself. Parent folders are not searched."""
     try:
         return Path.cwd()
     except FileNotFoundError:
@@ -17,7 +17,7 @@ def working_directory() -> Path:
 
 
 def is_distributed(root: Path, environ: Mapping[str, str]) -> bool:
-    """Whether the distributed mode is on. Read before anything is changed, so that a broken file costs nothing."""
+    """Whether the distributed mode is on. Callers ask before they change files, because a broken one raises here."""
     if environ.get("WF_DISTRIBUTED", "1") != "1":
         return False
     from wf_cli.config import mode
@@ -28,8 +28,8 @@ def is_distributed(root: Path, environ: Mapping[str, str]) -> bool:
 def job_role(environ: Mapping[str, str]) -> str | None:
     """The role of the job that this process acts for; None for a person or an agent outside any job.
 
-    Of a plan's job the token itself says it; ``WF_ROLE`` is believed for jobs outside plans only.
-    StaleAttempt for anything that no worker makes.
+    The token of a plan's job names the role. ``WF_ROLE`` counts only for jobs outside plans. Raises StaleAttempt for
+    a ``WF_JOB_TOKEN`` that no worker can have made.
     """
     mark = environ.get("WF_JOB_TOKEN")
     if not mark:
