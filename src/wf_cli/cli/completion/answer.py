@@ -1,9 +1,9 @@
-"""What may stand at the cursor: the answer to a shell's completion script (`wf_cli.cli.completion.scripts`).
+"""The candidates for the word at the cursor, as the answer to a completion script (`wf_cli.cli.completion.scripts`).
 
-The script runs ``_WF_COMPLETE=<shell> wf <words>``; the last word is the one at the cursor, empty at the start of a
-new one. Nothing is created, no session, no spool, and nothing is said but candidates: whatever goes wrong, there
-are none. Contract commands are completed by their usage lines, typer's by their parameters, and the values of
-both by the tables of `wf_cli.cli.completion.values`.
+The script runs ``_WF_COMPLETE=<shell> wf <words>``. The last word is the one at the cursor; it is empty when a new
+word begins. Completion creates no file and prints only candidates; after any error it prints none. The candidates for
+contract commands come from their usage lines, those for typer commands from their parameters, and the values of both
+from the tables in `wf_cli.cli.completion.values`.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from typing import Any
 from wf_cli.cli.completion.values import KINDS, OPTIONS, Candidate, Scene, Source, commands, nothing
 from wf_cli.cli.frame import output, registry
 
-#: Printed instead of candidates: the shell's own file names fit here.
+#: Printed instead of candidates when the shell is to complete file names.
 FILES = ":files"
 
 
 def answer(words: Sequence[str], root: Path, environ: Mapping[str, str]) -> int:
-    """Print what fits the last of ``words``, for the shell named in ``_WF_COMPLETE``. Always 0."""
+    """Print the candidates for the last of ``words``, for the shell named in ``_WF_COMPLETE``. Returns 0 always."""
     shell = environ["_WF_COMPLETE"]
     given = _rejoined(words) if shell == "bash" else [*words]
     try:
         found = candidates(given or [""], root, environ)
-    except Exception:  # noqa: BLE001 - a broken project must not spoil somebody's command line
+    except Exception:  # noqa: BLE001 - a broken project must not print an error into the command line
         found = []
     if found is None:
         output.say(FILES)
         return 0
-    # bash replaces what stands after the equals sign only.
+    # bash replaces only the part after the equals sign.
     prefix = f"{given[-1].partition('=')[0]}=" if shell == "bash" and given and "=" in given[-1] else ""
     output.say(*(_shown(candidate, shell, prefix) for candidate in found))
     return 0
 
 
 def candidates(words: Sequence[str], root: Path, environ: Mapping[str, str]) -> list[Candidate] | None:
-    """What may stand for the last of ``words``; None: a file name."""
+    """The candidates for the last of ``words``; None when a file name is wanted."""
     *before, cursor = words
     scene = Scene(root, environ, tuple(before))
     if not before:
@@ -70,7 +70,7 @@ def _fitting(found: Iterable[Candidate], begun: str) -> list[Candidate]:
 
 
 def _rejoined(words: Sequence[str]) -> list[str]:
-    """``--epic = 01``, as bash cuts it, is one word."""
+    """``words`` with ``--epic=01`` as one word again, which bash passes as three: ``--epic = 01``."""
     out: list[str] = []
     for word in words:
         if out and (word == "=" or out[-1].endswith("=")) and out[-1].startswith("--"):
@@ -90,11 +90,11 @@ def _shown(candidate: Candidate, shell: str, prefix: str) -> str:
     return candidate.value.removeprefix(prefix)
 
 
-# -- which values: contract commands
+# -- candidates for contract commands
 
 
 def _values_of_contract(entry: registry.Entry, scene: Scene, attached: str | None, cursor: str) -> Source:
-    """``attached``: the option whose value is being written after an equals sign."""
+    """The candidates for a contract command. ``attached`` is the option whose value follows an equals sign."""
     from wf_cli.cli.completion import usage_lines
     from wf_cli.cli.frame import contract_help
 
@@ -126,7 +126,7 @@ def _values_of_contract(entry: registry.Entry, scene: Scene, attached: str | Non
 
 
 def _positional(words: Sequence[str], takes: set[str]) -> list[str]:
-    """``words`` without options and, for those in ``takes``, their values."""
+    """``words`` without options and without the values of those in ``takes``."""
     out, rest = [], iter(words)
     for word in rest:
         if not word.startswith("--"):
@@ -137,7 +137,7 @@ def _positional(words: Sequence[str], takes: set[str]) -> list[str]:
 
 
 def _value_of_option(option: str, value: str, begun: str) -> Source:
-    """The values of an option; ``value`` is what its usage says: ``<plan>``, ``fast|full``, or the list ``a,b``."""
+    """The values of an option. ``value`` is from its usage line: ``<plan>``, ``fast|full``, or the list ``a,b``."""
     known = OPTIONS.get(option) or KINDS.get(value.strip("<>"))
     if known is not None:
         return known
@@ -148,7 +148,7 @@ def _value_of_option(option: str, value: str, begun: str) -> Source:
     return lambda _: map(Candidate, words)
 
 
-# -- which values: typer's commands
+# -- candidates for typer commands
 
 
 def _values_of_typer(entry: registry.Entry, scene: Scene, attached: str | None, cursor: str) -> Source:
@@ -192,7 +192,7 @@ def _value_of_parameter(parameter: Any, option: str) -> Source:
 
 
 def _choices(parameter: Any) -> list[str]:
-    """The values of an enumeration, which typer keeps in one place or another, by version."""
+    """The values of an enumeration. Versions of typer keep them in different attributes."""
     annotation = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return [str(member.value) for member in annotation]

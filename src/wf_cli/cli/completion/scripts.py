@@ -1,4 +1,4 @@
-"""`wf completion`: the script that makes a shell ask `wf` itself what fits (`wf_cli.cli.completion.answer`)."""
+"""`wf completion` prints a script by which a shell asks `wf` for candidates (`wf_cli.cli.completion.answer`)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 class Shell(StrEnum):
-    """Shells with a script."""
+    """The shells that have a script."""
 
     BASH = "bash"
     ZSH = "zsh"
     FISH = "fish"
 
 
-# Works with bash 3.2, which macOS still has: no readarray, and compopt may be missing.
+# The script works with bash 3.2 of macOS, which has no readarray and may have no compopt.
 _BASH = r"""# wf completion for bash
 _wf() {
     local line

@@ -1,7 +1,7 @@
-"""Usage lines of contract commands, read back: which words and options may stand where.
+"""A parser for the usage lines of contract commands. It tells which words and options may stand where.
 
-``wf epic run <epic> [--follow] [--auto-workers|--no-auto-workers] [--json]`` is written for people and is the
-one description of a command's arguments that all contract commands share.
+Usage lines such as ``wf epic run <epic> [--follow] [--auto-workers|--no-auto-workers] [--json]`` are written for
+people. Completion reads them, because every contract command has them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _PART = re.compile(r"\[(?P<optional>(?:[^\]\"]|\"[^\"]*\")*)\]|\"(?P<quoted>[^\"
 
 @dataclass(frozen=True)
 class Usage:
-    """One line. A place is ``<kind>``, or the words that may stand there: ``on|off``."""
+    """One usage line. A place is ``<kind>``, or the words that may stand there: ``on|off``."""
 
     places: tuple[str, ...]
-    #: Option -> what its value is called; None for a flag.
+    #: The name of each option's value; None for a flag.
     options: Mapping[str, str | None]
 
     def fits(self, words: Sequence[str]) -> bool:
@@ -34,10 +34,10 @@ def kind_of(place: str) -> str | None:
 
 
 def read(line: str) -> Usage:
-    """The usage ``line``, from ``wf <command>`` on; an explanation after three blanks is not part of it."""
+    """Parse a line that begins with ``wf <command>``. Text after three blanks is an explanation and is dropped."""
     places: list[str] = []
     options: dict[str, str | None] = {}
-    waiting: str | None = None  # an option outside brackets: the next part may be its value
+    waiting: str | None = None  # an option outside brackets, whose value may follow
     for match in list(_PART.finditer(line.split("   ")[0]))[2:]:
         optional, text = match["optional"], match["quoted"] or match["plain"] or ""
         if optional is not None and optional.startswith("--"):

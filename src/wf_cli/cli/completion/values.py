@@ -1,6 +1,7 @@
-"""What the values of arguments and options can be: ids of the project, names, words. The tables of completion.
+"""The tables of completion: which values an argument or option can have, such as ids of plans and names of roles.
 
-Everything is read as cheaply as it can be, by listing names; a source may raise, which `completion.answer` catches.
+The sources list names and read few files, because completion has to be fast. A source may raise, which
+`completion.answer` catches.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from wf_cli.cli.frame import registry
 
 @dataclass(frozen=True)
 class Candidate:
-    """One word that fits."""
+    """One word that is offered, with a short description."""
 
     value: str
     about: str = ""
@@ -24,14 +25,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is being completed: the words before the cursor, without the program's name, and where."""
+    """The words before the cursor, without the program's name, with the project and the environment."""
 
     root: Path
     environ: Mapping[str, str]
     words: tuple[str, ...]
 
     def option(self, name: str) -> str | None:
-        """The value that the line gives ``name``."""
+        """The value that the line gives the option ``name``; None without the option."""
         for word, following in zip(self.words, (*self.words[1:], ""), strict=True):
             if word == name:
                 return following
@@ -40,7 +41,7 @@ class Scene:
         return None
 
 
-#: Gives the candidates of one kind of value; None: file names.
+#: Returns the candidates of one kind of value, or None when the shell is to complete file names.
 Source = Callable[[Scene], Iterable[Candidate] | None]
 
 
@@ -67,7 +68,7 @@ def _numbered(folder: str) -> Source:
 
 
 def _folders(folder: str) -> Source:
-    """Whole names, those first whose number another folder has, too."""
+    """Names of folders. Folders that share their number with another come first, because these need `renumber`."""
 
     def found(scene: Scene) -> Iterable[Candidate]:
         from wf_cli.workflow import references
@@ -80,7 +81,7 @@ def _folders(folder: str) -> Source:
 
 
 def _todo_items(scene: Scene) -> Iterable[Candidate]:
-    """The items of the plan that the line names before."""
+    """The items of the plan that an earlier word names."""
     from wf_cli import fsio
     from wf_cli.workflow import references
 
@@ -101,7 +102,7 @@ def _models(_: Scene) -> Iterable[Candidate]:
 
 
 def _config(scene: Scene) -> Mapping[str, Any]:
-    """What wf.config says, unchecked; nothing for a project without one."""
+    """The content of wf.config without checks; empty for a project without one."""
     from wf_cli.config import places
 
     path = places.find(scene.root)
@@ -155,7 +156,7 @@ def _spool(scene: Scene) -> Path:
     return found or scene.root / (folder or _config(scene).get("spool", {}).get("dir") or places.SPOOL)
 
 
-#: The folders whose jobs a command can do something with; all others show every job there is.
+#: The folders with the jobs that a command can change. For other commands the jobs of all folders are offered.
 _JOB_FOLDERS = {
     "retry": ("dead", "done"),
     "cancel": ("queued", "held", "claimed", "running"),
@@ -195,7 +196,7 @@ def _worker_words(scene: Scene) -> Iterable[Candidate]:
     return [*_roles(scene), *actions]
 
 
-#: By the name of a place: ``<plan>`` in a usage line, ``metavar="JOB"`` of a parameter.
+#: Sources by the name of a place: ``<plan>`` in a usage line, or ``metavar="JOB"`` of a parameter.
 KINDS: dict[str, Source] = {
     "plan": _numbered("plans"),
     "epic": _numbered("epics"),
@@ -210,7 +211,7 @@ KINDS: dict[str, Source] = {
     "DIR": _files,
     "FILE": _files,
 }
-#: By the name of an option.
+#: Sources by the name of an option.
 OPTIONS: dict[str, Source] = {
     "--plan": KINDS["plan"],
     "--epic": KINDS["epic"],
