@@ -1,7 +1,7 @@
-"""``wf config`` as far as it is about wf.config: ``show --origin``, ``check``, ``migrate``, ``init --file``, ``set``.
+"""The actions of ``wf config`` on wf.config: ``show --origin``, ``check``, ``migrate``, ``init --file``, ``set``.
 
-The switches of ``.wf/runtime.json`` are in `wf_cli.cli.flow.config`; the registry says which words are meant for
-whom. These actions need no session and create no session file.
+The registry sends these actions here, and the ones that concern ``.wf/runtime.json`` to `wf_cli.cli.flow.config`. The
+actions here need no session and create no session file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ app = group("Show, check and change wf.config.")
 
 @dataclass(frozen=True)
 class _File:
-    """The options of an action that concerns the file and not the spool."""
+    """The options of an action that needs wf.config and no spool."""
 
     config: ConfigOption = None
     as_json: JsonOption = False
@@ -40,11 +40,11 @@ def show(
     common: Common,
     origin: Annotated[bool, typer.Option("--origin", help="every value with where it comes from")] = False,
 ) -> None:
-    """Show every value that holds, and where it comes from: a file with its line, the environment, or the default.
+    """Show every value in force and its origin: a line of a file, the environment, or the default.
 
     \b
     wf config show --origin
-    wf config show --origin | grep -v default$      what somebody has set
+    wf config show --origin | grep -v default$      only values that are not defaults
     """
     loaded = common.app.loaded
     output.warn(loaded.warnings)
@@ -59,7 +59,7 @@ def show(
 @app.command("check")
 @spread
 def check(file: _File) -> None:
-    """Say everything that is wrong with the configuration: file, line, key path. Exit code 2 when something is.
+    """List all problems of the configuration, each with file, line and key path. The exit code is 2 if there are any.
 
     \b
     wf config check
@@ -88,10 +88,10 @@ def migrate(
     file: _File,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the file, and write nothing")] = False,
 ) -> None:
-    """Write one wf.config.yaml with what the older files say. These are left as they were; the new one wins.
+    """Write one wf.config.yaml with the settings of the older files. They stay as they are; the new file wins.
 
-    Reads .wf/runtime.json, .wf/routing.runtimes.json, .wf/subagents.models.json and .wf/models.catalog.json.
-    Refused (exit 4) when there is a wf.config already.
+    The older files are .wf/runtime.json, .wf/routing.runtimes.json, .wf/subagents.models.json and
+    .wf/models.catalog.json. The command is refused (exit 4) when there is a wf.config already.
 
     \b
     wf config migrate --dry-run
@@ -124,7 +124,7 @@ def init(
     file: _File,
     whole_file: Annotated[bool, typer.Option("--file", help="wf.config.yaml, and not .wf/runtime.json")] = False,
 ) -> None:
-    """Write a wf.config.yaml that explains every key. Refused (exit 4) when there is a wf.config already.
+    """Write a wf.config.yaml that explains every key. The command is refused (exit 4) when a wf.config exists.
 
     \b
     wf config init --file
@@ -142,18 +142,18 @@ def set_value(
     key: Annotated[str, typer.Argument(metavar="KEY.PATH", help="as `wf config show --origin` lists it")],
     value: Annotated[str, typer.Argument(metavar="VALUE", help="as it would stand in the file: 3, 10s, [a, b]")],
 ) -> None:
-    """Set one value in wf.config; comments and layout stay. Nothing is written that would not be valid.
+    """Set one value in wf.config. Comments and layout stay. A value that is not valid is refused and not written.
 
     \b
     wf config set retry.max_attempts 5
     wf config set routing.plan-coder.model provider/model
-    wf config set distributed on            the mode, as ever: .wf/runtime.json, and mode where wf.config has one
+    wf config set distributed on            the mode, in .wf/runtime.json and in a wf.config that has a mode
     """
     from wf_cli.config import edit
     from wf_cli.workflow.project import Project
 
     root = working_project.working_directory()
-    # The same lock as that of `edit`, taken here because it keeps itself out of version control.
+    # `edit.set_value` takes the same lock again, which a process may hold twice.
     with Project(root).lock("config"):
         path = edit.set_value(root, key, value, file.config)
     stored = _value_of(path, key)
@@ -177,7 +177,7 @@ def _columns(rows: Sequence[tuple[str, Any, str]], indent: str = "") -> list[str
 
 
 def _text(value: Any) -> str:
-    """``value`` as the file would hold it, on one line."""
+    """``value`` as one line of YAML."""
     from wf_cli.config import document
 
     return document.flow(value)

@@ -1,4 +1,4 @@
-"""`wf doctor`: check everything, say what to do."""
+"""`wf doctor`: checks of the project and the machine, each with a remedy."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def doctor(
 ) -> None:
     """Check configuration, session, agents, leftovers, git, runtimes, spool and workers. Ends with 5 on errors.
 
-    Agents that speak ACP are started for a dry call: they open a session and get no prompt, which costs no
-    tokens. Creates nothing else (--fs-probe: a scratch folder beside the spool, removed at the end) and prints
-    no secrets.
+    Agents that speak ACP are started for a dry call. They open a session but get no prompt, so the call costs no
+    tokens. --fs-probe makes a scratch folder beside the spool and removes it at the end. No other file is created,
+    and no secret is printed.
 
     \b
     wf doctor                what is wrong, and what to do about it
