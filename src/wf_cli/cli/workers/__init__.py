@@ -1,1 +1,1 @@
-"""Who works: ``wf worker``, ``dispatch``, ``pause``, ``job``, ``mcp``, and the live views."""
+"""Commands that run and steer workers (``wf worker``, ``dispatch``, ``pause``, ``job``, ``mcp``), and live views."""

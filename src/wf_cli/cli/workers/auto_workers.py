@@ -1,4 +1,4 @@
-"""Workers that `epic run --auto-workers` starts, and the ones that are missing."""
+"""The workers that `epic run --auto-workers` starts, and the runtimes whose jobs no worker takes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def start(the_app: App, spool: Spool) -> dict[str, Any]:
-    """Start one worker for each runtime of the routing that has none on this host yet; who was started."""
+    """Start one worker for each runtime of the routing that no session serves. Returns what became of each role."""
     out: dict[str, Any] = {"started": [], "already_running": [], "failed": [], "skipped": []}
     serving = serving_runtimes(spool)
     by_runtime: dict[str, list[str]] = {}
@@ -33,7 +33,7 @@ def start(the_app: App, spool: Spool) -> dict[str, Any]:
             continue
         try:
             pid = _spawn(the_app, spool, runtime)
-        except (OSError, ValueError) as error:  # ValueError: a FIFO or a link lies where its log belongs.
+        except (OSError, ValueError) as error:  # ValueError: a FIFO or a link has the name of its log.
             out["failed"] += [{"role": role, "runtime": runtime, "error": str(error)} for role in roles]
             continue
         out["started"] += [{"role": role, "runtime": runtime, "pid": pid} for role in roles]
@@ -59,14 +59,14 @@ def _spawn(the_app: App, spool: Spool, runtime: str) -> int:
 
 
 def drain(started: dict[str, Any] | None) -> None:
-    """Let the workers that `start` started finish and end."""
+    """Ask the workers that `start` started to end after their jobs."""
     for pid in {entry["pid"] for entry in (started or {}).get("started", ())}:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
 
 
 def serving_runtimes(spool: Spool) -> dict[str, int]:
-    """Runtimes that a session serves which is not proven dead, with its pid."""
+    """The runtimes that sessions serve, each with the pid of one. Stopped and proven dead sessions do not count."""
     from wf_cli.spool import lease, session
 
     found = {}
@@ -74,7 +74,7 @@ def serving_runtimes(spool: Spool) -> dict[str, int]:
         record = session.read(spool, owner)
         if record is None or record.state == "stopped" or record.proven_dead:
             continue
-        if record.concurrency < 1:  # an editor's keeper: it has its job and takes no other
+        if record.concurrency < 1:  # an editor's keeper, which takes no further job
             continue
         if fsio.exists(lease.path_of(spool, owner)):
             found[record.runtime] = record.pid
@@ -84,9 +84,10 @@ def serving_runtimes(spool: Spool) -> dict[str, int]:
 def unserved(
     spool: Spool, now: EpicProgress, since: dict[str, float], clock: Clock, *, patience_s: float
 ) -> Iterator[str]:
-    """Runtimes whose job has been queued for ``patience_s`` seconds with no worker about; each told once.
+    """The runtimes that had a queued job and no worker for ``patience_s`` seconds. Each is yielded once.
 
-    ``since`` is the memory between calls: when a runtime was first seen waiting, infinity once it was told.
+    ``since`` is kept by the caller between calls. It holds when a runtime was first seen without a worker, and
+    infinity once the runtime was yielded.
     """
     waiting = {plan.runtime for plan in now.plans if plan.status is Status.QUEUED and plan.runtime is not None}
     for runtime in waiting - set(serving_runtimes(spool)):

@@ -1,4 +1,4 @@
-"""`wf demo`."""
+"""`wf demo`: runs the demo of `wf_cli.demo` and prints its summary."""
 
 from __future__ import annotations
 

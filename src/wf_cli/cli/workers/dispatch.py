@@ -1,4 +1,4 @@
-"""`wf dispatch`, `wf pause`, `wf resume`: publish what is due; stop and allow claims."""
+"""`wf dispatch` publishes the jobs that are due; `wf pause` and `wf resume` stop and allow claims."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def dispatch(
 ) -> None:
     """Publish the jobs that the plans of running epics wait for.
 
-    Workers and `wf epic run --follow` do the same by themselves; running it again changes nothing.
+    Workers and `wf epic run --follow` do the same by themselves. A job that exists already is not published again.
     """
     the_app = app_for(spool, config)
     the_app.require_distributed("dispatch")
@@ -92,7 +92,7 @@ def pause(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Stop claims: running jobs go on, nothing new is taken until `wf resume`."""
+    """Stop claims until `wf resume`. Running jobs go on."""
     from wf_cli.spool import control
 
     the_app = app_for(spool, config)
@@ -111,9 +111,9 @@ def resume(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let workers claim again after `wf pause`; also ends the cool-down of a pool.
+    """Let workers claim again after `wf pause`. The cool-down of a pool ends too.
 
-    Jobs that were parked for that provider are ready at once.
+    Jobs that wait for the end of a cool-down, because their provider refused requests, are ready at once.
     """
     from wf_cli.spool import control
     from wf_cli.spool.troubles import EachItem

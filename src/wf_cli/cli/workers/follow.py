@@ -1,4 +1,4 @@
-"""The live view of an epic: drawn over itself on a terminal, one line per change when piped."""
+"""The live view of an epic. A terminal gets a picture that is drawn anew, a pipe one line for each change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wf_cli.views.progress import EpicProgress, PlanProgress
 
 
 class Follower:
-    """Shows an epic's progress on a stream of text lines. Chatter: it belongs on stderr or on a terminal."""
+    """Shows an epic's progress on a text stream, which must not be the one that JSON is printed on."""
 
     def __init__(self, write: Callable[[str], None], *, live: bool):
         self._write = write
@@ -19,7 +19,7 @@ class Follower:
         self._said: dict[str, str] = {}
 
     def show(self, now: EpicProgress) -> None:
-        """Bring the picture up to date."""
+        """Draw the picture anew or, in a pipe, print the plans that have changed."""
         if self._live:
             lines = picture(now)
             up = f"\x1b[{self._drawn}F\x1b[J" if self._drawn else ""
@@ -33,7 +33,7 @@ class Follower:
                 self._write(f"[{format_duration(now.elapsed_s):>6}] {line}\n")
 
     def interject(self, line: str) -> None:
-        """A line of its own, above the picture."""
+        """Print a line that stays above the picture."""
         if self._live and self._drawn:
             self._write(f"\x1b[{self._drawn}F\x1b[J{line}\n")
             self._drawn = 0
@@ -42,7 +42,7 @@ class Follower:
 
 
 def follower(*, to_stderr: bool) -> Follower:
-    """A follower for this process's streams; live only where that is a terminal."""
+    """A follower on stdout or stderr. It draws a picture only if that is a terminal."""
     stream = sys.stderr if to_stderr else sys.stdout
 
     def write(text: str) -> None:
@@ -53,7 +53,7 @@ def follower(*, to_stderr: bool) -> Follower:
 
 
 def picture(now: EpicProgress) -> list[str]:
-    """The epic as a few lines."""
+    """The lines of the picture: one for the epic, and one for each plan."""
     done = sum(plan.phase == "completed" for plan in now.plans)
     return [
         f"epic {now.name}: {now.status}, {done} of {len(now.plans)} plans completed, "
@@ -63,7 +63,7 @@ def picture(now: EpicProgress) -> list[str]:
 
 
 def cost(now: EpicProgress) -> str:
-    """What it cost, and what nobody told."""
+    """The known cost, and the number of attempts whose cost is unknown."""
     if now.cost_usd is None:
         return "cost unknown"
     unknown = f" + {now.cost_unknown} attempts of unknown cost" if now.cost_unknown else ""

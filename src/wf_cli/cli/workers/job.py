@@ -1,4 +1,4 @@
-"""`wf job`: an agent inside an editor (or any script) as a worker with one job at a time."""
+"""`wf job`: lets an agent inside an editor, or a script, work on one job at a time."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def take(
         int | None, typer.Option("--editor-pid", metavar="PID", min=1, help="whose end gives the job back")
     ] = None,
 ) -> None:
-    """Take one job: prints its prompt (or payload), its token, and the environment for its `wf` commands.
+    """Take one job. Its prompt (or payload), its token and the environment for its `wf` commands are printed.
 
-    A process of its own holds the job until it is finished, failed or released, until the editor (the nearest
-    ancestor that is no shell) is gone, or until nothing was heard for --idle: no heartbeat, no change of the
-    plan. Then the job goes back to the queue. No job within --wait: exit 75.
+    A process of its own holds the job until it is finished, failed or released. That process gives the job back to
+    the queue when the editor (the nearest ancestor that is no shell) has ended, or when neither a heartbeat nor a
+    change of the plan came for --idle. The exit code is 75 when no job came within --wait.
 
     \b
     wf job next --runtime opencode --wait 5m
@@ -81,7 +81,7 @@ def _lines(job: Job) -> list[str]:
 @app.command("heartbeat")
 @spread
 def heartbeat(common: Common, token: TokenArgument) -> None:
-    """Say that the agent is at work: the idle limit starts again. Changes of the plan do that by themselves.
+    """Say that the agent is at work. The idle limit starts again, as it does after each change of the plan.
 
     \b
     wf job heartbeat "$WF_JOB_TOKEN"
@@ -101,7 +101,9 @@ def finish(
         str | None, typer.Option("--result", metavar="JSON|@FILE|-", help="of a job outside plans; - is stdin")
     ] = None,
 ) -> None:
-    """End the job as done. A plan's job is checked: what is missing is listed (exit 1), and the job goes on.
+    """End the job as done. The plan of a plan's job is checked first.
+
+    When the check fails, the missing parts are listed, the exit code is 1, and the job goes on.
 
     \b
     wf job finish "$WF_JOB_TOKEN"
@@ -126,7 +128,10 @@ def fail(
     message: Annotated[str, typer.Option("--message", metavar="TEXT", help="why; the next attempt is told")],
     code: Annotated[str, typer.Option("--code", metavar="CODE", help="what kind of failure")] = "crashed",
 ) -> None:
-    """End the attempt as failed. The code decides what that costs: most kinds are tried again after a while.
+    """End the attempt as failed.
+
+    The code decides whether the attempt counts against the job's budget and whether the job is tried again. After
+    most codes it is, with a delay.
 
     \b
     wf job fail "$WF_JOB_TOKEN" --message "the tests cannot run: no database"
@@ -145,7 +150,7 @@ def release(
     ] = None,
     reason: ReasonOption = None,
 ) -> None:
-    """Give the job back; that costs nothing.
+    """Give the job back to the queue. The attempt does not count against the job's budget.
 
     \b
     wf job release "$WF_JOB_TOKEN" --reason "lunch" --delay 1h

@@ -1,4 +1,4 @@
-"""What each slot of a worker does now, drawn under its lines on a terminal; plain lines when piped."""
+"""The output of `wf worker`: lines of progress and, on a terminal, a picture of its slots below them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REDRAW = 0.5
 
 
 class Board:
-    """Lines that stay, and a picture below them that is drawn anew. Its methods may come from any thread."""
+    """Lines that stay, and a picture below them that is drawn anew. Any thread may call its methods."""
 
     def __init__(self, stream: TextIO, *, live: bool):
         self._stream = stream
@@ -28,12 +28,12 @@ class Board:
         self._lock = threading.Lock()
 
     def say(self, line: str) -> None:
-        """A line that stays, with the time of day."""
+        """Print a line that stays, with the time of day."""
         with self._lock:
             self._write(self._erasure() + f"{time.strftime('%H:%M:%S')} {line}\n")
 
     def draw(self, lines: list[str]) -> None:
-        """Replace the picture. Nothing happens where there is no terminal."""
+        """Replace the picture. Without a terminal there is no picture, and the call does nothing."""
         if not self._live:
             return
         width = shutil.get_terminal_size().columns
@@ -51,12 +51,12 @@ class Board:
         try:
             self._stream.write(text)
             self._stream.flush()
-        except (OSError, ValueError):  # the terminal went away: the work goes on
+        except (OSError, ValueError):  # the terminal is gone; the work goes on without it
             self._live = False
 
 
 def board() -> Board:
-    """The board of this process: its stderr, live if that is a terminal."""
+    """A board on stderr. It draws a picture only if stderr is a terminal."""
     return Board(sys.stderr, live=sys.stderr.isatty())
 
 
@@ -80,7 +80,7 @@ def drawing(the_board: Board, slots: Callable[[], list[SlotView]]) -> Iterator[N
 
 
 def picture(slots: list[SlotView]) -> list[str]:
-    """One line a slot: job, attempt, elapsed, tokens and cost so far, and what its agent said or did last."""
+    """One line for each slot: job, attempt, elapsed time, tokens and cost so far, its agent's latest activity."""
     return [f"  {_busy(slot) if slot.job_id is not None else '-'}  {_one_line(slot.activity)}" for slot in slots]
 
 
@@ -89,7 +89,7 @@ def _busy(slot: SlotView) -> str:
 
 
 def _spent(usage: Usage) -> str:
-    """``12.3k $0.04``: tokens read and written, and dollars; what is unknown is said, or left out of the rest."""
+    """Tokens and dollars: ``12.3k tok $0.04``. Unknown tokens are ``?``; unknown dollars are left out."""
     known = [count for count in (usage.tokens_in, usage.tokens_out) if count is not None]
     tokens = f"{_count(sum(known))} tok" if known else "? tok"
     return tokens if usage.cost_usd is None else f"{tokens} ${usage.cost_usd:.2f}"
@@ -103,5 +103,5 @@ def _count(number: int) -> str:
 
 
 def _one_line(text: str) -> str:
-    # An agent's text may hold anything: control characters must not reach the terminal.
+    # Control characters of an agent's text must not reach the terminal.
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())

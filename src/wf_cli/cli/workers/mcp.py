@@ -1,4 +1,4 @@
-"""`wf mcp`: the verbs of `wf job` for an editor's agent, over the Model Context Protocol on stdin and stdout."""
+"""`wf mcp` serves the verbs of `wf job` to an editor's agent, over the Model Context Protocol on stdin and stdout."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def mcp(
     try:
         from wf_cli.editor import mcp_server
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("mcp", "anyio"):  # anyio comes with it
+        if (error.name or "").partition(".")[0] not in ("mcp", "anyio"):  # mcp brings anyio
             raise
         raise WfError(
             "wf mcp needs the package mcp, which is not installed",
@@ -41,7 +41,7 @@ def mcp(
     from wf_cli.editor import ancestry
 
     root = os.environ.get("WF_ROOT", "")
-    if os.path.isabs(root):  # an editor that does not know the variable in its registration passes it as it is
+    if os.path.isabs(root):  # an editor that does not expand ${...} passes the variable's name
         os.chdir(root)
     mcp_server.Server(
         lambda: Common(common.spool, common.config).app,

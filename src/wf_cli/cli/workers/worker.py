@@ -1,4 +1,4 @@
-"""`wf worker` in distributed mode: run one, list them, drain them."""
+"""`wf worker` in distributed mode: runs a worker, lists the sessions, drains them."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def worker(
 ) -> None:
     """Take jobs of one runtime and run their agents.
 
-    Without --watch it takes what is ready and ends when nothing is. SIGTERM or the first Ctrl-C drains: no new
-    jobs, running ones are finished; the second stops the agents and gives their jobs back.
+    Without --watch the worker takes jobs until none is ready, and ends. After SIGTERM or the first Ctrl-C it takes no
+    new jobs and finishes the running ones. The second signal stops the agents and gives their jobs back.
 
     wf worker --runtime opencode --watch        a worker of the OpenCode pool
 
     wf worker plan-reviewer --runtime cursor    only reviews, until there are none
 
-    wf worker ls                                sessions, what they run, and whether they live
+    wf worker ls                                sessions, their jobs, and whether they are alive
 
     wf worker drain NAME|RUNTIME|all            let workers end after their jobs; undrain takes it back
     """
@@ -119,7 +119,7 @@ def _say(line: str) -> None:
 
 
 def _seconds(text: str | None, ms: float | None, name: str) -> float | None:
-    """The seconds of an option; UsageError unless it is more than nothing."""
+    """The seconds that an option gives, as a duration or in ms; None without it. UsageError unless above 0."""
     value = parse_duration(text) if text is not None else ms / 1000 if ms is not None else None
     if value is not None and not 0 < value < 1e9:
         raise UsageError(f"--{name} must be more than nothing", hint="for example 30s")
@@ -140,7 +140,10 @@ def _pools(the_app: App, words: list[str], runtime: str) -> frozenset[Pool]:
 
 
 def _await_spool(the_app: App, *, wait: bool) -> Spool | None:
-    """The spool; a worker never makes one. With ``wait`` until there is one, or until a signal drains us."""
+    """The spool. A worker never creates one; with ``wait`` it waits for one.
+
+    None when there is no spool, or when SIGTERM or SIGINT ends the wait.
+    """
     from wf_cli.spool import layout
 
     said = False
@@ -165,7 +168,7 @@ def _explain_idleness(the_app: App, found: Spool, runtime: str) -> None:
 
 
 def _signals(the_worker: Worker) -> AbstractContextManager[None]:
-    """First SIGTERM or SIGINT drains, the second aborts."""
+    """Drain the worker at the first SIGTERM or SIGINT, and abort it at the second."""
     count = 0
 
     def handle(number: int) -> None:
@@ -181,7 +184,7 @@ def _signals(the_worker: Worker) -> AbstractContextManager[None]:
 
 @contextmanager
 def _handling(handle: Callable[[int], None]) -> Iterator[None]:
-    """Call ``handle`` for SIGTERM and SIGINT. Handlers are put back afterwards."""
+    """Call ``handle`` for SIGTERM and SIGINT while the block runs, and restore the handlers afterwards."""
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = {number: signal.signal(number, lambda n, _frame: handle(n)) for number in numbers}
     try:
@@ -221,7 +224,10 @@ def _act(the_app: App, action: str, rest: list[str], *, reason: str, as_json: bo
 
 
 def _drainable(name: str) -> str:
-    """``name`` (a session, an ``--id`` as it was given, a runtime, all) as a worker knows it; UsageError for none."""
+    """``name`` (a session, an ``--id``, a runtime, or all) in the form in which a worker looks for a drain request.
+
+    Raises UsageError for a name that no worker can have.
+    """
     known_as = ids.worker_name(name)
     if known_as is None:
         raise UsageError(f"{name!r} cannot be a worker's name", hint="letters, digits and dashes; see `wf worker ls`")
