@@ -1,9 +1,10 @@
-"""What a spool looks like to people and scripts: pure views of its files as frozen records.
+"""Views of a spool for people and scripts: functions that read its files and return frozen records.
 
-Nothing here changes a job, and nothing here is trusted by a worker. What lies in the folder may be hostile or
-torn (invariant 7): a file that cannot be read costs the facts in it and nothing else.
+No view changes a job, and no worker decides by one. A file of the spool may be hostile or torn (invariant 7); when it
+cannot be read, only the facts in it are missing from the view.
 
-``viewer`` derives statuses and remembers what it read; ``rows`` makes a list of jobs, ``record`` all about one,
-``explain`` why one is where it is; ``transcripts`` follows what agents printed. `rows` works with names alone as
-far as it goes, because `wf spool ls` is run all day.
+``viewer`` derives statuses and remembers the files that it read. ``rows`` makes a list of jobs, ``record`` everything
+about one job, ``explain`` the reason for its state. ``progress`` is about an epic, ``sessions`` about workers, and
+``transcripts`` follows what agents printed. ``rows`` reads names rather than files where it can, because people and
+scripts run `wf spool ls` often.
 """

@@ -1,4 +1,4 @@
-"""Why a job is in its state, and what would move it: each condition, whether it holds, and the command for it."""
+"""Why a job is in its state and what would move it, as a list of conditions with the command that changes each."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from wf_cli.workflow.project import Project
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something that has to hold for the job to move on. ``holds`` None: it cannot be told from here."""
+    """A condition for the job to move on. ``holds`` is None when this process cannot tell."""
 
     name: str
     holds: bool | None
     text: str
-    #: What to run to change it; None when time or a worker does.
+    #: The command that changes the condition; None when time or a worker changes it.
     command: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """``summary`` says it in one line; ``next`` names the command that would move the job, if there is one."""
+    """The state of a job, its reason in one line (``summary``), and the command that would move it (``next``)."""
 
     job_id: str
     status: str
@@ -48,7 +48,7 @@ class Explanation:
 def explanation(
     placed: Placed, viewer: Viewer, *, epic_paused: Callable[[str], bool], project: Project | None = None
 ) -> Explanation:
-    """Why the job of ``placed`` is where it is. The plans of ``project`` are looked at, too."""
+    """Why the job of ``placed`` is in its state. With ``project`` its plans are looked at too."""
     token, status = placed.token, viewer.status(placed)
     status_text, conditions = "archived", list[Condition]()
     if placed.folder != "archive":
@@ -74,7 +74,7 @@ def explanation(
 
 
 def _held_by_its_end(token: Token, viewer: Viewer) -> bool:
-    """Whether wf holds it (its budget is spent), and not an operator."""
+    """Whether wf holds the job, by its last outcome, because a cost limit is reached. Else an operator holds it."""
     end = viewer.last_end(token)
     return end is not None and end.to == "held"
 
@@ -139,7 +139,7 @@ def _waiting(token: Token, viewer: Viewer, epic_paused: Callable[[str], bool]) -
 
 
 def _number(token: Token, status: Status, project: Project | None) -> Iterator[Condition]:
-    """A job that waits is not claimed while several plans, or epics, have the number by which it names its own."""
+    """The condition that only one plan has the number, because workers do not claim the job otherwise."""
     target = target_of(token.job_id)
     if project is None or target is None or status not in (Status.QUEUED, Status.HELD):
         return
@@ -163,7 +163,7 @@ def _work(token: Token) -> str:
 
 
 def _workers(token: Token, viewer: Viewer) -> Iterator[Condition]:
-    """Is there a worker for the pool, and has one a free hand?"""
+    """The conditions that a worker serves the pool, is not draining, and has a free slot."""
     role, runtime = token.pool.role, token.pool.runtime
     start = f"wf worker {role} --runtime {runtime}"
     serving = [
@@ -237,7 +237,7 @@ def _fence(token: Token, viewer: Viewer) -> Iterator[Condition]:
 
 
 def _lock_holders(path: Path) -> list[int]:
-    """Processes of this host that hold the flock of ``path``; empty where the system does not tell (not Linux)."""
+    """The processes of this host that hold the flock of ``path``. Only Linux tells; elsewhere the list is empty."""
     try:
         info = os.lstat(path)
         lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()

@@ -1,4 +1,4 @@
-"""How far an epic is: plans, phases and jobs at one moment, for `epic run --follow` and the demo."""
+"""The progress of an epic: its plans, phases and jobs at one moment, for `epic run --follow` and the demo."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from wf_cli.workflow.project import Project
 
 @dataclass(frozen=True, slots=True)
 class PlanProgress:
-    """One plan and the job that stands for its next step."""
+    """One plan, and its live or dead job."""
 
     plan_id: str
     name: str
@@ -34,13 +34,13 @@ class PlanProgress:
     runtime: str | None = None
     owner: str | None = None
     note: str = ""
-    #: Why wf itself holds the job: a person has to act. None for a job that runs, waits, or was held by a person.
+    #: Why wf holds the job until a person acts. None for a job that runs or waits, or that a person holds.
     held_why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EpicProgress:
-    """One epic. ``end`` is None while it goes on, else ``completed`` or ``blocked`` (``why`` says by what)."""
+    """One epic. ``end`` is None while it goes on, else ``completed`` or ``blocked``; ``why`` has the reasons."""
 
     epic_id: str
     name: str
@@ -54,7 +54,7 @@ class EpicProgress:
 
 
 def look(project: Project, queue: SpoolQueue, epic: Epic, last: Reconciled | None = None) -> EpicProgress:
-    """The epic now. ``last`` is what a reconcile just found: it tells a stuck epic from a busy one."""
+    """The epic now. ``last`` is what a reconcile just found; without it a blocked epic is not recognised."""
     state = epics.load_state(epic)
     record = epics.orchestration(state)
     jobs: dict[str, Placed] = {}

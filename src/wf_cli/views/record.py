@@ -1,4 +1,4 @@
-"""Everything known about one job: what `wf spool show` prints (``schemas/job.schema.json``)."""
+"""Everything that is known about one job, as `wf spool show` prints it (``schemas/job.schema.json``)."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ from wf_cli.views.viewer import Viewer
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The session that has the job, as far as it can be told."""
+    """The session that has the job. A fact that cannot be told is None."""
 
     owner: str
     host: str | None
     pid: int | None
-    #: By this host's clock against the file's: for people, never for a decision (invariant 6).
+    #: Seconds since the last beat. It compares this host's clock with the file's, so it is for people only and no
+    #: decision follows from it (invariant 6).
     renewed_s_ago: float | None
-    #: None is unknown: one look cannot see the lease of another host expire.
+    #: None is unknown, because one look cannot see the lease of another host expire.
     expired: bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt, or what a superseded one produced too late (``accepted`` False)."""
+    """One attempt, or the late result of a superseded one (``accepted`` is False)."""
 
     attempt: int
     owner: str | None
@@ -48,14 +49,14 @@ class Attempt:
     error: dict[str, Any] | None
     usage: dict[str, Any] | None
     session_id: str | None
-    #: Relative to the spool.
+    #: Path relative to the spool.
     transcript: str | None
     accepted: bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One job. ``problem`` says which of its files could not be read."""
+    """One job. ``problem`` names the first of its files that could not be read."""
 
     row: Row
     spec: Spec | None
@@ -67,7 +68,7 @@ class Record:
     problem: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Valid against job.schema.json, apart from ``ok`` and ``schema_version``, also when files are damaged."""
+        """The JSON document of job.schema.json without ``ok`` and ``schema_version``, valid for damaged files too."""
         spec, row = self.spec, self.row
         target = {"executor_role": row.role, "executor_runtime": row.runtime}
         return {
@@ -86,7 +87,7 @@ class Record:
 
 
 def record(placed: Placed, viewer: Viewer) -> Record:
-    """All about the job of ``placed``. Never raises for what its files hold."""
+    """The record of the job of ``placed``. Damaged and unreadable files of the job do not raise."""
     spool, job_id = viewer.spool, placed.token.job_id
     troubles: list[Trouble] = []
     each = EachItem(troubles.append)
@@ -112,9 +113,9 @@ def record(placed: Placed, viewer: Viewer) -> Record:
 
 
 def _outcomes(spool: Spool, job_id: str, each: EachItem) -> list[tuple[Outcome, bool]]:
-    """The job's outcomes by attempt, late ones (False) after the accepted, without those that cannot be read.
+    """The job's readable outcomes by attempt, each with whether it was accepted; late ones follow the accepted.
 
-    From the listing: the attempt number of a hostile token may be a million.
+    They are found by listing, because the attempt number of a hostile token may be a million.
     """
     named = (parse_outcome(name) for name in fsio.names(spool.folder("outcomes")))
     keys = sorted((p[1], p[2] or "") for p in named if p is not None and p[0] == job_id)
@@ -172,7 +173,7 @@ def _attempts(
 
 
 def transcript_of(spool: Spool, job_id: str, attempt: int) -> str | None:
-    """The path of an attempt's transcript, relative to the spool; None when it left none."""
+    """The path of an attempt's transcript, relative to the spool; None when there is no regular file."""
     path = spool.transcript_path(job_id, attempt)
     return str(path.relative_to(spool.root)) if path.is_file() and not path.is_symlink() else None
 

@@ -1,4 +1,4 @@
-"""A list of jobs, one row each: what `wf spool ls` prints."""
+"""The list of jobs that `wf spool ls` prints, with one row for each."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Placed
 from wf_cli.views.viewer import Viewer
 
-#: Orders of a list: what is at work first, or the oldest, or what would be claimed first.
+#: The orders of a list: jobs at work first, the oldest first, or in the order of claiming.
 SORTS = ("status", "age", "priority")
-#: Statuses from the most to the least interesting.
+#: The statuses in the order ``status``: jobs at work, then waiting, then ended ones.
 _BY_INTEREST = (
     Status.STALLED, Status.RUNNING, Status.CLAIMED, Status.QUEUED, Status.HELD, Status.FAILED, Status.CANCELLED,
     Status.SUCCEEDED,
@@ -34,15 +34,15 @@ class Row:
     burned: int
     max_attempts: int
     priority: int
-    #: Queued or held with a delay: not before.
+    #: The time until which a queued or held job is delayed; None without a delay.
     ready_at: str | None
-    #: The session that has it.
+    #: The session that has the job.
     owner: str | None
     plan_id: str | None
     epic_id: str | None
-    #: Seconds since it was queued or, when it has finished, since it ended. By the clock of the one who looks.
+    #: Seconds since the job was queued or, for a finished job, since it ended, by this host's clock.
     age_s: float
-    #: Why it is in this state, where its last outcome says so.
+    #: Why the job is in this state, from its last outcome; None when that does not say.
     reason: str | None
 
     def to_json(self) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class Row:
 
 
 def row(placed: Placed, viewer: Viewer) -> Row:
-    """What there is to say about one job. Reads the last outcome, if there should be one."""
+    """The row of one job. Its last outcome is read if it can have one."""
     token = placed.token
     target = target_of(token.job_id)
     return Row(
@@ -72,13 +72,13 @@ def row(placed: Placed, viewer: Viewer) -> Row:
 
 
 def rows(placed: Iterable[Placed], viewer: Viewer, *, sort: str = "status", limit: int | None = None) -> list[Row]:
-    """The first ``limit`` jobs in the order ``sort`` (one of `SORTS`). Only their outcomes are read."""
+    """The rows of the first ``limit`` jobs in the order ``sort`` (one of `SORTS`). No other outcomes are read."""
     chosen = ordered(placed, viewer, sort)
     return [row(p, viewer) for p in (chosen if limit is None else chosen[:limit])]
 
 
 def ordered(placed: Iterable[Placed], viewer: Viewer, sort: str) -> list[Placed]:
-    """By names alone."""
+    """The jobs in the order ``sort``. No outcome is read."""
     match sort:
         case "age":
             return sorted(placed, key=_since_ms)
@@ -89,7 +89,7 @@ def ordered(placed: Iterable[Placed], viewer: Viewer, sort: str) -> list[Placed]
 
 
 def counts(placed: Sequence[Placed], viewer: Viewer) -> dict[str, int]:
-    """How many jobs are in each status; every status is there."""
+    """The number of jobs in each status, also for statuses without a job."""
     out = {str(status): 0 for status in Status}
     for p in placed:
         out[str(viewer.status(p))] += 1
@@ -97,5 +97,5 @@ def counts(placed: Sequence[Placed], viewer: Viewer) -> dict[str, int]:
 
 
 def _since_ms(placed: Placed) -> int:
-    """When it was put where it is (claiming and starting keep the time of queueing)."""
+    """When the job was queued or ended. Claiming and starting do not change that time."""
     return placed.token.time_ms - placed.token.delay_s * 1000

@@ -1,4 +1,4 @@
-"""Sessions for people: who works, on what, and whether they live."""
+"""The sessions of a spool, with their jobs and whether they are alive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STATES = {Verdict.DEAD: "gone", Verdict.ABSENT: "gone", Verdict.EXPIRED: "stall
 
 @dataclass(frozen=True, slots=True)
 class SessionView:
-    """One session. ``state``: alive, draining, stalled (its lease expired), gone, unknown (on another host)."""
+    """One session. Its ``state`` is alive, draining, stalled (lease expired), gone, or unknown (on another host)."""
 
     record: session.SessionRecord
     state: str
@@ -40,7 +40,7 @@ class SessionView:
 
 
 def sessions(viewer: Viewer) -> Iterator[SessionView]:
-    """Every session that has a lease, or died with jobs; the ones that ended in peace are history."""
+    """The sessions that have a lease file or jobs. A session that ended in order has neither and is left out."""
     spool = viewer.spool
     taken = [placed.token for placed in scan.taken(spool)]
     for owner in session.owners(spool):

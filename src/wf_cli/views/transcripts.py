@@ -1,4 +1,4 @@
-"""What agents printed, line by line, while they print it."""
+"""The transcripts of attempts (what their agents printed), line by line, also while they grow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wf_cli.growing import GrowingFile
 from wf_cli.spool import scan
 from wf_cli.spool.layout import Spool
 
-#: Seconds between two looks at a transcript that grows.
+#: Seconds between two looks at a growing transcript.
 POLL_S = 0.5
 
 
@@ -27,7 +27,7 @@ class Line:
 
 
 def read(spool: Spool, job_id: str, attempt: int) -> Iterator[Line]:
-    """The transcript as it is now. Raises NotFound when the attempt left none."""
+    """The lines of the transcript as it is now. Raises NotFound when the attempt left none."""
     tail = _Tail(spool.transcript_path(job_id, attempt))
     if not tail.exists():
         raise NotFound(
@@ -39,11 +39,14 @@ def read(spool: Spool, job_id: str, attempt: int) -> Iterator[Line]:
 
 
 def follow(spool: Spool, job_id: str, attempt: int | None, sleep: Callable[[float], None]) -> Iterator[Line]:
-    """The transcript of ``attempt`` until it has ended; with None of each, from the latest on, until the job has."""
+    """The lines of the transcript of ``attempt`` until that attempt has ended.
+
+    Without ``attempt``, the lines of the latest attempt and of all later ones, until the job has ended.
+    """
     number = attempt or 0
     tail = _Tail(spool.transcript_path(job_id, number))
     while True:
-        placed = scan.find(spool, job_id)  # before reading, so that the end of an attempt is read with it
+        placed = scan.find(spool, job_id)  # looked up before reading, so an ended attempt is read to its end
         token = placed.token if placed is not None else None
         if not number and token is not None and token.attempt:
             number = token.attempt
@@ -67,7 +70,7 @@ def _has_ended(token: Token, number: int) -> bool:
 
 
 class _Tail:
-    """Reads on from where it stopped. A link, a pipe or a vanished file reads as empty (invariant 7)."""
+    """A transcript that is read piece by piece. A link, a pipe or a vanished file reads as empty (invariant 7)."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -88,7 +91,7 @@ class _Tail:
             return
 
     def rest(self) -> Iterator[str]:
-        """A last line that nobody ended."""
+        """The last line, if it has no newline."""
         rest = self._file.rest()
         if rest:
             yield rest.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""What one look at a spool sees: each job's status with `stalled` derived, and how its last attempt ended."""
+"""The `Viewer`, which tells each job's status (with the derived `stalled`) and how its last attempt ended."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from wf_cli.spool.layout import Spool
 if TYPE_CHECKING:
     from wf_cli.spool.liveness import Observer, Verdict
 
-#: Bytes of an outcome that are worth reading for one line about it.
+#: The most bytes of an outcome that are read for a view; a longer one is shown as unknown.
 _GLANCE_LIMIT = 4 * 1024 * 1024
 _TAKEN = frozenset({Status.CLAIMED, Status.RUNNING})
 
 
 @dataclass(frozen=True, slots=True)
 class LastEnd:
-    """How an attempt ended, as far as its file says so. For showing: read without the schema."""
+    """How an attempt ended, from its outcome file. For showing only, because the file is not validated."""
 
     end: str
     to: str
@@ -37,7 +37,7 @@ class LastEnd:
 
     @property
     def text(self) -> str:
-        """Why it ended so, in one line."""
+        """Why the attempt ended so, in one line."""
         if self.reason:
             return self.reason
         failure = ": ".join(part for part in (self.code, self.message) if part)
@@ -47,8 +47,8 @@ class LastEnd:
 class Viewer:
     """Reads each file at most once between two calls of `refresh`. Not thread-safe.
 
-    One that is kept and refreshed (``--watch``) observes leases over time and so sees a remote session expire;
-    a fresh one knows only what can be proven.
+    A viewer that is kept and refreshed (``--watch``) observes leases over time, so it sees the lease of another host
+    expire. A fresh one knows only deaths that can be proven.
     """
 
     def __init__(self, spool: Spool, clock: Clock):
@@ -59,15 +59,15 @@ class Viewer:
         self._ends: dict[tuple[str, int], LastEnd | None] = {}
 
     def refresh(self) -> None:
-        """Forget what may have changed."""
+        """Forget the verdicts and outcomes read so far. What was seen of leases is kept."""
         self._verdicts.clear()
         self._ends.clear()
 
     def verdict(self, owner: str) -> Verdict:
-        """What is known of a session."""
+        """The verdict on a session, from its files and the leases observed so far."""
         if owner not in self._verdicts:
             if self._observer is None:
-                from wf_cli.spool.liveness import Observer  # only where something is claimed or running
+                from wf_cli.spool.liveness import Observer  # only jobs at work need it
 
                 self._observer = Observer(self.spool, self.clock)
             self._verdicts[owner] = self._observer.verdict(owner)
@@ -80,13 +80,13 @@ class Viewer:
         return self.verdict(owner) in GONE
 
     def status(self, placed: Placed) -> Status:
-        """The stored status, or `stalled`."""
+        """The status by the token's directory, or `stalled` for a job at work whose session is gone."""
         status, owner = placed.status, placed.token.owner
         return Status.STALLED if status in _TAKEN and owner is not None and self.is_gone(owner) else status
 
     def last_end(self, token: Token) -> LastEnd | None:
-        """How the job's last finished attempt ended; None when none has, or its file tells nothing."""
-        # The attempt of a claimed or running token has not ended: the one before it has.
+        """How the job's last finished attempt ended; None without one, or when its file cannot be read."""
+        # The attempt of a claimed or running token has not ended, so the one before it is the last.
         number = token.attempt - 1 if token.owner is not None else token.attempt
         if number < 1:
             return None
@@ -96,7 +96,7 @@ class Viewer:
         return self._ends[key]
 
     def reason(self, placed: Placed) -> str | None:
-        """Why the job is in its state, where the last outcome says so."""
+        """Why the job is in its state, from its session or last outcome; None when these do not say."""
         status = self.status(placed)
         if status is Status.STALLED:
             return f"its session {placed.token.owner} is {self.verdict(placed.token.owner or '')}"
@@ -107,7 +107,8 @@ class Viewer:
             return None
         if status is Status.FAILED:
             return end.text
-        if status is Status.CANCELLED:  # cancelled while it waited leaves no outcome: this is of an attempt before
+        # A job that was cancelled while it waited has no outcome of its own; the last one is of an attempt before.
+        if status is Status.CANCELLED:
             return end.text if end.end == "cancelled" else None
         if end.to == placed.folder:
             return end.text
@@ -116,7 +117,7 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """Which jobs are wanted. Several values of one kind are alternatives; what is empty does not restrict."""
+    """Criteria by which jobs are chosen. The values of one field are alternatives; an empty field fits all jobs."""
 
     statuses: frozenset[Status] = frozenset()
     roles: frozenset[str] = frozenset()
@@ -124,14 +125,14 @@ class Criteria:
     plans: frozenset[str] = frozenset()
     epics: frozenset[str] = frozenset()
     owners: frozenset[str] = frozenset()
-    #: Codes or classes of the last failure.
+    #: Error codes and classes, of which the last outcome must have one.
     errors: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
 
     def fits(self, placed: Placed, viewer: Viewer) -> bool:
-        """Whether the job is wanted. Files are read last, and only for ``owners`` and ``errors``."""
+        """Whether the job fits. Outcomes are read last, and only for ``owners`` and ``errors``."""
         token = placed.token
         if (self.roles and token.pool.role not in self.roles) or (
             self.runtimes and token.pool.runtime not in self.runtimes
