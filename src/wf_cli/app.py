@@ -1,6 +1,6 @@
-"""The composition root: a project's root, its configuration and a clock become the objects that work.
+"""The composition root. `App` makes the spool, queue, dispatcher and worker of a project from its configuration.
 
-Everything is made on demand, so that a command pays only for what it uses.
+Each part is made when it is first asked for, so a command pays only for the parts that it uses.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What every command of the distributed part accepts."""
+    """The options by which a command overrides the spool's folder and the configuration file."""
 
     spool: str | None = None
     config: Path | None = None
@@ -59,7 +59,7 @@ class App:
 
     @cached_property
     def loaded(self) -> LoadedConfig:
-        """The configuration with its origins; ConfigError names file and key."""
+        """The configuration with the origin of each value. Raises ConfigError, which names file and key."""
         from wf_cli.config import load
 
         overrides: dict[str, Any] = {"spool.dir": self.flags.spool}
@@ -71,11 +71,11 @@ class App:
 
     @property
     def distributed(self) -> bool:
-        """Whether the mode is on; cheap."""
+        """Whether the distributed mode is on. At most the ``mode`` of a configuration file is read for that."""
         return mode.is_distributed(self.root, self.environ, self.flags.config)
 
     def require_distributed(self, command: str) -> None:
-        """Refuse (exit 4) a command that would create jobs while the mode is off."""
+        """Raise Refused for a command that would create jobs while the distributed mode is off."""
         if not self.distributed:
             raise Refused(
                 f"wf {command} needs the distributed mode, which is off",
@@ -87,7 +87,7 @@ class App:
 
     @property
     def spool_root(self) -> Path:
-        """Where the spool is, or would be. Where no file can have a say, no configuration is loaded for it."""
+        """The path of the spool, which need not exist. The configuration is loaded only when it can matter."""
         if self.flags.config is None:
             found = places.spool_without_configuration(self.root, self.environ, self.flags.spool)
             if found is not None:
@@ -95,16 +95,16 @@ class App:
         return self.config.spool_path(self.root)
 
     def open_spool(self) -> Spool:
-        """The spool; SpoolMissing when there is none."""
+        """The spool. Raises SpoolMissing when there is none."""
         return layout.open_spool(self.spool_root)
 
     def create_spool(self) -> Spool:
-        """The spool, made if it is not there."""
+        """The spool, created if there is none."""
         settings = self.config.spool
         return layout.create(self.spool_root, topology=settings.topology, durability=settings.durability)
 
     def events(self, spool: Spool, writer: str | None = None) -> EventLog:
-        """The log; the one-shot commands of a user on a host share one file, which appends of whole lines allow."""
+        """The event log. Without ``writer`` all one-shot commands of a user on a host append to one file."""
         from wf_cli.eventlog.log import EventLog
 
         if writer is None:
@@ -112,8 +112,8 @@ class App:
 
             from wf_cli import proc
 
-            # Two hosts of one name must not: appends of two hosts lose lines on NFS. Nor two users, because the
-            # file belongs to one of them.
+            # The boot id keeps hosts of one name apart, because appends of two hosts to one file lose lines on NFS.
+            # The user id keeps users apart, because a file belongs to one of them.
             boot = hashlib.sha256(proc.boot_id().encode()).hexdigest()[:6]
             writer = f"cli-{ids.host_label()}-{boot}-u{os.geteuid()}"
         return EventLog(spool.folder("log"), writer, self.clock, mode=spool.shared_mode)
@@ -121,7 +121,10 @@ class App:
     def queue(
         self, spool: Spool, events: EventSink | None = None, say: Callable[[str], None] = lambda _line: None
     ) -> SpoolQueue:
-        """The queue on a spool, with the configured retry policy of each role. ``say`` hears of files passed over."""
+        """The queue on a spool, with the configured retry policy of each role.
+
+        The queue calls ``say`` with a line about each file that it passes over.
+        """
         from wf_cli.queue.spool_queue import SpoolQueue
 
         def policy(token: Token) -> RetryPolicy:
@@ -133,7 +136,7 @@ class App:
 
     @property
     def permit(self) -> Permit:
-        """Who may change plans: decided by WF_JOB_TOKEN, or by the live jobs of a spool that exists."""
+        """
         return self._permit(of_epic=False)
 
     def _permit(self, *, of_epic: bool) -> Permit:
@@ -153,7 +156,7 @@ class App:
 
     @property
     def agent_spool_root(self) -> Path:
-        """The spool of the job that this process acts for: its worker has named it."""
+        """The spool of the job that this process acts for. Its worker names the path in WF_SPOOL."""
         given = self.environ.get("WF_SPOOL")
         return Path(given) if given and os.path.isabs(given) else self.spool_root
 
@@ -163,7 +166,7 @@ class App:
     # -- dispatching
 
     def pool(self, role: str) -> Pool:
-        """Where jobs of ``role`` go; ConfigError for a role without a runtime."""
+        """The pool that jobs of ``role`` go to. Raises ConfigError for a role without a runtime."""
         from wf_cli import routing
         from wf_cli.contract.token import Pool
 
@@ -191,7 +194,7 @@ class App:
         return self._permit(of_epic=True)
 
     def epic_is_paused(self, epic_id: str) -> bool:
-        """Whether the jobs of an epic are not to be claimed; an unreadable epic is not paused."""
+        """Whether the epic is paused, so that its jobs are not claimed. An unreadable epic is not paused."""
         from wf_cli.workflow import epics
 
         project = self.project()
@@ -204,7 +207,7 @@ class App:
     # -- workers
 
     def steps(self, spool: Spool, events: EventSink) -> JobSteps:
-        """What jobs do to plans and epics, as the configuration says."""
+        """The steps by which jobs change plans, with the configured checks."""
         from wf_cli.planjobs.epic_steps import EpicSteps
         from wf_cli.planjobs.job_steps import JobSteps
         from wf_cli.planjobs.steps import PlanSteps
@@ -240,7 +243,10 @@ class App:
         poll_seconds: float | None = None,
         drain_timeout: float | None = None,
     ) -> Worker:
-        """A worker of ``runtime``, ready to run. ConfigError for a runtime that is not configured."""
+        """A worker of ``runtime``, ready to run.
+
+        Raises ConfigError for a runtime that is not configured, and UsageError for a lease that is too short.
+        """
         from wf_cli.runtimes import registry
         from wf_cli.runtimes.base import Limits
         from wf_cli.spool.lease import SHORTEST_SECONDS
@@ -310,7 +316,8 @@ class App:
         )
 
     def agent_environment(self) -> dict[str, str]:
-        """Our own environment, with the `wf` that runs now first in PATH and nothing of another attempt."""
+        """The environment for agents: this process's, without another attempt's variables and with this `wf` first in
+        PATH."""
         environ = {k: v for k, v in self.environ.items() if not k.startswith("WF_JOB") and k != "WF_ATTEMPT"}
         bin_dir = str(Path(sys.executable).parent)
         path = environ.get("PATH", os.defpath)
@@ -320,9 +327,9 @@ class App:
 
 
 class _Today:
-    """The configuration as the files say now, for a worker that outlives many changes of them.
+    """The configuration as the files say now, because they may change while a worker runs.
 
-    A file that cannot be used changes nothing: what it said before still holds.
+    While a file cannot be used, the configuration that was loaded last stays in force.
     """
 
     def __init__(self, app: App):

@@ -1,6 +1,6 @@
-"""`wf demo`: a scratch repository, an epic, both pools, a worker killed on the way; to the end.
+"""`wf demo`: an epic in a scratch repository, run to its end by two pools, with one worker killed on the way.
 
-Everything is done as a user would: real `wf` commands in real processes. Only the agents are scripted.
+The demo runs the commands that a user would, in processes of their own. Only the agents are scripted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from wf_cli.spool import session
 from wf_cli.views.progress import EpicProgress, look
 from wf_cli.workflow import epics
 
-#: Seconds an epic of three plans may take; twenty is usual.
+#: The seconds that the epic may take. Three plans usually take twenty.
 DEADLINE = 80.0
 #: Seconds between two looks.
 POLL = 0.2
@@ -34,7 +34,7 @@ _TITLES = (
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """The worker that the demo killed, and what it was doing."""
+    """The worker that the demo killed, and the attempt that it was running."""
 
     owner: str
     pid: int
@@ -43,7 +43,7 @@ class Killed:
 
 
 class Demo:
-    """One demo in a scratch folder. `run` it, then `close` it: no process stays."""
+    """One demo in a scratch folder: `prepare`, `start`, `watch`, and always `close`, which ends its processes."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Demo:
         self.recovered = False
 
     def prepare(self, say: Callable[[str], None]) -> None:
-        """The repository, the configuration, the epic."""
+        """Make the repository, the configuration and the epic. Raises WfError when the folder is not empty."""
         self.root.mkdir(parents=True, exist_ok=True)
         if any(self.root.iterdir()):
             raise WfError(f"{self.root} is not empty", hint="name a new folder with --keep")
@@ -91,14 +91,14 @@ class Demo:
         self._git("commit", "-q", "-m", "start")
 
     def start(self, say: Callable[[str], None]) -> None:
-        """The workers, each a process of its own, then the epic."""
+        """Start the workers, each in a process of its own, and then the epic."""
         for name, runtime in (("cursor-1", "cursor"), ("opencode-1", "opencode"), ("opencode-2", "opencode")):
             self._start_worker(name, runtime, say)
         say("$ wf epic run 01")
         self._wf("epic", "run", "01")
 
     def watch(self, show: Callable[[EpicProgress], None], say: Callable[[str], None]) -> EpicProgress:
-        """Until the epic ends or the deadline passes; kills the worker of the first coding agent on the way."""
+        """Show the progress until the epic ends or the deadline passes. Kills the first coding agent's worker."""
         project = self.app.project()
         spool = self.app.create_spool()
         queue = self.app.queue(spool)
@@ -136,7 +136,7 @@ class Demo:
                 say(f"--- {line.job_id} was recovered: attempt {line.attempt} on {line.owner or line.runtime} ---")
 
     def close(self) -> None:
-        """End the workers: drain first, then by force. Safe to repeat, and after Ctrl-C."""
+        """Drain the workers, and kill those that have not ended after 10 s. Further calls do nothing."""
         for process in self._workers.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -149,7 +149,7 @@ class Demo:
         self._workers.clear()
 
     def summary(self) -> dict[str, Any]:
-        """Who did what: jobs with their attempts and owners, recoveries, commits, what verify finds."""
+        """The jobs with their attempts and owners, the recovered job, the commits, and the findings of verify."""
         from wf_cli.spool.verify import verify
 
         spool = self.app.open_spool()
@@ -197,8 +197,8 @@ class Demo:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C is the demo's; it then drains its workers
-                preexec_fn=proc.die_with_parent,  # and a demo that is killed takes them with it (Linux)
+                start_new_session=True,  # Ctrl-C reaches only the demo, which then drains them
+                preexec_fn=proc.die_with_parent,  # on Linux they die with a killed demo
             )
 
     def _wf(self, *args: str) -> None:
@@ -224,7 +224,7 @@ _WF = (sys.executable, "-m", "wf_cli")
 
 
 def _config(runtime: str | None) -> str:
-    """The demo's configuration: both runtimes scripted, unless one is to be the real thing."""
+    """The demo's configuration. Both runtimes are scripted, unless ``runtime`` asks for the real OpenCode."""
     lines = [
         "version: 1",
         "mode: distributed",
