@@ -183,10 +183,7 @@ def _resume(call: Call) -> int:
 
 
 def _prepare(call: Call, action: str) -> tuple[Parsed, Epic]:
-    """The arguments and the epic of run and resume.
-
-    The order is fixed, because each check has its own error: guard, arguments, preflight, epic.
-    """
+    """The arguments and the epic of run and resume, after their checks: guard, arguments, preflight, epic."""
     from wf_cli.agents import preflight
 
     more = distributed_hooks.EPIC_RUN_FLAGS if call.is_distributed else frozenset()

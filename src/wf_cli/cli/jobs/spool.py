@@ -38,10 +38,10 @@ def ls(
 ) -> None:
     """List jobs, and count them by status.
 
-    The columns: status, id, role@runtime, attempt, burned/budget, priority, age, owner, ready time, reason. Burned
-    counts the attempts that failed at the job's cost, and the budget is their limit. An empty cell is a dash. Age is
-    the time since the job was queued or, for a finished job, since it ended. The status `stalled` means that the
-    session which has the job is dead. --limit shortens the list but not the counts.
+    The columns: status, id, role@runtime, attempt, burned/budget, priority, age, owner, ready time, reason. A job
+    dies when as many attempts are burned as its budget allows. An empty cell is a dash. Age is the time since the job
+    was queued or, for a finished job, since it ended. The status `stalled` means that the session which has the job
+    is dead. --limit shortens the list but not the counts.
 
     \b
     wf spool ls                             what is going on
