@@ -67,8 +67,8 @@ def _look_only(_words: Sequence[str], _environ: Mapping[str, str]) -> int:
 def application(run_contract: RunContract = _look_only) -> Any:
     """The group of all commands. ``run_contract`` carries out the words of a contract command.
 
-    Without ``run_contract`` no contract command runs. Completion and the tests of the reference page use the group
-    so, to read the options of commands.
+    Without ``run_contract`` no contract command runs. That is enough for completion and for tests, which only read
+    the options of commands.
     """
 
     class Commands(LazyGroup):

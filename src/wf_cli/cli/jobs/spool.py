@@ -89,7 +89,7 @@ def verify(
 
     \b
     wf spool verify          look only
-    wf spool verify --fix    make the safe repairs; they delete no spec, token or outcome
+    wf spool verify --fix    make the safe repairs, which delete no file of a job
     """
     from dataclasses import asdict
 
