@@ -1,16 +1,16 @@
 """One attempt of a job, from the session that makes it to its one outcome. Two users: ``worker`` and ``editor``.
 
     session     the lease that makes attempts: repairs first, then the lease, and the beat beside long work
-    rounds      what a session does for all, again and again; each duty has its own try
+    rounds      the duties that a session repeats; each has its own try
     reaper      ending the attempts of dead sessions
     claim       a job is taken: what is looked at before the rename and again after it
     opening     from the claim to the agent: validate, open the plan's phase, start
-    steps       what plans say to attempts (a Protocol)
-    briefing    what the agent is told
-    standing    does the attempt still stand? A look that fails is repeated
+    steps       what an attempt asks of its plan (a Protocol)
+    briefing    the prompt and the environment of the agent
+    standing    whether the attempt still holds its token; a look that fails is repeated
     budget      what a job and its epic may cost
     end         how an attempt ends
-    cooldown    what its end means for its pool
+    cooldown    how long the pool waits after an attempt that its provider refused
     trouble     an error of this host in one line
 
 An attempt knows plans only through `steps.Steps`; nothing here imports the workflow, a worker or an editor.

@@ -1,4 +1,4 @@
-"""What an agent is told when it begins an attempt: its prompt, what the attempts before lacked, its environment."""
+"""The prompt and the environment with which an agent begins an attempt. The prompt tells what earlier ones lacked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wf_cli.contract.job import End, Spec
 from wf_cli.contract.token import Token, mark
 from wf_cli.queue.spool_queue import SpoolQueue
 
-#: Attempts that are looked at for what the next agent is told.
+#: How many earlier attempts are searched for a failure to tell the next agent.
 LOOK_BACK = 20
 _NOT_THE_WORKS = frozenset({ErrorClass.PARKED, ErrorClass.HOST, ErrorClass.UNREADABLE, ErrorClass.BUDGET})
 
@@ -24,13 +24,15 @@ def prompt(steps: Steps, spec: Spec, token: Token, last: Failure | None) -> str:
 
 
 def resume_prompt(steps: Steps, spec: Spec, token: Token, last: Failure | None) -> str | None:
-    """What an agent's session is told that knows the step already: what the last attempt lacked. None for an own job,
-    whose payload is all there is to say."""
+    """The prompt for a resumed agent session, which knows the step already. It tells what the last attempt lacked.
+
+    None for an own job, because its payload is the whole prompt.
+    """
     return steps.prompt(spec.target, token.attempt, last, resumed=True) if spec.target is not None else None
 
 
 def last_failure(queue: SpoolQueue, token: Token) -> Failure | None:
-    """The last failure of the attempts before that is the work's, or its agent's; None when there is none.
+    """The last failure among the earlier attempts that the work or its agent caused; None when there is none.
 
     Failures of a provider, this host or the budget are passed over, because an agent cannot put them right.
     """

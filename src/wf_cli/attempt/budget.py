@@ -1,9 +1,9 @@
-"""What a job and its epic may cost: looked at before an agent is launched, and while it runs.
+"""The limits on what a job and its epic may cost. They are checked before an agent is launched and while it runs.
 
-Costs are what the attempts' outcomes say. An attempt that had an agent and told no cost is *unknown*, which is
-never zero: ``unknown_cost: hold`` lets nothing follow it, ``allow`` counts it as nothing.
+Costs are read from the outcomes of attempts. An attempt that had an agent and whose outcome tells no cost counts as
+*unknown*. ``unknown_cost: hold`` then lets no further attempt start; ``allow`` counts the unknown cost as zero.
 
-What other jobs of the epic spend at this very moment is not seen before their attempts end.
+The cost of a running attempt of another job of the epic is seen only when that attempt has ended.
 """
 
 from __future__ import annotations

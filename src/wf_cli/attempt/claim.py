@@ -1,4 +1,4 @@
-"""The claim of a job: what is looked at before its rename, the rename, and what is looked at again after it."""
+"""The claim of a job: the checks before its rename, the rename, and the same checks again after it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import control
 from wf_cli.spool.troubles import Trouble
 
-#: Below this nothing is claimed: an outcome and its transcript need room.
+#: A session claims no job while less than this is free, because an outcome and its transcript need room.
 MIN_FREE_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why nothing is to be claimed now. ``kind`` stays the same while ``text`` may count or tell the time."""
+    """Why a session may not claim now. ``kind`` stays the same while ``text`` may hold a count or a time."""
 
     kind: str
     text: str
@@ -32,7 +32,7 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A claimed token, and the slot of the checkout that its job holds. Whoever has it closes the slot."""
+    """A claimed token, and the slot of the checkout that its job holds. The caller that got it closes the slot."""
 
     token: Token
     slot: Slot | None
@@ -56,11 +56,11 @@ class Claims:
         self._max_parallel_plans = max_parallel_plans
         self._requests = control.Requests(queue.spool, clock)
         self._slot: Slot | None = None
-        #: Why the checkout cannot be locked at all, as the latest look at it found.
+        #: Why the checkout cannot be locked at all, as the latest try found.
         self._unlockable: LockTrouble | None = None
 
     def obstacle(self) -> Obstacle | None:
-        """What keeps this session from claiming: a pause, a cool-down, a full disk; None when nothing does."""
+        """The pause, cool-down or full disk that keeps this session from claiming; None when it may claim."""
         for runtime in self._runtimes:
             stop = self._requests.stop_for(runtime)
             if stop is not None:
@@ -79,10 +79,12 @@ class Claims:
     ) -> Claimed | Obstacle | None:
         """The next ready job, claimed for ``owner``; None when there is none that may be taken.
 
-        What `obstacle` and ``leaving`` (why the session takes no more jobs) say is looked at before the rename and
-        again after it, because a session may be paused in between. A job that was claimed all the same goes back by
-        ``give_back``, and the obstacle is returned. Raises OSError when the disk does not tell, and LockTrouble when
-        the checkout cannot be locked at all, which every plan's job needs, and there was no other job.
+        ``leaving`` tells why the session takes no more jobs, or None. `obstacle` and ``leaving`` are asked before the
+        rename and again after it, because the process may be suspended in between. When the second answer is an
+        obstacle, the claimed job goes back by ``give_back`` and the obstacle is returned.
+
+        Raises OSError when the spool cannot be read. Raises LockTrouble when the checkout, which the job of every
+        plan needs, cannot be locked at all, and no job without a plan was ready.
         """
         self._unlockable = None
         before = self._why_not(leaving)
@@ -108,10 +110,11 @@ class Claims:
         return Obstacle("leaving", why) if why is not None else self.obstacle()
 
     def _may(self, token: Token) -> bool:
-        """For `SpoolQueue.claim`, which asks about one token after the other. A plan's job needs a slot of the
-        checkout, which is taken here; the slot of a token that was not claimed after all is let go.
+        """Whether ``token`` may be claimed. `SpoolQueue.claim` asks this of one token after the other.
 
-        A plan that cannot be looked at, and a checkout that cannot be locked, keep no other job from being claimed.
+        The job of a plan needs a slot of the checkout, which is taken here. The slot of the token before, which was
+        not claimed after all, is let go first. A plan that cannot be read and a checkout that cannot be locked refuse
+        this token only.
         """
         self._free_slot()
         target = target_of(token.job_id)

@@ -1,7 +1,7 @@
-"""What the end of an attempt means for its pool.
+"""Cool-downs: how long a pool waits after its provider refused an agent.
 
-A limit of the provider is a state of the pool, not of one job: ``control/cooldown.<runtime>.json`` says until when
-nobody claims for that runtime. It ends by itself, or by `wf resume`.
+A limit of the provider is a state of the pool, not of one job. ``control/cooldown.<runtime>.json`` says until when no
+session claims for that runtime. A cool-down ends by itself, or by `wf resume`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from wf_cli.contract.retry import MAX_DELAY, PARKED_DELAY, Ending
 from wf_cli.spool import control
 from wf_cli.spool.layout import Spool
 
-#: Seconds that the wait grows to, round by round, while a provider refuses and names no time.
+#: Seconds, by error code. The wait grows to them while a provider keeps refusing and names no time.
 LONGEST_WAIT = {"rate_limited": 600.0, "usage_limit": 3600.0, "auth": 3600.0}
-#: Seconds after the end of a cool-down in which the next refusal is the next round.
+#: Seconds after the end of a cool-down. A refusal within them counts as the next round of the same series.
 SERIES = 900.0
 
 
 def cool_down(spool: Spool, runtime: str, failure: Failure, clock: Clock, events: EventSink) -> float:
-    """Park the pool of ``runtime`` for as long as its provider wants (`ErrorClass.PARKED`); for how many seconds.
+    """Park the pool of ``runtime`` after its provider refused (`ErrorClass.PARKED`). Returns the wait in seconds.
 
-    A time that the provider named counts. Without one the wait doubles with each round, from `PARKED_DELAY` to
+    A time that the provider named is taken. Without one the wait doubles with each round, from `PARKED_DELAY` to
     `LONGEST_WAIT`. A cool-down that lasts longer already stays as it is.
     """
     now_ms = clock.now_ms()
@@ -32,7 +32,7 @@ def cool_down(spool: Spool, runtime: str, failure: Failure, clock: Clock, events
     left_s = (last.until_ms - now_ms) / 1000 if last is not None else 0.0
     if failure.retry_after_s is not None and failure.retry_after_s >= 0:
         seconds, this_round = min(max(1.0, failure.retry_after_s), MAX_DELAY), 1
-    elif last is not None and left_s > 0:  # of several agents that are refused at once the first one counts
+    elif last is not None and left_s > 0:  # Of several agents that are refused at once, only the first counts.
         return left_s
     else:
         this_round = last.round + 1 if last is not None and -left_s <= SERIES else 1
@@ -49,9 +49,12 @@ def cool_down(spool: Spool, runtime: str, failure: Failure, clock: Clock, events
 
 
 def warm_up(spool: Spool, runtime: str, clock: Clock, events: EventSink) -> None:
-    """An agent of ``runtime`` got through: a cool-down whose time is over is history, and the next is a first one.
+    """Remove a cool-down whose time is over, because an agent of ``runtime`` got through.
 
-    RACE: a request that another session writes just now may be removed with it. That costs one refused agent more.
+    The next refusal starts a first round then.
+
+    RACE: a cool-down that another session writes at this moment may be removed instead. The cost is one more agent
+    that the provider refuses.
     """
     last = control.cooldown(spool, runtime)
     if last is not None and last.until_ms <= clock.now_ms() and control.withdraw(spool, f"cooldown.{runtime}"):
@@ -59,8 +62,10 @@ def warm_up(spool: Spool, runtime: str, clock: Clock, events: EventSink) -> None
 
 
 def park(spool: Spool, runtime: str, ending: Ending, clock: Clock, events: EventSink) -> Ending:
-    """``ending``, as long as its pool waits when it is the provider's doing. Before it is published: once the job is
-    in the queue again, its pool must be seen to wait."""
+    """``ending``, delayed until its pool's cool-down is over when the provider refused; else unchanged.
+
+    Call it before the ending is published, because the cool-down must be in place once the job is queued again.
+    """
     failure = ending.failure
     if failure is None or failure.error_class is not ErrorClass.PARKED:
         return ending

@@ -1,13 +1,13 @@
-"""How an attempt ends. This is the one place: a worker's thread, a keeper and an editor's agent all end it here.
+"""How an attempt ends. A worker's thread, a keeper and an editor's agent all end their attempts here.
 
-1. Whoever worked on the attempt judges it. When it broke instead, `of_error` says what the error costs.
-2. What is known of it is added, whichever way it ends (`Known`): the next attempt goes on with the agent's session
-   and proves its change against the same checkout, and the budget counts the cost.
-3. The pool is told, when the provider wants it to wait or takes requests again (`cooldown`). This comes first,
-   because the pool must be seen to wait once the job is in the queue again.
-4. The outcome is published and the token goes where it says (`SpoolQueue.end`). Exactly one outcome ever stands.
-5. On a disk that takes no outcome it is offered again, as long as the lease is held (`Ends.for_certain`), because the
-   work is done and must not be lost. A queue that is offered the same ending knows its own bytes again.
+1. The process that worked on the attempt judges it. When an error broke it off, `of_error` makes the ending.
+2. The facts learned during the attempt are added (`Known`), whichever way it ends. The next attempt resumes the
+   agent's session and proves its change against the same checkout, and the budget counts the cost.
+3. The pool's cool-down is written when the provider refused, and removed when it takes requests again (`cooldown`).
+   This comes before the outcome, because the cool-down must be in place once the job is queued again.
+4. The outcome is published and the token is moved where it says (`SpoolQueue.end`). Exactly one outcome ever stands.
+5. When the disk refuses the outcome, it is offered again as long as the lease is held (`Ends.for_certain`), because
+   the work is done and must not be lost. The queue recognises the same bytes when they are offered again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Ended
 from wf_cli.runtimes.base import CannotStart
 
-#: Seconds a job waits that met a busy lock, or a plan that another job works on just now.
+#: Seconds that a job waits when it met a busy lock or a plan on which another job is at work.
 BUSY_DELAY = 2.0
 #: Seconds between two tries to publish an outcome, at first and at most.
 FIRST_PAUSE = 0.5
@@ -43,18 +43,18 @@ _PAUSE = threading.Event()
 class Known:
     """What the process that works on an attempt has learned of it so far."""
 
-    #: When its agent was started; None as long as it has none.
+    #: When its agent was started; None before that.
     started_ms: int | None = None
     #: The agent's own session.
     session_id: str | None = None
     #: The checkout before the job's first attempt.
     baseline: str | None = None
     usage: dict[str, Any] | None = None
-    #: Further facts of the attempt, for whoever reads its outcome.
+    #: Further facts of the attempt, for readers of its outcome.
     notes: dict[str, Any] = field(default_factory=dict)
 
     def added_to(self, ending: Ending) -> Ending:
-        """``ending`` with all that it does not say itself."""
+        """``ending``, with these facts where it holds none of its own."""
         return replace(
             ending,
             started_ms=self.started_ms if ending.started_ms is None else ending.started_ms,
@@ -75,7 +75,7 @@ def of_error(error: Exception) -> Ending:
         return Ending(End.FAILED, failure=Failure("crashed", error.message))
     if isinstance(error, OSError):
         return ending_of(Failure("disk_error", trouble.told(error)))
-    # Without an end the job would be taken again and again.
+    # A bug of wf ends the attempt as failed, because a job without an ending would be claimed again and again.
     return Ending(End.FAILED, failure=Failure("crashed", f"{type(error).__name__}: {error}"[:500]))
 
 
@@ -89,7 +89,7 @@ class Ends:
         self._say = say
 
     def once(self, token: Token, ending: Ending, *, by: str) -> Ended:
-        """End the attempt, or raise OSError or Temporary when the disk or a lock does not let that happen now."""
+        """End the attempt. Raises OSError or Temporary when the disk or a busy lock prevents that now."""
         return self._queue.end(token, self._tell_pool(token, ending), by=by)
 
     def for_certain(
@@ -101,10 +101,10 @@ class Ends:
         lost: Callable[[], object],
         each: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> Ended:
-        """End the attempt, however long the disk takes to let that happen.
+        """End the attempt, and try again until the disk and the locks allow it.
 
-        Each try and each pause is made in a block of ``each``. Once the session is ``lost`` others end the attempt:
-        then this raises what the last try raised.
+        Each try and each pause is made in a block of ``each``. Once the session is ``lost``, this raises what the
+        last try raised, because another session ends the attempt then.
         """
         with each():
             ending = self._tell_pool(token, ending)
@@ -125,12 +125,12 @@ class Ends:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _tell_pool(self, token: Token, ending: Ending) -> Ending:
-        """``ending``, as its pool has to wait for it. A disk that does not take that is no hindrance."""
+        """``ending``, delayed by its pool's cool-down. A disk error here is said and does not stop the ending."""
         spool, runtime = self._queue.spool, token.pool.runtime
         try:
             ending = cooldown.park(spool, runtime, ending, self._clock, self._events)
             if ending.end is End.SUCCEEDED and ending.started_ms is not None:
                 cooldown.warm_up(spool, runtime, self._clock, self._events)
-        except OSError as error:  # the job waits by itself; its pool is told by the next one
+        except OSError as error:  # The job waits by its own delay, and the next refused job writes the cool-down.
             self._say(f"{token.job_id}: cannot tell the pool: {trouble.told(error)}")
         return ending

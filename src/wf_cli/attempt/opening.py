@@ -1,7 +1,7 @@
 """The opening of an attempt: everything between the claim and the agent.
 
-An opening has one of three results: the attempt is `Opened` and ours to work on; it is to be ended as an `Ending`
-says; or it is not ours any more (None).
+An opening has one of three results. `Opened` is an attempt that the caller works on. An `Ending` is how the caller
+has to end it. None means that the token is not the caller's any more.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class Opened:
     purse: Purse
     #: How the attempt before it ended; None for a first one.
     before: Outcome | None
-    #: The checkout before the job's first agent, where a change is to be proven.
+    #: The checkout before the job's first agent, where the step has to prove a change; else None.
     baseline: str | None
 
 
 def open_attempt(
     queue: SpoolQueue, steps: Steps, token: Token, *, by: str, budget: Budget, must_change: bool
 ) -> Opened | Ending | None:
-    """Open the attempt of a claimed token. ``must_change``: whether its step has to change something to count.
+    """Open the attempt of a claimed token. ``must_change`` tells whether its step counts only with a change.
 
-    Raises OSError and WfError, after which the attempt is to be ended as `end.of_error` says.
+    Raises OSError and WfError; the caller then ends the attempt as `end.of_error` says.
     """
     spec = _read_spec(queue, token, by=by)
     if not isinstance(spec, Spec):
@@ -58,10 +58,9 @@ def open_attempt(
 
 
 def _read_spec(queue: SpoolQueue, token: Token, *, by: str) -> Spec | Ending | None:
-    """The spec that a claimed token holds, validated; a damaged one is quarantined, then there is nothing to do.
+    """The validated spec of a claimed token. A damaged one is quarantined, and None is returned.
 
-    One that this host cannot read (another user's, a broken block) is given back. That is no reason to claim nothing
-    else, because every other job may be readable.
+    A spec that this host cannot read (another user's, a broken block) gives the ending that releases the job.
     """
     try:
         return verify.token_is_valid(queue.spool, token, "claimed")
@@ -69,17 +68,17 @@ def _read_spec(queue: SpoolQueue, token: Token, *, by: str) -> Spec | Ending | N
         queue.quarantine(token, Failure("invalid_spec", error.message), by=by)
         return None
     except FileNotFoundError:
-        return None  # RACE: an operator's cancel, or a reaper, took it
+        return None  # RACE: an operator's cancel, or a reaper, took the token.
     except OSError as error:
         path = queue.spool.path("claimed", token.name)
         return ending_of(Failure("unreadable", str(Trouble.of(path, error))))
 
 
 def _start(queue: SpoolQueue, steps: Steps, token: Token, target: Target | None) -> Ending | Started:
-    """Under the fence and the plan's lock: is this attempt to run, and is it the plan's only one? Then start it.
+    """Start the attempt under the fence and the plan's lock, if the plan wants it and no other job works on the plan.
 
-    Only after GO the attempt is the caller's. That its token lies in ``running/`` says less: another thread of this
-    session may have started it.
+    The attempt is the caller's only after GO. A token in ``running/`` is no proof of that, because another thread of
+    this session may have started it.
     """
     try:
         with queue.fence(token.job_id):
@@ -118,8 +117,8 @@ def outcome_before(queue: SpoolQueue, token: Token) -> Outcome | None:
 def baseline(steps: Steps, target: Target | None, token: Token, before: Outcome | None) -> str | None:
     """The checkout before the job's first agent; None where it is unknown, and where no change is asked for.
 
-    ``before`` is the outcome of the attempt before. What its agent has changed is this job's work, too, so the
-    checkout of today is the baseline only when no agent can have worked on the job yet.
+    ``before`` is the outcome of the attempt before. The changes of its agent count as work of this job, so the
+    checkout of now is the baseline only when no agent can have worked on the job yet.
     """
     if target is None:
         return None
@@ -127,7 +126,7 @@ def baseline(steps: Steps, target: Target | None, token: Token, before: Outcome 
         return before.baseline
     if before is None:
         return steps.baseline(target) if token.attempt == 1 else None
-    # Whoever ends an attempt from outside does not know whether it had an agent.
+    # A reaper or an operator who ends an attempt does not know whether it had an agent.
     lost = before.failure is not None and before.failure.code == "lost"
     had_none = before.started_ms is None and not lost and before.end is not End.CANCELLED
     return steps.baseline(target) if had_none else None

@@ -1,6 +1,6 @@
-"""Ending the attempts of dead sessions, and what they left running on this host.
+"""Ends the attempts of dead sessions, and stops the agents that they left running on this host.
 
-Any worker does this for all of them; any number may do it at once.
+Every worker does this for all sessions, and any number of workers may do it at once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Reaper:
         self._observer = Observer(queue.spool, clock)
 
     def round(self) -> list[Reaped]:
-        """End what can be proven gone, or has been seen silent for its whole lease."""
+        """End the attempts of every session that is proven dead or was seen silent for its whole lease."""
         verdicts: dict[str, bool] = {}
 
         def gone(owner: str) -> bool:
@@ -40,7 +40,7 @@ class Reaper:
         return self._queue.reap(gone, by=self._me)
 
     def bury(self) -> None:
-        """Remove the leases of dead sessions that have no tokens any more. Housekeeping, seldom."""
+        """Remove the leases of dead sessions that have no tokens any more. Housekeeping, to be done seldom."""
         busy = scan.busy_owners(self._queue.spool)
         each = EachItem(self._queue.troubles)
         for owner in session.owners(self._queue.spool):
@@ -59,5 +59,5 @@ class Reaper:
         if record is None or not record.on_this_host:
             return
         for agent in record.agents:
-            # Its launcher has done this already, unless that was killed too.
+            # The agent's launcher has killed it already, unless the launcher was killed too.
             strays.kill_attempt(agent.pid, agent.start, agent.mark)

@@ -1,7 +1,7 @@
-"""What a session does again and again: each duty in its own time, and with its own try.
+"""The duties that a session repeats. Each has its own interval and its own try.
 
-Most duties look at what other sessions left. One bad file among that keeps nobody from the other duties or from
-claiming: the trouble of a duty is said once, and the duty is tried again in its next round.
+Most duties look at files of other sessions. One bad file among them stops neither the other duties nor claiming,
+because the trouble of a duty is only said, once, and the duty is tried again in its next round.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from wf_cli.errors import SpoolError, SpoolMissing, WfError
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Reaped
 
-#: Seconds between rounds. Reaping decides how fast a crash on this host is noticed, and whether the shortest leases
-#: are looked at often enough to be seen expiring (`liveness.SHORTEST_GAP`).
+#: Seconds between rounds. ``REAP_EVERY`` decides how fast a crash on this host is noticed. It must be short enough to
+#: see the shortest leases expire (`liveness.SHORTEST_GAP`).
 REAP_EVERY = 0.5
 SWEEP_EVERY = 2.0
 RECONCILE_EVERY = 5.0
@@ -36,7 +36,7 @@ class _Duty:
 
 
 class Rounds:
-    """The duties of one session. Not thread-safe: they are done by the thread that calls `do_due`, its main loop."""
+    """The duties of one session. Not thread-safe: the session's main loop calls `do_due`, which does them."""
 
     def __init__(self, session: Session, clock: Clock, say: Callable[[str], None]):
         self._session = session
@@ -45,12 +45,15 @@ class Rounds:
         self._duties: list[_Duty] = []
 
     def every(self, seconds: float, name: str, do: Callable[[], object]) -> None:
-        """From now on ``do`` is due at once, and ``seconds`` after each time."""
+        """Add a duty: ``do`` is due at once, and again ``seconds`` after each time."""
         self._duties.append(_Duty(name, seconds, do))
 
     def for_others(self, queue: SpoolQueue, events: EventSink, say_reaped: Callable[[Reaped], None]) -> Reaper:
-        """The duties that every session has: staged jobs are carried on, the attempts of dead sessions ended, and a
-        spool that vanished or was replaced is noticed (`do_due` raises SpoolError then)."""
+        """Add the duties that every session has.
+
+        They carry staged jobs on, end the attempts of dead sessions, and notice a spool that vanished or was replaced
+        (`do_due` raises SpoolError then).
+        """
         reaper = Reaper(queue, self._clock, events, me=self._session.owner)
 
         def reap() -> None:
@@ -63,7 +66,7 @@ class Rounds:
         return reaper
 
     def do_due(self) -> None:
-        """Do what is due, the lease beaten meanwhile. Raises SpoolError when the spool is not the one any more."""
+        """Do the due duties; the lease is beaten meanwhile. Raises SpoolError when the spool is gone or replaced."""
         now = self._clock.monotonic()
         for duty in self._duties:
             if now >= duty.due:
@@ -90,7 +93,7 @@ class Rounds:
 
 
 def _is_another_spool(error: Exception) -> bool:
-    """Whether the spool is gone or replaced. One that cannot be read just now is still the same."""
+    """Whether the spool is gone or replaced. A spool that cannot be read now counts as the same."""
     if isinstance(error, SpoolMissing):
         return True
     return isinstance(error, SpoolError) and not isinstance(error.__cause__, OSError)

@@ -1,8 +1,8 @@
 """The session that makes attempts: its file, its lease, and the beat that goes on beside its work.
 
-A session is opened in one order. Repairs come first, because they look at every job there is and may take long. Then
-comes the lease, whose first beat is its creation, and from then on nothing long stands between two ticks unless it is
-announced (`Session.working`).
+A session is opened in one order. Repairs come first, because they look at every job and may take long. Then the lease
+is created, which is its first beat. From then on the main loop ticks often, and announces work that may take long
+(`Session.working`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from wf_cli.spool.troubles import SayOnce
 
 
 class Session:
-    """An open session. `tick` it often from one thread, its main loop; the rest may be called from any."""
+    """An open session. One thread, its main loop, calls `tick` often; the other methods may be called from any."""
 
     def __init__(
         self,
@@ -58,37 +58,38 @@ class Session:
         return self._lease.lost
 
     def tick(self) -> None:
-        """The main loop is alive."""
+        """Tell the lease that the main loop is alive."""
         self._lease.tick()
 
     def working(self, what: str, limit_s: float = LONGEST_WORK) -> AbstractContextManager[None]:
-        """The main loop is at ``what``, which may take long: the beat goes on for ``limit_s`` without a tick."""
+        """A block in which the main loop does ``what``. The beat goes on in it for ``limit_s`` without a tick."""
         return self._lease.working(what, limit_s)
 
     def sign_on(self, token: Token, process: ProcessRef, baseline: str | None) -> None:
-        """Name ``process`` as the one to ask about the attempt, and the checkout as it was before the job's first.
+        """Record in the session's file that ``process`` works on the attempt, and its ``baseline``.
 
-        Durable when it returns. A reaper that finds this session dead ends ``process`` and what carries the mark.
+        The record is durable when this returns. A reaper that finds this session dead kills ``process`` and every
+        process that carries the attempt's mark.
         """
         self.file.add_agent(
             Agent(token.job_id, token.attempt, mark(token), process.pid, process.start or None, baseline=baseline)
         )
 
     def sign_off(self, token: Token) -> None:
-        """Nothing of the attempt is left to ask about. On a disk that does not take that, the record stays: its
-        processes are gone, so it harms nobody."""
+        """Remove the attempt from the session's file. The record stays when the disk refuses that, which is harmless
+        because its processes are gone."""
         if all(agent.mark != mark(token) for agent in self.file.record.agents):
             return
         with contextlib.suppress(OSError, WfError):
             self.file.remove_agent(mark(token))
 
     def say_state(self, state: str) -> None:
-        """Let others see what the session does. On a disk that does not take that, they see what it did before."""
+        """Write the session's state for others to see. They see the old state when the disk refuses that."""
         with contextlib.suppress(OSError, WfError):
             self.file.set_state(state)
 
     def close(self, reason: str) -> None:
-        """End the session, in peace. The lease is given up whatever the disk says."""
+        """End the session in an orderly way. The lease is given up even when the disk refuses the session's state."""
         self.say_state("stopped")
         self._lease.release()
         self._events.emit("worker.stopped", owner=self.owner, reason=self.lost or reason)
@@ -99,7 +100,7 @@ class Session:
 
 
 def _repair(spool: Spool, say: Callable[[str], None]) -> None:
-    """The safe repairs, as far as the disk lets them. A job that they could not reach is no reason not to work."""
+    """Do the safe repairs as far as the disk allows. Trouble with them is said and does not stop the session."""
     try:
         verify.repair(spool, on_trouble=SayOnce(say))
     except (OSError, WfError) as error:

@@ -1,8 +1,8 @@
-"""Does an attempt still stand: does its token lie where its owner put it?
+"""Whether an attempt still stands, which means that its token lies where its owner put it.
 
-A look can fail (EIO, ESTALE, a mount that is away). That is no answer, so it is repeated: the agent goes on
-meanwhile, and the lease decides. A host that stays cut off from the spool cannot beat either, so its session is lost
-in time.
+A look can fail (EIO, ESTALE, a mount that is away). A failed look is no answer, so it is repeated while the agent
+goes on. A host that stays cut off from the spool cannot beat either, so its session loses its lease in the end, and
+that ends the attempt.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from wf_cli.contract.token import Token
 from wf_cli.errors import Temporary
 from wf_cli.queue.spool_queue import SpoolQueue
 
-#: Seconds between two looks whether a running attempt still holds its token.
+#: Seconds between two looks at the token of a running attempt.
 TOKEN_POLL = 0.3
-#: Seconds in which a look at a finished agent's work is repeated before the attempt ends without knowing.
+#: Seconds for which a failing look at a finished agent's work is repeated. Then the attempt ends without its result.
 LOOK_LIMIT = 30.0
 #: Never set: `wait` on it is a sleep that a test can cut short.
 _PAUSE = threading.Event()
@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 
 
 class Standing:
-    """One attempt's standing, for the thread that works on it. ``lost`` tells whether the session's lease is lost."""
+    """The standing of one attempt, for the thread that works on it. ``lost`` tells whether the lease was lost."""
 
     def __init__(
         self, queue: SpoolQueue, token: Token, *, lost: Callable[[], bool], clock: Clock, say: Callable[[str], None]
@@ -42,8 +42,10 @@ class Standing:
         self._said = ""
 
     def over(self) -> str | None:
-        """Why the attempt is over; None while it is not, or while the spool does not tell. Looks at the token every
-        `TOKEN_POLL` seconds, however often it is asked."""
+        """Why the attempt is over; None while it stands, and while the spool cannot be read.
+
+        It looks at the token at most once in `TOKEN_POLL` seconds, however often it is called.
+        """
         if self._lost():
             return "the session lost its lease"
         now = self._clock.monotonic()
@@ -53,8 +55,10 @@ class Standing:
         return "the attempt was ended by somebody else" if self._look() is False else None
 
     def confirmed(self, stopped: Callable[[], bool] = lambda: False) -> bool:
-        """Whether the token was seen just now, and the lease is held. Waits for a look that tells; False when the
-        session lost its lease or is ``stopped`` before one did."""
+        """Whether the token was seen just now and the lease is held. A look that fails is repeated.
+
+        False also when the session lost its lease, or is ``stopped``, before a look succeeded.
+        """
         while True:
             seen = self._look()
             if seen is not None:
@@ -74,8 +78,10 @@ class Standing:
             return None
 
     def patiently(self, look: Callable[[], _T], stopped: Callable[[], bool] = lambda: False) -> _T:
-        """What ``look`` returns: it is repeated for `LOOK_LIMIT` seconds while the disk or a busy lock is in its way,
-        as long as the lease is held. Raises what it raised last."""
+        """The result of ``look``, which is repeated when it raises OSError or Temporary.
+
+        After `LOOK_LIMIT` seconds, or once the lease is lost or the session ``stopped``, its last error is raised.
+        """
         deadline = self._clock.monotonic() + LOOK_LIMIT
         while True:
             try:

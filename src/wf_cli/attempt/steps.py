@@ -12,52 +12,53 @@ from wf_cli.contract.token import Token
 
 
 class Opening(StrEnum):
-    """What a plan says to a job that is about to start."""
+    """The answer of a plan to a job that is about to start."""
 
-    #: Its phase is, or just was made, the one the job works in.
+    #: The plan is in the phase that the job works in; the opening may have put it there.
     GO = "go"
-    #: The job's check holds already (a crash after the work): succeed without an agent.
+    #: The job's check holds already, after a crash that followed the work. The job succeeds without an agent.
     DONE = "done"
-    #: The plan has moved on, or is gone: the job is superseded.
+    #: The plan has moved on or is gone, so the job is superseded.
     SUPERSEDED = "superseded"
 
 
 class Steps(Protocol):
-    """What jobs do to plans. Everything is decided from the plan's files, never from an agent."""
+    """What attempts ask of plans. Every answer is read from the plan's files, never from an agent."""
 
     def hindrance(self, target: Target) -> str | None:
         """Why jobs of this plan are not to be claimed now (its epic is paused, say), or None."""
         ...
 
     def opening(self, target: Target) -> AbstractContextManager[tuple[Opening, str]]:
-        """Hold the plan's lock, make the phase change that opens the job if it is due; the verdict and why.
+        """Hold the plan's lock, and make the phase change that opens the job if it is due. Gives the verdict and why.
 
         Raises Temporary when that cannot be decided now.
         """
         ...
 
     def prepare(self, target: Target) -> None:
-        """After the start and before the agent, without locks: strict checks of a review, where configured."""
+        """Run a review's strict checks, where configured. Called between the start and the agent, without locks."""
         ...
 
     def prompt(self, target: Target, attempt: int, last: Failure | None, *, resumed: bool = False) -> str:
-        """What the agent is told; the errors of the attempt before are part of it, and ``resumed`` all of it."""
+        """The agent's prompt, with the errors of the attempt before. With ``resumed`` it holds only those errors."""
         ...
 
     def baseline(self, target: Target) -> str | None:
-        """The checkout as it is before a step that has to change something; None for other steps, or when it
-        cannot be told."""
+        """The checkout before a step that has to change it; None for other steps, or when it cannot be read."""
         ...
 
     def idle(self, target: Target, baseline: str | None) -> Failure | None:
-        """Why the step has changed nothing that it had to change since ``baseline``; None when it has, or when that
-        cannot be told. May take long: not under locks.
+        """The failure of a step that had to change the checkout and has not since ``baseline``.
+
+        None when it has, or when that cannot be told. It may take long, so it must not be called under locks.
         """
         ...
 
     def check(self, target: Target, token: Token, idle: Failure | None = None) -> Failure | None:
-        """What the plan still lacks for the job to count as done; None when nothing.
+        """What the plan still lacks for the job to count as done; None when the job is done.
 
-        With ``idle`` (of `idle`) a step that was not handed over has failed by it; else that is done for its agent.
+        ``idle`` is the result of `idle`. A step that its agent did not hand over fails with ``idle`` when that is
+        given; otherwise the step is handed over for the agent here.
         """
         ...

@@ -8,7 +8,7 @@ from pathlib import Path
 from wf_cli import sharing
 from wf_cli.errors import FileTrouble, WfError
 
-#: What helps against an error of the system that has nothing to do with rights.
+#: The remedies for system errors that are not about permissions.
 _REMEDIES = {
     errno.ENOSPC: "make room on that disk",
     errno.EDQUOT: "make room on that disk",
