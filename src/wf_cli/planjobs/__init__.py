@@ -1,9 +1,11 @@
 """Plans to jobs and back: which job a plan waits for, and what a job does to its plan.
 
-What a step *is* stands in `wf_cli.contract.step`, one row each. This package carries the rows out:
+`wf_cli.contract.step` describes each step in one row. This package carries the rows out:
 
-- `due`: phase, files and jobs of a plan to what is published, or why not. Pure. `checkout`: which plans are ahead.
-- `dispatcher`: one reconcile at a time. `round` is one of them, and `look` what it has seen.
-- `steps`: what a worker asks about its job: opening, prompt, baseline, check. `opening` decides.
-- `prompts`: what an agent is told.
+- `due`: from the phase, files and jobs of a plan to the job to publish, or the reason for none. Pure.
+- `checkout`: the open plans that a plan has to wait for.
+- `dispatcher`: runs one reconcile at a time. `round` is one reconcile, and `look` holds the files that it has read.
+- `steps`: answers what a worker asks about its job (opening, prompt, baseline, check).
+- `opening`: decides whether a job may start, and whether it counts as done.
+- `prompts`: the text that an agent is given.
 """

@@ -1,7 +1,7 @@
-"""Which plans are open: each from its first job until it is completed, blocked or dead, across epics.
+"""The open plans of all epics. A plan is open from its first job until it is completed, blocked or its job is dead.
 
-Plans share one checkout, so only some may be open at once (`max_parallel_plans`). A slot lock of the workers
-enforces that; here it decides what is published, so that jobs do not wait for slots.
+Plans share one checkout, so only `max_parallel_plans` of them may be open at once. The workers' slot locks enforce
+that. The dispatcher obeys it as well, so that it publishes no job that would only wait for a slot.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Checkout:
     def ahead_of(self, plan: Plan) -> list[str]:
         """The open plans that ``plan`` has to wait for.
 
-        A new plan waits for all of them. Of several that are open already (a repository that changes over to
-        this mode, a smaller max_parallel_plans) each waits for those with a live job and for those before it
-        that have a next step: so one of them always goes on.
+        A plan that is not open waits for all of them. Several may be open already, when a repository has just turned
+        this mode on or max_parallel_plans became smaller. Each of them waits for those with a live job, and for
+        earlier ones that have a next step. So a live job always goes on, or else the first plan with a next step.
         """
         if plan.id not in self._open:
             return sorted(self._open)
@@ -45,20 +45,21 @@ class Checkout:
         ]
 
     def began(self, plan: Plan) -> None:
-        """A job of ``plan`` was published."""
+        """Count ``plan`` as busy and open, because a job of it was published."""
         self._busy.add(plan.id)
         self._open.add(plan.id)
 
     def ended(self, plan: Plan) -> None:
-        """``plan`` was blocked."""
+        """Count ``plan`` as open no more, because it was blocked."""
         self._open.discard(plan.id)
 
     def _rank(self, plan_id: str) -> int:
-        """The place of a plan among all; a plan that appeared since comes last."""
+        """The place of a plan among all. A plan that appeared after the listing comes last."""
         return self._place.get(plan_id, len(self._place))
 
     def _has_job(self, plan_id: str) -> bool:
-        # A queued job of a number that two plans have is not claimed until a person has renumbered one of them.
+        # When two plans have one number, its queued jobs are not claimed until a person renumbers one of the plans,
+        # so they do not keep the checkout busy.
         holding = _AT_WORK if plan_id in self._look.sharing else LIVE
         return any(job.status in holding for job in self._look.live(plan_id))
 
@@ -67,7 +68,7 @@ class Checkout:
             return False
         if not self._look.is_driven(plan):
             return False
-        # A plan whose step is a dead letter waits for a person, and others may use the checkout.
+        # A plan whose step is a dead letter waits for a person, so other plans may use the checkout.
         jobs = self._look.jobs(plan.id)
         try:
             return not jobs or dead_letter(self._look.facts(plan), jobs) is None
@@ -75,7 +76,7 @@ class Checkout:
             return True
 
     def _goes_on(self, plan_id: str) -> bool:
-        """Whether a plan has a next step by itself. An unreadable one has none; its own entry says why."""
+        """Whether a plan has a next step without a person. False for an unreadable plan; its own entry tells why."""
         if plan_id not in self._going:
             try:
                 self._going[plan_id] = next_step(self._look.facts(self._plans[plan_id])) is not None

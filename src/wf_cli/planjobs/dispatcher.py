@@ -1,8 +1,8 @@
-"""The dispatcher: looks at all plans and publishes the jobs that are due. Level-triggered.
+"""The dispatcher: looks at all plans and publishes the jobs that are due.
 
-Run it once or a thousand times, from one process or ten: the result is the same, because a key makes one job. It
-runs after every commit, after every plan-changing command, on a timer in workers and in ``wf dispatch --watch``. No
-process is special, so none can be missing.
+It is level-triggered: any number of runs, from any number of processes, have the same result, because one key makes
+one job. It runs after every commit, after every plan-changing command, on a timer in workers and in
+``wf dispatch --watch``. No process is special, so none can be missing.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
 
-#: No job id has a dot, so this is no job's fence.
+#: The name of the dispatch lock. A job id has no dot, so it cannot be the fence of a job.
 _LOCK = "all.dispatch"
-#: Seconds to wait for another reconcile on this host; it does the same, so skipping ours costs nothing.
+#: Seconds to wait for another reconcile on this host. Then this one is skipped, because the other does the same.
 _LOCK_TIMEOUT = 2.0
 
 
@@ -36,11 +36,13 @@ class Dispatcher:
         self._events = events
 
     def reconcile(self, epic: Epic | None = None, *, also: Iterable[str] = ()) -> Reconciled:
-        """Publish what the running epics lack (or only ``epic``), and the plans ``also`` names by id.
+        """Publish the due jobs of the running epics (or only of ``epic``), and of the plans whose ids ``also`` gives.
 
-        Skipped without harm when another reconcile holds the lock of this host: two at once would each see a free
-        checkout, and open a plan each. Raises SpoolError, or OSError of a spool that takes no job; the state of one
-        plan, epic or job raises nothing, and becomes an entry of ``blocked``.
+        It holds the dispatch lock of this host, because two reconciles at once would each see a free checkout and
+        open a plan each. When another reconcile holds the lock, this one is skipped.
+
+        Raises SpoolError, and the OSError of a spool that takes no job. Trouble with one plan, epic or job does not
+        raise; it becomes an entry of ``blocked``.
         """
         with contextlib.ExitStack() as stack:
             try:
@@ -50,10 +52,10 @@ class Dispatcher:
             return Round(self._project, self._queue, self._settings, self._events).run(epic, also)
 
     def publish(self, plan: Plan, command: str) -> tuple[str, bool]:
-        """The job of one step, because a person asked for it; its id, and whether it existed before.
+        """Publish the job of one step because a person asked for it. Returns its id, and whether it existed before.
 
-        A plan that was left inside the step is adopted: same iteration, same key. Raises NumberShared for a plan
-        whose number another plan has, too.
+        For a plan that was left inside the step, the job has the iteration and the key of the step that was begun.
+        Raises NumberShared for a plan whose number another plan has, too.
         """
         plans.refuse_shared(self._project, plan.id)
         now = snapshot.take(plan, self._project.clock)

@@ -1,4 +1,4 @@
-"""Which job a plan waits for, or why it gets none: a pure function of its phase, its files and its jobs."""
+"""Decides which job a plan waits for, or why it gets none. All functions here are pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the configuration allows."""
+    """The limits that the configuration sets."""
 
     max_parallel_plans: int = 1
     max_iterations: int = 5
@@ -41,7 +41,7 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """No job now, and why. ``needs_help``: somebody has to do something before there is one."""
+    """No job now, and why. With ``needs_help`` a person has to act before there is one."""
 
     why: str
     needs_help: bool = False
@@ -49,12 +49,12 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The plan used up its rounds: its phase is to be set to blocked."""
+    """The plan has used up its rounds, so its phase has to be set to blocked."""
 
     why: str
 
 
-#: None: the plan is completed, or a job of it is at work, so there is no need to say anything.
+#: None means that the plan is completed or has a live job, so there is nothing to report.
 Verdict = Publish | Wait | Block | None
 
 
@@ -65,7 +65,7 @@ def due(
     limits: Limits,
     steps: Mapping[str, Step] = STEPS,
 ) -> Verdict:
-    """What is to happen for ``plan``, given its live and dead ``jobs`` and the plans ``ahead`` of it."""
+    """The verdict on ``plan``, given its live and dead ``jobs`` and the plans ``ahead`` of it."""
     if any(job.is_live for job in jobs):
         return None
     dead = dead_letter(plan, jobs, steps)
@@ -83,14 +83,14 @@ def due(
 
 
 def next_step(plan: PlanFacts, steps: Mapping[str, Step] = STEPS) -> Step | None:
-    """The step a plan waits for by itself; None when there is none."""
+    """The step that a plan waits for, without a person; None when there is none."""
     return next((step for step in steps.values() if step.due(plan)), None)
 
 
 def dead_letter(plan: PlanFacts, jobs: Sequence[Job], steps: Mapping[str, Step] = STEPS) -> str | None:
-    """The dead job of the step that ``plan`` waits for: the next one, or the one it was left inside.
+    """The dead job of the step that ``plan`` waits for, which is its next step or the step it was left inside.
 
-    Such a plan goes on when a person retries the job. A dead job of another step or round holds nothing up.
+    The plan goes on when a person retries that job. A dead job of another step or round does not stop a plan.
     """
     step = next_step(plan, steps) or _left_inside(plan, steps)
     if step is None:
@@ -100,7 +100,7 @@ def dead_letter(plan: PlanFacts, jobs: Sequence[Job], steps: Mapping[str, Step] 
 
 
 def is_inside(plan: PlanFacts, steps: Mapping[str, Step] = STEPS) -> bool:
-    """Whether a step was opened for ``plan`` and is not finished: no step becomes due before that."""
+    """Whether a step was opened for ``plan`` and is not finished. Until it is, no other step becomes due."""
     return next_step(plan, steps) is None and _left_inside(plan, steps) is not None
 
 
@@ -111,7 +111,7 @@ def _left_inside(plan: PlanFacts, steps: Mapping[str, Step]) -> Step | None:
 
 
 def _idle(plan: PlanFacts, steps: Mapping[str, Step]) -> Wait | None:
-    """Why a plan has no next step by itself, where that is worth saying."""
+    """The reason why a plan has no next step; None when it is completed."""
     if plan.phase == COMPLETED:
         return None
     if plan.phase == BLOCKED:

@@ -1,7 +1,7 @@
-"""What one reconcile sees: each folder listed once, each file of a plan or an epic read once at most.
+"""The plans, epics and jobs that one reconcile sees. It lists each folder once, and reads each file at most once.
 
-Jobs are listed before plans are read. The other way round, a job that ended in between would leave its plan in a
-phase that seems to have no job.
+Jobs are listed before plans are read. In the other order a job could end in between, and its plan would be seen in
+the old phase without a job.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 
 class Look:
-    """The plans, epics and jobs of a project, read when they are asked for and kept."""
+    """The plans, epics and jobs of a project. Each is read when it is first asked for, and kept."""
 
     def __init__(self, project: Project, live: Iterable[Placed], finished: Finished):
         """``live`` are the live jobs."""
@@ -34,9 +34,9 @@ class Look:
         self.plans = plans.all_plans(project)
         self._epic_entries = references.entries(project.epics_dir)
         self.epics = [epics.of_entry(project, entry) for entry in self._epic_entries]
-        #: Plans whose number says nothing, because another plan has it too.
+        #: Numbers that several plans have, so that they identify none of them.
         self.sharing = plans.duplicates(self.plans)
-        #: Likewise epics.
+        #: Numbers that several epics have.
         self.sharing_epics = references.shared(self.epics)
         self._states: dict[str, PlanState | WfError | None] = {}
         self._facts: dict[str, Snapshot | WfError] = {}
@@ -47,7 +47,7 @@ class Look:
         return self._live.get(plan_id, [])
 
     def jobs(self, plan_id: str) -> list[Job]:
-        """The live jobs of a plan; its dead ones where it has none, because they do not matter before that."""
+        """The live jobs of a plan, or its dead ones when it has no live job. Dead jobs matter only then."""
         out = []
         for found in self.live(plan_id) or self._finished.of_plan("dead", plan_id):
             target = target_of(found.token.job_id)
@@ -56,7 +56,7 @@ class Look:
         return out
 
     def plan(self, plan_id: str) -> Plan:
-        """The plan of a job; raises PlanNotFound, NumberShared."""
+        """The plan with a number; raises PlanNotFound, NumberShared."""
         if plan_id in self.sharing:
             raise plans.NumberShared(plan_id, self.sharing[plan_id])
         found = next((plan for plan in self.plans if plan.id == plan_id), None)
@@ -65,7 +65,7 @@ class Look:
         return found
 
     def state(self, plan: Plan) -> PlanState | None:
-        """What ``state.json`` of a plan says; raises StateError."""
+        """The content of a plan's ``state.json``; raises StateError."""
         if plan.name not in self._states:
             try:
                 self._states[plan.name] = plans.read_state(plan)
@@ -74,7 +74,7 @@ class Look:
         return _value(self._states[plan.name])
 
     def phase(self, plan: Plan) -> str:
-        """The phase of a plan; ``unknown`` for whatever cannot be read."""
+        """The phase of a plan; ``unknown`` when it cannot be read."""
         try:
             state = self.state(plan)
         except WfError:
@@ -82,7 +82,7 @@ class Look:
         return state.phase if state is not None else phases.UNKNOWN
 
     def facts(self, plan: Plan) -> Snapshot:
-        """All that decides about a plan's next step; raises StateError."""
+        """The facts that decide about a plan's next step; raises StateError."""
         if plan.name not in self._facts:
             try:
                 self._facts[plan.name] = snapshot.of_state(plan, self.state(plan), self._project.clock)
@@ -91,7 +91,7 @@ class Look:
         return _value(self._facts[plan.name])
 
     def epic_state(self, epic: Epic) -> dict[str, Any]:
-        """What ``state.json`` of an epic says; raises StateError."""
+        """The content of an epic's ``state.json``; raises StateError."""
         if epic.name not in self._epic_states:
             try:
                 self._epic_states[epic.name] = epics.load_state(epic)
@@ -108,7 +108,7 @@ class Look:
         return [plans.named(self._project, name) for name in epics.linked_names(self.epic_state(epic))]
 
     def is_driven(self, plan: Plan) -> bool:
-        """Whether jobs work on a plan: a person's own plan in coding does not keep an epic waiting."""
+        """Whether jobs work on a plan. False for one that a person codes alone, which keeps no epic waiting."""
         try:
             state = self.state(plan)
             if state is None or state.epic_id is None:

@@ -1,13 +1,13 @@
-"""The opening of a job: whether its step still waits for its plan, and the phase change that begins it.
+"""The opening of a job: whether its plan still waits for its step, and whether the phase has to change first.
 
-Decided from the step's row, the iteration of the job and the plan's state, and from nothing else.
+Only the step's row, the iteration of the job and the plan's state decide.
 
 ======================================  ==========================================================
 the plan                                the job
 ======================================  ==========================================================
-has what the step is there for          has succeeded without an agent (a crash came after the work)
+has the step's result already           succeeds without an agent (a crash came after the work)
 is in a phase before the step           makes the phase change, and runs
-is inside the step                      runs: an earlier attempt made the change
+is inside the step                      runs, because an earlier attempt made the change
 anything else                           is superseded
 ======================================  ==========================================================
 """
@@ -21,7 +21,7 @@ from wf_cli.contract.step import STEPS, PlanFacts
 
 
 def decide(target: Target, plan: PlanFacts) -> tuple[Opening, str]:
-    """What a plan says to a job that is about to start, and why."""
+    """The answer of a plan to a job that is about to start, and the reason."""
     step = STEPS.get(target.command)
     if step is None or not step.is_job:
         return Opening.SUPERSEDED, not_a_job(target)
@@ -34,7 +34,7 @@ def decide(target: Target, plan: PlanFacts) -> tuple[Opening, str]:
 
 
 def unmet(target: Target, plan: PlanFacts) -> Failure | None:
-    """What keeps a job from counting as done."""
+    """The failure that keeps a job from counting as done; None when it is done."""
     step = STEPS.get(target.command)
     if step is None or step.unmet is None:
         return Failure("checks_unmet", not_a_job(target))

@@ -1,7 +1,8 @@
-"""One reconcile: what is due for each plan, published; and for each plan that gets no job, why.
+"""One reconcile: publishes the job that is due for each plan, and notes why a plan gets none.
 
-Whatever is looked at was written by others. An epic, a plan or a job that cannot be read or routed becomes a
-`Blocked` entry with its remedy, and the others go on. Only a spool that takes no job ends a round.
+The files that it reads were written by others, so any of them may be bad. An epic, a plan or a job that cannot be
+read or routed becomes a `Blocked` entry with its remedy, and the others go on. A round ends early only when the spool
+takes no job.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ class Blocked:
     plan_id: str
     epic_id: str | None
     why: str
-    #: Whether somebody has to do something: a dead or cancelled job, a blocked plan, an unreadable one.
+    #: Whether a person has to act, as for a dead or cancelled job, a blocked plan or an unreadable one.
     needs_help: bool = False
 
 
 @dataclass(slots=True)
 class Reconciled:
-    """What one reconcile did."""
+    """The result of one reconcile."""
 
     published: list[str] = field(default_factory=list)
     deduped: list[str] = field(default_factory=list)
@@ -54,9 +55,9 @@ class Reconciled:
 
 @dataclass(frozen=True, slots=True)
 class DispatchSettings:
-    """What configuration says about dispatching."""
+    """The configuration of dispatching."""
 
-    #: Where jobs of a role go; raises ConfigError for a role that is sent nowhere.
+    #: The pool of a role's jobs; raises ConfigError for a role without a route.
     pool: Callable[[str], Pool]
     max_attempts: Callable[[str], int]
     max_parallel_plans: int = 1
@@ -66,7 +67,7 @@ class DispatchSettings:
 def request_for(
     now: Snapshot, command: str, iteration: int, settings: DispatchSettings, *, epic_id: str | None, source: str
 ) -> JobRequest:
-    """The job of one step of a plan; ConfigError for a role that is sent nowhere."""
+    """The job of one step of a plan; raises ConfigError for a role without a route."""
     role = role_for(command)
     return JobRequest(
         role=role,
@@ -92,7 +93,7 @@ class Round:
         self._look_again()
 
     def run(self, only: Epic | None, also: Iterable[str]) -> Reconciled:
-        """Publish for the running epics, or only for one, and for the plans with the numbers ``also``."""
+        """Publish for the running epics, or only for ``only``, and for the plans with the numbers ``also``."""
         self._reroute()
         due = [epic for epic in self._look.epics if only is None or epic.name == only.name]
         created = [self._split(epic) for epic in due]
@@ -116,7 +117,7 @@ class Round:
 
     @contextlib.contextmanager
     def _item(self, plan_id: str, epic_id: str | None) -> Iterator[None]:
-        """Trouble inside is noted, and the next item's turn comes."""
+        """A block for one item of a loop. Trouble in it becomes a `Blocked` entry, so that the loop goes on."""
         try:
             yield
         except SpoolError:
@@ -132,9 +133,9 @@ class Round:
     # -- jobs that are queued already
 
     def _reroute(self) -> None:
-        """Queued jobs follow the routing: a token is renamed to its role's pool of today.
+        """Rename each queued token whose role is routed to another pool now.
 
-        Trouble of one kind, a role that is sent nowhere for instance, is said for the first of its jobs.
+        Trouble of one kind, such as a role without a route, is noted only for the first job that has it.
         """
         said: set[str] = set()
         for job in self._live:
@@ -213,7 +214,7 @@ class Round:
             self._publish(plan, request)
 
     def _request(self, plan: Plan, epic: Epic | None) -> JobRequest | None:
-        """The job that is due for a plan; None where there is none, which was said then."""
+        """The job that is due for a plan. None when there is none; a reason worth saying has been noted then."""
         sharing = self._look.sharing.get(plan.id)
         if sharing is not None:
             raise plans.NumberShared(plan.id, sharing)
@@ -251,7 +252,7 @@ class Round:
             enqueued = self._queue.enqueue(request)
         except SpoolError:
             raise
-        except WfError as error:  # a disk that takes no job is not this plan's trouble, and goes on up
+        except WfError as error:  # An OSError goes on up, because a disk that takes no job stops every plan.
             self._say(plan.id, epic_id, _told(error), needs_help=True)
             return
         job_id = enqueued.job_id
@@ -269,12 +270,12 @@ class Round:
         self._say(plan.id, epic_id, told, needs_help=True)
 
     def _whereabouts(self, plan_id: str, job_id: str) -> Placed | None:
-        """Where a job is that exists, and was neither live nor dead when the round began."""
+        """The place of a job that exists, and was neither live nor dead when the round began."""
         done = (job for job in self._finished.of_plan("done", plan_id) if job.token.job_id == job_id)
         return next(done, None) or self._queue.find(job_id)
 
     def _block(self, now: Snapshot, epic_id: str | None) -> bool:
-        """Set the phase to blocked; False, and nothing written, when the plan has moved since it was looked at."""
+        """Set the phase to blocked. When the plan has changed since it was read, write nothing and return False."""
         step("reconcile.blocking")
         with self._project.changing(now.plan.id):
             if snapshot.take(now.plan) != now:

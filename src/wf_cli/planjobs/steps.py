@@ -1,6 +1,6 @@
 """Plan steps for the worker: what a job does to its plan, what its agent is told, and when it counts as done.
 
-Each question is answered by the row of the job's command in `wf_cli.contract.step`.
+The row of the job's command in `wf_cli.contract.step` answers each of these questions.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from wf_cli.workflow.plans import NumberShared, Plan, PlanNotFound
 from wf_cli.workflow.project import Project
 from wf_cli.workflow.snapshot import Snapshot
 
-#: A command that is no step: what no row asks for does not happen.
+#: The row for a command that is no step. It asks for no phase change, no strict checks and no proof of a change.
 _NO_STEP = Step("", STEPS["verify"].role)
-#: Seconds for which `hindrance` trusts one listing of plans/; the opening of a job looks for itself.
+#: Seconds for which `hindrance` trusts one listing of plans/. The opening of a job makes its own.
 _SHARING_FOR = 1.0
 
 
@@ -43,13 +43,13 @@ class PlanSteps:
         epic_paused: Callable[[str], bool] = lambda _epic_id: False,
         tool_files: Callable[[str], Sequence[str]] = lambda _role: leftovers.BUILT_IN,
     ):
-        """``tool_files``: by role, the patterns of files that tools leave behind and that are no work."""
+        """``tool_files`` gives, by role, the patterns of files that tools leave behind and that are not work."""
         self._project = project
         self._spool = spool
         self._events = events
         self._strict_profile = strict_profile
         self._epic_paused = epic_paused
-        #: The plan that a job was opened on, by number: one job of a plan works at a time.
+        #: By number, the plan that a job was opened on. One job of a plan works at a time, so the number suffices.
         self._opened: dict[str, Plan] = {}
         self._sharing: dict[str, tuple[Plan, ...]] = {}
         self._sharing_until = 0.0
@@ -69,7 +69,7 @@ class PlanSteps:
 
     @contextlib.contextmanager
     def opening(self, target: Target) -> Iterator[tuple[Opening, str]]:
-        """As the protocol says. Raises Temporary while another plan has the number of the job's plan."""
+        """See `wf_cli.attempt.steps.Steps`. Raises Temporary while another plan has the number of the job's plan."""
         self._opened.pop(target.plan, None)
         try:
             plan = self._plan(target)
@@ -86,12 +86,13 @@ class PlanSteps:
             yield verdict, why
 
     def _open(self, target: Target, now: Snapshot) -> None:
-        """The phase change, if an earlier attempt has not made it. The caller holds fence and plan lock."""
+        """Make the phase change, unless an earlier attempt has made it. The caller holds fence and plan lock."""
         step = _step(target)
         command = phases.of_step(step)
         if command is None or now.phase == step.inside:
             return
-        # The token lies in claimed/ still, so this change is made by the fence's holder, not by a permit.
+        # The token still lies in claimed/, which gives no permit to change plans. The fence, which the caller holds,
+        # protects this change instead.
         change = phase_commands.run(
             self._project, now.plan, command, strict_profile=self._strict_profile if step.strict else None
         )
@@ -139,7 +140,7 @@ class PlanSteps:
         try:
             plan = self._plan(target)
         except NumberShared:
-            return None  # which plan's work is meant cannot be told; the permit of whatever follows says so
+            return None  # The number means several plans. The permit for the next change of the plan reports that.
         if plan is None:
             return None
         tool_files = self._tool_files(target.role)
@@ -162,7 +163,7 @@ class PlanSteps:
                 if idle is not None:
                     return replace(idle, errors=idle.errors + unmet.errors)
                 if not now.gate_errors("review"):
-                    # Only finish-code was forgotten: everything it demands is there.
+                    # The agent forgot only finish-code, because everything that it demands is there.
                     unmet = self._finish_code(plan, target, token)
         except WfError as error:
             return Failure("checks_unmet", error.message, errors=(error.message,))
@@ -176,9 +177,9 @@ class PlanSteps:
     # -- the plan of a job
 
     def _plan(self, target: Target) -> Plan | None:
-        """The plan of a job: the one that it was opened on, as long as its folder is there; None without a plan.
+        """The plan that a job was opened on, as long as its folder exists; else the plan with its number, or None.
 
-        Raises NumberShared for a job that was not opened here, when its number means several plans.
+        Raises NumberShared when the number has to be looked up and means several plans.
         """
         plan = self._opened.get(target.plan)
         if plan is not None and plan.path.is_dir():

@@ -1,7 +1,7 @@
-"""What an agent is told: one text per step of a plan, from the templates beside this file.
+"""The prompts of agents, one for each step of a plan, from the templates beside this file.
 
-The prompt names the commands that count, and no other way to finish: the worker judges the plan, not the
-agent's words. What kept the last attempt from passing comes first.
+A prompt names the commands that finish the step as the only way to finish it, because the worker judges the plan and
+not the agent's words. The errors of the last attempt come first.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from wf_cli.contract.failure import Failure
 from wf_cli.contract.step import EPIC_STEPS, STEPS
 from wf_cli.errors import ContractError
 
-#: Steps of plans that have a prompt: each one that is a job. Each step of an epic has one, too.
+#: The steps that have a prompt, which are those that are jobs.
 COMMANDS = tuple(step.command for step in STEPS.values() if step.is_job)
-#: One template for each of them, and those of all steps.
+#: Holds one template for each of them, and the parts that all steps share.
 FOLDER = resources.files(__name__)
-#: Errors of the last attempt that are shown, and characters of each.
+#: How many errors of the last attempt are shown, and how many characters of each.
 ERROR_COUNT, ERROR_LENGTH = 40, 600
 
 
