@@ -1,7 +1,7 @@
 """One attempt of a worker, from the claim to its outcome, in a thread of its own.
 
-What an agent prints or exits with is not evidence: after it ended the plan itself is checked (own jobs
-are judged by exit code). Whatever happens here, the attempt gets exactly one ending.
+An agent's output and exit code do not count as evidence. After it ended the plan itself is checked; only jobs outside
+plans are judged by exit code. The attempt gets exactly one ending, whatever error breaks it off.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from wf_cli.worker.settings import Equipment, RoleSettings, SlotView
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The end of an attempt for the main loop."""
+    """How an attempt ended, as the main loop needs it."""
 
     end: End
     failure: Failure | None
 
 
 class Execution:
-    """Runs one claimed token to its end. `stop` may be called from any thread, the rest from one."""
+    """Runs one claimed token to its end. `stop` and `view` may be called from any thread, the rest from one."""
 
     def __init__(
         self,
@@ -65,24 +65,24 @@ class Execution:
         self._known = Known()
         self._stop_reason: str | None = None
         self._begun_ms = clock.now_ms()
-        #: What the session's file says of the agent's own session.
+        #: The id of the agent's own session, as far as the worker's session file has it.
         self._session_id_on_record: str | None = None
         self._purse: Purse | None = None
         self._usage = Usage()
-        #: The running agent has spent what there was.
+        #: Set once the running agent has used up the budget.
         self._overdrawn: Failure | None = None
 
     def view(self) -> SlotView:
-        """What it does now, for people. From any thread."""
+        """The attempt's activity now, for people."""
         elapsed_s = max(0, self._clock.now_ms() - self._begun_ms) / 1000
         return SlotView(self.token.job_id, self.token.attempt, elapsed_s, self.activity, self._usage)
 
     def stop(self, reason: str) -> None:
-        """Stop the agent and give the job back."""
+        """Ask for the agent to be stopped and the job to be given back. The first ``reason`` counts."""
         self._stop_reason = self._stop_reason or reason
 
     def run(self) -> Done:
-        """The whole attempt. Raises only what a disk raised that took no outcome until the lease was lost."""
+        """Make the whole attempt. Raises only when the outcome could not be written until the lease was lost."""
         try:
             ending = self._attempt()
         except Exception as error:  # noqa: BLE001 - each error has its ending
@@ -91,7 +91,7 @@ class Execution:
                 self._say(f"this is a bug in wf: {type(error).__name__}: {error}")
         finally:
             self._claimed.let_go()
-        if ending is None:  # the token was never ours to end, or has its outcome already
+        if ending is None:  # The token was taken from this session, or has its outcome already.
             self._queue.forget(self.token)
             return Done(End.LOST, None)
         try:
@@ -127,7 +127,7 @@ class Execution:
         return self._ending(opened.spec, result)
 
     def _note(self, result: AgentResult) -> None:
-        """What the whole run told, or, of one that was cut short, the last that was heard."""
+        """Keep the usage and the session id of the run. Where its result has none, the last reported ones stay."""
         self._usage = used.merged(self._usage, result.verdict.usage)
         self._known.usage = used.known(self._usage)
         self._known.session_id = result.verdict.session_id or self._known.session_id
@@ -144,13 +144,13 @@ class Execution:
         stopped = result.exit.stopped == "asked" and result.verdict.failure is not None
         if stopped and self._overdrawn is None:
             return Ending(End.RELEASED, reason=self._stop_reason or "stopped")
-        failure = self._judge(spec, result)  # a step may be done although its agent had to be stopped
+        failure = self._judge(spec, result)  # A step may be done although its agent had to be stopped.
         if failure is not None:
             return ending_of(self._overdrawn if stopped and self._overdrawn is not None else failure)
         return Ending(End.SUCCEEDED, result={"summary": result.verdict.summary[:2000], "exit_code": result.exit.code})
 
     def _judge(self, spec: Spec, result: AgentResult) -> Failure | None:
-        """The plan decides. A plan that is done counts as done whatever the agent's process made of its end."""
+        """The failure of the attempt; None when the step is done. The plan decides, however its agent ended."""
         claimed, target = result.verdict.failure, spec.target
         if target is None:
             return claimed
@@ -188,9 +188,9 @@ class Execution:
         )
 
     def _run_agents(self, request: Request) -> AgentResult | None:
-        """The agent; and once more, afresh, when it could not go on with the session it was to resume.
+        """Run the agent, and run it again in a new session when the session to resume was lost.
 
-        That agent has done nothing, so it is no second start of the attempt's work, and costs no attempt.
+        The first agent has done no work then, so the second run counts as the same attempt.
         """
         result = self._run_agent(request)
         failure = result.verdict.failure if result is not None else None
@@ -200,7 +200,7 @@ class Execution:
         return self._run_agent(replace(request, resume=None, resume_prompt=None))
 
     def _run_agent(self, request: Request) -> AgentResult | None:
-        """The agent to its end; None when the attempt was over, or was to stop, before the agent was started."""
+        """Run the agent to its end; None when the attempt was over or asked to stop before the agent was started."""
         equipment = self._equipment
         with AgentRun(
             equipment.adapter,
@@ -215,8 +215,8 @@ class Execution:
             step("work.spawned")
             self._session.sign_on(self.token, launcher, self._known.baseline)
             step("work.recorded")
-            # Once more, now that everybody could find this agent: a session that was paused before the
-            # spawn must not start a superseded attempt.
+            # The token is looked at once more, now that a reaper could find this agent. A process that was suspended
+            # before the spawn must not start a superseded attempt.
             if self._is_stopped() or not self._standing.confirmed(self._is_stopped):
                 return None
             self._known.started_ms = self._begun_ms
@@ -250,7 +250,10 @@ class Execution:
             self.activity = event.text[:200]
 
     def _keep_session_id(self, session_id: str) -> None:
-        """For the next attempt, which goes on in this session: in the outcome, and on record should we be killed."""
+        """Keep the id for the next attempt, which resumes this session.
+
+        The outcome gets it, and the worker's session file too, in case this process is killed before the outcome.
+        """
         if session_id != self._known.session_id:
             self._known.session_id = session_id
             self._events.emit(
@@ -260,7 +263,7 @@ class Execution:
             try:
                 self._session.file.set_agent_session(mark(self.token), session_id)
             except (OSError, WfError):
-                return  # no reason to stop an agent; its next event tries again, and the outcome says it too
+                return  # The agent goes on. Its next event tries again, and the outcome has the id as well.
             self._session_id_on_record = session_id
 
     def _spend(self, usage: Usage) -> None:
@@ -272,7 +275,7 @@ class Execution:
                 self.stop(self._overdrawn.message)
 
     def _tell_transcript(self, why: str | None) -> None:
-        """Say that the transcript is missing or cut, here and in the outcome; the work itself goes on."""
+        """Say that the transcript is missing or cut, in the worker's output and in the outcome."""
         if why is None:
             return
         path = self._queue.spool.transcript_path(self.token.job_id, self.token.attempt)
@@ -280,7 +283,8 @@ class Execution:
         self._say(f"{path}: {why}; what its agent prints is not kept: check permissions and free space there")
 
     def _resumable(self, before: Outcome | None) -> str | None:
-        """The agent's session of the attempt before, unless it was lost or is not wanted (`wf retry --fresh`)."""
+        """The agent's session of the attempt before. None when it is another runtime's, lost, or not wanted
+        (`wf retry --fresh`)."""
         if before is None or before.runtime not in (None, self.token.pool.runtime):
             return None
         if before.failure is not None and before.failure.details.get("session_lost"):

@@ -1,8 +1,8 @@
 """The main loop of a worker.
 
-One thread claims, beats, reaps, sweeps and reconciles; each claimed job runs in a thread of its own. The
-loop waits for one event that a watcher, a finished job or a signal sets, and otherwise for its next
-duty. The lease is beaten only while this loop turns, or is at a piece of work that it has announced.
+One thread claims, beats, reaps, sweeps and reconciles. Each claimed job runs in a thread of its own. The loop waits
+until its next duty is due, or until a watcher, a finished job or a signal sets its event. The lease is beaten only
+while this loop turns, or is at a piece of work that it has announced.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from wf_cli.spool.watch import Watcher
 from wf_cli.worker.execute import Done, Execution
 from wf_cli.worker.settings import Equipment, SlotView, Tally, WorkerSettings
 
-#: Seconds between rescans, with a watcher and without one.
+#: Seconds between rescans of the queue, with a watcher and without one.
 RESCAN_WATCHED = 2.0
 RESCAN_POLLING = 0.3
-#: Seconds without claims after the disk gave trouble.
+#: Seconds without claims after an error of the disk.
 DISK_PAUSE = 5.0
 
 _TAKEN = frozenset({Status.CLAIMED, Status.RUNNING})
 
 
 class Worker:
-    """One worker. `run` it from one thread; `drain` and `abort` may come from any, or from a signal."""
+    """One worker. One thread calls `run`; any thread or a signal handler may call `drain` and `abort`."""
 
     def __init__(
         self, queue: SpoolQueue, settings: WorkerSettings, equipment: Equipment, clock: Clock, events: EventSink
@@ -57,7 +57,7 @@ class Worker:
         self._wake = threading.Event()
         self._done_lock = threading.Lock()
         self._done: list[tuple[Token, Done]] = []
-        #: By token: two attempts of one job are two entries, even before the end of the first was collected.
+        #: Keyed by token, because a second attempt of a job may begin before the end of the first was collected.
         self._running: dict[Token, Execution] = {}
         self._draining: str | None = None
         self._drain_since = 0.0
@@ -75,7 +75,7 @@ class Worker:
     # -- signals
 
     def drain(self, reason: str) -> None:
-        """Claim nothing more, finish what runs, end. Safe in a signal handler."""
+        """Claim no more jobs, finish the running ones, end. Safe in a signal handler."""
         if self._draining is None:
             self._drain_since = self._clock.monotonic()
             self._draining = reason
@@ -96,16 +96,16 @@ class Worker:
                 return self.tally
 
     def _run_session(self) -> bool:
-        """One session; True when its lease was lost and another one is to take its place."""
+        """Run one session. True when its lease was lost and another session has to follow."""
         spool, settings = self._queue.spool, self._settings
-        # What looks at the whole spool comes before there is a lease to beat.
+        # The watcher and the rescan look at the whole spool, so they come before there is a lease to beat.
         watcher = Watcher(spool, self._changed, self._equipment.say) if settings.watch else None
         try:
             self._queue.rescan_on_claim = False
             self._rescan_every = settings.poll_seconds or (
                 RESCAN_WATCHED if watcher is not None and watcher.active else RESCAN_POLLING
             )
-            with contextlib.suppress(OSError):  # the loop does it again, and says what is wrong
+            with contextlib.suppress(OSError):  # The loop rescans again, and says what is wrong.
                 self._queue.rescan()
             self._session = self._open_session()
             try:
@@ -124,7 +124,7 @@ class Worker:
     def _open_session(self) -> Session:
         settings = self._settings
         owner = self._first_owner or ids.owner_id(settings.name or settings.runtime)
-        self._first_owner = None  # an owner id is never used again
+        self._first_owner = None  # An owner id is never used again.
         record = this_process(
             owner,
             settings.runtime,
@@ -172,7 +172,7 @@ class Worker:
                 self._collect()
                 claimed = self._claim()
                 if not claimed and not self._running and not self._settings.watch:
-                    # Nothing to be had: look once more with fresh eyes, then go home.
+                    # Without ``watch`` the worker ends when the queue is empty, so it lists the queue afresh first.
                     claimed = self._claim(rescan=True)
             if not self._running and (self._finished() or not (claimed or self._settings.watch)):
                 return
@@ -180,7 +180,7 @@ class Worker:
             self._wait(rounds)
 
     def _wait(self, rounds: Rounds) -> None:
-        # Also often enough for the lease: the loop has to turn within half of it.
+        # The loop has to turn within half of the lease, or the beat stops.
         timeout = min(max(0.01, rounds.next_s()), self._settings.lease_seconds / 6)
         ready = self._queue.next_ready_s(self._settings.pools)
         if ready is not None:
@@ -196,7 +196,7 @@ class Worker:
     # -- claiming
 
     def _claim(self, *, rescan: bool = False) -> bool:
-        """Fill the free slots; True when something was claimed. A host that lets nothing be claimed is paused for."""
+        """Fill the free slots; True when a job was claimed. An error of this host pauses claiming for a while."""
         took = False
         try:
             if rescan:
@@ -212,10 +212,10 @@ class Worker:
                 self._begin(claimed)
         except SpoolMissing:
             raise
-        except (WfError, LockTrouble) as error:  # this host cannot do it, and says why
+        except (WfError, LockTrouble) as error:  # This host cannot claim, and the error says why.
             self._pause(trouble.told(error), HOST_DELAY)
         except OSError as error:
-            # A full, read-only or broken disk: nothing is half done, every step is repeated later.
+            # The disk is full, read-only or broken. No step is left half done, so each can be repeated later.
             self._pause(trouble.told(error), DISK_PAUSE)
         return took
 
@@ -226,16 +226,16 @@ class Worker:
         return limit is None or self.tally.processed + len(self._running) < limit
 
     def _leaving(self) -> str | None:
-        """Why this session takes no more jobs."""
+        """Why this session takes no more jobs; None while it does."""
         return self._session.lost or self._draining
 
     def _give_back(self, token: Token, ending: Ending) -> None:
-        """Should a lock be in the way, the audit does it later."""
+        """End the attempt without work. When a lock is busy, the audit does it later."""
         with contextlib.suppress(Temporary):
             self._ends.once(token, ending, by=self._session.owner)
 
     def _face(self, obstacle: Obstacle | None) -> None:
-        """Say what keeps us from claiming, once, and that it is over."""
+        """Say once what keeps this worker from claiming, and once that it is over."""
         if obstacle is not None and obstacle.kind == "leaving":
             return
         if (obstacle.kind if obstacle else None) != (self._obstacle.kind if self._obstacle else None):
@@ -243,7 +243,7 @@ class Worker:
         self._obstacle = obstacle
 
     def _pause(self, what: str, seconds: float) -> None:
-        """Claim nothing for a while; say why, once per cause."""
+        """Claim no job for ``seconds``. The cause is said once."""
         self._paused_until = self._clock.monotonic() + seconds
         if what != self._trouble_said:
             self._trouble_said = what
@@ -263,7 +263,7 @@ class Worker:
         thread = threading.Thread(target=self._execute, args=(execution,), name=f"wf-{token.job_id}", daemon=True)
         try:
             thread.start()
-        except RuntimeError as error:  # the system has no more threads for us
+        except RuntimeError as error:  # The system gives this process no more threads.
             del self._running[token]
             claimed.let_go()
             self._pause(str(error), HOST_DELAY)
@@ -303,7 +303,7 @@ class Worker:
             if target is not None:
                 self._equipment.reconcile(target)
         if finished:
-            with contextlib.suppress(OSError):  # its own round does it again, and says what is wrong
+            with contextlib.suppress(OSError):  # The duty "rescan" does it again, and says what is wrong.
                 self._queue.rescan()
 
     # -- duties
@@ -316,7 +316,10 @@ class Worker:
         self._wake.set()
 
     def _audit(self) -> None:
-        """Give back tokens under our own owner id that this session does not know: a rename that lied."""
+        """Give back the tokens of this owner id that this session does not know.
+
+        A rename that was done although it reported an error leaves such a token.
+        """
         owner, found = self._session.owner, Ending(End.RELEASED, reason="found by the audit")
         first: OSError | WfError | None = None
         for placed in self._queue.placed(_TAKEN):
@@ -356,7 +359,7 @@ class Worker:
             execution.stop(reason)
 
     def _close_session(self) -> None:
-        """Stop what runs, end it, let the lease go. After a lost lease others may have ended it already."""
+        """Stop the agents, end their attempts, release the lease. After a lost lease a reaper may end them first."""
         lost = self._session.lost
         if lost:
             self._equipment.say(f"lost the lease ({lost}); stopping {len(self._running)} agent(s)")
@@ -365,13 +368,13 @@ class Worker:
             self._session.tick()
             self._wake.wait(0.2)
             self._wake.clear()
-            # A spool that is gone was told already, and the other agents are waited for all the same.
+            # A missing spool was reported already, and the other agents are waited for all the same.
             with contextlib.suppress(SpoolMissing), self._session.working("collect"):
                 self._collect()
         self._session.close(self._draining or "nothing more to do")
 
     def _changed(self, folder: str, name: str) -> None:
-        """From the watcher's thread."""
+        """Note a change in ``folder`` and wake the loop. Called in the watcher's thread."""
         if folder == "queued":
             self._queue.note(name)
             self._wake.set()
@@ -379,7 +382,7 @@ class Worker:
             self._wake.set()
 
     def slots(self) -> list[SlotView]:
-        """What each slot does now, the busy ones first. From any thread."""
+        """The activity of each slot now, the busy ones first. May be called from any thread."""
         running = sorted(self._running.copy().values(), key=lambda execution: execution.token.job_id)
         if self._draining is not None:
             waits = f"draining ({self._draining})"

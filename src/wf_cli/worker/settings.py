@@ -1,4 +1,4 @@
-"""What a worker is told, and what it is given to work with."""
+"""The settings of a worker, its equipment, and the values that it reports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RoleSettings:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """One worker."""
+    """The settings of one worker."""
 
     runtime: str
     pools: frozenset[Pool]
@@ -33,10 +33,10 @@ class WorkerSettings:
     concurrency: int = 1
     max_jobs: int | None = None
     name: str | None = None
-    #: Owner id of the first session; later ones (after a lost lease) get new ids.
+    #: Owner id of the first session. Later sessions, after a lost lease, get new ids.
     owner: str | None = None
     lease_seconds: float = 30.0
-    #: Seconds between rescans when nothing wakes the worker; None chooses by what watching there is.
+    #: Seconds between rescans when no event wakes the worker. None lets the worker choose, by whether it can watch.
     poll_seconds: float | None = None
     drain_timeout: float | None = None
     max_parallel_plans: int = 1
@@ -44,27 +44,27 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Equipment:
-    """What the composition root hands to a worker."""
+    """The adapter, steps and functions that a worker works with, as the command that starts it puts them together."""
 
     adapter: Adapter
     steps: Steps
-    #: The environment agents start from; values may be secret.
+    #: The environment from which agents start; values may be secret.
     environment: Mapping[str, str] = field(repr=False)
     root: Path
-    #: As the configuration says at the moment of the call; so does ``budget``.
+    #: Reads the settings of a role from the configuration at each call. ``budget`` does so for the budget.
     role: Callable[[str], RoleSettings]
-    #: Reconcile after a commit (of a plan, or of everything with None) and on a timer. Must not raise.
+    #: Called after a commit with the job's target, and on a timer with None, for a reconcile. Must not raise.
     reconcile: Callable[[Target | None], None]
     budget: Callable[[], Budget] = Budget
-    #: What is masked in an agent's words besides the values of secret variables: regular expressions.
+    #: Regular expressions of text to mask in an agent's output. The values of secret variables are masked anyway.
     redact: tuple[str, ...] = ()
-    #: One line for people: what the worker does.
+    #: Called with one line for people about what the worker does.
     say: Callable[[str], None] = lambda _line: None
 
 
 @dataclass(frozen=True, slots=True)
 class SlotView:
-    """What one slot does now, for people. ``job_id`` is None where it has no job."""
+    """The activity of one slot now, for people. ``job_id`` is None for a free slot."""
 
     job_id: str | None
     attempt: int
@@ -75,7 +75,7 @@ class SlotView:
 
 @dataclass(slots=True)
 class Tally:
-    """What a worker did."""
+    """The counts of attempts that a worker ended."""
 
     processed: int = 0
     succeeded: int = 0
