@@ -1,1 +1,1 @@
-"""Plans, epics, todo, evidence, review: the command-driven flow (files under ``plans/`` and ``epics/``)."""
+"""The command-driven flow: plans, epics, todo, evidence and review, as files under ``plans/`` and ``epics/``."""

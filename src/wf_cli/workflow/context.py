@@ -1,4 +1,4 @@
-"""``wf context``: what an agent needs to know about one plan, read-only."""
+"""``wf context``: the facts and files of one plan, for an agent. Read-only."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from wf_cli.workflow import files, grammar, phases, plans, references, review, t
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
 
-#: What can be included, in the order of the output.
+#: The parts that can be included, in the order of the output.
 INCLUDES = ("plan", "todo", "review", "evidence", "state", "epic")
 
 
 @dataclass(frozen=True)
 class PlanContext:
-    """A plan's phase, what it allows, its files, and the contents that were asked for."""
+    """A plan's phase, the commands that it allows, its files, and the contents that were asked for."""
 
     plan: Plan
     phase: str
@@ -52,7 +52,7 @@ def parse_includes(text: str) -> frozenset[str]:
 
 
 def context(project: Project, plan: Plan, include: Iterable[str] = ()) -> PlanContext:
-    """Read the plan. ``content`` is None unless something is included; missing files are None in it."""
+    """Read the plan. ``content`` is None when no part is included; missing files are None in it."""
     wanted = frozenset(include)
     state = plans.read_state(plan)
     phase = state.phase if state else phases.UNKNOWN
@@ -72,7 +72,7 @@ def context(project: Project, plan: Plan, include: Iterable[str] = ()) -> PlanCo
     if "epic" in wanted:
         content["epic"] = _epic_of(project, epic_id)
     if content.get("todo") is not None:
-        # Verdicts count only when the review was asked for too (quirk 10, kept).
+        # Verdicts count only when the review was asked for too (docs/explanation/compatibility.md, quirk 10, kept).
         lifecycle = tuple(todo.lifecycle(content["todo"], review.verdicts(content.get("review") or "")))
     return PlanContext(
         plan,
@@ -86,7 +86,7 @@ def context(project: Project, plan: Plan, include: Iterable[str] = ()) -> PlanCo
 
 
 def _epic_of(project: Project, epic_id: Any) -> Any:
-    """``epics/<folder>``, or the id as stored when there is no such epic (any more)."""
+    """``epics/<folder>``, or the id as stored when there is no such epic."""
     if not isinstance(epic_id, str):
         return epic_id
     entry = references.resolve(references.entries(project.epics_dir), epic_id)

@@ -1,8 +1,8 @@
-"""``epic run``, ``resume``, ``stop``: the orchestration status, and the plans a first run creates.
+"""``epic run``, ``resume``, ``stop``: the orchestration status, and the plans that a first run creates.
 
-A run that creates plans says so in the epic's state first (``creating_plans``: the folders it is about to
-make). A run that finds that note left behind, because the process was killed, takes over what exists of it
-instead of creating it again (quirk 5). The note disappears with the write that links the plans.
+Before a run creates plans, it notes the folders that it will make in the epic's state (``creating_plans``). The note
+disappears with the write that links the plans. A killed run leaves the note behind, and the next run takes over the
+folders that exist instead of creating them again (docs/explanation/compatibility.md, quirk 5).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DEFAULT_PLANS = ("scaffold and structure", "core implementation", "validation a
 
 @dataclass(frozen=True)
 class Run:
-    """A run that was started. ``plans`` are all linked plans, in order."""
+    """A started run. ``plans`` are all linked plans, in order."""
 
     epic: Epic
     created: int
@@ -161,7 +161,7 @@ def _left_behind(project: Project, epic: Epic, state: dict[str, Any]) -> list[st
 
 
 def resume(project: Project, epic: Epic) -> bool:
-    """Set the epic running again; False when it runs or is completed, and then nothing is written."""
+    """Set the epic running again. When it runs or is completed, write no file and return False."""
     with epics.changing(project, epic):
         state = epics.load_state(epic)
         if epics.orchestration(state).get("status") in (epics.RUNNING, epics.COMPLETED):
@@ -186,7 +186,7 @@ def stop(project: Project, epic: Epic) -> None:
 
 
 def _set_status(project: Project, epic: Epic, state: dict[str, Any], action: str, status: str, summary: str) -> None:
-    """Write ``status`` with the summary that every change of it leaves, in state and report."""
+    """Write ``status`` and its summary to the epic's state and report."""
     at = iso(project.clock.now_ms())
     orchestration = {
         **epics.orchestration(state),

@@ -1,4 +1,4 @@
-"""``epic status`` and ``validate``: how far the linked plans are, and whether they are the declared ones."""
+"""``epic status`` and ``validate``: the progress of the linked plans, and whether they are the declared ones."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ def validate(epic: Epic, *, skip_quoted: bool = False) -> scope.Comparison:
 def status(project: Project, epic: Epic, *, skip_quoted: bool = False) -> EpicStatus:
     """Count the plans by phase and derive the epic's phase from them.
 
-    A derived phase that differs from the stored one is **written** (quirk 23, scripts rely on it); when all
-    plans are completed and are the declared ones, orchestration and report say so too.
+    A derived phase that differs from the stored one is **written**, because scripts rely on that
+    (docs/explanation/compatibility.md, quirk 23). When all plans are completed and are the declared ones, the
+    orchestration record and the report are written too.
     """
     with epics.changing(project, epic):
         state = epics.load_state(epic)
@@ -57,7 +58,7 @@ def status(project: Project, epic: Epic, *, skip_quoted: bool = False) -> EpicSt
 
 
 def _record(project: Project, epic: Epic, state: dict[str, Any], phase: str, total: int) -> dict[str, Any]:
-    """Write the derived phase if it is news; returns the state as it is then."""
+    """Write the derived phase when it differs from the stored one. Returns the state as it is afterwards."""
     orchestration = epics.orchestration(state)
     finishes = phase == "completed" and orchestration.get("status") != epics.COMPLETED
     if state.get("phase") == phase and not finishes:

@@ -1,8 +1,7 @@
 """Epics: ``epics/NN-slug/``, their state, and the plans linked to them.
 
-State is kept as the dictionary on disk, because every key that nobody here knows has to survive. Writers
-hold the epic's lock for the whole read-change-write; where they also create plans, the numbering lock comes
-first.
+State is kept as the dictionary on disk, because unknown keys have to survive. Writers hold the epic's lock for the
+whole read-change-write. Writers that also create plans take the numbering lock first.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ IDLE, RUNNING, PAUSED, FAILED, COMPLETED = "idle", "running", "paused", "failed"
 
 
 class EpicNotFound(NotFound):
-    """No epic fits the reference."""
+    """No epic matches the reference."""
 
     code = "EPIC_NOT_FOUND"
 
@@ -42,7 +41,7 @@ class EpicNotFound(NotFound):
 
 
 class NumberShared(Refused):
-    """Several epic folders have one number: a merge of two branches makes them."""
+    """Several epic folders have one number, as after a merge of two branches that both created one."""
 
     code = "EPIC_NUMBER_SHARED"
 
@@ -59,7 +58,7 @@ class NumberShared(Refused):
 
 @dataclass(frozen=True)
 class Epic:
-    """Where an epic lives."""
+    """The paths of an epic."""
 
     id: str
     name: str
@@ -108,7 +107,7 @@ def epic_ids(project: Project) -> list[str]:
 
 
 def find(project: Project, reference: str, doubt: Callable[[NumberShared], None] | None = None) -> Epic:
-    """The epic meant by ``reference``; raises EpicNotFound. ``doubt`` hears of a number that means several."""
+    """The epic meant by ``reference``; raises EpicNotFound. ``doubt`` is called when its number means several."""
     known = references.entries(project.epics_dir)
     entry = references.resolve(known, reference)
     if entry is None:
@@ -134,7 +133,7 @@ def refuse_shared(project: Project, number: str) -> None:
 
 @contextmanager
 def changing(project: Project, epic: Epic, *, creates_plans: bool = False) -> Iterator[None]:
-    """Hold what a change of the epic needs; the locks are taken in the order that `Project` prescribes."""
+    """Hold the locks that a change of the epic needs, taken in the order that `Project` prescribes."""
     if creates_plans:
         with project.lock("numbering"), project.lock(f"epic-{epic.id}"):
             yield
@@ -151,7 +150,7 @@ def load_state(epic: Epic) -> dict[str, Any]:
             f"{epic.state_json} is missing", hint="restore it from version control", path=str(epic.state_json)
         )
     if not isinstance(state.get("plan_ids"), list):
-        # Taken for an empty list, a `run` would create all plans a second time.
+        # A missing list is an error, because a `run` that took it for an empty one would create all plans again.
         raise StateError(
             f"{epic.state_json}: plan_ids, the list of linked plans, is missing",
             hint='restore it from version control, or write "plan_ids": [] for an epic without plans',
@@ -163,7 +162,8 @@ def load_state(epic: Epic) -> dict[str, Any]:
 def write_state(epic: Epic, state: dict[str, Any]) -> None:
     """Replace ``state.json``, and ``plans-map.yaml`` where it does not say the same. Under the epic's lock.
 
-    The map comes first, so that whoever finds the new state finds the new map, whenever the writer is killed.
+    The map is written first. A reader that finds the new state then finds the new map too, even when the writer is
+    killed in between.
     """
     plans_map = _plans_map(linked_names(state))
     if files.read_text(epic.plans_map) != plans_map:
@@ -172,13 +172,13 @@ def write_state(epic: Epic, state: dict[str, Any]) -> None:
 
 
 def orchestration(state: dict[str, Any]) -> dict[str, Any]:
-    """The orchestration record of a state; a missing one means idle."""
+    """The orchestration record of a state. A missing one means idle."""
     record = state.get("orchestration")
     return record if isinstance(record, dict) else {"status": IDLE}
 
 
 def linked_names(state: dict[str, Any]) -> list[str]:
-    """Folder names of the linked plans, in order of linking; entries that cannot be names are left out."""
+    """The folder names of the linked plans, in order of linking. Entries that cannot be names are left out."""
     links = state.get("plan_ids")
     if not isinstance(links, list):
         return []
@@ -191,7 +191,7 @@ def linked_plans(project: Project, epic: Epic) -> list[Plan]:
 
 
 def phase_of(plan: Plan) -> str:
-    """The phase of a linked plan; ``unknown`` for whatever cannot be read."""
+    """The phase of a linked plan; ``unknown`` when it cannot be read."""
     try:
         state = plans.read_state(plan)
     except StateError:
@@ -226,9 +226,10 @@ def create(project: Project, name: str) -> Epic:
 
 
 def attach(project: Project, epic: Epic, plan: Plan) -> bool:
-    """Link ``plan``; False when it was linked already, and then nothing is written.
+    """Link ``plan``. When it was linked already, write no file and return False.
 
-    Does not touch the plan, whose ``epic_id`` therefore stays as it is (quirk 21, kept).
+    The plan's own files are not written, so its ``epic_id`` stays as it is (docs/explanation/compatibility.md,
+    quirk 21, kept).
     """
     with changing(project, epic):
         state = load_state(epic)
@@ -243,7 +244,7 @@ def attach(project: Project, epic: Epic, plan: Plan) -> bool:
 def create_plan(project: Project, epic: Epic, name: str) -> Plan:
     """A new plan that belongs to ``epic`` and is linked to it."""
     with changing(project, epic, creates_plans=True):
-        load_state(epic)  # a broken epic is reported before anything exists
+        load_state(epic)  # A broken epic is reported before the plan is created.
         plan = plans.create(project, name, epic.id)
         attach(project, epic, plan)
         return plan

@@ -1,4 +1,4 @@
-"""``evidence.md``: what was run to show that a todo item is done. Pure text."""
+"""``evidence.md``: the commands that were run to show that a todo item is done. Pure text."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from wf_cli.workflow import grammar
 
-#: The file of a new plan. The sample is indented so that it is no section: the reference's own sample
-#: counted as evidence for an item T1 (quirk 7).
+#: The file of a new plan. The sample is indented so that it is no section. That of wf-cli 0.3.x counted as evidence
+#: for an item T1 (docs/explanation/compatibility.md, quirk 7).
 NEW_FILE = """\
 # Evidence
 
@@ -31,7 +31,7 @@ _OUTPUT = grammar.field_start("output")
 
 @dataclass
 class Evidence:
-    """One section; None or an empty text for what it does not say."""
+    """One section. A field that it lacks is None or an empty text."""
 
     status: str | None = None
     command: str | None = None
@@ -66,13 +66,13 @@ def _read_field(section: Evidence, line: str) -> None:
 def with_section(text: str, todo_id: str, *, command: str, output: str, notes: str | None) -> str:
     """The file in which the section of ``todo_id`` says that ``command`` passed.
 
-    An existing section is replaced up to the next line that starts with ``## ``; otherwise the new one goes
-    to the end after a blank line. Line breaks in the values become blanks: they cannot add fields.
+    An existing section is replaced up to the next line that starts with ``## ``. Otherwise the new one goes to the
+    end, after a blank line. Line breaks in the values become blanks, so that a value cannot add fields.
     """
     section = [
         f"## {todo_id}",
         "- status: pass",
-        # The grammar reads two back-quotes with nothing between them as a command that is called "`".
+        # An empty command is written as a blank, because the grammar reads "``" as a command that is called "`".
         f"- command: `{grammar.one_line(command) or ' '}`",
         f"- output: {grammar.one_line(output)}",
         f"- notes: {grammar.one_line(notes or '') or 'none'}",

@@ -11,8 +11,8 @@ from wf_cli.errors import FileTrouble, StateError
 def read_text(path: Path) -> str | None:
     """The text of ``path``, line ends untouched; None when there is no such file.
 
-    Raises StateError, naming the path, for what is not UTF-8 and for whatever the system refuses. A link is followed,
-    because people keep plans elsewhere. A FIFO, which an agent may make, is refused and does not block.
+    Raises StateError, naming the path, for a file that is not UTF-8 and for an error of the system. A link is
+    followed, because people keep plans elsewhere. A FIFO, which an agent may make, is refused and does not block.
     """
     try:
         return fsio.read_regular(path, follow=True).decode("utf-8")
@@ -35,7 +35,7 @@ def read_text(path: Path) -> str | None:
 
 
 def need_text(path: Path) -> str:
-    """`read_text` of a file that has to be there; StateError when it is missing."""
+    """`read_text` of a file that has to exist; StateError when it is missing."""
     text = read_text(path)
     if text is None:
         raise StateError(f"{path} is missing", hint="restore it from version control", path=str(path))

@@ -1,7 +1,7 @@
-"""The two gates and the strict check: may this plan go on?
+"""The two gates and the strict check, which decide whether a plan may go on.
 
-The number of errors of each gate is part of the compatibility contract, the texts are not. Gates read files
-and change nothing; whoever acts on one evaluates it under the plan's lock.
+The number of errors of each gate is kept from wf-cli 0.3.x; the texts may change. Gates only read files. A command
+that acts on a gate evaluates it under the plan's lock.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from wf_cli.workflow.evidence import Evidence
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.review import ContractSection
 
-#: How long a strict run stays good for the done gate.
+#: For how long the done gate accepts a strict run.
 STRICT_RUN_VALID_MS = 2 * 60 * 60 * 1000
 
 
 @dataclass(frozen=True)
 class Gate:
-    """The result of a check: it passed if there are no errors."""
+    """The result of a check, which passed when it has no errors."""
 
     errors: tuple[str, ...]
 
@@ -36,7 +36,7 @@ def _gate(errors: Iterable[str]) -> Gate:
 
 
 def review_gate(plan: Plan) -> Gate:
-    """Whether the plan may be handed to review: everything ticked, and evidence for every item."""
+    """Whether the plan may be handed to review. Every item has to be ticked and to have evidence."""
     todo_text = files.read_text(plan.todo_md)
     if todo_text is None:
         return _gate([f"{plan.relative}/todo.md is missing"])
@@ -62,7 +62,7 @@ def review_gate(plan: Plan) -> Gate:
 
 
 def done_gate(plan: Plan, clock: Clock) -> Gate:
-    """Whether the plan may be completed: every ticked item accepted. Items not ticked are not looked at."""
+    """Whether the plan may be completed. Every ticked item has to be accepted; other items are not looked at."""
     todo_text = files.read_text(plan.todo_md)
     if todo_text is None:
         return _gate([f"{plan.relative}/todo.md is missing"])
@@ -121,7 +121,7 @@ def _repeated(checked: list[str]) -> list[str]:
 
 
 def _review_problems(todo_id: str, verdict: str | None, section: ContractSection | None) -> list[str]:
-    """Without the verdict pass, the section behind it is not looked at."""
+    """The errors of one item. Its section is looked at only when its verdict is pass."""
     if verdict is None:
         return [f"{todo_id}: review.md has no verdict (`- [{todo_id}]: pass`)"]
     if verdict != "pass":

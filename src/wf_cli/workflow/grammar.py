@@ -1,12 +1,12 @@
-"""How plan files are read: patterns as data, with the regular expressions' meaning of ECMAScript.
+"""The patterns by which plan files are read, with the meaning that regular expressions have in ECMAScript.
 
-Existing repositories were written for a tool whose ``\\s``, ``.`` and ``$`` are those of ECMAScript, and
-Python's differ: its ``\\s`` knows other characters, its ``.`` crosses carriage returns, its ``$`` accepts a
-line feed, its case folding knows the Kelvin sign. Everything here is therefore spelled out. A line is what
-lies between two line feeds; a carriage return at its end counts as white space.
+Existing repositories were written for a tool whose ``\\s``, ``.`` and ``$`` are those of ECMAScript. Python's differ:
+its ``\\s`` matches other characters, its ``.`` crosses carriage returns, its ``$`` accepts a line feed, and its case
+folding equates the Kelvin sign with k. The patterns here therefore spell their characters out. Line feeds separate
+lines, and a carriage return at the end of a line counts as white space.
 
-Values of free text (``command``, ``output``, ...) are taken by `value_of` instead of a pattern: the pattern
-would need quadratic time on a long line of blanks, and these files are not trusted.
+`value_of` takes the values of free text (``command``, ``output``, ...) without a pattern. A pattern would need
+quadratic time on a long line of blanks, and these files are not trusted.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import re
 from wf_cli.ecmascript import WHITE_SPACE
 from wf_cli.ecmascript import trim as trim
 
-#: What ECMAScript's ``.`` does not match.
+#: The characters that ECMAScript's ``.`` does not match.
 LINE_TERMINATORS = "\n\r\u2028\u2029"
 
 _ONE_SPACE = f"[{WHITE_SPACE}]"
 _TERMINATOR = re.compile(f"[{LINE_TERMINATORS}]")
 _BREAKING = re.compile("[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
 
-#: The id of a todo item, an evidence section, a verdict.
+#: The id of a todo item, an evidence section or a verdict.
 ID = r"[A-Za-z][A-Za-z0-9._-]*"
 
 
 def pattern(source: str, *, ignore_case: bool = False) -> re.Pattern[str]:
-    """Compile ``source`` with ECMAScript's ``\\s``; use ``fullmatch`` for ``^...$`` and no ``.``."""
+    """Compile ``source`` with ECMAScript's ``\\s``. Callers use ``fullmatch`` for ``^...$``, and no ``.``."""
     flags = re.ASCII | (re.IGNORECASE if ignore_case else 0)
     return re.compile(source.replace(r"\s", _ONE_SPACE), flags)
 
@@ -51,14 +51,14 @@ def field_start(name: str) -> re.Pattern[str]:
 
 
 def lines(text: str) -> list[str]:
-    """The lines of a file as the grammars see them; joining them with line feeds gives the file back."""
+    """The lines of a file as the grammars see them. Joined with line feeds they are the file again."""
     return text.split("\n")
 
 
 def value_of(rest: str) -> str | None:
-    """The value that ``\\s*(.+)\\s*$`` would take from ``rest``, trimmed; None where it would not match.
+    """The trimmed value that ``\\s*(.+)\\s*$`` would take from ``rest``; None where it would not match.
 
-    A blank rest matches with an empty value as long as it holds one character that is no line terminator.
+    A blank rest that holds a character which is no line terminator matches with an empty value.
     """
     body = trim(rest)
     if not body:
@@ -67,7 +67,7 @@ def value_of(rest: str) -> str | None:
 
 
 def unquoted(value: str) -> str:
-    """``value`` without one back-quote at either end; a value never becomes empty by that."""
+    """``value`` without one back-quote at either end. A value that is only a back-quote stays as it is."""
     if len(value) > 1 and value.startswith("`"):
         value = value[1:]
     if len(value) > 1 and value.endswith("`"):
@@ -91,12 +91,12 @@ def like(line: str, replacement: str) -> str:
 
 
 def newline_of(text: str) -> str:
-    """What the lines of ``text`` end with: ``\\r\\n`` if its first line does, otherwise ``\\n``."""
+    """The line end of ``text``, which is ``\\r\\n`` if its first line ends so, otherwise ``\\n``."""
     return "\r\n" if text.split("\n", 1)[0].endswith("\r") and "\n" in text else "\n"
 
 
 def appended(text: str, new: list[str], *, apart: bool = False) -> str:
-    """``text`` with the lines ``new`` at its end, in its own line ends; ``apart``: after a blank line."""
+    """``text`` with the lines ``new`` at its end, in its own line ends. With ``apart`` a blank line precedes them."""
     newline = newline_of(text)
     body = text.rstrip("\r\n")
     gap = "" if not body else newline * 2 if apart else newline

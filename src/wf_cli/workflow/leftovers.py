@@ -1,4 +1,4 @@
-"""What tools leave behind in a checkout: caches, compiled files, reports, editor files. It is nobody's work.
+"""Files that tools leave behind in a checkout (caches, compiled files, reports, editor files). They are not work.
 
 A pattern without a slash is the name of a file or folder anywhere in the project, and stands for everything in
 that folder too. A pattern with a slash is a path from the project's root. ``*``, ``?`` and ``[abc]`` match within a
@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase, translate
 from functools import cached_property
 
-#: Names that tools choose. A name that people also give to sources (``build``, ``coverage``, ``venv``) is not here,
-#: because work that is not recognised fails a job, and a leftover that counts as work only lets one pass.
+#: Names that tools choose. Names that people also give to sources (``build``, ``coverage``, ``venv``) are left out.
+#: A source that is taken for a leftover fails a job that did its work. A leftover that is taken for work only lets an
+#: idle job pass.
 BUILT_IN = (
     # Python
     "__pycache__", "*.pyc", "*.pyo", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".tox", ".nox",
@@ -22,15 +23,15 @@ BUILT_IN = (
     # JavaScript
     "node_modules", ".nyc_output", "lcov.info", "lcov-report", "coverage-final.json", "clover.xml", ".eslintcache",
     ".stylelintcache", "*.tsbuildinfo", ".parcel-cache", ".turbo", ".vite",
-    # other tools, and all that name it so
+    # other tools, and names that several tools use
     ".cache", ".gradle", ".gocache", ".phpunit.result.cache", "*.profraw", "*.gcda", "*.gcno", "*.log",
     # editors, patch and merge
     "*.swp", "*.swo", "*~", ".#*", "#*#", "*.orig", "*.rej",
-    # systems
+    # operating systems
     ".DS_Store", "Thumbs.db", "desktop.ini",
 )  # fmt: skip
 
-#: State of wf's own, which its commands write while an agent works. No setting makes it count.
+#: The state of wf itself, which its commands write while an agent works. No setting makes it count as work.
 OWN_STATE = (
     ".wf", ".cursor/session", ".opencode/session",
     "plans/*/state.json", "epics/*/state.json", "epics/*/plans-map.yaml", "epics/*/report.md",
@@ -38,7 +39,7 @@ OWN_STATE = (
 
 
 def in_force(given: Iterable[str]) -> tuple[str, ...]:
-    """The built-in patterns and those ``given``; ``!*.log`` takes the built-in ``*.log`` out."""
+    """The built-in patterns and those ``given``. ``!*.log`` among ``given`` takes the built-in ``*.log`` out."""
     given = tuple(given)
     kept = (pattern for pattern in BUILT_IN if f"!{pattern}" not in given)
     return (*kept, *(pattern for pattern in given if not pattern.startswith("!")))
@@ -46,12 +47,12 @@ def in_force(given: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Patterns:
-    """Patterns, to be asked about a path or handed to git."""
+    """Patterns that match paths, and that can be handed to git."""
 
     texts: Sequence[str]
 
     def git_excludes(self) -> list[str]:
-        """Pathspecs that leave out whatever the patterns match, for a git that runs in the project's root."""
+        """Pathspecs that exclude the files of these patterns, for a git that runs in the project's root."""
         out = []
         for parts in self._parts:
             anywhere = "**/" if len(parts) == 1 else ""
@@ -72,7 +73,7 @@ class Patterns:
 
     @cached_property
     def _name(self) -> re.Pattern[str]:
-        """All patterns of one part as one expression, because a checkout has many names."""
+        """All patterns of one part as one expression, which is faster, because a checkout has many names."""
         single = [translate(parts[0]) for parts in self._parts if len(parts) == 1]
         return re.compile("|".join(single) or r"(?!)")
 

@@ -13,7 +13,7 @@ from wf_cli.workflow.project import Project
 
 
 class GateFailed(Refused):
-    """The gate of a command did not pass; ``errors`` says why, in full."""
+    """The gate of a command did not pass. ``errors`` holds all reasons."""
 
     code = "GATE_FAILED"
 
@@ -46,7 +46,7 @@ class WrongPhase(Refused):
 
 @dataclass(frozen=True)
 class PhaseChange:
-    """A phase change that happened. ``warnings`` are things a person may want to know about it."""
+    """A phase change that was made, with ``warnings`` for a person."""
 
     plan: Plan
     command: str
@@ -58,10 +58,10 @@ class PhaseChange:
 
 
 def run(project: Project, plan: Plan, command: PhaseCommand, *, strict_profile: str | None = None) -> PhaseChange:
-    """Take ``plan`` through ``command``: gate, phase, write; all of it inside the plan's lock.
+    """Take ``plan`` through ``command``: check phase and gate, write the new phase, all inside the plan's lock.
 
-    Raises GateFailed or WrongPhase and then has written nothing. ``strict_profile`` (of ``review``) also
-    writes the strict metadata into review.md.
+    Raises GateFailed or WrongPhase before any file is written. With ``strict_profile``, ``review`` also writes the
+    strict metadata into review.md.
     """
     with project.changing(plan.id):
         warnings: list[str] = []
@@ -103,7 +103,10 @@ def _prepare_review(plan: Plan, strict_profile: str | None) -> None:
 
 
 def _left_open(plan: Plan) -> list[str]:
-    """The done gate ignores items that are not ticked (quirk 8, kept); at least say so."""
+    """A warning about items that are not ticked, because the done gate ignores them.
+
+    That the gate does so is kept from wf-cli 0.3.x (docs/explanation/compatibility.md, quirk 8).
+    """
     items = todo.parse(files.read_text(plan.todo_md) or "")
     unticked = [item.id or item.text for item in items if not item.checked]
     return [f"completed with todo items that are not ticked: {', '.join(unticked)}"] if unticked else []

@@ -1,6 +1,6 @@
-"""The commands that move a plan from phase to phase, as the step table has them (`wf_cli.contract.step`).
+"""The commands that move a plan from phase to phase, made from the step table (`wf_cli.contract.step`).
 
-An unknown phase is legal on disk and simply allows nothing.
+An unknown phase is legal on disk, and no phase command starts from it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class PhaseCommand:
-    """What one command does to the phase, and the gate it has to pass first."""
+    """The phases from which a command starts, the phase to which it leads, and the gate that it has to pass first."""
 
     name: str
     sources: tuple[str, ...]
@@ -75,5 +75,5 @@ DONE = PHASE_COMMANDS["done"]
 
 
 def allowed_next(phase: str) -> list[str]:
-    """The phase commands that a plan in ``phase`` may take; none for an unknown phase."""
+    """The names of the phase commands that a plan in ``phase`` may take; none for an unknown phase."""
     return [command.name for command in PHASE_COMMANDS.values() if phase in command.sources]

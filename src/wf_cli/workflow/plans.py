@@ -1,8 +1,8 @@
 """Plans: finding, creating, reading and writing ``plans/NN-slug/``.
 
-A plan is created whole: its folder is filled under a hidden name and renamed, under the numbering lock. So
-no two creations take one number, and whatever is killed meanwhile leaves at most a hidden folder, which the
-next creation removes. State files keep the keys that nobody here knows.
+A plan is created under the numbering lock, so that no two creations take one number. Its folder is filled under a
+hidden name and renamed, so that it appears whole. A killed creation leaves at most a hidden folder, which the next
+one removes. State files keep unknown keys.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _UNFINISHED = re.compile(r"\.(?:[0-9]{2}|[1-9][0-9]{2,})-.*\.part")
 
 
 class PlanNotFound(NotFound):
-    """No plan fits the reference."""
+    """No plan matches the reference."""
 
     code = "PLAN_NOT_FOUND"
 
@@ -41,7 +41,7 @@ class PlanNotFound(NotFound):
 
 
 class NumberShared(Refused):
-    """Several plan folders have the number by which a job names its plan: a merge of two branches makes them."""
+    """Several plan folders have one number, as after a merge of two branches. A job names its plan by that number."""
 
     code = "PLAN_NUMBER_SHARED"
 
@@ -59,7 +59,7 @@ class NumberShared(Refused):
 
 @dataclass(frozen=True)
 class Plan:
-    """Where a plan lives. Says nothing about its state, which may change at any time."""
+    """The paths of a plan. They say nothing about its state, which may change at any time."""
 
     id: str
     name: str
@@ -97,7 +97,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class PlanState:
-    """What ``state.json`` says; ``raw`` is all of it. Unusable values read as unknown, 0 and None."""
+    """The content of ``state.json``, all of it in ``raw``. Unusable values read as unknown, 0 and None."""
 
     phase: str
     iteration: int
@@ -111,7 +111,7 @@ def all_plans(project: Project) -> list[Plan]:
 
 
 def find(project: Project, reference: str, doubt: Callable[[NumberShared], None] | None = None) -> Plan:
-    """The plan meant by ``reference``; raises PlanNotFound. ``doubt`` hears of a number that means several."""
+    """The plan meant by ``reference``; raises PlanNotFound. ``doubt`` is called when its number means several."""
     known = references.entries(project.plans_dir)
     entry = references.resolve(known, reference)
     if entry is None:
@@ -126,7 +126,7 @@ def find(project: Project, reference: str, doubt: Callable[[NumberShared], None]
 def duplicates(known: Iterable[Plan]) -> dict[str, tuple[Plan, ...]]:
     """The numbers that several of ``known`` (`all_plans`, sorted by name) have, each with its plans.
 
-    The first of them is the one that a person's reference by number means.
+    A person's reference by number means the first of them.
     """
     return references.shared(known)
 
@@ -139,9 +139,9 @@ def refuse_shared(project: Project, number: str) -> None:
 
 
 def with_number(project: Project, number: str) -> Plan:
-    """The one plan that has ``number``, which is how a job names it; raises PlanNotFound, NumberShared.
+    """The only plan that has ``number``; raises PlanNotFound, NumberShared.
 
-    For jobs, where `find` would run the step of one plan on another.
+    Jobs are looked up by it, because `find` could run the step of one plan on another.
     """
     known = all_plans(project)
     sharing = [plan for plan in known if plan.id == number]
@@ -153,7 +153,7 @@ def with_number(project: Project, number: str) -> Plan:
 
 
 def named(project: Project, name: str) -> Plan:
-    """The plan whose folder is called ``name``, existing or not (epics link plans by that name)."""
+    """The plan whose folder is called ``name``, existing or not. Epics link plans by that name."""
     return _plan(project, references.Entry(name, name.partition("-")[0]))
 
 
@@ -178,7 +178,7 @@ def read_state(plan: Plan) -> PlanState | None:
 
 
 def need_state(plan: Plan) -> PlanState:
-    """`read_state` of a plan that has to have one."""
+    """`read_state` of a plan that has to have a state; raises StateError when it has none."""
     state = read_state(plan)
     if state is None:
         raise StateError(
@@ -255,7 +255,7 @@ def create_folder(path: Path, contents: dict[str, str]) -> None:
 
 
 def _sweep_unfinished(directory: Path) -> None:
-    """Remove what killed creations left; the caller's numbering lock proves that none is still running."""
+    """Remove the folders of killed creations. The caller's numbering lock proves that no creation is running."""
     if not directory.is_dir():
         return
     for name in fsio.names(directory):

@@ -1,4 +1,4 @@
-"""The project a command works in: its root, its clock, and who may change a plan just now."""
+"""The project that a command works in: its root, its clock, its locks, and the permit to change a plan."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 
 from wf_cli.clock import Clock, SystemClock
 
-#: Called under the plan's lock, before anything is changed; raises StaleAttempt or Refused when the caller may not.
+#: Called under the plan's lock, before any change. Raises StaleAttempt or Refused when the caller may not change it.
 Ask = Callable[[], None]
-#: Given the id of a plan, entered before the plan's lock is taken and left after it, because a job's permit holds
-#: the job's fence, which comes before the plan in the lock order. What the permit says, it says when it is asked
-#: under the lock: whoever has waited for the lock has to see what came about meanwhile.
+#: Makes the permit for a plan id. It is entered before the plan's lock is taken and left after it, because a job's
+#: permit holds the job's fence, which comes before the plan in the lock order. It is asked under the lock, because
+#: the answer may have changed while the caller waited for the lock.
 Permit = Callable[[str], AbstractContextManager[Ask]]
 
 
 class Project:
-    """Paths and locks of one project root. Reading needs nothing; writing goes through `changing`.
+    """Paths and locks of one project root. Reading needs no lock; writing a plan goes through `changing`.
 
-    Lock order, everywhere: a job's fence (inside the permit), then one plan, then the numbering, then one
-    epic, then project files. Never the other way round.
+    Every caller takes locks in this order: a job's fence (inside the permit), one plan, the numbering, one epic,
+    project files.
     """
 
     def __init__(self, root: Path, clock: Clock | None = None, permit: Permit | None = None):
@@ -33,8 +33,8 @@ class Project:
     def changing(self, plan_id: str) -> Iterator[None]:
         """Hold the lock of the plan, with the permit granted under it. Re-entrant within a thread.
 
-        Every read-modify-write of a plan's files happens inside. Long work (strict runs) must not. Raises what
-        the permit raises, and then nothing was changed.
+        Every read-modify-write of a plan's files happens inside. Long work (strict runs) must stay outside. Raises
+        what the permit raises, before any change.
         """
         if self._permit is None:
             with self.deciding(plan_id):
@@ -46,14 +46,14 @@ class Project:
 
     @contextlib.contextmanager
     def deciding(self, plan_id: str) -> Iterator[None]:
-        """Hold the lock of the plan without a permit: for who decides by its files and changes none of them."""
+        """Hold the lock of the plan without a permit, for callers that only read its files to decide."""
         with self.lock(f"plan-{plan_id}"):
             yield
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Hold the lock called ``name`` (``numbering``, ``epic-01``, ``memory``, ...) of this project."""
-        # Importing filelock costs as much as the rest of a read-only command together.
+        # Imported here, because filelock takes as long to import as the rest of a read-only command takes to run.
         from wf_cli import locks
 
         with locks.hold_in_project(self.root, name):

@@ -1,7 +1,7 @@
 """The project's brief and its log: ``wf project``, ``wf log``, ``wf recap``.
 
-Reading tolerates whatever people or other tools left in the files; writing keeps it: lines of the log that
-mean nothing to us stay where they are (quirk 19).
+People and other tools may have written into the files. Reading skips lines of the log that are no entries, and
+writing keeps them where they are (docs/explanation/compatibility.md, quirk 19).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from wf_cli.errors import StateError, UsageError
 from wf_cli.workflow import files, grammar
 from wf_cli.workflow.project import Project
 
-#: Entries that the log keeps; older ones are dropped when one is added.
+#: How many entries the log keeps. Older ones are dropped when one is added.
 MAX_ENTRIES = 500
-#: Entries that the readable log shows.
+#: How many entries the readable log shows.
 MAX_SHOWN = 100
 DEFAULT_LIMIT = 8
 MAX_LIMIT = 50
@@ -32,7 +32,7 @@ _EPOCH = "1970-01-01T00:00:00.000Z"
 
 @dataclass(frozen=True)
 class Memory:
-    """Where brief and log of one scope lie."""
+    """The paths of the brief and the log of one scope."""
 
     directory: Path
     scope: str | None
@@ -56,7 +56,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Recap:
-    """The brief and the newest entries, newest first; in the form of their JSON."""
+    """The brief and the newest entries, newest first, in the form of their JSON."""
 
     memory: Memory
     brief: dict[str, Any] | None
@@ -128,7 +128,7 @@ def add_entry(
     entry["implemented"] = list(implemented)
     entry["next"] = list(next_steps)
     with project.lock("memory"):
-        entry["timestamp"] = iso(project.clock.now_ms())  # under the lock, so that the log is in order of time
+        entry["timestamp"] = iso(project.clock.now_ms())  # Taken under the lock, so that the log is in order of time.
         old = (files.read_text(memory.log_jsonl) or "").split("\n")
         kept = _newest([line for line in old if grammar.trim(line)], MAX_ENTRIES - 1)
         kept.append(json.dumps(entry, ensure_ascii=False))
@@ -148,7 +148,7 @@ def recap(memory: Memory, limit: int = DEFAULT_LIMIT) -> Recap:
 
 
 def _newest(lines: list[str], count: int) -> list[str]:
-    """``lines`` without the oldest entries beyond ``count``; lines that are no entries all stay."""
+    """``lines`` without the oldest entries beyond ``count``. Lines that are no entries all stay."""
     surplus = sum(_entry(line) is not None for line in lines) - count
     kept = []
     for line in lines:
@@ -193,7 +193,7 @@ def _brief(memory: Memory) -> dict[str, Any] | None:
     """The stored brief, normalised; None when there is none that can be used."""
     try:
         raw = fsio.read_json_object(memory.brief_json)
-    except StateError:  # a recap shows what there is; writing a new brief repairs the file
+    except StateError:  # A recap shows the rest; writing a new brief repairs the file.
         return None
     summary = _string(raw, "summary") if raw else None
     if raw is None or summary is None:
@@ -225,7 +225,7 @@ def _rows(entry: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _bullets(rows: Iterable[tuple[str, Any]]) -> str:
-    """Markdown bullets; lists are nested; empty values are left out; no value adds a line of its own."""
+    """Markdown bullets. Lists are nested, empty values are left out, and line breaks in a value become blanks."""
     text = ""
     for name, value in rows:
         if isinstance(value, list):

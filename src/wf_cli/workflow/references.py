@@ -1,9 +1,8 @@
 """How plans and epics are numbered, named and referred to.
 
-An entry of ``plans/`` or ``epics/`` counts when its name starts with two ASCII digits and a dash. Numbers
-above 99 continue with three and more digits (``100-slug``). Such a name counts only when the entry is a
-folder with a ``state.json``: a folder called ``2024-notes`` is somebody else's and must not push the
-numbering to 2025.
+An entry of ``plans/`` or ``epics/`` counts when its name starts with two ASCII digits and a dash. Numbers above 99
+have three or more digits (``100-slug``). Such a name counts only when the entry is a folder with a ``state.json``,
+because a folder that a person called ``2024-notes`` must not push the numbering to 2025.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _Numbered = TypeVar("_Numbered", bound=_HasId)
 
 @dataclass(frozen=True, order=True)
 class Entry:
-    """One numbered name: ``id`` is its digits (``01``, ``100``)."""
+    """One numbered name. ``id`` is its digits (``01``, ``100``)."""
 
     name: str
     id: str
@@ -58,7 +57,7 @@ def _entry(directory: Path, name: str) -> Entry | None:
 def resolve(known: Sequence[Entry], reference: str) -> Entry | None:
     """The entry meant by a full name, ``1``, ``01``, ``01-`` or ``01-anything``; None when there is none.
 
-    Where several entries share a number, the lexicographically first is meant.
+    When several entries share a number, the lexicographically first is meant.
     """
     for entry in known:
         if entry.name == reference:
@@ -76,9 +75,9 @@ def ids(known: Sequence[Entry]) -> list[str]:
 
 
 def shared(numbered: Iterable[_Numbered]) -> dict[str, tuple[_Numbered, ...]]:
-    """The numbers that several of ``numbered`` (sorted by name) have, each with those.
+    """The numbers that several of ``numbered`` (sorted by name) have, each with its entries.
 
-    The first of them is the one that a person's reference by number means.
+    A person's reference by number means the first of them.
     """
     by_number: dict[str, list[_Numbered]] = {}
     for one in numbered:

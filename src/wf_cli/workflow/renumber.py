@@ -1,11 +1,11 @@
-"""Giving a plan, or an epic, another number: the repair after a merge in which two branches took the same one.
+"""Gives a plan or an epic another number. That is the repair after a merge in which two branches took the same one.
 
-A plan is renamed as a folder, and what refers to it by its folder's name follows: the links of epics, and paths in
-its own plan.md and todo.md. evidence.md, review.md, quality-run.json and report.md are records of what happened, and
-stay. An epic is renamed likewise, and the ``epic_id`` of its plans follows.
+The folder of a plan is renamed, and then the references to its name are rewritten: the links of epics, and paths in
+its own plan.md and todo.md. evidence.md, review.md, quality-run.json and report.md are records of the past, so they
+stay. The folder of an epic is renamed likewise, and then the ``epic_id`` of its plans is rewritten.
 
-The state file of what is moved says so first (``renumbering``), and the note goes when everything has followed. So a
-process that is killed in between leaves a note, from which the same command finishes the work.
+A note in the moved state file (``renumbering``) is written before the rename, and removed after the last rewrite. A
+process that is killed in between leaves the note, from which the same command finishes the work.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ _TITLE = r"\A(\s*#\s+(?:plan\s+)?#?){number}(?=[^0-9A-Za-z]|$)"
 
 @dataclass
 class Renumbered:
-    """What was renamed, and what followed. Paths are relative to the project's root."""
+    """The folder that was renamed, and the files that were rewritten. Paths are relative to the project's root."""
 
     before: str
     after: str
     number: str
-    #: Files that named the old folder or number, and name the new one now.
+    #: Files in which the old folder or number was replaced.
     rewritten: list[str] = field(default_factory=list)
-    #: What could not follow, with the reason; a person has to look at it.
+    #: Files that could not be rewritten, with the reason. A person has to look at them.
     left: list[str] = field(default_factory=list)
 
 
 def plan(project: Project, folder: str, *, number: str | None = None, taken: Collection[str] = ()) -> Renumbered:
     """Give the plan in ``folder`` (its name, or a number that no other plan has) the next free number, or ``number``.
 
-    ``taken`` are numbers that mean something else already, although no folder has them. Raises PlanNotFound,
-    NumberShared, Refused for a number that is taken, and whatever the project's permit raises.
+    ``taken`` are numbers that have a meaning already although no folder has them. Raises PlanNotFound, NumberShared,
+    Refused for a number that is taken, and the errors of the project's permit.
     """
     known = plans.all_plans(project)
     found = next((one for one in known if one.name == folder), None)
@@ -57,8 +57,8 @@ def plan(project: Project, folder: str, *, number: str | None = None, taken: Col
         if unfinished is not None:
             return _finish_plan(project, unfinished, folder)
         if not folder.isdigit():
-            # A person's reference may carry any text after the number. Here it would move another plan: the one that
-            # keeps the number, when the command is given twice.
+            # Elsewhere a reference may have any text after the number. Here that would be wrong, because the command
+            # given twice would move the plan that keeps the number.
             raise plans.PlanNotFound(folder, [one.name for one in known])
         found = plans.find(project, folder)
         plans.refuse_shared(project, found.id)
@@ -79,7 +79,7 @@ def epic(
     taken: Collection[str] = (),
     permit: Callable[[str], None] = lambda _epic_id: None,
 ) -> Renumbered:
-    """Give the epic in ``folder`` the next free number, or ``number``. ``permit`` raises when it may not be moved.
+    """Give the epic in ``folder`` the next free number, or ``number``. ``permit`` raises when it must not be moved.
 
     Raises EpicNotFound, NumberShared, Refused for a number that is taken.
     """
@@ -104,7 +104,7 @@ def epic(
 
 
 def unfinished(project: Project) -> list[tuple[str, str]]:
-    """Renumberings that were interrupted: ``plan`` or ``epic``, and the folder's old name."""
+    """The interrupted renumberings, each as ``plan`` or ``epic`` and the folder's old name."""
     states = [("plan", one.state_json) for one in plans.all_plans(project)]
     states += [("epic", one.state_json) for one in epics.all_epics(project)]
     return [(kind, name) for kind, path in states if isinstance(name := _noted(path).get("from"), str)]
@@ -129,7 +129,7 @@ def _free_number(
     note: dict[str, Any],
     where: str,
 ) -> str:
-    """The number to move to. Under the numbering lock."""
+    """The number to move to. The caller holds the numbering lock."""
     used = {entry.id for entry in known} | set(taken)
     if wanted is not None:
         number = wanted.zfill(2)
@@ -141,7 +141,7 @@ def _free_number(
                 code="NUMBER_TAKEN",
             )
         return number
-    # A run that was killed before the rename has linked nothing yet, but its number is as good as any.
+    # A run that was killed before the rename left a number in its note. That number is used if it is still free.
     begun = str(note.get("to", "")).partition("-")[0]
     if re.fullmatch(r"[0-9]{2}|[1-9][0-9]{2,}", begun) and begun not in used:
         return begun
@@ -159,7 +159,7 @@ def _rename(source: Path, state_json: Path, target: Path) -> None:
     if state is not None:
         fsio.write_json(state_json, {**state, NOTE: {"from": source.name, "to": target.name}})
     step("renumber.noted")
-    if os.path.lexists(target):  # a hidden case of equal names, on a file system that ignores case
+    if os.path.lexists(target):  # On a file system that ignores case, a name in other letters may be the target.
         raise Refused(f"{target} exists already", hint="choose another number with --to", path=str(target))
     try:
         os.rename(source, target)
@@ -170,7 +170,7 @@ def _rename(source: Path, state_json: Path, target: Path) -> None:
 
 
 def _noted(state_json: Path) -> dict[str, Any]:
-    """The note in a state file; empty where there is none, or the file cannot be read."""
+    """The note in a state file; empty when there is none, or the file cannot be read."""
     try:
         note = (fsio.read_json_object(state_json) or {}).get(NOTE)
     except WfError:
@@ -189,7 +189,7 @@ def _forget(state_json: Path) -> None:
 
 
 def _finish_plan(project: Project, moved: Plan, old: str) -> Renumbered:
-    """Everything that names the old folder names the new one; then the note goes."""
+    """Rewrite the references to the old folder, then remove the note."""
     done = Renumbered(f"plans/{old}", moved.relative, moved.id)
     with project.changing(moved.id):
         _rewrite(project, moved.plan_md, done, lambda text: _retitled(_repathed(text, old, moved), old, moved))
@@ -202,23 +202,23 @@ def _finish_plan(project: Project, moved: Plan, old: str) -> Renumbered:
 
 
 def _repathed(text: str, old: str, moved: Plan) -> str:
-    """``text`` with the new folder in its paths."""
+    """``text`` with the new folder in place of the old one in its paths."""
     return re.sub(rf"(?<![\w.-])plans/{re.escape(old)}(?![\w-])", moved.relative, text)
 
 
 def _retitled(text: str, old: str, moved: Plan) -> str:
-    """``text`` with the new number in its title, if that carries the old one."""
+    """``text`` with the new number in its title, if the title has the old one."""
     number = old.partition("-")[0]
-    # The label of a plan in an epic ("Plan 01: ...") is part of its slug, and says its place there, not its number.
+    # The label of a plan in an epic ("Plan 01: ...") is part of its slug. It tells the place there, so it stays.
     if references.slug_of(old).startswith(f"plan-{number}"):
         return text
     return re.sub(_TITLE.format(number=number), rf"\g<1>{moved.id}", text, count=1, flags=re.IGNORECASE)
 
 
 def _relink(project: Project, epic_: Epic, old: str, new: str, done: Renumbered) -> None:
-    """The mentions of the plan in the epic.md of an epic that links it, and its links.
+    """Rewrite the mentions of the plan in the epic.md of an epic that links it, and then the links.
 
-    The links come last, because they say that this epic still has something to follow.
+    The links come last, because a later run finds by them that this epic still has to be rewritten.
     """
     try:
         with epics.changing(project, epic_):
@@ -242,7 +242,7 @@ def _mentions(text: str, old: str, new: str) -> str:
 
 
 def _finish_epic(project: Project, moved: Epic, old: str) -> Renumbered:
-    """The plans that are linked to the epic, and said to belong to its old number, belong to the new one."""
+    """Rewrite the ``epic_id`` of the linked plans that have the old number, then remove the note."""
     done = Renumbered(f"epics/{old}", moved.relative, moved.id)
     before = old.partition("-")[0]
     for linked in epics.linked_plans(project, moved):
@@ -261,7 +261,7 @@ def _finish_epic(project: Project, moved: Epic, old: str) -> Renumbered:
 
 
 def _rewrite(project: Project, path: Path, done: Renumbered, change: Callable[[str], str]) -> None:
-    """Apply ``change`` to a text file, if it makes a difference; a file that is no text is left and named."""
+    """Apply ``change`` to a text file, and note it when it changed. A file that is no text goes into ``left``."""
     try:
         text = files.read_text(path)
     except StateError as error:

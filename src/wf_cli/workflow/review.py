@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from wf_cli.workflow import grammar
 
-#: What a contract section has to say "pass" to.
+#: The fields of a contract section that have to be "pass".
 PASSING_FIELDS = ("intent_match", "behavior_match", "test_adequacy")
 
 _LEVELS = {name: grammar.choice_field(name, "pass", "fail", "partial") for name in PASSING_FIELDS}
@@ -23,7 +23,7 @@ class ContractSection:
     code_refs: str | None = None
 
     def problems(self, todo_id: str) -> list[str]:
-        """What keeps this section from being a complete pass, one text for each point."""
+        """The reasons why this section is not a complete pass, one text each."""
         found = []
         for name in PASSING_FIELDS:
             level = self.levels.get(name)
@@ -71,7 +71,7 @@ def _read_field(section: ContractSection, line: str) -> None:
 
 
 def contract_problems(text: str, todo_id: str) -> list[str]:
-    """What is missing before ``todo_id`` may be accepted; one text when it has no section at all."""
+    """The reasons why ``todo_id`` may not be accepted; a single text when it has no section."""
     section = sections(text).get(todo_id)
     if section is None:
         return [f"{todo_id}: review.md has no section `## {todo_id}`"]
@@ -89,14 +89,15 @@ def is_strict(text: str) -> bool:
 def with_verdict(text: str, todo_id: str, verdict: str, *, remark: str | None) -> str:
     """The file in which the first verdict line of ``todo_id``, or a new one at the end, says ``verdict``.
 
-    ``remark`` is kept as a quotation below that line, after earlier ones: a form the grammar does not read.
+    ``remark`` is kept as a quotation below that line, after earlier ones, because the grammar does not read
+    quotations.
     """
     line = f"- [{todo_id}]: {verdict}"
     quoted = [f"  > {grammar.one_line(remark)}"] if remark else []
     all_lines = grammar.lines(text)
     at = next((n for n, old in enumerate(all_lines) if _is_verdict(old, todo_id)), None)
     if at is None:
-        # Right below a paragraph the verdict would be rendered as a part of it.
+        # A blank line comes first, because right below a paragraph the verdict would be rendered as a part of it.
         last = grammar.trim(text).rpartition("\n")[2].lstrip()
         return grammar.appended(text, [line, *quoted], apart=not last.startswith(("- [", "> ")))
     all_lines[at] = grammar.like(all_lines[at], line)

@@ -19,7 +19,7 @@ DEFAULT_TITLE = "Epic Delivery"
 
 @dataclass(frozen=True)
 class Declaration:
-    """One declared plan; ``label`` is the name that its plan gets."""
+    """One declared plan. ``label`` is the name that its plan gets."""
 
     order: int
     label: str
@@ -29,7 +29,7 @@ class Declaration:
 
 @dataclass(frozen=True)
 class Scope:
-    """The declared plans in order of number, and what in the section could not be read."""
+    """The declared plans in order of number, and warnings about lines of the section that could not be read."""
 
     plans: tuple[Declaration, ...]
     warnings: tuple[str, ...]

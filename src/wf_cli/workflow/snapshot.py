@@ -1,4 +1,4 @@
-"""Everything about a plan that decides what should happen to it next, read in one go."""
+"""The facts of a plan that decide about its next step, read at once."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from wf_cli.workflow.plans import Plan, PlanState
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A plan as it was when it was read, without a lock: look again under the lock before changing it.
+    """A plan as it was when it was read, without a lock. Read it again under the lock before changing the plan.
 
-    The facts that the rows of the step table ask for (`wf_cli.contract.step.PlanFacts`). The gates are not part of
-    it: they are read when they are asked for.
+    It has the facts that the rows of the step table ask for (`wf_cli.contract.step.PlanFacts`). The gates are read
+    only when they are asked for.
     """
 
     plan: Plan
     phase: str
     iteration: int
     epic_id: str | None
-    #: plan.md says something.
+    #: Whether plan.md is not blank.
     has_plan: bool
-    #: Ids of all todo items, in order; an id used twice is listed twice.
+    #: The ids of all todo items, in order. An id that is used twice is listed twice.
     todo_ids: tuple[str, ...]
-    #: Todo items without an id (the gates will refuse them once ticked).
+    #: How many todo items have no id. The gates refuse such items once they are ticked.
     nameless_items: int
-    #: Ids not ticked yet.
+    #: The ids of items that are not ticked.
     open_ids: tuple[str, ...]
-    #: Ids with the verdict fail that are not ticked: what `fix` is for.
+    #: The ids of items that are not ticked and have the verdict fail. They are the work of `fix`.
     rejected_ids: tuple[str, ...]
     clock: Clock = field(default_factory=SystemClock, compare=False, repr=False)
 
@@ -41,7 +41,7 @@ class Snapshot:
 
     @property
     def blanks(self) -> tuple[str, ...]:
-        """What has to be written before anybody can code."""
+        """The parts that have to be written before a coder can begin."""
         return tuple(self._blanks())
 
     def _blanks(self) -> Iterator[str]:
@@ -60,7 +60,7 @@ class Snapshot:
 
     @property
     def is_filled(self) -> bool:
-        """There is something to code: a plan, and a todo list whose items all have ids."""
+        """Whether a coder can begin, with a plan and a todo list whose items all have ids."""
         return not self.blanks
 
 

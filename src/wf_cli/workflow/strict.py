@@ -1,8 +1,8 @@
-"""The strict quality run of ``review --strict``: run the project's own checks and keep a record.
+"""The strict quality run of ``review --strict``: it runs the project's own checks and keeps a record.
 
-The order is: `phase_commands.run` writes phase and metadata under the plan's lock; `run_checks` runs
-everything without any lock, for minutes perhaps; `store` takes the lock again, looks whether the plan is
-still in the review that the run belongs to, and writes ``quality-run.json``.
+First `phase_commands.run` writes phase and metadata under the plan's lock. Then `run_checks` runs the checks without
+any lock, because they may take minutes. At last `store` takes the lock again, looks whether the plan is still in the
+review that the run belongs to, and writes ``quality-run.json``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from wf_cli.workflow.project import Project
 Profile = Literal["fast", "default", "full"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
 
-#: Lines of a failed check's output that are shown to the user.
+#: How many lines of a failed check's output are shown to the user.
 TAIL_LINES = 15
 
 
@@ -47,7 +47,7 @@ class Check:
 
 @dataclass(frozen=True)
 class QualityRun:
-    """All checks of one run; it passed when every exit code is 0."""
+    """All checks of one run, which passed when every exit code is 0."""
 
     plan_id: str
     profile: Profile
@@ -55,7 +55,7 @@ class QualityRun:
     git_head: str
     git_dirty: bool
     checks: tuple[Check, ...]
-    #: The plan's iteration when the checks began: with the phase it says which review they belong to.
+    #: The plan's iteration when the checks began. Together with the phase it tells which review they belong to.
     iteration: int = 0
 
     @property
@@ -91,7 +91,7 @@ class QualityRun:
 
 
 def run_checks(project: Project, plan: Plan, profile: Profile) -> QualityRun:
-    """Run every check of ``profile``, all of them even if one fails. Takes no lock and writes nothing."""
+    """Run every check of ``profile``, even when one fails. Takes no lock and writes no file of the plan."""
     began = plans.read_state(plan)
     commands = planned_checks(project.root, profile)
     checks = [_run(project, name, command) for name, command in commands]
@@ -136,7 +136,7 @@ def planned_checks(root: Path, profile: Profile) -> list[tuple[str, str]]:
 
 
 def _package_scripts(root: Path) -> dict[str, Any]:
-    """The scripts of package.json; a missing or unreadable file has none."""
+    """The scripts of package.json; empty when the file is missing or unreadable."""
     try:
         scripts = (fsio.read_json_object(root / "package.json") or {}).get("scripts")
     except StateError:
@@ -159,7 +159,7 @@ def _run(project: Project, name: str, command: str) -> Check:
 
 
 def _shell(root: Path, command: str) -> tuple[int, bytes, bytes]:
-    """Run ``command`` in a login shell; its whole process group dies with an interrupted wait."""
+    """Run ``command`` in a login shell. Its whole process group is killed when the wait is interrupted."""
     argv = ["bash", "-lc", command]
     try:
         child = subprocess.Popen(
@@ -181,12 +181,13 @@ def _shell(root: Path, command: str) -> tuple[int, bytes, bytes]:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
             raise
-    # A shell that was killed by a signal itself: as a shell would report it.
+    # The exit code of a shell that was killed by a signal is given as a shell would report it.
     return (child.returncode if child.returncode >= 0 else 128 - child.returncode), out, err
 
 
 def _verify_ourselves(project: Project, plan: Plan) -> Check:
-    """The review gate as a check, evaluated here: the reference needed a package script for it (quirk 12)."""
+    """The review gate as a check of the run. It is evaluated in this process, because the package script that wf-cli
+    0.3.x needed for it may be missing (docs/explanation/compatibility.md, quirk 12)."""
     started = project.clock.monotonic()
     result = verify.verify(project, plan, "review")
     document = json.dumps(result.as_json(plan.id), indent=2, ensure_ascii=False).encode()
@@ -203,7 +204,7 @@ def _verify_ourselves(project: Project, plan: Plan) -> Check:
 
 
 def _git(root: Path, *args: str) -> str | None:
-    """What git says, without line end; None outside a repository and without git."""
+    """The output of git without line end; None outside a repository and without git."""
     try:
         result = subprocess.run(["git", *args], cwd=root, capture_output=True, stdin=subprocess.DEVNULL)
     except OSError:

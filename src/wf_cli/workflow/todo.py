@@ -1,4 +1,4 @@
-"""``todo.md``: its items, what has become of each, and ticking them. Pure text."""
+"""``todo.md``: its items, the state of each, and ticking them. Pure text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TodoItem:
 
 @dataclass(frozen=True)
 class Lifecycle:
-    """Where one item with an id stands, and whose turn it is."""
+    """The state of one item with an id, and whose turn it is."""
 
     id: str
     text: str
@@ -33,14 +33,14 @@ class Lifecycle:
 
 
 def parse(text: str) -> list[TodoItem]:
-    """Every item of the file, in order; lines that are none are skipped."""
+    """Every item of the file, in order. Other lines are skipped."""
     found = []
     for number, line in enumerate(grammar.lines(text)):
         start = grammar.TODO_START.match(line)
         if start is None:
             continue
         rest = grammar.value_of(line[start.end() :])
-        # None also stands for a blank rest that is line terminators only: an item without a text.
+        # `value_of` also returns None for a rest of line terminators only, which is an item without a text.
         if rest is None and grammar.trim(line[start.end() :]):
             continue
         found.append(_item(number, start.group(1) != " ", rest or ""))
@@ -60,7 +60,7 @@ def find(items: list[TodoItem], todo_id: str) -> TodoItem | None:
 
 
 def lifecycle(todo_text: str, verdicts: Mapping[str, str]) -> list[Lifecycle]:
-    """One record for each item with an id, in file order; duplicate ids give duplicate records."""
+    """One record for each item with an id, in file order. Duplicate ids give duplicate records."""
     records = []
     for item in parse(todo_text):
         if item.id is None:
@@ -74,7 +74,7 @@ def lifecycle(todo_text: str, verdicts: Mapping[str, str]) -> list[Lifecycle]:
 
 
 def with_checked(text: str, item: TodoItem, *, checked: bool) -> str:
-    """The file with ``item`` (of this very text, with an id) ticked or unticked; nothing else changes."""
+    """The file with ``item`` ticked or unticked. ``item`` must have an id and come from this very ``text``."""
     all_lines = grammar.lines(text)
     mark = "x" if checked else " "
     all_lines[item.line] = grammar.like(all_lines[item.line], f"- [{mark}] [{item.id}] {item.text}")

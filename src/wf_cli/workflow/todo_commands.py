@@ -35,7 +35,7 @@ class TodoRefused(Refused):
 
 
 def listing(plan: Plan) -> TodoState:
-    """Where every item stands. Missing files count as empty."""
+    """The lifecycle of every item. Missing files count as empty."""
     state = plans.read_state(plan)
     return _after(plan, "list", state.phase if state else phases.UNKNOWN)
 
@@ -50,7 +50,7 @@ def implemented(
         evidence_text = files.need_text(plan.evidence_md)
         item = _item(plan, todo_text, todo_id)
         new_evidence = evidence.with_section(evidence_text, todo_id, command=command, output=output, notes=note)
-        # Evidence first: a crash in between leaves evidence for an open item, never a tick without evidence.
+        # The evidence is written first, so that a crash in between cannot leave a tick without evidence.
         fsio.write_atomic(plan.evidence_md, new_evidence)
         fsio.write_atomic(plan.todo_md, todo.with_checked(todo_text, item, checked=True))
         section = evidence.parse(new_evidence)[todo_id]
@@ -85,7 +85,7 @@ def accept(project: Project, plan: Plan, todo_id: str, *, note: str | None = Non
 
 
 def reject(project: Project, plan: Plan, todo_id: str, *, note: str | None = None) -> TodoState:
-    """Untick the item and record the verdict fail, with the reason next to it."""
+    """Untick the item and record the verdict fail, with ``note`` as its reason."""
     with project.changing(plan.id):
         phase = _phase(plan, "todo reject", phases.REVIEWING)
         todo_text = files.need_text(plan.todo_md)
@@ -93,7 +93,8 @@ def reject(project: Project, plan: Plan, todo_id: str, *, note: str | None = Non
         review_text = files.read_text(plan.review_md)
         if review_text is None or not grammar.trim(review_text):
             review_text = "# Review\n"
-        # Verdict first: a crash in between leaves a ticked item with the verdict fail, which no gate passes.
+        # The verdict is written first. A crash in between leaves a ticked item with the verdict fail, which no gate
+        # passes.
         warnings = _write_verdict(project, plan, review_text, todo_id, "fail", note)
         fsio.write_atomic(plan.todo_md, todo.with_checked(todo_text, item, checked=False))
         return _after(plan, "reject", phase, todo_id, warnings)
@@ -120,7 +121,7 @@ def _item(plan: Plan, todo_text: str, todo_id: str) -> todo.TodoItem:
 def _write_verdict(
     project: Project, plan: Plan, review_text: str, todo_id: str, verdict: str, note: str | None
 ) -> tuple[str, ...]:
-    """Write the verdict; warns when a later line of the same id overrules it (the last one counts)."""
+    """Write the verdict. Warn when a later line of the same id overrules it, because the last one counts."""
     remark = f"{iso(project.clock.now_ms())} {verdict}: {note}" if note else None
     edited = review.with_verdict(review_text, todo_id, verdict, remark=remark)
     fsio.write_atomic(plan.review_md, edited)

@@ -16,7 +16,7 @@ TARGETS: tuple[Target, ...] = get_args(Target)
 
 @dataclass(frozen=True)
 class Verification:
-    """The gates that were asked for; None for the others."""
+    """The results of the gates that were asked for; None for the others."""
 
     plan: Plan
     target: Target
@@ -34,7 +34,7 @@ class Verification:
         return all(gate.ok for gate in self.checks.values() if gate is not None)
 
     def as_json(self, reference: str) -> dict[str, Any]:
-        """The document of ``wf verify --json``, which a strict run also puts its hash of."""
+        """The document of ``wf verify --json``. A strict run records its hash."""
         return {
             "ok": self.ok,
             "input": reference,

@@ -1,14 +1,14 @@
-"""Has anything in the checkout changed, outside some folders, since a moment ago?
+"""Tells whether the checkout has changed, outside some folders, since an earlier moment.
 
-A *baseline* is a short text that stands for the checkout at one moment; it is made before an agent works and
-compared after. With git it is the commit of that moment and a digest of what differs from it, so that work
-counts whether it was committed or not; what git ignores does not count. Without git it is a digest of names,
-sizes and times of all files.
+A *baseline* is a short text that stands for the checkout at one moment. It is made before an agent works and compared
+afterwards. With git it is the commit of that moment and a digest of the differences from it, so that work counts
+whether it was committed or not. Files that git ignores do not count. Without git it is a digest of names, sizes and
+times of all files.
 
-What tools leave behind (`wf_cli.workflow.leftovers`) does not count either, whether it was committed or not. A file
-of such a name that is part of the baseline's commit is somebody's work, and a change of it counts.
+Leftovers of tools (`wf_cli.workflow.leftovers`) do not count either, committed or not. The exception is a file of
+such a name that the baseline's commit has already. It was committed as work, so a change of it counts.
 
-It proves that something changed, not who changed it: other plans and people may share the checkout.
+A baseline proves that the checkout changed, but not who changed it, because other plans and people may share it.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from typing import IO
 
 from wf_cli.workflow.leftovers import BUILT_IN, OWN_STATE, Patterns
 
-#: Seconds for one git command; a checkout of hundreds of thousands of files takes some.
+#: Seconds for one git command. In a checkout of hundreds of thousands of files it takes several.
 GIT_LIMIT = 60.0
-#: Files of a checkout without git that are looked at. More is not looked at in this way: nothing is known then.
+#: How many files a checkout without git may have. With more, a change cannot be told.
 FILE_LIMIT = 50_000
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-#: Folders of version control, in a checkout of which git knows nothing.
+#: Folders of version control. They are left out of a checkout that is read without git.
 _VERSION_CONTROL = (".git", ".hg", ".svn", ".jj")
 
 
 def baseline(root: Path, without: Sequence[str], tool_files: Sequence[str] = BUILT_IN) -> str | None:
-    """The checkout at ``root`` as it is now, without the folders ``without`` (relative); None: it cannot be told.
+    """The checkout at ``root`` as it is now, without the relative folders ``without``; None when it cannot be read.
 
-    ``tool_files`` are patterns of what tools leave behind.
+    ``tool_files`` are patterns of files that tools leave behind.
     """
     try:
         if _git(root, "rev-parse", "--is-inside-work-tree") == b"true\n" and not _is_ignored(root):
@@ -44,17 +44,17 @@ def baseline(root: Path, without: Sequence[str], tool_files: Sequence[str] = BUI
             digest = _since(root, since, without, tool_files)
             return None if digest is None else f"git:{since}:{digest}"
         digest = _files(root, without, tool_files)
-    except OSError:  # no room for a temporary file, say
+    except OSError:  # There may be no room for a temporary file.
         return None
     return None if digest is None else f"files:{digest}"
 
 
 def changed(root: Path, without: Sequence[str], before: str, tool_files: Sequence[str] = BUILT_IN) -> bool | None:
-    """Whether anything differs from ``before``, a `baseline` with the same arguments; None: it cannot be told."""
+    """Whether the checkout differs from ``before``, a `baseline` with the same arguments; None when unknown."""
     kind, _, rest = before.partition(":")
     since, _, digest = rest.rpartition(":")
     try:
-        # It comes out of a file: nothing that git could take for an option.
+        # ``before`` was read from a file, so it must not hold a word that git would take for an option.
         if kind == "git" and _COMMIT.fullmatch(since):
             now = _since(root, since, without, tool_files)
         elif kind == "files" and not since:
@@ -67,24 +67,24 @@ def changed(root: Path, without: Sequence[str], before: str, tool_files: Sequenc
 
 
 def _is_ignored(root: Path) -> bool:
-    """Whether the repository around ``root`` ignores it, as one of a whole home directory may."""
+    """Whether the repository around ``root`` ignores it, as the repository of a whole home directory may."""
     return _git(root, "check-ignore", ".") is not None
 
 
 def _commit(root: Path) -> str:
-    """The commit that is checked out; before the first one the empty tree, so that everything is compared with it."""
+    """The commit that is checked out. Before the first one it is the empty tree, from which every file differs."""
     head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     return (head or _git(root, "hash-object", "-t", "tree", os.devnull) or b"").decode("ascii", "replace").strip()
 
 
 def _since(root: Path, since: str, without: Sequence[str], tool_files: Sequence[str]) -> str | None:
-    """A digest of everything that differs from ``since``: tracked content, and untracked files by size and time."""
+    """A digest of the differences from ``since``, in tracked content, and in untracked files by size and time."""
     paths = ["--", ".", *(f":(exclude){folder}" for folder in without), *Patterns(OWN_STATE).git_excludes()]
     work = [*paths, *Patterns(tool_files).git_excludes()]
-    # Of submodules the commit counts; looking into them takes a git of its own each.
+    # Only the commit of a submodule counts, because its content would take another git command.
     flags = ("--no-ext-diff", "--no-textconv", "--binary", "--no-color", "--ignore-submodules=dirty", "--relative")
-    with tempfile.TemporaryFile() as tracked:  # may be as large as the files are
-        # What the commit has counts whatever it is called; of what was added since, the leftovers do not.
+    with tempfile.TemporaryFile() as tracked:  # The diff may be as large as the files.
+        # Files that the commit has count under any name. Files that were added since count unless they are leftovers.
         for kinds, where in (("a", paths), ("A", work)):
             if not _run_git(root, tracked, "diff", "--no-renames", f"--diff-filter={kinds}", *flags, since, *where):
                 return None
@@ -92,7 +92,7 @@ def _since(root: Path, since: str, without: Sequence[str], tool_files: Sequence[
         digest = hashlib.file_digest(tracked, "sha256")
     untracked = _git(root, "ls-files", "--others", "--exclude-standard", "-z", *work)
     if untracked is None or b"/\0" in untracked or _git(root, "submodule", "status") not in (b"", None):
-        return None  # a repository inside of this one: what changes there is not seen from here
+        return None  # Changes in a repository inside of this one cannot be seen from here.
     for name in sorted(untracked.split(b"\0")):
         if name:
             digest.update(_stamp(root, os.fsdecode(name)))
@@ -112,7 +112,7 @@ def _files(root: Path, without: Sequence[str], tool_files: Sequence[str]) -> str
 def _walk(root: Path, folder: str, without: frozenset[str], left_out: Patterns) -> Iterator[str]:
     try:
         entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):  # It went meanwhile, or is not ours to see.
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # It was removed, or may not be read.
         return
     for entry in entries:
         name = f"{folder}/{entry.name}" if folder else entry.name
@@ -134,7 +134,7 @@ def _stamp(root: Path, name: str) -> bytes:
 
 
 def _git(root: Path, *arguments: str) -> bytes | None:
-    """What git says; None when there is no git, no repository, or no answer in time."""
+    """The output of git; None when there is no git, no repository, or no answer in time."""
     with tempfile.TemporaryFile() as out:
         if not _run_git(root, out, *arguments):
             return None
@@ -145,7 +145,7 @@ def _git(root: Path, *arguments: str) -> bytes | None:
 def _run_git(root: Path, out: IO[bytes], *arguments: str) -> bool:
     try:
         done = subprocess.run(
-            # No locks and no hooks: the agent's own git may be at work, and looking must not disturb it.
+            # The command takes no locks and runs no hooks, so that it does not disturb a git of the agent.
             ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments],
             cwd=root,
             stdin=subprocess.DEVNULL,
