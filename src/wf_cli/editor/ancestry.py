@@ -1,4 +1,4 @@
-"""Which process is the editor: the nearest ancestor that is there to stay."""
+"""Finds the process of the editor, which is the nearest ancestor that is no shell and no wrapper."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WRAPPERS = frozenset(
 
 
 def given(pid: int) -> ProcessRef:
-    """The process that somebody named; UsageError unless it runs."""
+    """The process with a pid that a person gave; UsageError unless it runs."""
     start = proc.start_token(pid)
     if start is None or not proc.alive(pid, start):
         raise UsageError(f"--editor-pid {pid}: there is no such process")
@@ -29,7 +29,7 @@ def given(pid: int) -> ProcessRef:
 def editor_of(pid: int | None = None) -> ProcessRef:
     """The nearest ancestor of ``pid`` (default: the caller) that is no shell, no wrapper and no `wf`.
 
-    When all of them are, the outermost. UsageError when there is none at all.
+    It is the outermost ancestor when all of them are such programs. UsageError when there is no ancestor.
     """
     ancestors = _ancestors(os.getpid() if pid is None else pid)
     if not ancestors:
@@ -38,7 +38,7 @@ def editor_of(pid: int | None = None) -> ProcessRef:
 
 
 def _ancestors(pid: int) -> list[tuple[ProcessRef, bool]]:
-    """Parent, grandparent, ...; without init, unless it is all there is; and whether each only passes by."""
+    """The ancestors of ``pid``, nearest first, each with `is_passing`. Init is left out unless it is the only one."""
     try:
         found = [(p, proc.start_token(p.pid)) for p in psutil.Process(pid).parents() if p.pid > 0]
     except psutil.Error:

@@ -1,6 +1,7 @@
-"""When a job that was handed over has to go back: its editor is gone, or its agent gave no sign of life for too long.
+"""Decides when a job that was handed over has to go back.
 
-Signs are compared with those seen before, on the keeper's own clock.
+It goes back when its editor is gone, or when its agent gave no sign of life for too long. A sign of life is a change
+since the keeper's last look. The keeper's own clock measures the time without one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ LOOK = 0.5
 
 
 class Watch:
-    """One agent's watch: the editor's process, its heartbeats, and changes of the plan it works on."""
+    """The watch over one agent: the editor's process, the agent's heartbeats, and changes in its plan's folder."""
 
     def __init__(self, spool: Spool, owner: str, editor: ProcessRef, idle_s: float, plan: Path | None, clock: Clock):
         self._spool = spool

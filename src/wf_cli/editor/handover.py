@@ -1,4 +1,4 @@
-"""A job as an agent inside an editor gets it."""
+"""The job in the form in which an agent inside an editor gets it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wf_cli.contract.job import Spec
 from wf_cli.contract.token import Token, mark
 from wf_cli.queue.spool_queue import SpoolQueue
 
-#: What makes a step of a plan a job of this agent; follows the prompt that every agent of the step gets.
+#: Tells the agent how to end its job. It follows the prompt that every agent of the step gets.
 _HOW = """\
 
 ## Handing this job in
@@ -34,15 +34,15 @@ You work on it from inside an editor, so no worker watches your end: you say you
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One attempt of one job. ``prompt`` for steps of plans, ``payload`` for jobs of one's own."""
+    """One attempt of one job. A step of a plan has a ``prompt``, and a job outside plans has a ``payload``."""
 
     job_id: str
     attempt: int
     role: str
     runtime: str
-    #: The attempt's mark: ``WF_JOB_TOKEN``, and what the verbs of ``wf job`` take.
+    #: The attempt's mark. It is the value of ``WF_JOB_TOKEN`` and the argument of the verbs of ``wf job``.
     token: str
-    #: What ``wf`` commands of this job have to find in their environment.
+    #: The variables that ``wf`` commands of this job need in their environment.
     environment: Mapping[str, str]
     idle_s: float
     plan_id: str | None = None
@@ -58,12 +58,12 @@ class Job:
         return cls(**value)
 
     def exports(self) -> list[str]:
-        """The environment for a POSIX shell."""
+        """The export lines that set the environment in a POSIX shell."""
         return [f"export {name}={shlex.quote(value)}" for name, value in self.environment.items()]
 
 
 def make(queue: SpoolQueue, steps: Steps, token: Token, spec: Spec, *, root: Path, idle_s: float) -> Job:
-    """The job of a running token. Reads the plan; holds no lock."""
+    """The job of a running token. Reads the plan, and holds no lock."""
     marked, target = mark(token), spec.target
     prompt = None
     if target is not None:

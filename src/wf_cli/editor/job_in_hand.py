@@ -1,7 +1,7 @@
-"""What an agent inside an editor does with its job, by the job's token: heartbeat, finish, fail, release.
+"""The commands of an agent inside an editor for its job, which it names by token: heartbeat, finish, fail, release.
 
-Each raises StaleAttempt (exit code 4) once the attempt was superseded, and then has changed nothing. Everything
-that decides does so under the job's fence, like whoever would take the token away.
+Each raises StaleAttempt (exit code 4) once the attempt was superseded, and changes neither job nor plan then. An end
+is decided under the job's fence, which every process that takes the token away holds too.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from wf_cli.runtimes.process.redact import Redactor, secret_values
 from wf_cli.spool import attempt, scan, session
 from wf_cli.workflow import context, plans
 
-#: Bytes of a result: facts for `wf spool show`, not files.
+#: The most characters of a result, which holds facts for `wf spool show` and no files.
 RESULT_LIMIT = 1024 * 1024
 #: Seconds to wait for a keeper to let go of the checkout once its job has ended.
 KEEPER_LIMIT = 5.0
 
 
 class Unmet(WfError):
-    """The plan does not have what the job is for. The job goes on."""
+    """The plan does not have the result of the job yet. The job goes on."""
 
     code = "CHECKS_UNMET"
 
@@ -58,7 +58,7 @@ class Ended:
     job_id: str
     attempt: int
     status: str
-    #: Where the job is now: queued, held, done, dead.
+    #: The state of the job now: queued, held, done or dead.
     to: str
 
     @classmethod
@@ -67,7 +67,7 @@ class Ended:
 
 
 class JobInHand:
-    """The job of a token. UsageError for what is no token."""
+    """The job of a token. Raises UsageError for a text that is no token."""
 
     def __init__(self, app: App, token: str):
         parsed = parse_mark(token)
@@ -91,21 +91,22 @@ class JobInHand:
         return job.to_json() | {"plan": self._plan()}
 
     def heartbeat(self) -> float:
-        """The agent is at work; the seconds of silence it may take from now on."""
+        """Note that the agent is at work. Returns for how many seconds it may give no sign of life from now on."""
         _, at = self._standing()
         sign_of_life.put(self._spool, at)
         try:
             self._standing()
         except StaleAttempt:
-            sign_of_life.remove(self._spool, self.owner)  # its keeper has left, and would not clear it away
+            sign_of_life.remove(self._spool, self.owner)  # The keeper has ended already and would not remove it.
             raise
         return at.idle_s
 
     def finish(self, result: object = None) -> Ended:
-        """End the attempt as success, if it is one: the check of the plan says so. Raises Unmet, and the job goes on.
+        """End the attempt as a success when the check of the plan passes. Else it raises Unmet, and the job goes on.
 
-        A job outside any plan takes the agent's word, and ``result`` (an object; anything else is put into one).
-        Done already: says so again. Superseded: the result of such a job is kept as a late one (`wf late`).
+        A call after a success returns that success again. For a job outside plans the agent's word counts, and
+        ``result`` is kept (a value that is no object is put into one). When the attempt of such a job was superseded,
+        ``result`` is kept as a late result (`wf late`) and StaleAttempt is raised.
         """
         facts = self._result(result)
         try:
@@ -134,19 +135,19 @@ class JobInHand:
         return self._tools.steps.idle(self.target, agent.baseline if agent is not None else None)
 
     def fail(self, message: str, code: str = "crashed") -> Ended:
-        """End the attempt as failed; the class of ``code`` decides what that costs. UsageError for an unknown one."""
+        """End the attempt as failed. The class of ``code`` decides what that costs. UsageError for an unknown one."""
         if code not in CODES:
             raise UsageError(f"there is no error code {code!r}", hint=f"one of {', '.join(CODES)}")
         with self._queue.fence(self.job_id):
             token, at = self._standing()
-            # What a limit's message says of its end counts, as with any agent; the code is the agent's word.
+            # The code is the agent's word. The time at which a limit ends is read from the message, as for any agent.
             failure = replace(classify.failure(message, code=code), message=self._clean(message))
             ending = ending_of(failure, started_ms=at.started_ms)
             ended = self._ended(token, ending)
         return self._left(ended)
 
     def release(self, reason: str | None = None, delay_s: float | None = None) -> Ended:
-        """Give the job back; it costs nothing. ``delay_s``: not to be claimed before."""
+        """Give the job back, which costs no attempt. It is not claimed again for ``delay_s`` seconds."""
         with self._queue.fence(self.job_id):
             token, at = self._standing()
             told = self._clean(reason) if reason else "given back"
@@ -185,7 +186,7 @@ class JobInHand:
         return Ended.of(ended.outcome)
 
     def _left(self, ended: Ended) -> Ended:
-        """Let the next step appear, and the keeper let go of the checkout, so that the agent can go on at once."""
+        """Publish the next step, and wait until the keeper frees the checkout, which the agent's next job needs."""
         self._tools.reconcile(self.target)
         clock = self._app.clock
         deadline = clock.monotonic() + KEEPER_LIMIT
@@ -230,11 +231,11 @@ class JobInHand:
 
     @cached_property
     def _redactor(self) -> Redactor:
-        """For what the agent says: the variables of its shell are those that it may quote."""
+        """Masks, in the agent's words, the secrets in the environment of its shell, because it may quote them."""
         return Redactor(secret_values(self._app.environ), self._app.config.redact)
 
     def _keep_late(self, standing: Outcome, facts: dict[str, Any]) -> None:
-        """Invariant 5: a late result is never silently dropped."""
+        """Keep the result as a late one, because finished work is never dropped silently."""
         now_ms = self._app.clock.now_ms()
         late = replace(
             standing, by=self.owner, nonce=ids.nonce(), end=End.SUCCEEDED, at_ms=now_ms,

@@ -1,7 +1,7 @@
-"""A keeper: finds one job for an agent inside an editor, hands it over, and holds it until it has an end.
+"""A keeper: finds one job for an agent inside an editor, hands it over, and holds it until its attempt has ended.
 
-Claim, opening and end are those of every attempt (`wf_cli.attempt`); what is a keeper's own is the agent: it is asked
-for signs of life, and it may end the job itself (`job_in_hand`).
+Claim, opening and end are those of every attempt (`wf_cli.attempt`). Unlike a worker, the keeper does not run the
+agent. It watches for the agent's signs of life, and the agent may end the job itself (`job_in_hand`).
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from wf_cli.spool import layout
 from wf_cli.spool.session import this_process
 from wf_cli.workflow import plans
 
-#: Seconds between two looks: for a job, and whether the held one has its end.
+#: Seconds between two looks for a job, and between two looks whether the held one has ended.
 LOOK = 0.2
-#: Seconds between SIGTERM and SIGKILL for what a lost agent left running.
+#: Seconds between SIGTERM and SIGKILL for the processes that a lost agent left running.
 STRAY_GRACE = 0.5
-#: Seconds that the opening of a job may take: the strict checks of a review are the project's own tests.
+#: Seconds that the opening of a job may take. A review's strict checks, which are the project's tests, may need them.
 LONGEST_OPENING = 3600.0
 
 
@@ -57,7 +57,7 @@ class Channel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A running job, and what is held for it."""
+    """A running job, with its claim and the facts learned of its attempt."""
 
     job: Job
     claimed: Claimed
@@ -69,7 +69,7 @@ class Held:
 
 
 class Keeper:
-    """One agent's keeper. `run` it from one thread; `stop` may come from a signal."""
+    """The keeper of one agent. One thread calls `run`; a signal handler may call `stop`."""
 
     def __init__(self, app: App, request: Request, channel: Channel):
         self._app = app
@@ -82,12 +82,12 @@ class Keeper:
         self._looking = True
 
     def stop(self, reason: str) -> None:
-        """Give the job back, end. Safe in a signal handler."""
+        """Give the job back and end. Safe in a signal handler."""
         self._stopped = self._stopped or reason
         self._wake.set()
 
     def run(self) -> None:
-        """Find a job, hand it over, keep it to its end. Raises Temporary when there is none in time."""
+        """Find a job, hand it over, and hold it to its end. Raises Temporary when there is none in time."""
         deadline = self._clock.monotonic() + self._request.wait_s
         self._await_spool(deadline)
         self._open_session(ids.owner_id(f"{self._request.runtime}-editor"))
@@ -127,7 +127,7 @@ class Keeper:
         self._rounds.every(RECONCILE_EVERY, "reconcile", self._reconcile_all)
 
     def _reconcile_all(self) -> None:
-        if self._looking:  # whoever holds a job has its next step made when the job has its end
+        if self._looking:  # While a job is held there is no need, because its end publishes the next step.
             self._tools.reconcile(None)
 
     # -- looking for a job
@@ -154,7 +154,7 @@ class Keeper:
                 return held
 
     def _assert_wanted(self) -> None:
-        """Raises Temporary when nobody waits for a job any more."""
+        """Raises Temporary when the agent's command or the editor is gone, or the keeper was stopped."""
         if self._stopped is None and self._channel.heard() is False:
             self._stopped = "nobody waits for a job any more"
         if self._stopped is None and proc.gone(*self._request.editor):
@@ -174,7 +174,7 @@ class Keeper:
         if self._hindrance:
             return f"{text}: {self._hindrance}"
         waiting = self._queue.ready(self._request.pools)
-        if waiting:  # they may not be claimed now
+        if waiting:  # These jobs are ready, but may not be claimed now.
             return f"{text}: {waiting[0].job_id} waits for the checkout, or its epic is paused (see wf explain)"
         soon = self._queue.next_ready_s(self._request.pools)
         return text if soon is None else f"{text}; the next one is ready in {soon:.1f} s"
@@ -186,7 +186,7 @@ class Keeper:
                 found = self._claims.take(self._session.owner, self._end, lambda: self._session.lost)
         except SpoolError:
             raise
-        except (OSError, WfError) as error:  # nothing is half done
+        except (OSError, WfError) as error:  # No step of a claim is left half done, so the next look tries again.
             self._hindrance = trouble.told(error)
             return None
         if isinstance(found, Obstacle):
@@ -195,7 +195,7 @@ class Keeper:
         return found
 
     def _open(self, claimed: Claimed) -> Held | None:
-        """Start the claimed job; None when that was its end, or it is not ours any more."""
+        """Start the claimed job. None when its attempt has ended already, or the keeper does not hold its token."""
         known = Known()
         opened: Job | Ending | None
         try:
@@ -227,8 +227,8 @@ class Keeper:
         if not isinstance(opened, Opened):
             return opened
         known.baseline = opened.baseline
-        # A reaper that finds the keeper dead ends what carries the attempt's mark. The process is the keeper itself
-        # and never the editor, because a reaper ends all that this process started.
+        # The process on record is the keeper and never the editor. A reaper that finds the keeper dead kills the
+        # process on record, all that it started, and every process with the attempt's mark.
         self._session.sign_on(token, proc.this_process(), opened.baseline)
         started_ms = self._clock.now_ms()
         sign_of_life.put(self._spool, SignOfLife(self._session.owner, started_ms, self._request.idle_s))
@@ -242,14 +242,14 @@ class Keeper:
     # -- holding it
 
     def _hold(self, held: Held) -> str:
-        """Hand the job over and stay until its attempt has an outcome; why the session ends."""
+        """Hand the job over and stay until its attempt has an outcome. Returns why the session ends."""
         plan, idle_s = self._plan_folder(held), self._request.idle_s
         watch = Watch(self._spool, self._session.owner, self._request.editor, idle_s, plan, self._clock)
         self._channel.say({"job": held.job.to_json()})
         step("keeper.handed-over")
         while True:
             self._session.tick()
-            # The disk, or a lock, may give trouble: then the job stays with its agent, and the next look is soon.
+            # When the disk fails or a lock is busy, the job stays with its agent until the next look.
             with suppress(OSError, Temporary):
                 if self._has_end(held):
                     return "the job has its end"
@@ -284,11 +284,12 @@ class Keeper:
             outcome = self._outcome(held.token)
             if outcome is None and self._queue.holds(held.token):
                 return False
-            if outcome is None:  # RACE: its outcome came between the two looks
+            if outcome is None:  # RACE: the outcome may have been published between the two looks.
                 outcome = self._outcome(held.token)
         if outcome is None or outcome.by != self._session.owner:
-            self._end_strays(held)  # ended by somebody else; the agent's own command leaves its processes alone
-        if self._queue.holds(held.token):  # the command that published the outcome may have died since
+            # A reaper or an operator ended the attempt. When the agent's own command did, its processes may stay.
+            self._end_strays(held)
+        if self._queue.holds(held.token):  # The command that published the outcome may have died before the rename.
             self._end(held.token, Ending(End.RELEASED, reason="decided already"))
         return True
 
@@ -303,7 +304,7 @@ class Keeper:
         self._end(held.token, held.known.added_to(Ending(End.RELEASED, reason=why)))
 
     def _end_strays(self, held: Held) -> None:
-        """What the agent started for this attempt; never an editor that was started from within it."""
+        """Kill the processes that the agent started for this attempt, unless the editor is one of them."""
         mark = held.job.token
         with self._session.working("end strays"):
             if self._request.editor not in proc.family([], mark):
@@ -321,7 +322,7 @@ class Keeper:
         )
 
     def _put_down(self, claimed: Claimed) -> None:
-        """Leave nothing behind of a job that is not kept any more."""
+        """Free the checkout, and remove the sign of life and the session's record of a job that is no longer held."""
         claimed.let_go()
         with suppress(OSError):
             sign_of_life.remove(self._spool, self._session.owner)
@@ -329,4 +330,4 @@ class Keeper:
 
 
 def _tell_nobody(_line: str) -> None:
-    """A keeper has no terminal: what hinders it is told to the agent that waits (`_nothing`), or not at all."""
+    """Drop a line, because a keeper has no terminal. The agent that waits is told what hinders it (`_nothing`)."""

@@ -1,11 +1,11 @@
 """The keeper's process: ``python -m wf_cli.editor.keeper_process``, started by `starting`.
 
-It reads one line of JSON on stdin, an order::
+It reads its order, one line of JSON, on stdin::
 
     {"root": ..., "spool": ..., "config": ..., "request": {...}}
 
-and answers with one line on stdout: ``{"job": {...}}``, or ``{"error": {"kind", "message", "hint", "code"}}``.
-After a job it hears ``ok`` on stdin when the agent has it; the end of stdin before that gives the job back.
+It answers with one line on stdout: ``{"job": {...}}``, or ``{"error": {"kind", "message", "hint", "code"}}``. The
+agent's command acknowledges a job with ``ok`` on stdin. When stdin ends before that, the keeper gives the job back.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PipeChannel:
         self._closed = False
 
     def say(self, document: Mapping[str, Any]) -> None:
-        """Send one line. Whether anybody read it, `heard` tells."""
+        """Send one line. `heard` tells whether the other side read it."""
         data = memoryview(json.dumps(document).encode() + b"\n")
         try:
             while data:
@@ -43,13 +43,13 @@ class PipeChannel:
             self._heard = False
 
     def heard(self) -> bool | None:
-        """True once the other side has said ok, False once it is gone, None before. Does not wait."""
+        """True once the other side has said ok, False once it is gone without, None before. Does not wait."""
         if self._heard is None and select.select([self._reading], [], [], 0)[0]:
             self._heard = os.read(self._reading, 16).startswith(b"ok")
         return self._heard
 
     def close(self) -> None:
-        """Hold nothing open any more: whoever reads the pipe to its end gets there. Safe to repeat."""
+        """Close both pipes, so that a reader of the other end comes to its end. Safe to repeat."""
         if self._closed:
             return
         self._closed = True
@@ -60,7 +60,7 @@ class PipeChannel:
 
 
 def error_document(error: Exception) -> dict[str, Any]:
-    """``error`` for the other side, which raises it again."""
+    """``error`` as JSON for the other side, which raises it again."""
     if not isinstance(error, WfError):
         error = WfError(f"the keeper failed: {type(error).__name__}: {error}", code="KEEPER_FAILED")
     return {
@@ -74,10 +74,10 @@ def error_document(error: Exception) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Detach from whoever started this, and keep one job."""
+    """Detach from the process that started this one, and keep one job."""
     with os.fdopen(os.dup(0), "rb", buffering=0) as stdin:
         order = json.loads(stdin.readline())
-    if os.fork():  # nobody has to wait for the keeper, and no editor finds it among its children
+    if os.fork():  # The keeper goes on as an orphan, so that no editor has to wait for a child it does not know.
         os._exit(0)
     os.setsid()
     channel = PipeChannel(0, 1)

@@ -1,8 +1,10 @@
-"""The verbs of ``wf job`` over MCP, for the agent of the editor that started this process. The one home of ``mcp``.
+"""The verbs of ``wf job`` over MCP, for the agent of the editor that started this process.
 
-The server remembers which job it handed out and hands out no second one beside it; of two calls of ``next_job`` at
-once one is answered with no job. A tool that fails answers
-with the error's code, message and hint; ``STALE_ATTEMPT`` is what exit code 4 is on the command line: stop.
+The server remembers the job that it handed out, and hands out no second one beside it. Of two calls of ``next_job``
+at once one is answered with no job. A tool that fails answers with the error's code, message and hint.
+``STALE_ATTEMPT`` means the same as exit code 4 on the command line, which is that the agent has to stop.
+
+Only this module imports ``mcp``.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from wf_cli.editor.starting import StartedKeeper, refuse_second
 from wf_cli.errors import NotFound, Temporary, WfError
 from wf_cli.proc import ProcessRef
 
-#: Longer waits than this are cut: clients give up on a tool that does not answer (OpenCode after 30 s).
+#: Seconds. Longer waits are cut, because clients give up on a tool that does not answer (OpenCode after 30 s).
 LONGEST_WAIT = 25.0
 
 _INSTRUCTIONS = """\
@@ -41,7 +43,7 @@ _T = TypeVar("_T")
 
 
 class Server:
-    """One editor's server. ``app`` makes the project anew for each call, so that a changed configuration counts."""
+    """The server of one editor. ``app`` is made anew for each call, so that a changed configuration counts."""
 
     def __init__(
         self,
@@ -56,9 +58,9 @@ class Server:
         self._editor = editor
         self._runtime = runtime
         self._idle_s = idle_s
-        #: The job this server's agent has, if any; at first the one that this process itself belongs to.
+        #: The mark of the job that this server's agent has, if any. The first one is that of this process itself.
         self._mark = mark
-        #: Held by the one ``next_job`` that looks for a job: the next one must see what it found.
+        #: Held by the ``next_job`` that looks for a job, so that the next call sees the job that it found.
         self._taking = threading.Lock()
         self.mcp = MCPServer("wf", instructions=_INSTRUCTIONS, version=__version__, log_level="WARNING")
         for tool in (self.next_job, self.heartbeat, self.finish, self.fail, self.release, self.job_context):
@@ -71,7 +73,7 @@ class Server:
         """Serve stdin and stdout until the editor closes them."""
         self.mcp.run("stdio")
 
-    # -- the tools: their docstrings are what the agent reads
+    # -- the tools; the agent reads their docstrings
 
     async def next_job(
         self,
@@ -106,7 +108,7 @@ class Server:
             if isinstance(error.__cause__, Temporary):
                 return {"job": None, "message": error.__cause__.message}
             raise
-        finally:  # a client that cancelled has no job: it was not accepted
+        finally:  # When the client cancelled, the job was not accepted, so the keeper gives it back.
             keeper.close()
         return {"job": job.to_json()}
 
@@ -159,7 +161,7 @@ class Server:
         return JobInHand(self._app(), token)
 
     async def _call(self, work: Callable[[], _T]) -> _T:
-        """``work`` in a thread; a client that cancels is not waited for."""
+        """Do ``work`` in a thread. When the client cancels, this returns without waiting for it."""
         try:
             return await anyio.to_thread.run_sync(partial(work), abandon_on_cancel=True)
         except WfError as error:

@@ -1,4 +1,4 @@
-"""What an editor asks for: one job, of which pools, and for how long."""
+"""The request of an editor for one job: from which pools, how long to wait, and how long the agent may be idle."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from wf_cli.proc import ProcessRef
 if TYPE_CHECKING:
     from wf_cli.config.model import Config
 
-#: Seconds without any sign of the agent after which its job is given back.
+#: Seconds without a sign of life from the agent after which its job is given back.
 IDLE = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One job of these pools, within ``wait_s`` seconds, for as long as ``editor`` runs."""
+    """A request for one job of these pools, to be found within ``wait_s`` seconds and held while ``editor`` runs."""
 
     runtime: str
     roles: tuple[str, ...]
@@ -41,7 +41,7 @@ class Request:
 
 
 def roles_of(config: Config, runtime: str, named: Sequence[str]) -> tuple[str, ...]:
-    """The roles to serve: those ``named``, or all that are routed to ``runtime``. NotFound, UsageError."""
+    """The roles to serve: those ``named``, or all that are routed to ``runtime``. Raises NotFound, UsageError."""
     if runtime not in config.runtimes:
         known = ", ".join(sorted(config.runtimes))
         raise NotFound(f"there is no runtime {runtime!r}", hint=f"configured: {known}; add it under runtimes:")

@@ -1,7 +1,7 @@
-"""An agent's sign of life: ``control/editor.<owner>.json``, there as long as its keeper holds a job.
+"""The sign of life of an agent: a file ``control/editor.<owner>.json`` that exists as long as its keeper holds a job.
 
-The keeper makes the file before it hands the job over, the agent's heartbeats replace it, and the keeper compares
-its content with what it held before. Ownership is decided by the token alone, never by this file.
+The keeper makes the file before it hands the job over. The agent's heartbeats replace it, and the keeper compares its
+content with the content at its last look. The token alone decides who owns the job, never this file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _KIND = "editor"
 
 @dataclass(frozen=True, slots=True)
 class SignOfLife:
-    """One agent with its job. ``beat`` is another word after each heartbeat."""
+    """The content of the file. ``beat`` is a new random word after each heartbeat."""
 
     owner: str
     started_ms: int
@@ -28,12 +28,12 @@ class SignOfLife:
 
 
 def put(spool: Spool, sign: SignOfLife) -> None:
-    """Write it, with a new beat."""
+    """Write the file with a new beat."""
     spool.replace("control", _name(sign.owner), json.dumps(asdict(sign) | {"beat": ids.nonce()}))
 
 
 def read(spool: Spool, owner: str) -> SignOfLife | None:
-    """That of a session; None for a session that is no keeper's, and when the file cannot be read."""
+    """The sign of life of a session's agent; None when the session is no keeper's, or the file cannot be read."""
     if not is_word(owner):
         return None
     try:
@@ -44,12 +44,12 @@ def read(spool: Spool, owner: str) -> SignOfLife | None:
 
 
 def remove(spool: Spool, owner: str) -> None:
-    """The agent has no job any more. A file that is gone already is fine."""
+    """Remove the file, because the agent has no job any more. A missing file is no error."""
     fsio.unlink_quietly(spool.path("control", _name(owner)))
 
 
 def bury(spool: Spool) -> None:
-    """Remove the files of killed keepers: those whose session has neither a lease nor a job."""
+    """Remove the files of killed keepers, whose sessions have neither a lease nor a job."""
     names = [name for name in fsio.names(spool.folder("control")) if name.startswith(f"{_KIND}.")]
     if not names:
         return

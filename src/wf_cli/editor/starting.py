@@ -1,4 +1,4 @@
-"""The agent's side of a keeper: start one, and hear of a job."""
+"""The agent's side of a keeper: starts one, and waits for its job."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from wf_cli.spool import layout, scan
 
 
 class StartedKeeper:
-    """A keeper that looks for a job. Leaving the block without `accept` gives back what it found, or stops it."""
+    """A keeper that looks for a job. When its block is left without `accept`, it gives its job back and ends."""
 
     def __init__(self, app: App, request: Request):
         order = {
@@ -52,12 +52,12 @@ class StartedKeeper:
         self.close()
 
     def job(self) -> Job:
-        """Wait for the keeper's answer. Raises what the keeper raised: Temporary (exit 75) when there is no job."""
+        """Wait for the keeper's answer. Raises the keeper's error, which is Temporary (exit 75) without a job."""
         with self._lock:
             process, self._listening = self._process, True
         assert process is not None
         assert process.stdout is not None
-        with process.stdout as pipe:  # closed here and nowhere else: closing waits for a reader in another thread
+        with process.stdout as pipe:  # Closed only here, because `close` in another thread would wait for this read.
             line = pipe.readline()
         try:
             answer: Mapping[str, Any] = json.loads(line)
@@ -68,11 +68,11 @@ class StartedKeeper:
         return Job.from_json(answer["job"])
 
     def accept(self) -> None:
-        """The agent has the job: from now on the keeper holds it."""
+        """Tell the keeper that the agent has the job. From now on the keeper holds it."""
         self._say(b"ok")
 
     def close(self) -> None:
-        """Let go of the keeper. Safe to repeat, and from another thread than the one in `job`, which ends then."""
+        """Let go of the keeper. Safe to repeat. Another thread may call it to end a `job` that waits."""
         with self._lock:
             process, self._process = self._process, None
         if process is None:
@@ -81,19 +81,19 @@ class StartedKeeper:
         assert process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
-        process.wait()  # the keeper itself has detached
+        process.wait()  # Short, because the keeper itself has detached from this process.
         if not self._listening:
             process.stdout.close()
 
     def _say(self, line: bytes) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # then there is no answer either
+        with contextlib.suppress(BrokenPipeError):  # A keeper that is gone gives no answer, which `job` reports.
             os.write(self._process.stdin.fileno(), line + b"\n")
 
 
 def refuse_second(app: App, mark: str | None) -> None:
-    """Refused when the agent that asks, by ``WF_JOB_TOKEN`` in its environment, has a job that still stands."""
+    """Raises Refused when the asking agent has a job that still stands. ``mark`` is its ``WF_JOB_TOKEN``."""
     if not mark or not layout.exists(app.spool_root):
         return
     token = scan.running_token(app.open_spool(), mark)

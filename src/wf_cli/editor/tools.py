@@ -1,4 +1,4 @@
-"""What the keeper and the agent's commands work with, composed for one project."""
+"""Spool, queue and plan steps of one project, for the keeper and the agent's commands."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Tools:
 
     @classmethod
     def of(cls, app: App, owner: str | None = None) -> Tools:
-        """Those of ``app``; ``owner`` is the session that they are for. SpoolMissing when there is no spool."""
+        """The tools of ``app``, for the session ``owner``. Raises SpoolMissing when there is no spool."""
         spool = app.open_spool()
         events = app.events(spool, owner)
         return cls(app, spool, events, app.queue(spool, events), app.steps(spool, events))
 
     def reconcile(self, target: Target | None) -> None:
-        """Let the next step of a plan appear; with None, of every running epic. Workers repeat it: it may fail."""
+        """
         also = [target.plan] if target is not None and target.epic_id is None else []
         with contextlib.suppress(WfError, OSError):
             self.app.dispatcher(self.spool, self.events).reconcile(also=also)
