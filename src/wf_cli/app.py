@@ -136,6 +136,9 @@ class App:
 
     @property
     def permit(self) -> Permit:
+        """The permit to change plans of the job in WF_JOB_TOKEN, or that of a person without one.
+
+        Raises StaleAttempt when the job's spool is gone.
         """
         return self._permit(of_epic=False)
 
@@ -190,7 +193,7 @@ class App:
         )
 
     def epic_permit(self) -> Permit:
-        """Who may declare the plans of an epic: as `permit`, for the epic's own job."""
+        """The permit to declare the plans of an epic, which only the epic's own job or a person gets."""
         return self._permit(of_epic=True)
 
     def epic_is_paused(self, epic_id: str) -> bool:

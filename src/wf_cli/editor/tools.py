@@ -32,7 +32,7 @@ class Tools:
         return cls(app, spool, events, app.queue(spool, events), app.steps(spool, events))
 
     def reconcile(self, target: Target | None) -> None:
-        """
+        """Publish the next step of a plan or, with None, of every running epic. Failures are left to the workers."""
         also = [target.plan] if target is not None and target.epic_id is None else []
         with contextlib.suppress(WfError, OSError):
             self.app.dispatcher(self.spool, self.events).reconcile(also=also)
