@@ -163,8 +163,16 @@ class App:
         given = self.environ.get("WF_SPOOL")
         return Path(given) if given and os.path.isabs(given) else self.spool_root
 
+    @cached_property
+    def _reads_strictly(self) -> bool:
+        """Whether the mode is on. A switch that cannot be read is reported by whoever asks for the mode itself."""
+        try:
+            return self.distributed
+        except (WfError, OSError):
+            return False
+
     def project(self, permit: Permit | None = None) -> Project:
-        return Project(self.root, self.clock, permit)
+        return Project(self.root, self.clock, permit, distributed=self._reads_strictly)
 
     # -- dispatching
 

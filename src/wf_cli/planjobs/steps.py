@@ -170,7 +170,12 @@ class PlanSteps:
         return unmet
 
     def _finish_code(self, plan: Plan, target: Target, token: Token) -> Failure | None:
-        project = Project(self._project.root, self._project.clock, by_token(self._spool, mark(token)))
+        project = Project(
+            self._project.root,
+            self._project.clock,
+            by_token(self._spool, mark(token)),
+            distributed=self._project.distributed,
+        )
         phase_commands.run(project, plan, phases.FINISH_CODE)
         return opening.unmet(target, self._look(plan))
 

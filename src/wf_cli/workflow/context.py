@@ -73,7 +73,11 @@ def context(project: Project, plan: Plan, include: Iterable[str] = ()) -> PlanCo
         content["epic"] = _epic_of(project, epic_id)
     if content.get("todo") is not None:
         # Verdicts count only when the review was asked for too (docs/explanation/compatibility.md, quirk 10, kept).
-        lifecycle = tuple(todo.lifecycle(content["todo"], review.verdicts(content.get("review") or "")))
+        lifecycle = tuple(
+            todo.lifecycle(
+                content["todo"], review.verdicts(content.get("review") or ""), skip_quoted=plan.strict_list
+            )
+        )
     return PlanContext(
         plan,
         phase,

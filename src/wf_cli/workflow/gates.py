@@ -6,12 +6,12 @@ that acts on a gate evaluates it under the plan's lock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wf_cli import fsio
 from wf_cli.clock import Clock, parse_iso_ms
-from wf_cli.workflow import evidence, files, review, todo
+from wf_cli.workflow import evidence, files, plans, review, todo, unclear_items
 from wf_cli.workflow.evidence import Evidence
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.review import ContractSection
@@ -43,10 +43,10 @@ def review_gate(plan: Plan) -> Gate:
     evidence_text = files.read_text(plan.evidence_md)
     if evidence_text is None:
         return _gate([f"{plan.relative}/evidence.md is missing"])
-    items = todo.parse(todo_text)
+    items = todo.parse(todo_text, skip_quoted=plan.strict_list)
     if not items:
         return _gate([f"{plan.relative}/todo.md has no todo items (`- [ ] [T1] text`)"])
-    errors = []
+    errors = list(_list_problems(plan, todo_text, items))
     unchecked = [item.id or item.text for item in items if not item.checked]
     if unchecked:
         errors.append(f"todo items are not ticked: {', '.join(unchecked)}")
@@ -62,15 +62,23 @@ def review_gate(plan: Plan) -> Gate:
 
 
 def done_gate(plan: Plan, clock: Clock) -> Gate:
-    """Whether the plan may be completed. Every ticked item has to be accepted; other items are not looked at."""
+    """Whether the plan may be completed. Every ticked item has to be accepted.
+
+    Items that are not ticked keep only a plan whose list is read strictly from completion.
+    """
     todo_text = files.read_text(plan.todo_md)
     if todo_text is None:
         return _gate([f"{plan.relative}/todo.md is missing"])
     review_text = files.read_text(plan.review_md)
     if review_text is None:
         return _gate([f"{plan.relative}/review.md is missing"])
-    checked = _checked_ids(todo.parse(todo_text))
+    items = todo.parse(todo_text, skip_quoted=plan.strict_list)
+    checked = _checked_ids(items)
     errors = [] if checked else [f"{plan.relative}/todo.md has no ticked item with an id"]
+    errors += _list_problems(plan, todo_text, items)
+    unchecked = [item.id or item.text for item in items if not item.checked] if plan.strict_list else []
+    if unchecked:
+        errors.append(f"todo items are not ticked: {', '.join(unchecked)}")
     errors += _repeated(checked)
     verdicts = review.verdicts(review_text)
     sections = review.sections(review_text)
@@ -79,6 +87,23 @@ def done_gate(plan: Plan, clock: Clock) -> Gate:
     if review.is_strict(review_text):
         errors += strict_check(plan, clock).errors
     return _gate(errors)
+
+
+def _list_problems(plan: Plan, todo_text: str, items: list[todo.TodoItem]) -> Iterator[str]:
+    """Why a list that is read strictly is not the whole of what was planned; nothing for any other list."""
+    if not plan.strict_list:
+        return
+    for line in unclear_items.unclear(todo_text):
+        yield f"{plan.relative}/todo.md: {line}"
+    state = plans.read_state(plan)
+    planned = state.raw.get(plans.ITEMS) if state is not None else None
+    now = {item.id for item in items}
+    gone = [todo_id for todo_id in planned if todo_id not in now] if isinstance(planned, list) else []
+    if gone:
+        yield (
+            f"{plan.relative}/todo.md lacks items that it had when coding began: {', '.join(map(str, gone))}; "
+            "put them back, a person may complete the plan without them by --as-operator"
+        )
 
 
 def strict_check(plan: Plan, clock: Clock) -> Gate:

@@ -75,6 +75,9 @@ def run(project: Project, plan: Plan, command: PhaseCommand, *, strict_profile: 
         changes: dict[str, object] = {"phase": command.target}
         if command.raises_iteration:
             changes["iteration"] = iteration
+        if command == phases.CODE and plan.strict_list:
+            items = todo.parse(files.read_text(plan.todo_md) or "", skip_quoted=True)
+            changes[plans.ITEMS] = [item.id for item in items if item.id is not None]
         if command == phases.REVIEW:
             _prepare_review(plan, strict_profile)
         plans.write_state(plan, state, **changes)
@@ -107,6 +110,6 @@ def _left_open(plan: Plan) -> list[str]:
 
     That the gate does so is kept from wf-cli 0.3.x (docs/explanation/compatibility.md, quirk 8).
     """
-    items = todo.parse(files.read_text(plan.todo_md) or "")
+    items = todo.parse(files.read_text(plan.todo_md) or "", skip_quoted=plan.strict_list)
     unticked = [item.id or item.text for item in items if not item.checked]
     return [f"completed with todo items that are not ticked: {', '.join(unticked)}"] if unticked else []

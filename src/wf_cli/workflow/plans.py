@@ -64,6 +64,9 @@ class Plan:
     id: str
     name: str
     path: Path
+    #: Its todo list is read strictly, as the distributed mode does. An item in a code fence or a comment is text. A
+    #: line that seems to be an item, an item that vanished and one that is not ticked keep the plan from completion.
+    strict_list: bool = False
 
     @property
     def relative(self) -> str:
@@ -158,7 +161,7 @@ def named(project: Project, name: str) -> Plan:
 
 
 def _plan(project: Project, entry: references.Entry) -> Plan:
-    return Plan(entry.id, entry.name, project.plans_dir / entry.name)
+    return Plan(entry.id, entry.name, project.plans_dir / entry.name, project.distributed)
 
 
 def read_state(plan: Plan) -> PlanState | None:
@@ -196,6 +199,8 @@ def write_state(plan: Plan, state: PlanState, **changes: object) -> None:
 
 #: Keys of a plan's state that only wf-cli knows: its title in full, and what the plan is for.
 TITLE, GOAL = "title", "goal"
+#: The ids of the todo items that the plan had when its coding began.
+ITEMS = "items"
 
 
 def title_of(state: PlanState | None) -> str | None:

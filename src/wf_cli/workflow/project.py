@@ -24,8 +24,17 @@ class Project:
     project files.
     """
 
-    def __init__(self, root: Path, clock: Clock | None = None, permit: Permit | None = None):
+    def __init__(
+        self,
+        root: Path,
+        clock: Clock | None = None,
+        permit: Permit | None = None,
+        *,
+        distributed: bool = False,
+    ):
+        """With ``distributed`` the todo lists of plans are read strictly (`wf_cli.workflow.plans.Plan`)."""
         self.root = root
+        self.distributed = distributed
         self.clock: Clock = clock or SystemClock()
         self._permit = permit
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from wf_cli.clock import Clock, SystemClock
 from wf_cli.contract.step import GateName
-from wf_cli.workflow import files, gates, grammar, phases, plans, review, todo
+from wf_cli.workflow import files, gates, grammar, phases, plans, review, todo, unclear_items
 from wf_cli.workflow.plans import Plan, PlanState
 
 
@@ -27,6 +27,8 @@ class Snapshot:
     has_plan: bool
     #: The ids of all todo items, in order. An id that is used twice is listed twice.
     todo_ids: tuple[str, ...]
+    #: What to say of lines that seem to be items and are none. Empty where the list is not read strictly.
+    unclear_items: tuple[str, ...]
     #: How many todo items have no id. The gates refuse such items once they are ticked.
     nameless_items: int
     #: The ids of items that are not ticked.
@@ -52,6 +54,11 @@ class Snapshot:
             yield f"{folder}/todo.md has no item with an id (`- [ ] [T1] text`)"
         if self.nameless_items:
             yield f"{folder}/todo.md has {self.nameless_items} item(s) without an id (`- [ ] [T1] text`)"
+        for line in self.unclear_items:
+            yield f"{folder}/todo.md: {line}"
+        repeated = sorted({todo_id for todo_id in self.todo_ids if self.todo_ids.count(todo_id) > 1})
+        if repeated and self.plan.strict_list:
+            yield f"{folder}/todo.md has ids that several items share: {', '.join(repeated)}"
 
     def gate_errors(self, gate: GateName) -> tuple[str, ...]:
         """Why the plan does not pass ``gate`` now; empty when it passes. Raises StateError."""
@@ -71,7 +78,8 @@ def take(plan: Plan, clock: Clock | None = None) -> Snapshot:
 
 def of_state(plan: Plan, state: PlanState | None, clock: Clock | None = None) -> Snapshot:
     """`take` with a state that was read already; raises StateError."""
-    items = todo.parse(files.read_text(plan.todo_md) or "")
+    todo_text = files.read_text(plan.todo_md) or ""
+    items = todo.parse(todo_text, skip_quoted=plan.strict_list)
     verdicts = review.verdicts(files.read_text(plan.review_md) or "")
     return Snapshot(
         plan=plan,
@@ -80,6 +88,7 @@ def of_state(plan: Plan, state: PlanState | None, clock: Clock | None = None) ->
         epic_id=state.epic_id if state else None,
         has_plan=bool(grammar.trim(files.read_text(plan.plan_md) or "")),
         todo_ids=tuple(item.id for item in items if item.id),
+        unclear_items=tuple(map(str, unclear_items.unclear(todo_text))) if plan.strict_list else (),
         nameless_items=sum(item.id is None for item in items),
         open_ids=tuple(item.id for item in items if item.id and not item.checked),
         rejected_ids=tuple(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from wf_cli.workflow import grammar
+from wf_cli.workflow import grammar, markdown
 
 Status = Literal["pending", "implemented", "accepted"]
 
@@ -32,12 +32,17 @@ class Lifecycle:
     owner: Literal["reviewer", "implementer"]
 
 
-def parse(text: str) -> list[TodoItem]:
-    """Every item of the file, in order. Other lines are skipped."""
+def parse(text: str, *, skip_quoted: bool = False) -> list[TodoItem]:
+    """Every item of the file, in order. Other lines are skipped.
+
+    With ``skip_quoted`` lines in a code fence or a comment are skipped, too. The command-driven flow reads those.
+    """
     found = []
-    for number, line in enumerate(grammar.lines(text)):
+    lines = grammar.lines(text)
+    quoted = markdown.quoted(lines) if skip_quoted else frozenset()
+    for number, line in enumerate(lines):
         start = grammar.TODO_START.match(line)
-        if start is None:
+        if start is None or number in quoted:
             continue
         rest = grammar.value_of(line[start.end() :])
         # `value_of` also returns None for a rest of line terminators only, which is an item without a text.
@@ -59,10 +64,13 @@ def find(items: list[TodoItem], todo_id: str) -> TodoItem | None:
     return next((item for item in items if item.id == todo_id), None)
 
 
-def lifecycle(todo_text: str, verdicts: Mapping[str, str]) -> list[Lifecycle]:
-    """One record for each item with an id, in file order. Duplicate ids give duplicate records."""
+def lifecycle(todo_text: str, verdicts: Mapping[str, str], *, skip_quoted: bool = False) -> list[Lifecycle]:
+    """One record for each item with an id, in file order. Duplicate ids give duplicate records.
+
+    ``skip_quoted`` is that of `parse`.
+    """
     records = []
-    for item in parse(todo_text):
+    for item in parse(todo_text, skip_quoted=skip_quoted):
         if item.id is None:
             continue
         status: Status = "pending"

@@ -8,7 +8,7 @@ from typing import Literal
 from wf_cli import fsio
 from wf_cli.clock import iso
 from wf_cli.errors import Refused
-from wf_cli.workflow import evidence, files, grammar, phases, plans, review, todo
+from wf_cli.workflow import evidence, files, grammar, phases, plans, review, todo, unclear_items
 from wf_cli.workflow.phase_commands import WrongPhase
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
@@ -35,9 +35,11 @@ class TodoRefused(Refused):
 
 
 def listing(plan: Plan) -> TodoState:
-    """The lifecycle of every item. Missing files count as empty."""
+    """The lifecycle of every item, and a warning for each line that seems to be one. Missing files count as empty."""
     state = plans.read_state(plan)
-    return _after(plan, "list", state.phase if state else phases.UNKNOWN)
+    doubtful = unclear_items.unclear(files.read_text(plan.todo_md) or "") if plan.strict_list else ()
+    warnings = tuple(f"{plan.relative}/todo.md: {line}" for line in doubtful)
+    return _after(plan, "list", state.phase if state else phases.UNKNOWN, warnings=warnings)
 
 
 def implemented(
@@ -108,7 +110,7 @@ def _phase(plan: Plan, command: str, *expected: str) -> str:
 
 
 def _item(plan: Plan, todo_text: str, todo_id: str) -> todo.TodoItem:
-    items = todo.parse(todo_text)
+    items = todo.parse(todo_text, skip_quoted=plan.strict_list)
     item = todo.find(items, todo_id)
     if item is None:
         known = ", ".join(dict.fromkeys(item.id for item in items if item.id)) or "none"
@@ -136,4 +138,11 @@ def _after(
 ) -> TodoState:
     todo_text = files.read_text(plan.todo_md) or ""
     verdicts = review.verdicts(files.read_text(plan.review_md) or "")
-    return TodoState(plan, action, phase, tuple(todo.lifecycle(todo_text, verdicts)), todo_id, warnings)
+    return TodoState(
+        plan,
+        action,
+        phase,
+        tuple(todo.lifecycle(todo_text, verdicts, skip_quoted=plan.strict_list)),
+        todo_id,
+        warnings,
+    )

@@ -51,7 +51,19 @@ class Call:
         """
         from wf_cli.workflow.project import Project
 
-        return Project(self.root, permit=None if self.as_operator else self._permit)
+        if self.as_operator:
+            return Project(self.root)
+        return Project(self.root, permit=self._permit, distributed=self._reads_strictly)
+
+    @property
+    def _reads_strictly(self) -> bool:
+        """Whether the mode is on. A broken switch stops no command that does not need to know."""
+        from wf_cli.errors import WfError
+
+        try:
+            return self.is_distributed
+        except WfError:
+            return False
 
     def _permit(self, plan_id: str) -> AbstractContextManager[Ask]:
         return self.app.permit(plan_id)

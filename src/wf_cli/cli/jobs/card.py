@@ -40,6 +40,8 @@ def _facts(record: Record) -> Iterator[str]:
         ("damaged", record.problem),
     ]
     yield from output.columns([(name, plain(str(value))) for name, value in facts if value is not None], indent="")
+    for error in (record.error or {}).get("errors", ()):
+        yield f"          - {plain(str(error))}"
 
 
 def _lease(lease: Lease) -> str:
