@@ -319,3 +319,58 @@ def test_two_epics_on_two_workers_of_the_pool_at_once(checkout: Checkout) -> Non
     codes = [checkout.outcome(job_id, job["attempt"]) for job_id, job in jobs.items() if job["role"] == "plan-coder"]
     assert len({outcome.owner for outcome in codes}) == 2, "both workers had a part in it"
     assert json.loads(checkout.wf("spool", "verify", "--json"))["findings"] == []
+
+
+#: What the model declares for the document of docs/examples, which names no plans.
+DECLARED = """- title: Queue, contract and workers
+  goal: Jobs have a contract, a queue and workers that recover what a crashed one left.
+- title: Configuration, observability and rollout
+  goal: One file configures it, the command line shows it, and it is off by default.
+  after: [1]
+"""
+PLAN = (
+    "set -e; dir=$(echo plans/{{plan}}-*); "
+    'printf "# The plan\\n\\nWrite the files.\\n" > $dir/plan.md; '
+    'printf -- "- [ ] [T1] the first file\\n- [ ] [T2] the second file\\n" > $dir/todo.md; echo planned'
+)
+SPLIT_SCRIPT: dict[str, Any] = {
+    **SCRIPT,
+    "agents": [
+        AGAIN,
+        {"name": "coder or fixer", "prompt": FIRST, "turns": TURNS},
+        {
+            "name": "splitter",
+            "prompt": r"You are the orchestrator of epic (?P<epic>\d+)",
+            "turns": [
+                bash(f"wf epic plans set {{{{epic}}}} --from - <<'EOF'\n{DECLARED}EOF", "Declare"),
+                {"expect": "2 plans are declared", "text": "Two plans."},
+            ],
+        },
+        {
+            "name": "planner",
+            "prompt": r"You are the planner of plan (?P<plan>\d+)",
+            "turns": [bash(PLAN, "Plan"), {"expect": "planned", "text": "Planned."}],
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize("model", [SPLIT_SCRIPT], indirect=True)
+def test_opencode_splits_the_document_of_a_person_and_the_epic_completes(
+    checkout: Checkout, model: ScriptedModelServer
+) -> None:
+    document = REPO / "docs" / "examples" / "distributed-orchestration.md"
+    path = next((checkout.root / "epics").iterdir()) / "epic.md"
+    path.write_bytes(document.read_bytes())
+    checkout.wf("config", "set", "routing.orchestrator.runtime", "opencode")
+    for runtime in ("cursor", "opencode"):
+        checkout.start_worker(runtime)
+    done = checkout.run(WF, "epic", "run", "01", "--follow", timeout=360, WF_DISTRIBUTED="1")
+    assert done.returncode == 0, done.stdout + done.stderr + checkout.logs()
+    assert path.read_bytes() == document.read_bytes()
+    jobs = jobs_of(checkout)
+    assert {job["status"] for job in jobs.values()} == {"succeeded"}
+    assert jobs["e01-i0-split-orchestrator"]["runtime"] == "opencode"
+    names = sorted(plan.name for plan in (checkout.root / "plans").iterdir())
+    assert names == ["01-queue-contract-and-workers", "02-configuration-observability-and-rollout"]
+    assert json.loads(checkout.wf("spool", "verify", "--json"))["findings"] == []
