@@ -1,24 +1,25 @@
 """``wf config set``: change one value of the configuration file and leave the rest of it as it was.
 
-A YAML file is edited as text, at the place of the value: comments, order and layout stay. The result is
-read again and must say exactly what was meant; where it does not (a shape this module does not know), the
-file is written anew and loses its comments. Nothing is written that would not load.
+A YAML file is edited as text, at the place of the value, so comments, quotes, order and layout stay. A JSON file
+keeps its indentation. The result is read again and must say exactly what was meant. Where it does not, because the
+file has a layout that `splice` does not know, the command refuses and says what to write by hand. Nothing is written
+that would not load.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wf_cli import fsio, locks
-from wf_cli.config import check, document, load
+from wf_cli.config import check, document, load, splice
 from wf_cli.config.document import Document
 from wf_cli.errors import ConfigError
-
-if TYPE_CHECKING:
-    import yaml
 
 
 def declared(root: Path, key_path: str, config_file: Path | None = None) -> bool:
@@ -47,7 +48,7 @@ def set_value(root: Path, key_path: str, value: str, config_file: Path | None = 
     with locks.hold_in_project(root, "config"):
         path = config_file or load.find(root) or root / load.NAMES[0]
         old = document.read(path) if path.exists() else document.parse(path, "version: 1\n")
-        new = _edited(old, keys, _meant(keys, value))
+        new = edited(old, keys, _meant(keys, value))
         load.assemble(root, {}, new)
         fsio.write_atomic(path, new.text)
     return path
@@ -63,23 +64,29 @@ def _meant(keys: tuple[str, ...], text: str) -> Any:
     return text if wrong_kind and check.takes_text(keys) else value
 
 
-def _edited(old: Document, keys: tuple[str, ...], value: Any) -> Document:
+def edited(old: Document, keys: tuple[str, ...], value: Any) -> Document:
+    """``old`` with ``value`` at ``keys``; ConfigError for a layout in which that cannot be written."""
     wanted = _with(old.value, keys, value)
     if old.path.suffix == ".json":
-        return replace(old, text=fsio.json_text(wanted) + "\n", value=wanted)
-    if old.node is None:  # nothing but comments
-        gap = "" if old.text.endswith("\n") or not old.text else "\n"
-        return document.parse(old.path, old.text + gap + document.block(wanted))
-    text = _spliced(old, keys, value)
-    if text is not None:
-        try:
-            new = document.parse(old.path, text)
-        except ConfigError:
-            pass  # a layout that the splice does not understand
-        else:
-            if new.value == wanted:
-                return new
-    return document.parse(old.path, document.block(wanted))
+        end = "\n" if not old.text or old.text.endswith("\n") else ""
+        text = json.dumps(wanted, indent=_indent(old.text), ensure_ascii=False) + end
+        return replace(old, text=text.replace("\n", "\r\n") if "\r\n" in old.text else text, value=wanted)
+    with contextlib.suppress(ConfigError):
+        new = document.parse(old.path, splice.spliced(old.text, old.node, keys, value))
+        if new.value == wanted:
+            return new
+    raise ConfigError(
+        f"{old.path} has a layout in which {'.'.join(keys)} cannot be set without losing something",
+        hint=f"write it by hand: {keys[-1]}: {document.flow(value)}",
+        key=".".join(keys),
+        path=str(old.path),
+    )
+
+
+def _indent(text: str) -> int | str:
+    """The indentation of a JSON text; two blanks for one on a single line."""
+    match = re.search(r"\n([ \t]+)\S", text)
+    return match[1] if match is not None else 2
 
 
 def _with(tree: dict[str, Any], keys: tuple[str, ...], value: Any) -> dict[str, Any]:
@@ -93,59 +100,3 @@ def _with(tree: dict[str, Any], keys: tuple[str, ...], value: Any) -> dict[str, 
             raise ConfigError(f"{where} is a value, nothing can stand below it", key=".".join(keys))
     node[keys[-1]] = value
     return out
-
-
-def _spliced(old: Document, keys: tuple[str, ...], value: Any) -> str | None:
-    """The text with the value in its place; None where only a rewrite will do."""
-    import yaml
-
-    node = old.node
-    key: yaml.Node | None = None
-    depth = 0
-    while isinstance(node, yaml.MappingNode) and depth < len(keys):
-        found = next((entry for entry in node.value if entry[0].value == keys[depth]), None)
-        if found is None:
-            rest: Any = value
-            for name in reversed(keys[depth + 1 :]):
-                rest = {name: rest}
-            return _inserted(old.text, node, f"{document.flow(keys[depth])}: {document.flow(rest)}")
-        key, node = found
-        depth += 1
-    if key is None or node is None or depth < len(keys):
-        return None
-    return _replaced(old.text, key, node, document.flow(value))
-
-
-def _replaced(text: str, key: yaml.Node, node: yaml.Node, new: str) -> str:
-    """``new`` instead of what ``node`` is; of a block, with the comments inside it."""
-    if getattr(node, "flow_style", None) is False or getattr(node, "style", None) in ("|", ">"):
-        last = text.splitlines(keepends=True)[: _last_line(node) + 1]
-        end = len("".join(last).rstrip("\r\n"))
-        return f"{text[: text.index(':', key.end_mark.index) + 1]} {new}{text[end:]}"
-    start, end = node.start_mark.index, node.end_mark.index
-    blank = " " if text[start - 1] == ":" else ""  # `key:` without a value
-    return f"{text[:start]}{blank}{new}{text[end:]}"
-
-
-def _inserted(text: str, mapping: yaml.MappingNode, entry: str) -> str:
-    """``entry`` as the last one of ``mapping``."""
-    if mapping.flow_style:
-        brace = mapping.end_mark.index - 1
-        body = text[:brace].rstrip()
-        return f"{body}{', ' if mapping.value else ''}{entry}{text[brace:]}"
-    newline = "\r\n" if "\r\n" in text else "\n"
-    lines = text.splitlines(keepends=True)
-    last = _last_line(mapping)
-    if not lines[last].endswith("\n"):
-        lines[last] += newline
-    lines.insert(last + 1, " " * mapping.start_mark.column + entry + newline)
-    return "".join(lines)
-
-
-def _last_line(node: yaml.Node) -> int:
-    """The line, from 0, on which the last thing inside ``node`` ends."""
-    if getattr(node, "flow_style", None) is False and node.value:
-        last = node.value[-1]
-        return _last_line(last[1] if isinstance(last, tuple) else last)
-    end: int = node.end_mark.line
-    return end - 1 if node.end_mark.column == 0 and end > node.start_mark.line else end
