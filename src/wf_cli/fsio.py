@@ -81,6 +81,7 @@ def write_atomic(
 ) -> None:
     """Replace ``path`` as a whole: a reader, or a crash at any moment, sees the old file or the new one.
 
+    A link of that name is replaced too, and its target stays as it was (`write_through` is for people's files).
     Does not exclude other writers: hold the lock of what the file belongs to. ``parents`` are created. ``mode``
     counts past the umask. Without it the new file has the mode of the one that it replaces, or what the umask says.
     """
@@ -103,14 +104,43 @@ def write_atomic(
         sync_dir(path.parent)
 
 
+def write_through(path: Path, data: bytes | str, *, durable: bool = True, parents: bool = True) -> None:
+    """`write_atomic` of a person's file, which may be a symbolic link: the link stays, and its target is replaced.
+
+    A person's files are read through links, so they are written through them too. The spool's files never are. Raises
+    StateError for a link to what cannot be replaced: no regular file, a link to itself, a folder that is missing.
+    """
+    target = Path(os.path.realpath(path))
+    if os.path.islink(path):
+        wrong = _no_target(target)
+        if wrong is not None:
+            raise StateError(
+                f"{path} is a link to {os.readlink(path)}, and {wrong}",
+                hint="correct the link or remove it, then run the command again",
+                path=str(path),
+            )
+    write_atomic(target, data, durable=durable, parents=parents)
+
+
+def _no_target(target: Path) -> str | None:
+    """Why the end of a link cannot be replaced by a regular file; None when it can."""
+    try:
+        info = os.lstat(target)
+    except FileNotFoundError:
+        return None if target.parent.is_dir() else f"there is no folder {target.parent}"
+    if stat.S_ISLNK(info.st_mode):
+        return "the links go round in a circle"
+    return None if stat.S_ISREG(info.st_mode) else f"{target} is no regular file"
+
+
 def json_text(value: Any) -> str:
     """The one JSON form of files for people: two blanks, no escapes, no final newline."""
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
-    """`write_atomic` of `json_text`."""
-    write_atomic(path, json_text(value), durable=durable)
+    """`write_through` of `json_text`."""
+    write_through(path, json_text(value), durable=durable)
 
 
 def read_json_object(path: Path) -> dict[str, Any] | None:

@@ -87,13 +87,14 @@ def _register(root: Path, registration: Registration) -> Done:
     for name in registration.instead:
         if (root / name).exists():
             return Done(registration, Found.LEFT, name)
-    path = (root / registration.file).resolve()  # Writes through a link, so the link stays one.
+    path = root / registration.file
     try:
-        text = fsio.read_regular(path).decode("utf-8").replace("\r\n", "\n")
+        stored = fsio.read_regular(path, follow=True).decode("utf-8")
     except FileNotFoundError:
-        text = ""
+        stored = ""
     except (OSError, ValueError):  # ValueError: not UTF-8, or no regular file
         return Done(registration, Found.LEFT, registration.file)
+    text = stored.replace("\r\n", "\n")
     document = _parse(text) if text.strip() else dict(registration.heading)
     section = document.setdefault(registration.section, {}) if document is not None else None
     if document is None or not isinstance(section, dict):
@@ -102,7 +103,8 @@ def _register(root: Path, registration: Registration) -> Done:
         return Done(registration, Found.THERE, registration.file)
     section[NAME] = dict(registration.entry)
     end = "\n" if not text or text.endswith("\n") else ""
-    fsio.write_atomic(path, json.dumps(document, indent=_indent(text), ensure_ascii=False) + end)
+    new = json.dumps(document, indent=_indent(text), ensure_ascii=False) + end
+    fsio.write_through(path, new.replace("\n", "\r\n") if "\r\n" in stored else new)
     return Done(registration, Found.ADDED, registration.file)
 
 

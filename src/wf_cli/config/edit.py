@@ -50,7 +50,7 @@ def set_value(root: Path, key_path: str, value: str, config_file: Path | None = 
         old = document.read(path) if path.exists() else document.parse(path, "version: 1\n")
         new = edited(old, keys, _meant(keys, value))
         load.assemble(root, {}, new)
-        fsio.write_atomic(path, new.text)
+        fsio.write_through(path, new.text)
     return path
 
 

@@ -97,5 +97,5 @@ def write_new(root: Path, text: str) -> Path:
         raise Refused(f"{existing} exists", hint="wf config set KEY VALUE changes it", path=str(existing))
     path = root / load.NAMES[0]
     load.assemble(root, {}, document.parse(path, text))
-    fsio.write_atomic(path, text)
+    fsio.write_through(path, text)
     return path

@@ -167,7 +167,7 @@ def write_state(epic: Epic, state: dict[str, Any]) -> None:
     """
     plans_map = _plans_map(linked_names(state))
     if files.read_text(epic.plans_map) != plans_map:
-        fsio.write_atomic(epic.plans_map, plans_map)
+        fsio.write_through(epic.plans_map, plans_map)
     fsio.write_json(epic.state_json, state)
 
 
@@ -270,4 +270,4 @@ def append_report(epic: Epic, at: str, **fields: object) -> None:
     text = files.read_text(epic.report_md) or "# Epic Report\n\n"
     block = f"## {at}\n\n" + "".join(f"- {name}: {value}\n" for name, value in fields.items()) + "\n"
     gap = "" if text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
-    fsio.write_atomic(epic.report_md, text + gap + block)
+    fsio.write_through(epic.report_md, text + gap + block)

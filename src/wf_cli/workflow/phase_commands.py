@@ -100,9 +100,9 @@ def _require(plan: Plan, command: PhaseCommand, gate: gates.Gate) -> None:
 def _prepare_review(plan: Plan, strict_profile: str | None) -> None:
     text = files.read_text(plan.review_md)
     if strict_profile is not None:
-        fsio.write_atomic(plan.review_md, review.with_strict_metadata(text or "", strict_profile))
+        fsio.write_through(plan.review_md, review.with_strict_metadata(text or "", strict_profile))
     elif text is None:
-        fsio.write_atomic(plan.review_md, "")
+        fsio.write_through(plan.review_md, "")
 
 
 def _left_open(plan: Plan) -> list[str]:

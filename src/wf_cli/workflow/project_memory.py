@@ -106,7 +106,7 @@ def write_brief(
         rows += [(key, brief.get(key)) for key in ("product", "users", "stack")]
         rows += [("constraints", brief["constraints"]), ("success_criteria", brief["successCriteria"])]
         fsio.write_json(memory.brief_json, brief)
-        fsio.write_atomic(memory.brief_md, "# Project Brief\n\n" + _bullets(rows))
+        fsio.write_through(memory.brief_md, "# Project Brief\n\n" + _bullets(rows))
     return brief
 
 
@@ -132,10 +132,10 @@ def add_entry(
         old = (files.read_text(memory.log_jsonl) or "").split("\n")
         kept = _newest([line for line in old if grammar.trim(line)], MAX_ENTRIES - 1)
         kept.append(json.dumps(entry, ensure_ascii=False))
-        fsio.write_atomic(memory.log_jsonl, "\n".join(kept) + "\n")
+        fsio.write_through(memory.log_jsonl, "\n".join(kept) + "\n")
         shown = [read for line in kept if (read := _entry(line)) is not None][-MAX_SHOWN:]
         blocks = [f"## {one['timestamp']}\n\n{_bullets(_rows(one))}" for one in reversed(shown)]
-        fsio.write_atomic(memory.log_md, "# Project Memory\n\n" + "\n".join(blocks))
+        fsio.write_through(memory.log_md, "# Project Memory\n\n" + "\n".join(blocks))
     return entry
 
 

@@ -271,5 +271,5 @@ def _rewrite(project: Project, path: Path, done: Renumbered, change: Callable[[s
         return
     changed = change(text)
     if changed != text:
-        fsio.write_atomic(path, changed)
+        fsio.write_through(path, changed)
         done.rewritten.append(path.relative_to(project.root).as_posix())

@@ -53,8 +53,8 @@ def implemented(
         item = _item(plan, todo_text, todo_id)
         new_evidence = evidence.with_section(evidence_text, todo_id, command=command, output=output, notes=note)
         # The evidence is written first, so that a crash in between cannot leave a tick without evidence.
-        fsio.write_atomic(plan.evidence_md, new_evidence)
-        fsio.write_atomic(plan.todo_md, todo.with_checked(todo_text, item, checked=True))
+        fsio.write_through(plan.evidence_md, new_evidence)
+        fsio.write_through(plan.todo_md, todo.with_checked(todo_text, item, checked=True))
         section = evidence.parse(new_evidence)[todo_id]
         blank = [name for name, value in (("command", command), ("output", output)) if not grammar.trim(value)]
         warnings: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ def reject(project: Project, plan: Plan, todo_id: str, *, note: str | None = Non
         # The verdict is written first. A crash in between leaves a ticked item with the verdict fail, which no gate
         # passes.
         warnings = _write_verdict(project, plan, review_text, todo_id, "fail", note)
-        fsio.write_atomic(plan.todo_md, todo.with_checked(todo_text, item, checked=False))
+        fsio.write_through(plan.todo_md, todo.with_checked(todo_text, item, checked=False))
         return _after(plan, "reject", phase, todo_id, warnings)
 
 
@@ -126,7 +126,7 @@ def _write_verdict(
     """Write the verdict. Warn when a later line of the same id overrules it, because the last one counts."""
     remark = f"{iso(project.clock.now_ms())} {verdict}: {note}" if note else None
     edited = review.with_verdict(review_text, todo_id, verdict, remark=remark)
-    fsio.write_atomic(plan.review_md, edited)
+    fsio.write_through(plan.review_md, edited)
     effective = review.verdicts(edited)[todo_id]
     if effective == verdict:
         return ()
