@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
+import pytest
+
+from support.terminal import Terminal
 from wf_cli.cli.workers.live import Board, drawing, picture
 from wf_cli.runtimes.base import Usage
 from wf_cli.worker.settings import SlotView
@@ -31,22 +34,24 @@ def test_a_pipe_gets_plain_lines_only() -> None:
     assert out.getvalue().count("\n") == 1
 
 
-def test_on_a_terminal_the_picture_is_replaced_and_lines_stay_above_it() -> None:
-    out = io.StringIO()
-    board = Board(out, live=True)
-    board.draw(["a", "b"])
-    board.say("one")
-    board.draw(["c"])
-    text = out.getvalue()
-    assert text.index("\x1b[2F\x1b[J") < text.index("one") < text.index("c\n")
-
-
-def test_the_picture_is_gone_at_the_end() -> None:
+def test_lines_stay_and_the_picture_is_gone_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     out = io.StringIO()
     board = Board(out, live=True)
     with drawing(board, lambda: [SLOT]):
         board.draw(["something"])
-    assert out.getvalue().endswith("\x1b[J")
+        board.say("one")
+        board.draw(["c"])
+        terminal = Terminal()
+        terminal.feed(out.getvalue())
+        assert terminal.shown[0].endswith(" one")
+        assert terminal.shown[-1] in ("c", picture([SLOT])[0].rstrip())
+        assert len(terminal.shown) == 2
+    board.say("two")
+    terminal = Terminal()
+    terminal.feed(out.getvalue())
+    assert [line.split()[1] for line in terminal.shown] == ["one", "two"]
+    assert terminal.cursor
 
 
 def test_a_terminal_that_went_away_stops_nothing() -> None:
@@ -55,3 +60,14 @@ def test_a_terminal_that_went_away_stops_nothing() -> None:
     out.close()
     board.say("nobody hears this")
     board.draw(["nor sees this"])
+    board.close()
+
+
+def test_a_terminal_that_goes_away_with_a_picture_on_it_stops_nothing() -> None:
+    out = io.StringIO()
+    board = Board(out, live=True)
+    board.draw(["a"])
+    out.close()
+    board.draw(["b"])
+    board.say("nobody hears this")
+    board.close()

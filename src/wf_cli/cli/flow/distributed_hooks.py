@@ -224,22 +224,24 @@ def follow(call: Call, epic: Epic, document: dict[str, Any]) -> int:
     the_app = call.app
     spool = the_app.create_spool()
     queue, dispatcher, project = the_app.queue(spool), the_app.dispatcher(spool), the_app.project()
-    view = follower(to_stderr=call.as_json)
     lonely: dict[str, float] = {}
-    try:
-        while True:
-            now = look(project, queue, epic, dispatcher.reconcile(epic))
-            view.show(now)
-            if now.end is not None:
-                break
-            for runtime in auto_workers.unserved(spool, now, lonely, the_app.clock, patience_s=_PATIENCE):
-                view.interject(f"no worker takes jobs of {runtime}; start one: wf worker --runtime {runtime} --watch")
-            time.sleep(_FOLLOW_EVERY)
-    except KeyboardInterrupt:
-        view.interject(f"the epic goes on; watch it again with: wf epic run {epic.id} --follow")
-        raise
-    finally:
-        auto_workers.drain(document.get("auto_workers"))
+    with follower(to_stderr=call.as_json) as view:
+        try:
+            while True:
+                now = look(project, queue, epic, dispatcher.reconcile(epic))
+                view.show(now)
+                if now.end is not None:
+                    break
+                for runtime in auto_workers.unserved(spool, now, lonely, the_app.clock, patience_s=_PATIENCE):
+                    view.interject(
+                        f"no worker takes jobs of {runtime}; start one: wf worker --runtime {runtime} --watch"
+                    )
+                time.sleep(_FOLLOW_EVERY)
+        except KeyboardInterrupt:
+            view.interject(f"the epic goes on; watch it again with: wf epic run {epic.id} --follow")
+            raise
+        finally:
+            auto_workers.drain(document.get("auto_workers"))
     ok = now.end == "completed"
     if call.as_json:
         extra = {"end": now.end, "why": list(now.why), "elapsed_s": now.elapsed_s, "cost_usd": now.cost_usd}

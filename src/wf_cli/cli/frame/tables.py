@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from wf_cli.cli.frame import output
+from wf_cli.cli.frame.screen import is_screen
 
 #: The text of an empty cell. It keeps the number of columns the same in every row.
 NOTHING = "-"
@@ -20,7 +21,7 @@ _COLOURS = {
 
 def on_terminal() -> bool:
     """Whether stdout is a terminal that understands escape sequences."""
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return is_screen(sys.stdout)
 
 
 def plain(text: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from wf_cli.cli.frame import output, tables
 from wf_cli.cli.frame.options import Common, document, print_line
+from wf_cli.cli.frame.screen import Screen, is_screen
 from wf_cli.clock import format_duration
 from wf_cli.spool import scan
 from wf_cli.spool.control import Requests, Stop
@@ -17,7 +19,6 @@ from wf_cli.views.viewer import Criteria, Viewer
 #: Seconds between two looks of ``--watch``.
 WATCH_EVERY = 1.0
 _HEAD = ("STATUS", "JOB", "POOL", "ATTEMPT", "BURNED", "PRIO", "AGE", "OWNER", "READY", "REASON")
-_CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,12 @@ def watch(common: Common, criteria: Criteria, *, sort: str, limit: int | None) -
     One viewer serves the whole watch, because only a viewer that looks several times sees a lease of another host
     expire.
     """
+    live = not common.as_json and is_screen(sys.stdout)
+    with Screen(sys.stdout, live=live, keep=True) as screen:
+        _watch(common, criteria, screen, sort=sort, limit=limit)
+
+
+def _watch(common: Common, criteria: Criteria, screen: Screen, *, sort: str, limit: int | None) -> None:
     viewer: Viewer | None = None
     said: object = None
     while True:
@@ -98,9 +105,9 @@ def watch(common: Common, criteria: Criteria, *, sort: str, limit: int | None) -
         if common.as_json:
             if state != said:
                 print_line(document(**listing.to_json()))
-        elif tables.on_terminal():
+        elif screen.live:
             stops = (tables.plain(stop.text()) for stop in listing.stops)
-            output.say(f"{_CLEAR}{summary(listing)}", *stops, *lines(listing.rows))
+            screen.draw([summary(listing), *stops, *lines(listing.rows)])
         elif state != said:
             output.say(*lines(listing.rows))
         said = state

@@ -53,17 +53,17 @@ def _run(root: Path, plans: int, runtime: str | None, epic_text: str | None, *, 
     from wf_cli.cli.workers.follow import follower
     from wf_cli.demo import Demo
 
-    view = follower(to_stderr=as_json)
     show = Demo(root, os.environ, plans=plans, runtime=runtime, document=epic_text)
     for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal is Ctrl-C too: no worker may stay
         signal.signal(number, signal.default_int_handler)
-    view.interject(f"scratch repository: {root}")
-    try:
-        show.prepare(view.interject)
-        show.start(view.interject)
-        end = show.watch(view.show, view.interject)
-    finally:
-        show.close()
+    with follower(to_stderr=as_json) as view:
+        view.interject(f"scratch repository: {root}")
+        try:
+            show.prepare(view.interject)
+            show.start(view.interject)
+            end = show.watch(view.show, view.interject)
+        finally:
+            show.close()
     summary = show.summary()
     ok = end.end == "completed" and summary["recovered"] is not None and not summary["findings"]
     if as_json:

@@ -3,53 +3,53 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from types import TracebackType
+from typing import Self
 
+from wf_cli.cli.frame.screen import Screen, is_screen
 from wf_cli.clock import format_duration
 from wf_cli.views.progress import EpicProgress, PlanProgress
 
 
 class Follower:
-    """Shows an epic's progress on a text stream, which must not be the one that JSON is printed on."""
+    """Shows an epic's progress on a screen, whose stream must not be the one that JSON is printed on.
 
-    def __init__(self, write: Callable[[str], None], *, live: bool):
-        self._write = write
-        self._live = live
-        self._drawn = 0
+
+    As a context manager it gives the terminal back at the end. The last picture stays.
+    """
+
+    def __init__(self, screen: Screen):
+        self._screen = screen
         self._said: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._screen.close()
 
     def show(self, now: EpicProgress) -> None:
         """Draw the picture anew or, in a pipe, print the plans that have changed."""
-        if self._live:
-            lines = picture(now)
-            up = f"\x1b[{self._drawn}F\x1b[J" if self._drawn else ""
-            self._write(up + "\n".join(lines) + "\n")
-            self._drawn = len(lines)
+        if self._screen.live:
+            self._screen.draw(picture(now))
             return
         for plan in now.plans:
             line = _plan_line(plan)
             if self._said.get(plan.plan_id) != line:
                 self._said[plan.plan_id] = line
-                self._write(f"[{format_duration(now.elapsed_s):>6}] {line}\n")
+                self._screen.say(f"[{format_duration(now.elapsed_s):>6}] {line}")
 
     def interject(self, line: str) -> None:
         """Print a line that stays above the picture."""
-        if self._live and self._drawn:
-            self._write(f"\x1b[{self._drawn}F\x1b[J{line}\n")
-            self._drawn = 0
-        else:
-            self._write(line + "\n")
+        self._screen.say(line)
 
 
 def follower(*, to_stderr: bool) -> Follower:
     """A follower on stdout or stderr. It draws a picture only if that is a terminal."""
     stream = sys.stderr if to_stderr else sys.stdout
-
-    def write(text: str) -> None:
-        stream.write(text)
-        stream.flush()
-
-    return Follower(write, live=stream.isatty())
+    return Follower(Screen(stream, live=is_screen(stream), keep=True))
 
 
 def picture(now: EpicProgress) -> list[str]:

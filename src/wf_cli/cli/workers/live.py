@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import threading
 import time
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from wf_cli.cli.frame.screen import Screen, is_screen
 from wf_cli.clock import format_duration
 from wf_cli.runtimes.base import Usage
 from wf_cli.worker.settings import SlotView
@@ -19,45 +19,37 @@ REDRAW = 0.5
 
 
 class Board:
-    """Lines that stay, and a picture below them that is drawn anew. Any thread may call its methods."""
+    """Lines that stay, and a picture below them that is drawn anew. Any thread may call its methods.
+
+    They raise no error when the terminal went away, because the work goes on without it.
+    """
 
     def __init__(self, stream: TextIO, *, live: bool):
         self._stream = stream
-        self._live = live
-        self._drawn = 0
-        self._lock = threading.Lock()
+        self._screen = Screen(stream, live=live)
 
     def say(self, line: str) -> None:
         """Print a line that stays, with the time of day."""
-        with self._lock:
-            self._write(self._erasure() + f"{time.strftime('%H:%M:%S')} {line}\n")
+        self._try(lambda screen: screen.say(f"{time.strftime('%H:%M:%S')} {line}"))
 
     def draw(self, lines: list[str]) -> None:
         """Replace the picture. Without a terminal there is no picture, and the call does nothing."""
-        if not self._live:
-            return
-        width = shutil.get_terminal_size().columns
-        with self._lock:
-            text = self._erasure() + "".join(f"{line[: width - 1]}\n" for line in lines)
-            self._drawn = len(lines)
-            self._write(text)
+        self._try(lambda screen: screen.draw(lines))
 
-    def _erasure(self) -> str:
-        up = f"\x1b[{self._drawn}F\x1b[J" if self._drawn else ""
-        self._drawn = 0
-        return up
+    def close(self) -> None:
+        """Remove the picture, and give the terminal back."""
+        self._try(lambda screen: screen.close())
 
-    def _write(self, text: str) -> None:
+    def _try(self, act: Callable[[Screen], None]) -> None:
         try:
-            self._stream.write(text)
-            self._stream.flush()
+            act(self._screen)
         except (OSError, ValueError):  # the terminal is gone; the work goes on without it
-            self._live = False
+            self._screen = Screen(self._stream, live=False)
 
 
 def board() -> Board:
     """A board on stderr. It draws a picture only if stderr is a terminal."""
-    return Board(sys.stderr, live=sys.stderr.isatty())
+    return Board(sys.stderr, live=is_screen(sys.stderr))
 
 
 @contextmanager
@@ -76,7 +68,7 @@ def drawing(the_board: Board, slots: Callable[[], list[SlotView]]) -> Iterator[N
     finally:
         over.set()
         thread.join(timeout=5)
-        the_board.draw([])
+        the_board.close()
 
 
 def picture(slots: list[SlotView]) -> list[str]:
