@@ -11,6 +11,7 @@
     legacy*    the files of older wf versions, read only
     migrate    one file from those; a starter file
     edit       ``wf config set``
+    splice     one value replaced in the text of a YAML file
 
 State never lives in the configuration. Importing this package loads neither yaml nor jsonschema.
 """

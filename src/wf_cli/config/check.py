@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, by key path: its shape by the schema, its sense by hand."""
+"""Finds what is wrong with a configuration, by key path. The schema judges its shape, functions here its sense."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wf_cli.config import model
 from wf_cli.contract.event import KINDS
 from wf_cli.contract.token import POOL_LIMIT, is_word
 
-#: Seconds; longer waits are typing errors, and ready times have a limited number of digits.
+#: Seconds. A longer wait counts as a typing error, because ready times have a limited number of digits.
 LONGEST_S = 365 * 86400.0
 #: Durations that may be zero: no wait at all before a retry.
 _MAY_BE_ZERO = ("base", "cap")
@@ -43,7 +43,7 @@ def shape(tree: Mapping[str, Any]) -> list[Problem]:
     """Where ``tree`` does not follow the schema; an unknown key comes with the nearest known one."""
     version = tree.get("version", model.VERSION)
     if isinstance(version, int) and version != model.VERSION:
-        # Nothing else in a file of another version can be judged.
+        # This schema describes one version, so it cannot judge the rest of the file.
         return [Problem(("version",), f"{version} is not a version this wf reads; expected: {model.VERSION}")]
     root = schema.load("wf.config")
     found: list[Problem] = []
@@ -56,7 +56,7 @@ def shape(tree: Mapping[str, Any]) -> list[Problem]:
 
 
 def _prune(root: Rule, value: Any, rule: Rule, path: tuple[str, ...], out: list[Problem]) -> Any:
-    """``value`` without the keys that ``rule`` does not know; each of those is reported to ``out``."""
+    """``value`` without the keys that ``rule`` does not know. Each unknown key is added to ``out``."""
     rule = _resolve(root, rule)
     if isinstance(value, list):
         return [_prune(root, item, rule.get("items", {}), (*path, str(i)), out) for i, item in enumerate(value)]
@@ -82,7 +82,7 @@ def _prune(root: Rule, value: Any, rule: Rule, path: tuple[str, ...], out: list[
 
 
 def _resolve(root: Rule, rule: Rule) -> Rule:
-    """``rule`` with its reference filled in; what stands beside the reference wins."""
+    """``rule`` with its reference filled in. Keys beside the reference win over keys of its target."""
     reference = rule.get("$ref")
     if reference is None:
         return rule
@@ -107,7 +107,7 @@ def takes_text(path: tuple[str, ...]) -> bool:
 
 
 def sense(tree: Mapping[str, Any]) -> list[Problem]:
-    """What a well-shaped, merged ``tree`` gets wrong: things that do not exist or cannot be."""
+    """The problems of a merged ``tree`` of the right shape: it names things that do not exist or cannot be."""
     return [
         *_durations(tree, ()), *_spool(tree), *_runtimes(tree), *_routing(tree), *_ignore(tree), *_redact(tree),
         *_notify(tree),

@@ -1,8 +1,8 @@
 """A configuration file as it stands: its values, and the line of each. The one home of pyyaml.
 
-The YAML read here is the part on which YAML 1.1, 1.2 and people agree: ``on``, ``yes`` and ``010`` are
-text, keys are text, no tags, no anchors (a page of aliases can stand for gigabytes). A key given twice
-is an error in YAML and in JSON.
+The YAML read here is the part on which YAML 1.1, 1.2 and people agree. ``on``, ``yes`` and ``010`` are text, and keys
+are text. Tags of other types are refused. Aliases are refused, because a page of them can stand for gigabytes. A key
+that is given twice is an error in YAML and in JSON.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from wf_cli.errors import ConfigError
 if TYPE_CHECKING:
     import yaml
 
-#: Bytes; a configuration is written by people.
+#: Bytes. People write configurations, so a larger file is a mistake.
 SIZE_LIMIT = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a file says. ``lines`` gives the line of a key path, from 1; JSON has none."""
+    """The content of one file. ``lines`` gives the line of a key path, from 1; it is empty for JSON."""
 
     path: Path
     text: str
@@ -47,7 +47,7 @@ class Document:
 def read(path: Path) -> Document:
     """The file ``path``; ConfigError when it cannot be read or is neither YAML nor JSON."""
     try:
-        # Somebody's own file may well be a link (dotfiles), but a pipe must not block us.
+        # A person's file may be a link (dotfiles), so it is followed. A pipe at its end must not block the command.
         data = fsio.read_regular(Path(os.path.realpath(path)), SIZE_LIMIT)
         text = data.decode("utf-8-sig")
     except FileNotFoundError as error:
@@ -104,13 +104,13 @@ def _parse_json(path: Path, text: str) -> Document:
         value = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
     except json.JSONDecodeError as error:
         raise _fail(path, error.lineno, f"not valid JSON: {error.msg}") from error
-    except ValueError as error:  # a number of thousands of digits
+    except ValueError as error:  # A number has thousands of digits.
         raise _fail(path, None, f"not valid JSON: {error}") from error
     return Document(path, text, value)
 
 
 def _parse_yaml(path: Path, text: str) -> Document:
-    import yaml  # costs some 15 ms: only for a project that has such a file
+    import yaml  # The import takes some 15 ms, so only a project that has such a file pays for it.
 
     try:
         loader = _loader_class()(text)
@@ -122,7 +122,7 @@ def _parse_yaml(path: Path, text: str) -> Document:
         mark = error.problem_mark or error.context_mark
         message = error.problem or error.context or "?"
         raise _fail(path, mark.line + 1 if mark else None, f"not valid YAML: {message}") from error
-    except yaml.YAMLError as error:  # a character YAML does not allow
+    except yaml.YAMLError as error:  # The text has a character that YAML does not allow.
         raise _fail(path, None, f"not valid YAML: {error}") from error
     lines: dict[tuple[str, ...], int] = {}
     value = {} if node is None else _value(path, node, (), lines)
@@ -189,14 +189,14 @@ def _value(path: Path, node: yaml.Node, at: tuple[str, ...], lines: dict[tuple[s
                     return int(node.value)
                 case "float":
                     return float(node.value)
-        except ValueError as error:  # an explicit tag on something else, thousands of digits
+        except ValueError as error:  # An explicit tag stands on something else, or a number is too long.
             raise _fail(path, line, f"{'.'.join(at)}: {error}") from error
     raise _fail(path, line, f"{'.'.join(at) or 'the top'}: the tag {node.tag} is not used here", "write plain values")
 
 
 def flow(value: Any) -> str:
     """``value`` on one line of YAML, as it may stand after a key."""
-    # JSON is YAML, but plain words read better without quotes.
+    # JSON is YAML too, but plain words read better without quotes.
     if isinstance(value, dict):
         return "{" + ", ".join(f"{flow(str(key))}: {flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
@@ -211,7 +211,7 @@ def flow(value: Any) -> str:
 
 
 def block(tree: dict[str, Any], indent: str = "") -> str:
-    """``tree`` as lines of YAML: the upper level in blocks, small things on one line."""
+    """``tree`` as lines of YAML. Mappings of mappings become blocks, everything smaller stands on one line."""
     out = []
     for key, value in tree.items():
         if isinstance(value, dict) and any(isinstance(item, dict) for item in value.values()):

@@ -37,10 +37,10 @@ def _paths(value: Any, prefix: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
 
 
 def set_value(root: Path, key_path: str, value: str, config_file: Path | None = None) -> Path:
-    """Set ``key_path`` to the YAML text ``value``; the file that was written (a new one if there was none).
+    """Set ``key_path`` to the YAML text ``value``, and return the file, which is made if there was none.
 
-    Atomic, and excluded from other calls. Raises ConfigError, with nothing written, when the
-    configuration would not be valid.
+    The file is replaced as a whole, under the project's lock ``config``. A link is followed. Raises ConfigError, and
+    writes nothing, when the configuration would not be valid or its layout cannot take the value.
     """
     keys = tuple(key_path.split("."))
     if not all(keys):
@@ -55,11 +55,11 @@ def set_value(root: Path, key_path: str, value: str, config_file: Path | None = 
 
 
 def _meant(keys: tuple[str, ...], text: str) -> Any:
-    """The value of ``text``: a model called 4.1 is text, an attempt count is a number."""
+    """The value of ``text``. The schema decides between text and number: a model may be called 4.1."""
     try:
         value = document.scalar(text)
     except ConfigError:
-        value = text  # `a: b`, `*x`: no YAML value, so it can only be text
+        value = text  # `a: b` and `*x` are no YAML values, so the person means text.
     wrong_kind = not isinstance(value, str) and value is not None
     return text if wrong_kind and check.takes_text(keys) else value
 

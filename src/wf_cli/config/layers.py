@@ -1,7 +1,7 @@
 """Values by key path: flattened, laid over each other, and turned into the typed model and back.
 
-A *tree* is a configuration as a file holds it: nested mappings, durations as text. *Flat* is the same by
-key path. Lists are values of their own: an upper layer replaces them whole.
+A *tree* is a configuration as a file holds it, with nested mappings and with durations as text. *Flat* is the same
+by key path. An upper layer replaces a list as a whole, because a list is one value.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ class Stack:
     def lay(self, tree: Mapping[str, Any], source: Source) -> None:
         """Put ``tree`` on top."""
         layer = flatten(tree)
-        # A runtime is one thing: half of an old definition under a new adapter would make no sense.
+        # A runtime is replaced as a whole, because half of an old definition under a new adapter makes no sense.
         for name in {path[1] for path in layer if path[0] == "runtimes" and len(path) > 1}:
             self._drop(("runtimes", name))
         for path, value in layer.items():
             if value == {} and any(p[: len(path)] == path for p in self.flat):
-                continue  # an empty section changes nothing below it
+                continue  # An empty section leaves the layers below it as they are.
             self.flat[path] = value
             self.sources[path] = source
 
@@ -70,7 +70,7 @@ class Stack:
             del self.flat[path], self.sources[path]
 
     def origin(self, path: Path) -> str:
-        """Where the value at ``path`` comes from; for a section or a list item, that of what it is part of."""
+        """Where the value at ``path`` comes from. A section or list item has the origin of the value around it."""
         for length in range(len(path), 0, -1):
             part = path[:length]
             source = self.sources.get(part) or next((s for p, s in self.sources.items() if p[:length] == part), None)
@@ -84,7 +84,7 @@ class Stack:
 
 
 def build(tree: Mapping[str, Any]) -> Config:
-    """The typed model of a valid tree; what it leaves out has the default."""
+    """The typed model of a valid tree. A value that the tree leaves out has its default."""
     base = Config()
     spool = model.Spool(**tree.get("spool", {}))
     retry, timeouts = _retry(tree, base.retry), _timeouts(tree, base.timeouts)
@@ -191,7 +191,7 @@ def as_tree(config: Config) -> Tree:
         "review": {"strict": config.review.strict},
         "routing": {role: _policy_tree(policy, config) for role, policy in config.routing.items()},
         "runtimes": {name: _runtime_tree(runtime) for name, runtime in config.runtimes.items()},
-        # Left out while nothing is set, like what a runtime or a role does not override.
+        # These are left out while they are not set, like the overrides of a runtime or a role.
         **(
             {"permissions": _permissions_tree(config.permissions)}
             if config.permissions != model.Permissions()

@@ -1,8 +1,8 @@
 """``.wf/runtime.json``, the switches of the contract's ``wf config``: read, created and set.
 
-``{"version": 1, "distributed": bool, "auto_start_workers": bool}``. Only a literal ``true`` is on; a missing
-file means all off and is not created by reading; keys that nobody here knows survive a change.
-Whether the distributed mode is on is for `wf_cli.config.mode.is_distributed` to say.
+``{"version": 1, "distributed": bool, "auto_start_workers": bool}``. Only a literal ``true`` is on. A missing file
+means that all is off, and reading does not create it. Keys that this module does not know survive a change.
+`wf_cli.config.mode.is_distributed` decides whether the distributed mode is on, because other sources count too.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _WORDS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What the file says; ``raw`` is all of it."""
+    """The switches in the file; ``raw`` is its whole content."""
 
     distributed: bool = False
     auto_start_workers: bool = False
     raw: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """The keys that are ours, as the file has them."""
+        """The keys that this module knows, as the file has them."""
         return {
             "version": VERSION,
             "distributed": self.distributed,
@@ -51,7 +51,7 @@ def load_runtime(root: Path) -> Runtime:
 
 
 def save_runtime(root: Path, runtime: Runtime) -> None:
-    """Write the file. The caller holds the project's lock ``config`` since it read it."""
+    """Write the file. The caller has held the project's lock ``config`` since it read the file."""
     fsio.write_json(runtime_path(root), {**runtime.raw, **runtime.as_json()})
 
 

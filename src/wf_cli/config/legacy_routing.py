@@ -46,7 +46,7 @@ class Models:
     allow_unknown: bool
 
     def of(self, role: str, adapter: str) -> str | None:
-        """The model of ``role`` on a runtime of ``adapter``; None where the file has nothing to say."""
+        """The model of ``role`` on a runtime of ``adapter``; None where the file names none."""
         agent = AGENT_OF_ROLE.get(role, role)
         if adapter == "cursor":
             return self.cursor.get(agent) or self.default

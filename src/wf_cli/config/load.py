@@ -1,8 +1,8 @@
 """Finds the configuration and applies the order of precedence.
 
-Command line, environment, wf.config, legacy files, defaults: the first that names a value sets it, key by
-key. (A runtime is one value: an entry under ``runtimes`` replaces a lower one whole.) From the environment
-come ``WF_DISTRIBUTED`` (the mode) and ``WF_SPOOL`` (which an agent's environment has).
+The sources are the command line, the environment, wf.config, the legacy files and the defaults. For each key the
+first source that names it sets its value. (A runtime is one value, so an entry under ``runtimes`` replaces a lower
+one whole.) The environment gives ``WF_DISTRIBUTED`` (the mode) and ``WF_SPOOL`` (which an agent's environment has).
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ def load(
 ) -> LoadedConfig:
     """The configuration of the project at ``root``.
 
-    ``overrides`` is the command line: key path (``lease.duration``) -> value as a file would hold it
-    (durations as text); None means not given. Raises ConfigError with everything that is wrong:
-    file, line, key path and what is expected.
+    ``overrides`` is the command line: key path (``lease.duration``) -> value as a file would hold it (durations as
+    text). None means not given. Raises ConfigError, which names file, line, key path and the expected value of every
+    problem.
     """
     path = config_file or find(root)
     return assemble(root, environ, None if path is None else document.read(path), overrides)
@@ -73,10 +73,10 @@ def assemble(
     """`load` with the file's content given; None for a project without one."""
     stack = layers.Stack()
     base = layers.as_tree(Config())
-    del base["lease"]  # its default depends on the topology
+    del base["lease"]  # Its default depends on the topology.
     stack.lay(base, _always(DEFAULT))
     switches = legacy.load_runtime(root)
-    if switches.raw:  # a missing file says nothing
+    if switches.raw:  # A missing file sets no value.
         stack.lay({"mode": "distributed" if switches.distributed else "command"}, _always(RUNTIME))
     runtimes = legacy_routing.load_routing(root)
     routing = {"routing": {role: {"runtime": name} for role, name in runtimes.items()}} if runtimes else {}
@@ -111,13 +111,13 @@ def _always(origin: str) -> layers.Source:
 
 def _lay_checked(stack: layers.Stack, tree: Mapping[str, Any], source: layers.Source) -> None:
     """Put ``tree`` on top once it has the right shape."""
-    if tree:  # jsonschema is heavy: only where somebody wrote something
+    if tree:  # An empty layer needs no check, which would cost time at each command.
         _raise(check.shape(tree), source)
         stack.lay(tree, source)
 
 
 def _add_models(root: Path, stack: layers.Stack) -> list[str]:
-    """Give each role without a model the legacy one; it hangs on the runtime that the role ended up with."""
+    """Give each role without a model the legacy one, which depends on the runtime that the role ended up with."""
     models = legacy_routing.load_models(root)
     if models is None:
         return []

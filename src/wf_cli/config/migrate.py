@@ -71,7 +71,7 @@ def init_text() -> str:
 
 
 def migrate(root: Path) -> str:
-    """wf.config.yaml with what the legacy files of ``root`` say; they are neither changed nor removed.
+    """The text of a wf.config.yaml with the values of the legacy files of ``root``, which stay as they are.
 
     A project without any gets the mode alone. Raises ConfigError when one of them cannot be read.
     """
@@ -79,14 +79,14 @@ def migrate(root: Path) -> str:
     legacy = (load.RUNTIME, legacy_routing.ROUTING, legacy_routing.MODELS)
     flat = layers.flatten(loaded.tree)
     said = {path for path in flat if loaded.origins[".".join(path)] in legacy}
-    # The runtime goes with a model even where it is the default: the model's name means nothing without it.
+    # A model's runtime is written too, even where it is the default, because only that runtime knows the name.
     said |= {("routing", path[1], "runtime") for path in said if path[0] == "routing"}
     used = [name for name in (*legacy, legacy_routing.CATALOG) if (root / name).is_file()]
     head = [f"# Made by `wf config migrate` from {', '.join(used) or 'nothing: there are no legacy files'}.\n"]
     if used:
         head.append("# Those files are left as they were; what stands here wins over them.\n")
     tree = layers.unflatten({path: value for path, value in flat.items() if path in said or len(path) == 1})
-    del tree["notify"]  # no legacy file knows it
+    del tree["notify"]  # No legacy file has it.
     return "".join(head) + document.block(tree)
 
 

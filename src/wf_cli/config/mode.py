@@ -1,4 +1,4 @@
-"""Whether the distributed mode is on: asked by every command that changes a plan, so it loads next to nothing."""
+"""Tells whether the distributed mode is on. Every command that changes a plan asks, so this imports very little."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def is_distributed(root: Path, environ: Mapping[str, str], config_file: Path | None = None) -> bool:
     """Whether the distributed mode is on. Loads YAML only where there is a configuration file, and never all of it.
 
-    ``WF_DISTRIBUTED`` alone decides where it is set (on iff it equals ``1``); else the ``mode`` of wf.config;
-    else ``.wf/runtime.json``. ConfigError when the file that decides cannot be read.
+    ``WF_DISTRIBUTED`` decides where it is set, and ``1`` alone means on. Otherwise the ``mode`` of wf.config decides,
+    and without one ``.wf/runtime.json``. Raises ConfigError when the file that decides cannot be read.
     """
     if "WF_DISTRIBUTED" in environ:
         return environ["WF_DISTRIBUTED"] == "1"

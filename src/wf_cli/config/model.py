@@ -22,7 +22,7 @@ Strict = Literal["off", "fast", "default", "full"]
 
 #: The only format version there is.
 VERSION = 1
-#: Seconds a silent session keeps its jobs. Attribute caches of network file systems live a minute.
+#: Seconds that a silent session keeps its jobs. ``shared`` has more, because network file systems cache for a minute.
 LEASE_S: Mapping[Topology, float] = MappingProxyType({"local": 30.0, "shared": 180.0})
 #: The program of an adapter, where the runtime does not name its own.
 PROGRAMS: Mapping[str, tuple[str, ...]] = MappingProxyType({"opencode": ("opencode",), "cursor": ("cursor-agent",)})
@@ -52,7 +52,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """When an agent is stopped: no sign of life at first, silence later, and after all this time.
+    """When an agent is stopped: without a first sign of life, after a silence, and after all this time.
 
     An agent that is stopped has ``grace_s`` between SIGTERM and SIGKILL.
     """
@@ -86,7 +86,7 @@ class Budget:
 
     per_job_usd: float | None = None
     per_epic_usd: float | None = None
-    #: What an attempt whose cost nobody told means for the next one, where there is a limit.
+    #: Whether the next attempt may start, where there is a limit and an agent did not tell what an attempt cost.
     unknown_cost: Literal["allow", "hold"] = "allow"
 
 
@@ -94,7 +94,7 @@ class Budget:
 class Checks:
     """What an attempt has to prove besides its gate."""
 
-    #: A code or fix attempt that changes nothing outside its plan's folder.
+    #: The end of a code or fix attempt that changes nothing outside its plan's folder.
     no_change: Literal["fail", "allow"] = "fail"
     #: Patterns of files that are no such change, beside those of `wf_cli.workflow.leftovers`.
     ignore: tuple[str, ...] = ()
@@ -111,15 +111,17 @@ class Permissions:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """One agent program. ``command`` is the program of opencode, cursor and acp, ``argv`` the whole template of
-    the ``command`` adapter."""
+    """One agent program.
+
+    ``command`` is the program of opencode, cursor and acp. ``argv`` is the whole template of the ``command`` adapter.
+    """
 
     name: str
     adapter: str
     command: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    #: None: what the installed version can.
+    #: None: the installed version decides.
     protocol: Literal["acp", "print"] | None = None
     #: The general ones with this runtime's own laid over them; None: the general ones.
     permissions: Permissions | None = None
@@ -127,7 +129,7 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class RolePolicy:
-    """All that holds for the jobs of one role, overrides applied."""
+    """The settings of the jobs of one role, with its overrides applied."""
 
     role: str
     #: None for a role that the routing does not know (a job of one's own names its runtime).
@@ -147,7 +149,7 @@ class Notify:
     run: tuple[str, ...]
 
 
-#: Role -> runtime, as it has always been.
+#: Role -> runtime, the default since the first version.
 DEFAULT_ROUTING: Mapping[str, str] = MappingProxyType({role.name: role.runtime for role in roles().values()})
 
 
@@ -163,7 +165,7 @@ def default_runtimes() -> dict[str, Runtime]:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A whole configuration; ``Config()`` is the one of a project that says nothing."""
+    """A whole configuration; ``Config()`` is that of a project without any file."""
 
     version: int = VERSION
     mode: Mode = "command"
@@ -178,7 +180,7 @@ class Config:
     permissions: Permissions = Permissions()
     budget: Budget = Budget()
     checks: Checks = Checks()
-    #: Regular expressions of what is masked wherever an agent's words are stored.
+    #: Regular expressions whose matches are masked wherever an agent's words are stored.
     redact: tuple[str, ...] = ()
     notify: tuple[Notify, ...] = ()
 
@@ -193,7 +195,7 @@ class Config:
         return {role: policy.runtime for role, policy in self.routing.items() if policy.runtime is not None}
 
     def effective(self, role: str) -> RolePolicy:
-        """What holds for ``role``; for one that is not routed, the general limits and no runtime."""
+        """The settings of ``role``. A role that is not routed has the general limits and no runtime."""
         return self.routing.get(role) or RolePolicy(role, None, None, self.retry, self.timeouts, self.checks)
 
     def spool_path(self, root: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Where things are, as far as names and the environment say so. Imports nothing: for commands that only look."""
+"""Where files are, as far as names and the environment tell. Imports little, for commands that only look."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wf_cli.errors import ConfigError
 
 #: What a configuration may be called; one of them per project.
 NAMES = ("wf.config.yaml", "wf.config.yml", "wf.config.json")
-#: The spool, unless something else is said.
+#: The spool, unless a configuration names another folder.
 SPOOL = ".wf/spool"
 
 
@@ -40,15 +40,15 @@ def _is_there(path: Path) -> bool:
 def spool_of_environment(root: Path, environ: Mapping[str, str]) -> str | None:
     """The spool that ``WF_SPOOL`` names, which an agent's environment has; None when it is not for this project."""
     spool, home = environ.get("WF_SPOOL"), environ.get("WF_ROOT")
-    # An agent may call wf in another project (a scratch repository, say): its spool is not ours then.
+    # An agent may call wf in another project, such as a scratch repository, which has another spool.
     ours = not home or os.path.realpath(home) == os.path.realpath(root)
     return spool if spool and os.path.isabs(spool) and ours else None
 
 
 def spool_without_configuration(root: Path, environ: Mapping[str, str], given: str | None) -> Path | None:
-    """The spool's folder, where no file can have a say: a project without wf.config. None: load the configuration.
+    """The spool's folder in a project without wf.config; None where the configuration has to be loaded.
 
-    ``given`` is the command line's. As `load.load` decides, for a fraction of its cost.
+    ``given`` is the folder that the command line names. The answer is that of `load.load`, and costs less.
     """
     if find(root) is not None:
         return None

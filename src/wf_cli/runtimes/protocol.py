@@ -17,10 +17,10 @@ Spoken = Literal["acp", "print"]
 #: The date in what ``cursor-agent --version`` says (``2026.09.18-3a1b2c4``): year, month, day.
 Build = tuple[int, int, int]
 
-#: The first OpenCode whose ACP was run against this; before, a session's model could not be chosen by it
+#: The first OpenCode whose ACP was tested with this adapter. The ACP of older ones could not choose a session's model
 #: (github.com/anomalyco/opencode issue 31750). 2.x has it from the beginning (opencode.ai/v2/docs/cli/acp).
 OPENCODE_ACP = (1, 18)
-#: The first Cursor build that somebody saw speak it (github.com/pingdotgg/t3code/blob/05f4cb2,
+#: The first Cursor build that is reported to speak it (github.com/pingdotgg/t3code/blob/05f4cb2,
 #: .plans/18-cursor-agent-provider.md); it was announced five days later (cursor.com/blog/jetbrains-acp).
 CURSOR_ACP: Build = (2026, 2, 27)
 #: Builds whose ACP stands still at the first shell command (forum.cursor.com/t/158988; github.com/greenpolo/

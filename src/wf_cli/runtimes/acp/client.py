@@ -1,17 +1,17 @@
 """The process between the worker and an ACP agent: ``python -m wf_cli.runtimes.acp``.
 
-To the launcher this is the agent. It reads one job (`acp.turn.Job`, JSON) from stdin, starts the real agent,
-speaks the Agent Client Protocol with it (agentclientprotocol.com, version 1), and prints lines of our own
-(`acp.report`). So the worker's clocks, its transcript and its ways to end a tree are the same for every
-runtime, and asyncio stays in here.
+The launcher takes this process for the agent. It reads one job (`acp.turn.Job`, JSON) from stdin, starts the real
+agent, speaks the Agent Client Protocol with it (agentclientprotocol.com, version 1), and prints lines of its own
+(`acp.report`). So the worker's clocks, its transcript and its ways to end a tree are the same for every runtime, and
+asyncio stays in this process.
 
 Guarantees:
 
-- nothing is printed before the session is there, so that the startup clock covers all of the opening;
+- the first line is printed once the session is there, so the startup clock covers all of the opening;
 - the last line is a result, an error or a cancellation; an agent that ends without an answer is an error;
 - SIGTERM cancels the turn (``session/cancel``): the agent ends what it runs, and the session can be resumed;
-- this process ends by itself after its last line, and within the grace after SIGTERM. What the agent leaves
-  running is the launcher's business.
+- this process ends by itself after its last line, and within the grace after SIGTERM. The launcher ends what the
+  agent leaves running.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Client:
             on_noise=lambda line: self._report.note(f"{NO_MESSAGE}{line}"),
             answer=talk.outside,
         )
-        # The handlers are those of the protocol, see `acp.session`. Elicitation is still "unstable".
+        # The protocol's handlers are in `conversation`. Elicitation is still "unstable" there.
         agent = acp.connect_to_agent(cast(acp.Client, talk), transport, use_unstable_protocol=True)
         self._turn = Turn(agent, talk, self._report, self._job)
         work = asyncio.create_task(self._work(self._turn, talk))
@@ -84,7 +84,7 @@ class Client:
         await asyncio.wait({work, stop, gone}, return_when=asyncio.FIRST_COMPLETED)
         if self._stop.is_set() and not work.done():
             return await self._cancel(self._turn, work)
-        if gone.done() and not work.done():  # its pipe may be held open by what it started
+        if gone.done() and not work.done():  # A child of the agent may hold the pipe open.
             await asyncio.wait({work}, timeout=_LAST_WORDS)
         if not work.done():
             self._ended_early(process)
@@ -99,13 +99,13 @@ class Client:
             *self._job.command,
             *more,
             stdin=PIPE,
-            stdout=PIPE,  # stderr is ours, and goes to the transcript
+            stdout=PIPE,  # The agent inherits stderr, which goes to the transcript.
             cwd=self._job.cwd,
             preexec_fn=proc.die_with_parent,
         )
 
     async def _work(self, turn: Turn, talk: Conversation) -> int:
-        """The turn and its last line. Errors of the agent become that line; others are bugs and go on."""
+        """The turn and its last line. An error of the agent becomes that line; any other is a bug and is raised."""
         try:
             await turn.open()
             if self._job.dry:
@@ -144,7 +144,7 @@ class Client:
         return 0
 
     async def _prompt(self, turn: Turn, cost_before: float | None) -> acp.PromptResponse:
-        """The turn, unless its provider is tried again and again without a prospect."""
+        """The turn; it is given up when the agent tries its provider again and again in vain."""
         prompt = asyncio.create_task(turn.prompt(cost_before))
         if self._server is None:
             return await prompt
@@ -168,7 +168,7 @@ class Client:
     async def _cancel(self, turn: Turn, work: asyncio.Task[int]) -> int:
         clean, stage = False, None if turn.prompting else turn.stage
         if turn.prompting:
-            cancelling = asyncio.create_task(turn.cancel())  # an agent that does not read holds it up
+            cancelling = asyncio.create_task(turn.cancel())  # An agent that does not read delays it.
             await asyncio.wait({work}, timeout=self._job.grace_s * CANCEL_SHARE)
             cancelling.cancel()
             clean = work.done() and not work.cancelled() and work.exception() is None
@@ -187,11 +187,11 @@ class Client:
             if gone.done() or stop.done():
                 return
             process.send_signal(number)
-        # Until the kernel has let go of it, so that the launcher finds nothing left to end.
+        # Waits until the kernel has let go of the agent, because the launcher would count it as left over.
         await asyncio.wait({asyncio.create_task(self._gone(process))}, timeout=_LAST_WORDS)
 
     async def _gone(self, process: Process | None) -> None:
-        # Not `wait`, which in some versions of Python also waits for the ends of the pipes.
+        # `wait` is not used, because in some versions of Python it also waits for the ends of the pipes.
         while process is not None and process.returncode is None:
             await asyncio.sleep(_LOOK)
 
@@ -216,7 +216,7 @@ def main() -> None:
     async def run() -> None:
         code = await Client(job, report).run()
         sys.stdout.flush()
-        # At once: tasks, threads and pipes that are still there must not hold up the end.
+        # The process ends at once, because tasks, threads and pipes that are still there could delay it.
         os._exit(code)
 
     asyncio.run(run())

@@ -1,8 +1,8 @@
-"""The client's side of an ACP session: what the agent reports becomes lines, what it asks is answered.
+"""The client's side of an ACP session: prints the agent's reports as lines, and answers its requests.
 
-Methods as `acp.Client` has them (agentclientprotocol.com/protocol/overview). Files and terminals are not
-offered: the agent works in the checkout by itself. `acp.Client` is not subclassed, since what is not
-overridden there would answer with nothing instead of "method not found".
+The methods are those of `acp.Client` (agentclientprotocol.com/protocol/overview). Files and terminals are not
+offered, because the agent works in the checkout by itself. `acp.Client` is not subclassed, because a method that is
+not overridden would answer with an empty result instead of "method not found".
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from wf_cli.runtimes.permissions import Permissions
 
 #: Seconds that a piece of text waits for more.
 TEXT_PAUSE = 0.5
-#: Tool calls that are remembered: those running now, and never those of an agent that ends none.
+#: Tool calls that are remembered. The bound is for an agent that never reports the end of one.
 _TOOLS = 1000
 
 
@@ -45,14 +45,14 @@ class Conversation:
         self._flushing: asyncio.TimerHandle | None = None
         self._cost_before: float | None = None
         self._words = Words(lambda text: report.say("text", text=text))
-        #: A loaded session tells its history first, which is no work of this attempt.
+        #: False while a loaded session tells its history, which is no work of this attempt.
         self.live = False
 
     def on_connect(self, agent: Any) -> None:
         """Called by the library; nothing to do."""
 
     def begin(self, *, new: bool, cost_before: float | None = None) -> None:
-        """The prompt is about to be sent. Costs are told by session: those before this turn are not its own.
+        """The prompt is about to be sent. Agents tell the cost of a session, so earlier costs are taken off.
 
         ``cost_before``: what a resumed session had cost, where that is known from elsewhere.
         """
@@ -81,7 +81,7 @@ class Conversation:
     async def request_permission(
         self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **_: Any
     ) -> RequestPermissionResponse:
-        """Answered by the policy, for this one call: "always" would take the next decision out of our hands."""
+        """The policy answers, for this one call, because after "always" it would not be asked the next time."""
         kind, title, _status = self._tools.get(tool_call.tool_call_id, ("other", "", ""))
         kind, title = tool_call.kind or kind, tool_call.title or title
         decision = self._permissions.decide(kind, title)
@@ -118,7 +118,7 @@ class Conversation:
         return {"outcome": {"outcome": "cancelled"}}
 
     def tell_usage(self, response: PromptResponse) -> None:
-        """The tokens of a turn, as its response tells them. Those of the cache count as read, like everywhere."""
+        """The tokens of a turn, as its response tells them. Tokens of the cache count as read, as elsewhere."""
         usage = response.usage
         if usage is None:
             return
@@ -131,7 +131,7 @@ class Conversation:
             self._cost_before = dollars
             return
         spent = None if dollars is None or self._cost_before is None else dollars - self._cost_before
-        # Nothing spent is what agents say of models whose price they do not know.
+        # A cost of 0 counts as unknown, because agents tell it of models whose price they do not know.
         self._report.say("usage", cost_usd=spent if spent is not None and spent > 0 else None, context=update.used)
 
     def _text(self, update: AgentMessageChunk) -> None:

@@ -41,14 +41,14 @@ class AcpReader:
         #: The last denial, while nothing was said or begun after it.
         self._denied: dict[str, Any] | None = None
         self._noise = ""
-        #: What the agent said outside of the protocol.
+        #: The agent's words outside of the protocol.
         self._refusal = ""
         #: Whether the turn has done nothing yet.
         self._idle = True
 
     @property
     def finished(self) -> bool:
-        """The turn ended by itself, well or not; one that we cancelled ended for our reason."""
+        """Whether the turn ended by itself, well or not. A cancelled turn did not, because wf ended it."""
         ended = self._result is not None and self._result.get("stop_reason") != "cancelled"
         return ended or self._error is not None
 
@@ -134,7 +134,7 @@ class AcpReader:
         status, title = text(event.get("status")), text(event.get("title"))
         denied = self._denied
         if denied is not None and event.get("id") != denied.get("tool"):
-            self._denied = None  # it went on
+            self._denied = None  # The agent went on.
         what = f"{text(event.get('kind'))}: {title}"
         words = {"completed": f"done: {what}", "failed": f"{what} failed: {text(event.get('output'))}"}
         return AgentEvent("tool", brief(words.get(status, what)))
@@ -185,7 +185,7 @@ def _failure(error: Mapping[str, Any], end: Exit, *, refusal: str, idle: bool) -
 
 
 def _own(code: str, error: Mapping[str, Any]) -> classify.Cause:
-    """What the ACP client itself has found."""
+    """The cause that the ACP client itself found."""
     return classify.Cause(code, "client", text(error.get("source")), brief(text(error.get("message"))))
 
 
@@ -207,7 +207,7 @@ def _rpc(error: Mapping[str, Any], message: str, facts: dict[str, Any], *, idle:
 
 
 def _ended(error: Mapping[str, Any], message: str, said: str, *, idle: bool) -> Failure:
-    """An agent that ended without an answer: its last words say why, unless a signal does."""
+    """The failure of an agent that ended without an answer. Its last words say why, unless a signal ended it."""
     exit_code = error.get("exit_code")
     if isinstance(exit_code, int) and exit_code < 0:
         message, cause = f"{message} by {signal_name(-exit_code)}", None

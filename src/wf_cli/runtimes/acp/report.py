@@ -44,7 +44,7 @@ def emit(kind: str, /, **facts: Any) -> None:
 
 
 def cut(text: str, limit: int = TEXT_LIMIT) -> str:
-    """At most ``limit`` characters. Cut at a blank: half of a secret would not be recognised as one."""
+    """At most ``limit`` characters, cut at a blank, because redaction does not recognise half of a secret."""
     if len(text) <= limit:
         return text
     head = text[: limit + 1]
@@ -53,7 +53,7 @@ def cut(text: str, limit: int = TEXT_LIMIT) -> str:
 
 
 class Reporter:
-    """Prints; knows what would be too much."""
+    """Prints the lines, and leaves out notes and signs of life that would be too many."""
 
     def __init__(self, write: Callable[..., None] = emit, now: Callable[[], float] = time.monotonic):
         self._write = write
@@ -61,11 +61,11 @@ class Reporter:
         self._life = float("-inf")
         self._notes = 0
         self._held: list[dict[str, Any]] | None = []
-        #: Anything the agent did in this turn moves it.
+        #: Grows with everything that the agent does in this turn.
         self.progress = 0
 
     def start(self) -> None:
-        """Notes and signs of life may be printed: the session is there, and the startup clock has stopped."""
+        """Print notes and signs of life from now on, because the session is there and the startup clock is off."""
         held, self._held = self._held or [], None
         for facts in held:
             self.say("note", **facts)
@@ -76,7 +76,7 @@ class Reporter:
         self._write(kind, **facts)
 
     def note(self, text: str, **facts: Any) -> None:
-        """For people; only the first few."""
+        """A line for people. Only the first `NOTES` are printed."""
         self._notes += 1
         said = {"text": cut(text, 500), **facts}
         if self._notes > NOTES:
@@ -92,7 +92,7 @@ class Reporter:
             self.say("alive", what=what)
 
     def listen_to_logging(self) -> None:
-        """The library logs tracebacks with whole messages in them; a line of each is enough."""
+        """Print one line of what the library logs, because its tracebacks hold whole messages."""
         reporter = self
 
         class Handler(logging.Handler):
@@ -103,7 +103,7 @@ class Reporter:
 
 
 class Words:
-    """An agent's text comes in pieces, not of whole words; it is passed on in whole words."""
+    """Passes an agent's text on in whole words. It comes in pieces that may end inside a word."""
 
     def __init__(self, say: Callable[[str], None]):
         self._say = say
@@ -130,14 +130,14 @@ class Words:
             self.flush()
 
     def flush(self) -> None:
-        """Pass on what is complete. A word waits for its end: half of a secret could not be redacted."""
+        """Pass on the complete words. A word waits for its end, because half of a secret could not be redacted."""
         end = max(self._held.rfind(" "), self._held.rfind("\n")) + 1
         if end == 0 and len(self._held) > 8 * TEXT_LIMIT:
-            end = len(self._held)  # no word
+            end = len(self._held)  # It is too long for a word.
         self._put(end)
 
     def end(self) -> None:
-        """The message is complete: a tool comes, or another message, or the end."""
+        """Pass on the rest, because a tool, another message or the end follows."""
         self._put(len(self._held))
         self._ended = True
 

@@ -1,8 +1,8 @@
-"""JSON-RPC lines between us and an ACP agent, in bounded memory whatever the agent prints.
+"""JSON-RPC lines between the client and an ACP agent, in bounded memory whatever the agent prints.
 
-Fits `acp.connect_to_agent` in place of its own byte streams, which would keep a line without end, and give up
-for good on a line of JSON that is no message. The protocol allows nothing but messages on stdout; what is
-none is handed to ``on_noise`` and otherwise ignored.
+`LineTransport` takes the place of the byte streams of `acp.connect_to_agent`, because those would keep a line without
+end, and would give up for good on a line of JSON that is no message. The protocol allows only messages on stdout. Any
+other line is handed to ``on_noise`` and otherwise ignored.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class LineTransport:
     async def receive(self) -> dict[str, Any] | None:
         """The next message; None at the end of the stream."""
         while (line := await self._line()) is not None:
-            # Reading what is buffered never suspends: without this the handlers of a flood would pile up.
+            # Reads of buffered lines never suspend, so without this the handlers of a flood would pile up.
             await asyncio.sleep(0)
             message = self._message(line)
             if message is None:

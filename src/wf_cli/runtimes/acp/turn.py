@@ -41,11 +41,11 @@ class Job:
     prompt: str
     #: A session of an earlier attempt.
     resume: str | None = None
-    #: What that session is told instead of ``prompt``, when it really goes on.
+    #: The prompt for that session, when it really goes on; ``prompt`` otherwise.
     resume_prompt: str | None = None
     #: Category of a session's option (``model``, ``mode``, ``thought_level``) -> the value to set.
     choose: Mapping[str, str] = field(default_factory=dict)
-    #: The same, where the agent offers exactly this value; otherwise it is nothing to worry about.
+    #: The same for values that are set only where the agent offers exactly them.
     prefer: Mapping[str, str] = field(default_factory=dict)
     permissions: Permissions = field(default_factory=Permissions)
     #: Seconds from SIGTERM to the end by force.
@@ -55,7 +55,7 @@ class Job:
     #: Use it only when the agent refuses to open a session without.
     auth_on_demand: bool = False
     auth_limit_s: float = AUTH_LIMIT
-    #: Whether it is OpenCode 1.x, whose own server knows what ACP does not tell.
+    #: Whether it is OpenCode 1.x, whose own server knows facts that ACP does not tell.
     opencode: bool = False
     #: Open a session, say what it offers, and be done: no prompt, so no request to a model.
     dry: bool = False
@@ -121,7 +121,7 @@ class Turn:
         await self._choose()
 
     async def prompt(self, cost_before: float | None = None) -> PromptResponse:
-        """The work. A session that was lost has not heard of it, and is told all."""
+        """Send the prompt and wait for the end of the turn. A new session gets the whole prompt."""
         assert self.session_id is not None
         self._talk.begin(new=not self.resumed, cost_before=cost_before)
         self.stage = "session/prompt"
@@ -145,7 +145,7 @@ class Turn:
             await self._agent.cancel(session_id=self.session_id)
 
     async def _log_in(self, hello: InitializeResponse) -> bool:
-        """Whether there was something to do. A login that fails is "log in first", whatever code it has."""
+        """Log in; False when there was no way to. A login that fails counts as "log in first", whatever its code."""
         method = self._job.auth_method
         if method is None or not any(offer.id == method for offer in hello.auth_methods or ()):
             return False
@@ -184,7 +184,7 @@ class Turn:
         return made, lost
 
     async def _resume(self, hello: InitializeResponse, session: str) -> tuple[Any, str | None]:
-        """Prefer the way that does not tell the whole history again."""
+        """Resume the session, if possible by the call that does not tell the whole history again."""
         can = hello.agent_capabilities
         again = can.session_capabilities.resume if can is not None and can.session_capabilities else None
         try:

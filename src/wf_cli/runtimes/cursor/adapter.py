@@ -9,11 +9,10 @@ docs/explanation/agent-runtimes.md sums them up. For ACP:
   (``gpt-5.3-codex``), whose name is honoured before ``acp``; one with brackets is refused there. An unknown one
   ends the process, with the reason on stderr.
 - ``--trust`` is for workspaces that no person has trusted yet. Before the build of `_TRUST` it was an error outside
-of
-  print mode, and a fresh folder did not hold up ACP (forum.cursor.com/t/153825).
-- ``approvalMode`` in its cli-config.json decides what it asks permission for: nothing with
-  ``unrestricted``, shell commands and fetches with ``allowlist``, reading and editing never. ``--force`` allows
-  all of that, and is left out where something is to be denied.
+  of print mode, and a fresh folder did not hold up ACP (forum.cursor.com/t/153825).
+- ``approvalMode`` in its cli-config.json decides what it asks permission for. With ``unrestricted`` it asks for
+  no permission, with ``allowlist`` for shell commands and fetches, and never for reading and editing. ``--force``
+  allows all of that, and is left out where the policy denies anything.
 - A session is opened without a login first. A login is asked for only when the agent refused, because with a key
   ``cursor_login`` fails at once, and logged out it may wait for ever for a browser that no person sees.
 - It tells no tokens and no costs over ACP.
@@ -48,7 +47,7 @@ _OPTIONS: Mapping[str, tuple[type, ...]] = {
     "mode": (str,),
     "result_grace": (int, float),
 }
-#: With one of these nobody has to log in; without, `cursor_login` uses what ``cursor-agent login`` stored.
+#: One of these replaces a login. Without them `cursor_login` uses the login that ``cursor-agent login`` stored.
 KEYS = ("CURSOR_API_KEY", "CURSOR_AUTH_TOKEN")
 
 
@@ -73,8 +72,8 @@ class CursorAdapter:
         if request.resume:
             argv += ["--resume", request.resume]
         argv += self._arguments()
-        # All of it, resumed or not: a chat that is gone may be replaced without a word by a new one, which knows
-        # nothing (github.com/nexu-io/open-design pull 4790).
+        # A resumed chat gets the whole prompt too, because Cursor may replace a chat that is gone by a new one
+        # without telling (github.com/nexu-io/open-design pull 4790).
         prompt = request.prompt
         as_argument = self._options.get("prompt") == "argument"
         grace = self._options.get("result_grace")
@@ -115,7 +114,7 @@ class CursorAdapter:
 
     def choice(self, command: tuple[str, ...], request: Request) -> protocol.Choice:
         """The protocol of ``command``. CannotStart when it cannot keep the permissions."""
-        # A program that is told to print is not asked for its version, which nothing would depend on.
+        # A program that is told to print is not asked for its version, because the choice does not depend on it.
         asked = self._settings.protocol == "auto"
         version = program.version(command, environment=request.environment) if asked else ""
         return protocol.of_cursor(self._settings, version)

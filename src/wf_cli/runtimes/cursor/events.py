@@ -1,6 +1,6 @@
 """Cursor's stream-json (cursor.com/docs/cli/reference/output-format).
 
-One object a line, ``session_id`` on each. The ``result`` line ends the turn and is the only verdict.
+Each line is one object with a ``session_id``. The ``result`` line ends the turn and is the only verdict.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class CursorReader:
     def verdict(self, end: Exit) -> Verdict:
         if self._result is None:
             return Verdict(self._no_result(end), self._session)
-        # is_error has to be there and false: a shape that we do not know is no success.
+        # is_error has to be there and false, because an unknown shape is no success.
         failure = None if self._result.get("is_error") is False else self._reported(self._result, end)
         summary = text(self._result.get("result"))[:SUMMARY_LIMIT]
         return Verdict(failure, self._session, _usage(self._result), summary)
@@ -95,7 +95,7 @@ class CursorReader:
     def _no_result(self, end: Exit) -> Failure:
         said = "\n".join(part for part in (end.stderr_tail, self._noise.strip()) if part)
         cause = None
-        if end.code >= 0:  # a signal was not the program's decision, whatever it had to say before
+        if end.code >= 0:  # A signal comes from outside, so earlier words do not explain it.
             cause = (classify.lost(said) if self._idle else None) or classify.wording(said)
         last = cause.text if cause is not None else said.rpartition("\n")[2]
         return classify.failure(

@@ -1,1 +1,1 @@
-"""What went wrong, by code: `classify` applies what `patterns` knows; `reset_time` reads when a limit ends."""
+"""Error codes of failures. `classify` applies the facts of `patterns`, and `reset_time` reads when a limit ends."""

@@ -1,13 +1,13 @@
-"""What is known of the ways in which agent CLIs and their providers fail. Data only; `classify` applies it.
+"""The known ways in which agent CLIs and their providers fail. This is data only; `classify` applies it.
 
-Names of errors, HTTP statuses and JSON-RPC codes, which stand in fields, and one table of wordings. Each wording
-says where it comes from. Of a line the first row that matches counts, so the order says what outweighs what: spent
-money outweighs the status 429 that comes with it, and anything outweighs a broken connection.
+There are names of errors, HTTP statuses and JSON-RPC codes, which stand in fields, and one table of wordings. Each
+wording says where it comes from. The first row that matches a line counts, so rows stand in the order of their
+weight: spent money outweighs the status 429 that comes with it, and anything outweighs a broken connection.
 
 Some codes need their reasons:
 
-- *Context overflow* is ``crashed``: another attempt, in a session of its own, may well fit; one that never does
-  uses up its budget. Such a session cannot be gone on with, like one that does not exist (``session_over``).
+- *Context overflow* is ``crashed``, because another attempt in a session of its own may fit. A job that never fits
+  uses up its budget. A full session cannot be resumed, like one that does not exist (``session_over``).
 - *A blocked output* is ``crashed`` too: the filters of providers hit harmless text, and not every time
   (anthropics/claude-code 25934). A blocked *prompt* is ``policy_denied``: it will be the same next time.
 - *A model that a plan does not include* is ``model_not_found`` and not ``usage_limit``: waiting does not help.
@@ -22,13 +22,13 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """One wording. ``pattern`` is searched in one line, whatever its case."""
+    """One wording. ``pattern`` is searched in one line, and case does not count."""
 
     code: str
     pattern: str
     #: The provider or CLI that says so, or an issue that shows it.
     origin: str
-    #: The session itself is why: it cannot be gone on with.
+    #: Whether the session itself is the reason, so that it cannot be resumed.
     session_over: bool = False
 
 
@@ -91,7 +91,7 @@ STATUSES: Mapping[int, str] = {
     402: "usage_limit",
     403: "auth",
     408: "network",
-    413: "crashed",  # OpenCode's own reading too: more than fits into the context
+    413: "crashed",  # More than fits into the context, as OpenCode reads it too.
     429: "rate_limited",
 }
 #: Statuses that mean that the session is full.

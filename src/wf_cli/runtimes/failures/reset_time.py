@@ -1,7 +1,7 @@
 """When a limit ends, in the wording of its message: "try again in 1h 30m", "resets 10:30pm (Europe/Berlin)".
 
-A time counts only right after words about trying again, waiting or a reset, in the same sentence: how long
-something took, or after what time it gave up, is no promise of a provider. Where a message leaves something open:
+A time counts only right after words about trying again, waiting or a reset, in the same sentence, because other times
+tell how long something took or when it gave up. Where a message leaves something open:
 
 - a time of day belongs to the zone that it names, else to this machine's: the agent CLIs that print one convert it;
   one that is past already is tomorrow's;
@@ -10,8 +10,8 @@ something took, or after what time it gave up, is no promise of a provider. Wher
 - a timestamp without a zone (``2026-09-03 05:35:16``) comes from a server and is UTC; Z.AI's are China's time;
 - a day without a year is the nearest one.
 
-What is past, or further away than a year, is no time to wait for. Nothing here raises, whatever the text, and the
-work is linear in its length.
+A time that is past, or further away than a year, does not count. No function here raises, whatever the text is, and
+the work is linear in its length.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from wf_cli.runtimes.jsonlines import plain
 
 #: Seconds; a wait that is longer than a leap year is a misunderstanding.
 HORIZON_S = 366 * 86_400
-#: Characters at the end of a text that are searched: where there are several times the last ones count.
+#: Characters at the end of a text that are searched, because the last of several times counts.
 TEXT_LIMIT = 8_000
 #: Characters after the words about a limit in which its time must begin, and how many such words are looked at.
 _WINDOW = 200
@@ -49,7 +49,7 @@ _OBJECT = r"(?:(?: (?:later|your|the|this|that|request|message|operation|it)),?)
 
 
 class _Link(NamedTuple):
-    """From the words to a duration, to a moment, and to a plain number of seconds. None: there is no such way."""
+    """The ways from the words to a duration, a moment, and a plain number of seconds; None where there is none."""
 
     duration: re.Pattern[str] | None
     moment: re.Pattern[str] | None
@@ -137,7 +137,7 @@ def seconds_until(text: str, now_ms: int) -> float | None:
     for kind, rest in _anchors(line):
         try:
             seconds = _after(kind, rest, _Now(now_ms, china=_CHINA.search(line) is not None))
-        except (ValueError, OverflowError, OSError):  # no such day, or none that the machine can count to
+        except (ValueError, OverflowError, OSError):  # There is no such day, or the machine cannot count so far.
             continue
         if seconds is not None and 0 <= seconds <= HORIZON_S:
             found[kind == "retrying"] = seconds
@@ -155,7 +155,7 @@ def of_header(value: str, now_ms: int) -> float | None:
 
 
 class _Now:
-    """The moment a message is read at, and what it leaves open."""
+    """The moment at which a message is read, with the zones for times that name none."""
 
     def __init__(self, now_ms: int, *, china: bool = False):
         self.seconds = now_ms / 1000

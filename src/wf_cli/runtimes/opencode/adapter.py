@@ -5,11 +5,11 @@ and follows its documentation (opencode.ai/v2/docs/cli/acp) and source (packages
 has no flags of its own, takes the directory from the session, and runs a private server without a port for
 others, so what `opencode_server` asks 1.x for stays unknown. What shaped this:
 
-- The prompt goes to stdin: as an argument it would be altered, and shown in `ps`.
+- The prompt goes to stdin, because as an argument it would be altered, and shown in `ps`.
 - OpenCode works in ``$PWD`` rather than in its working directory, so both are set, and ``--dir`` too.
-- What would be asked of a person is approved (``--auto``), what the user's rules deny stays denied. Injecting
-  a rule ``"*": "allow"`` instead would win over the denials of the project's own opencode.json, since ours is
-  merged after it and the last match counts.
+- Requests to a person are approved (``--auto``), and denials of the user's rules stay. An injected rule
+  ``"*": "allow"`` would win over the denials of the project's own opencode.json, because it would be merged after
+  them and the last match counts.
 - A denied tool does not end the run (``continue_loop_on_deny``); the model is told and goes on.
 - ``--print-logs`` at level ERROR puts on stderr what the events do not say, such as an unknown model.
 - With ``--title`` no model request is spent on a title.
@@ -32,7 +32,7 @@ from wf_cli.runtimes.opencode import SERVER_PASSWORD
 from wf_cli.runtimes.opencode.events import OpencodeReader
 from wf_cli.runtimes.permissions import opencode_rules
 
-#: Seconds between the last "stop" and the end by force. Long, because that word is not quite final: after a
+#: Seconds between the last "stop" and the end by force. They are many, because "stop" may not be final: after a
 #: compaction of the context another step follows, and its first event comes with the model's first byte.
 RESULT_GRACE = 60.0
 
@@ -48,7 +48,7 @@ _CONTENT = "OPENCODE_CONFIG_CONTENT"
 
 @dataclass(frozen=True, slots=True)
 class _Flags:
-    """What differs between major versions."""
+    """The differences between major versions."""
 
     directory: bool
     variant_flag: bool
@@ -80,7 +80,7 @@ class OpencodeAdapter:
         flags = _FLAGS[min(max(_FLAGS), major(self._version(command, request)))]
         if self.choice(command, request).spoken == "acp":
             return self._acp(command, flags, request)
-        # A session that does not exist is an error of `run`, and no work is done: the worker starts afresh then.
+        # `run` fails at once for a session that does not exist, and the worker starts afresh then.
         resumed = request.resume_prompt if request.resume is not None else None
         return Launch(
             [*command, *self._arguments(request, flags)],
@@ -116,7 +116,7 @@ class OpencodeAdapter:
         secret = {}
         if flags.server:
             secret = {SERVER_PASSWORD: secrets.token_urlsafe(16)}
-            more["agent"] = {"title": {"disable": True}}  # no model request is spent on a title
+            more["agent"] = {"title": {"disable": True}}  # This saves a model request for a title.
         return acp.launch(
             [*command, "acp", *flags.acp, *directory, *(str(item) for item in self._options.get("args", ()))],
             request,
@@ -138,7 +138,7 @@ class OpencodeAdapter:
             out += ["-m", request.model + suffix]
         if variant and flags.variant_flag:
             out += ["--variant", variant]
-        if "agent" in self._options:  # also with a session: without it the default agent would go on with it
+        if "agent" in self._options:  # For a session too, because the default agent would go on with it.
             out += ["--agent", self._options["agent"]]
         if request.resume:
             out += ["-s", request.resume]
@@ -148,7 +148,7 @@ class OpencodeAdapter:
         ours = {
             "permission": {"question": "deny", "doom_loop": "deny"},
             "experimental": {"continue_loop_on_deny": True},
-            # What `wf init` registered is for agents that take jobs themselves; this one has its job.
+            # The server that `wf init` registers is for agents that take jobs themselves; this one has its job.
             "mcp": {"wf": {"enabled": False}},
         }
         content = merged(merged(ours, _user_content(request.environment)), more or {})
@@ -186,6 +186,6 @@ def _user_content(environment: Mapping[str, str]) -> dict[str, Any]:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = None
-    if not isinstance(value, dict):  # its text may hold keys: not in the message
+    if not isinstance(value, dict):  # The message leaves the text out, because it may hold keys.
         raise CannotStart(f"{_CONTENT} is set and holds no JSON object", hint="correct it, or unset it")
     return value

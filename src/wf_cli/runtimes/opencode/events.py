@@ -1,8 +1,8 @@
 """OpenCode's JSON events (``opencode run --format json``; docs/explanation/agent-runtimes.md says what 2.x changed).
 
-One object a line: ``type``, ``timestamp``, ``sessionID``, and ``part`` or ``error``. The exit code alone
-proves nothing: a run that stopped in the middle, because a permission was refused, ends with 0. Success is
-exit code 0, no ``error`` event, and ``stop`` as the reason of the last step.
+Each line is one object with ``type``, ``timestamp``, ``sessionID``, and ``part`` or ``error``. The exit code alone is
+no proof, because a run that stops at a refused permission ends with 0. Success is exit code 0, no ``error`` event,
+and ``stop`` as the reason of the last step.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class OpencodeReader:
             return None
         if end.code != 0:
             failure = exit_failure(end)
-            # A signal was not the program's decision, whatever its log had to say before.
+            # A signal comes from outside, so the log before it does not explain it.
             return self._with_stderr(failure, end) if failure is not None and end.code > 0 else failure
         if self._rejected is not None:
             cause = classify.Cause("policy_denied", "permission", "rejected", self._rejected)
@@ -93,9 +93,9 @@ class OpencodeReader:
         return self._with_stderr(failure, end) if self._idle else failure
 
     def _with_stderr(self, failure: Failure, end: Exit) -> Failure:
-        """The same, with the cause from the error log where nothing else tells one (an unknown model, say).
+        """``failure`` with the cause from the error log, where the events tell none (an unknown model, for example).
 
-        An error with a status has told all: what the log has besides are errors of requests that were repeated.
+        An error with a status needs no log, because the log's other errors are those of requests that were repeated.
         """
         log, known = end.stderr_tail, failure.details
         if failure.code != "crashed" or "evidence" in known or "status" in known:
@@ -151,7 +151,7 @@ class OpencodeReader:
         name = text(error.get("name")) or text(error.get("type"))
         message = text(data.get("message")) or text(error.get("message")) or name or "unknown error"
         status = count(data.get("statusCode")) or None
-        body = text(data.get("responseBody"))  # the provider's own words; not stored
+        body = text(data.get("responseBody"))  # These are the provider's words, which are not stored.
         cause = classify.of_error(
             message,
             names=(name, *names(parse_object(body))),

@@ -1,12 +1,12 @@
-"""What OpenCode 1.x knows and does not tell by ACP, from the private HTTP server of its ``acp`` process.
+"""Asks the private HTTP server of OpenCode 1.x's ``acp`` process for facts that OpenCode does not tell by ACP.
 
-Seen with 1.18.33: while a provider is retried nothing at all comes by ACP, for as long as its Retry-After
-says; an error comes without its HTTP status and headers; and the usage of a turn is that of its last request.
-``GET /session/status`` tells the retry with its time, ``GET /session/<id>`` the sums, and the last message
-holds the error. All of it is a bonus: no answer, no facts, and nothing else changes.
+Seen with 1.18.33: ACP is silent while a provider is retried, for as long as its Retry-After says; an error comes
+without its HTTP status and headers; the usage of a turn is that of its last request. ``GET /session/status`` tells
+the retry with its time, ``GET /session/<id>`` the sums, and the last message holds the error. Without an answer these
+facts are unknown, and the run goes on.
 
-The server is there anyway (``--port 0`` by default, and open to everybody on the host): here it has the password
-that the adapter made, which is part of the agent's environment and so never stands in a transcript.
+OpenCode opens this server in any case (``--port 0`` by default, for every user of the host). Here it has a password,
+which the adapter makes. The password is part of the agent's environment, so redaction keeps it out of transcripts.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from wf_cli.runtimes.acp.report import Reporter
 from wf_cli.runtimes.jsonlines import count, number, obj, text
 from wf_cli.runtimes.opencode import SERVER_PASSWORD
 
-#: Seconds for an answer: a request during the start was seen to be accepted and never answered.
+#: Seconds for an answer. A limit is needed, because a request during the start was seen to be never answered.
 LIMIT = 3.0
 #: Seconds between two looks.
 LOOK = 1.0
-#: A wait longer than this is not waited for here: the pool is parked, and the job comes back.
+#: Seconds. For a longer wait the attempt ends, so that the pool is parked and the job comes back.
 PATIENCE = 30.0
-#: Seconds of retries without progress after which it is the same.
+#: Seconds of retries without progress after which the attempt ends likewise.
 SERIES = 60.0
 _BODY = 4 << 20
 #: Headers that tell when to come back (`classify.retry_after`).
@@ -67,13 +67,13 @@ class OpencodeServer:
         return cls(port, user, environ.get(SERVER_PASSWORD, ""))
 
     async def begin(self, session: str, *, resumed: bool) -> None:
-        """A turn of ``session`` begins. What a resumed session used before is not this turn's."""
+        """A turn of ``session`` begins. The earlier usage of a resumed session is taken off later."""
         self._session = session
         self._before = await self._session_facts() if resumed else {}
 
     @property
     def cost_before(self) -> float | None:
-        """What the session had cost when the turn began; None when it is not known."""
+        """The cost of the session when the turn began; None when it is not known."""
         return number(self._before.get("cost")) if self._before else None
 
     async def usage(self) -> dict[str, Any] | None:
@@ -104,7 +104,7 @@ class OpencodeServer:
         }
 
     async def watch(self, report: Reporter) -> Retry:
-        """Report each retry; returns with the one that is not worth waiting for."""
+        """Report each retry. Returns the first one that is not worth its wait."""
         since, attempt, progress = 0.0, 0, -1
         while True:
             await asyncio.sleep(LOOK)
@@ -123,7 +123,7 @@ class OpencodeServer:
         status = obj(await self._get("/session/status"), self._session)
         if status.get("type") != "retry":
             return None
-        # Both of this host's clock: OpenCode has computed the time from the seconds it was told.
+        # Both times are of this host's clock, because OpenCode computes this one from the seconds it was told.
         wait = (number(status.get("next")) or 0.0) / 1000 - time.time()
         return Retry(text(status.get("message"))[:1000], count(status.get("attempt")), max(0.0, wait))
 

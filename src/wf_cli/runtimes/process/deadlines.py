@@ -1,4 +1,4 @@
-"""The clocks of an attempt, as arithmetic: no process, no waiting."""
+"""The clocks of an attempt, as arithmetic without processes and waiting."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Literal
 
 from wf_cli.runtimes.base import Limits
 
-#: Seconds between two looks above which nobody was watching: the host slept, or this process stood still.
-#: Silence that nobody listened to is not the agent's.
+#: Seconds between two looks above which the worker was not watching, because the host slept or this process stood
+#: still. Such time is not counted as the agent's silence.
 UNWATCHED = 20.0
 
 Expiry = Literal["startup", "stall", "max_runtime", "after_result"]
@@ -16,9 +16,9 @@ Expiry = Literal["startup", "stall", "max_runtime", "after_result"]
 class Deadlines:
     """Says which limit is exceeded. Times are of one monotonic clock, in seconds.
 
-    ``startup`` counts from the start to the first sign of life, ``stall`` from the last one,
-    ``max_runtime`` from the start, ``after_result`` from the moment the agent said that it was done.
-    Time in which `expired` was not asked for `UNWATCHED` seconds counts for none of them.
+    ``startup`` counts from the start to the first sign of life, ``stall`` from the last one, ``max_runtime`` from the
+    start, ``after_result`` from the moment the agent said that it was done. None of them counts a time in which
+    `expired` was not called for `UNWATCHED` seconds.
     """
 
     def __init__(self, limits: Limits, now: float, *, speaks_first: bool = True, result_grace_s: float | None = None):

@@ -18,14 +18,14 @@ from wf_cli.runtimes.base import CannotStart, Launch
 from wf_cli.runtimes.jsonlines import brief
 from wf_cli.runtimes.process import strays
 
-#: Seconds a launcher may take to be ready: it does next to nothing, but the machine may be busy.
+#: Seconds that a launcher may take to be ready. It does little, but the machine may be busy.
 READY_LIMIT = 30.0
 #: Seconds for the launcher to be gone once it has reported, or its pipe was closed, beyond graces and kills.
 LEAVE_LIMIT = 5.0
 
-# The launcher sees exactly the modules that the worker sees, wherever those come from (user site, zip,
-# PYTHONPATH); -I and -S save it the search, and the agent's checkout has no say in it. The trailing
-# argument is for people who look at `ps`.
+# The launcher sees exactly the modules that the worker sees, wherever those come from (user site, zip, PYTHONPATH).
+# -I and -S save it the search, and keep the agent's checkout out of it. The trailing argument is for people who look
+# at `ps`.
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
     "from wf_cli.runtimes.process.launcher import main; main(int(sys.argv[2]), int(sys.argv[3]))"
@@ -42,10 +42,10 @@ class Report(NamedTuple):
 
 
 class Gate:
-    """A launcher that waits, or runs, one attempt. Use `open` to make one, and `close` to be done with it.
+    """A launcher that waits, or runs, one attempt. `open` makes one, and `close` ends it.
 
-    ``stdin``, ``stdout`` and ``stderr`` are the worker's ends of the agent's streams; whoever reads them
-    closes them, or leaves them to `close`. Not thread-safe.
+    ``stdin``, ``stdout`` and ``stderr`` are the worker's ends of the agent's streams. Their reader closes them, or
+    leaves them to `close`. Not thread-safe.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], ref: proc.ProcessRef, control: int, status: int, mark: str):
@@ -62,7 +62,7 @@ class Gate:
 
     @classmethod
     def open(cls, launch: Launch, *, root: Path, mark: str, grace_s: float, slot_fd: int | None = None) -> Gate:
-        """A launcher that is ready and waits. Raises CannotStart; nothing is left of it then."""
+        """A launcher that is ready and waits. Raises CannotStart, and then no process of it is left."""
         job = {
             "argv": list(launch.argv),
             "cwd": str(root),
@@ -96,7 +96,7 @@ class Gate:
         return gate
 
     def go(self) -> None:
-        """Let the agent start. How that went comes with `hear`."""
+        """Let the agent start. `hear` tells whether it did."""
         self._send_quietly(b"go\n")
 
     def stop(self, grace_s: float) -> None:
@@ -104,7 +104,7 @@ class Gate:
         self._send_quietly(f"stop {grace_s:.3f}\n".encode())
 
     def hear(self) -> Report | None:
-        """What the status pipe says, once it is readable; None while it is not the last word.
+        """The launcher's last word from the status pipe, which has to be readable; None while it has not come.
 
         A pipe that ends without a last word (the launcher was killed) gives an empty report.
         """
@@ -119,15 +119,15 @@ class Gate:
         return None if chunk else Report()
 
     def end_tree(self) -> int:
-        """Do the launcher's work, when it is dead or stands still; how many processes were ended."""
+        """End the tree in place of a launcher that is dead or stands still; returns how many processes were ended."""
         return strays.kill_attempt(*self.ref, self._mark)
 
     def close(self) -> None:
-        """Nothing of the attempt is left when this returns.
+        """End every process of the attempt. Safe to repeat.
 
-        Closing the pipe makes the launcher end its tree; the records do it when the launcher cannot. Takes
-        the launcher's time for a stubborn tree, bounded: only what the kernel does not let go of is left
-        then, with a launcher that goes on trying and keeps the slot. Safe to repeat.
+        The launcher ends its tree when the pipe is closed. Where it cannot, this process does so from the records.
+        The call takes as long as the launcher needs for a stubborn tree, within a bound. Past it only processes that
+        the kernel does not let go of are left, and the launcher goes on trying and keeps the slot.
         """
         if self._control < 0:
             return
@@ -140,7 +140,7 @@ class Gate:
             code: int | None = self._process.wait(proc.KILL_LIMIT + LEAVE_LIMIT)
         except subprocess.TimeoutExpired:
             code = None
-        if code != 0:  # killed, crashed or stuck: do its work
+        if code != 0:  # It was killed, crashed, or is stuck.
             self.end_tree()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(LEAVE_LIMIT)
@@ -167,7 +167,7 @@ class Gate:
             view = view[os.write(self._control, view) :]
 
     def _send_quietly(self, data: bytes) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it is gone, which `hear` tells
+        with contextlib.suppress(BrokenPipeError):  # The launcher is gone, as `hear` tells.
             self._send(data)
 
 
@@ -186,7 +186,7 @@ def _start(control: int, status: int, slot_fd: int | None, mark: str) -> subproc
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
-        cwd="/",  # holds no directory busy
+        cwd="/",  # It keeps no directory busy.
         pass_fds=[control, status] + ([slot_fd] if slot_fd is not None else []),
         start_new_session=True,
     )

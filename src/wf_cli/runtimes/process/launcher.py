@@ -17,15 +17,15 @@ and on the status pipe it hears::
 
 Guarantees, as long as the launcher lives:
 
-- no agent before ``go``; the end of the control pipe before it means that there never will be one;
-- when the control pipe ends (its worker was killed), or on SIGTERM, or when the agent has ended, everything
-  the agent started is ended too: descendants, which the subreaper keeps below itself however often they
-  daemonise (Linux), and carriers of the attempt's mark (everywhere);
-- the slot's lock, inherited as a third descriptor and not passed on, is held until all of that is gone.
+- no agent starts before ``go``, and none ever starts when the control pipe ends before it;
+- when the control pipe ends (its worker was killed), or on SIGTERM, or when the agent has ended, everything that the
+  agent started is ended too: descendants, which the subreaper keeps below itself however often they daemonise
+  (Linux), and processes that carry the attempt's mark (everywhere);
+- the slot's lock, inherited as a third descriptor and not passed on, is held until all of these are gone.
 
-A launcher that is itself killed by SIGKILL takes the agent with it (Linux), but not the agent's children:
-`strays` ends those from the worker's records. SIGINT and SIGHUP do nothing here: Ctrl-C reaches whole process
-groups, and what it means is the worker's decision.
+A launcher that is itself killed by SIGKILL takes the agent with it (Linux), but not the agent's children, which
+`strays` ends from the worker's records. SIGINT and SIGHUP are ignored, because Ctrl-C reaches whole process groups
+and the worker decides what it means.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ from typing import Any, NamedTuple
 
 from wf_cli import proc
 
-#: Seconds between SIGTERM and SIGKILL, at most those of the configured grace, once the worker is dead: it does not
-#: hear the agent's last words.
+#: Seconds between SIGTERM and SIGKILL once the worker is dead, at most those of the configured grace. They are few,
+#: because a dead worker does not hear the agent's last words.
 ORPHAN_GRACE = 0.5
-#: The same for what an agent left running when it ended by itself.
+#: The same for processes that an agent left running when it ended by itself.
 LEFTOVER_GRACE = 0.5
-#: Seconds between two attempts to end what the kernel does not let go of.
+#: Seconds between two attempts to end processes that the kernel does not let go of.
 STUCK_PAUSE = 1.0
 
 
@@ -83,7 +83,7 @@ class _Control:
 def main(control_fd: int, status_fd: int) -> None:
     """Run one attempt from the gate to its end. The only use is that of `gate.Gate`."""
     for number in (signal.SIGINT, signal.SIGHUP):
-        # A handler and not SIG_IGN: ignored signals stay ignored in the agent, handlers do not.
+        # A handler is set instead of SIG_IGN, because ignored signals stay ignored in the agent and handlers do not.
         signal.signal(number, lambda *_: None)
     control = _Control(control_fd)
     header = control.read_line()
@@ -109,7 +109,7 @@ def main(control_fd: int, status_fd: int) -> None:
     others = [ref for ref in killed.seen if ref.pid != agent.pid]
     code = -signal.SIGKILL if agent.returncode is None else agent.returncode
     _report(status_fd, f"exit {code} survivors {len(others)}")
-    while killed.left:  # the worker knows and goes on; the slot stays taken
+    while killed.left:  # The worker knows of it and goes on; the slot stays taken.
         time.sleep(STUCK_PAUSE)
         killed = proc.kill_tree([os.getpid()], job["mark"], grace_s=0)
 
@@ -169,7 +169,7 @@ def _ask(agent: subprocess.Popen[bytes], control: _Control, wakeup: int, seconds
     """SIGTERM to the agent alone; what its tree gets once it has ended, or would not. A dead worker cuts it short."""
     if _reap(agent):
         return _Grace(LEFTOVER_GRACE)
-    os.kill(agent.pid, signal.SIGTERM)  # not reaped yet, so the pid is still its own
+    os.kill(agent.pid, signal.SIGTERM)  # It is not reaped yet, so the pid is still its own.
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         ready, _, _ = select.select([control.fd, wakeup], [], [], left)
@@ -183,7 +183,7 @@ def _ask(agent: subprocess.Popen[bytes], control: _Control, wakeup: int, seconds
 
 
 def _reap(agent: subprocess.Popen[bytes]) -> bool:
-    """Take in every child that has ended, adopted orphans too; whether the agent is among them by now."""
+    """Reap every child that has ended, adopted orphans too. True once the agent is among them."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -197,7 +197,7 @@ def _reap(agent: subprocess.Popen[bytes]) -> bool:
 
 
 def _report(fd: int, line: str) -> None:
-    with contextlib.suppress(BrokenPipeError):  # a dead worker hears nothing; the work here is the same
+    with contextlib.suppress(BrokenPipeError):  # The worker is dead; the work here is the same.
         os.write(fd, line.encode("utf-8", "replace") + b"\n")
 
 

@@ -26,7 +26,7 @@ class Lines:
         self._add(rest)
 
     def end(self) -> Iterator[str]:
-        """What was left without a newline."""
+        """The last line, if it has no newline."""
         if self._part:
             yield self._take()
 

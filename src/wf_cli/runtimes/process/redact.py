@@ -1,8 +1,8 @@
-"""Secrets never leave an agent's environment through what it prints.
+"""Masks the secrets of an agent's environment in everything that the agent prints.
 
-Known values are replaced, wherever they appear: transcripts, events, messages; and so is what the configured
-patterns match, line by line. What neither finds (a key read from a file, a value spelt in another encoding) stays;
-a transcript is a private file.
+Known values are replaced wherever they appear, in transcripts, events and messages. Matches of the configured
+patterns are replaced line by line. A secret that neither finds (a key read from a file, a value in another encoding)
+stays, so a transcript is a private file.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from wf_cli import proc
 
 MASK = "[redacted]"
 _MASK = MASK.encode()
-#: Characters a value needs to count: a shorter one ("1", "true") would blank out half of the text.
+#: Characters that a value needs to count, because a shorter one ("1", "true") would blank out half of the text.
 SHORTEST = 6
-#: Bytes of one line that wait for its end, where there are patterns. Of a longer line they see pieces.
+#: Bytes of one line that wait for its end, where there are patterns. A longer line is matched in pieces.
 LINE_LIMIT = 64 << 10
 #: Levels of a JSON value that are kept.
 DEPTH_LIMIT = 50
@@ -30,7 +30,7 @@ _SECRET_FIELD = re.compile(r"key$|token$|secret$|password|authorization", re.IGN
 def secret_values(environment: Mapping[str, str]) -> set[str]:
     """The values of variables named like ``*_KEY *_TOKEN *_SECRET *PASSWORD*``, and such fields of JSON values.
 
-    The mark of the attempt is none: it has that name, and stands in every log on purpose.
+    The attempt's mark is not among them. Its variable has such a name, but it stands in every log on purpose.
     """
     found: set[str] = set()
     for name, value in environment.items():
@@ -61,10 +61,10 @@ class Redactor:
     """Replaces a set of values, and what the regular expressions ``patterns`` (of `re`, valid ones) match."""
 
     def __init__(self, secrets: set[str], patterns: Sequence[str] = ()):
-        # One after the other: joined, the flags and groups of one would be those of all.
+        # They are applied one after the other, because in a joined pattern the flags and groups of one hold for all.
         self._patterns = [re.compile(pattern) for pattern in patterns]
-        # As it is, and as it looks inside of JSON, which is what agents print. Longest first, so that a
-        # value that contains another one is replaced as a whole.
+        # Each value is sought as it is and as JSON spells it, because agents print JSON. The longest comes first, so
+        # that a value that contains another one is replaced as a whole.
         spellings = {form for value in secrets for form in (value, json.dumps(value)[1:-1])}
         texts = sorted(spellings, key=len, reverse=True)
         self._in_text = re.compile("|".join(map(re.escape, texts)) or "(?!)")
@@ -76,7 +76,7 @@ class Redactor:
         return _masked(self._patterns, self._in_text.sub(MASK, text))
 
     def value(self, value: Any, depth: int = DEPTH_LIMIT) -> Any:
-        """A JSON value without secrets in its strings. What is nested more deeply than ``depth`` is left out."""
+        """A JSON value without secrets in its strings. Parts nested more deeply than ``depth`` are left out."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict | list | tuple) and not depth:
@@ -109,12 +109,12 @@ class RedactedStream:
         self._line = b""
 
     def feed(self, data: bytes) -> bytes:
-        """What can be written now."""
+        """The bytes that can be written now."""
         data = self._without_values(data)
         return self._whole_lines(data) if self._patterns else data
 
     def end(self) -> bytes:
-        """What was held back."""
+        """The bytes that were held back."""
         held, self._held = self._pattern.sub(_MASK, self._held), b""
         line, self._line = self._line + held, b""
         return self._masked_lines(line)
@@ -122,7 +122,7 @@ class RedactedStream:
     def _whole_lines(self, data: bytes) -> bytes:
         data = self._line + data
         end = data.rfind(b"\n") + 1
-        if len(data) - end > LINE_LIMIT:  # cut at a blank if there is one: what is sought has none, as a rule
+        if len(data) - end > LINE_LIMIT:  # Cut at a blank if there is one, because secrets rarely have any.
             end = data.rfind(b" ", end) + 1 or len(data)
         self._line = data[end:]
         return self._masked_lines(data[:end])

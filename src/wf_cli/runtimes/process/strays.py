@@ -6,22 +6,21 @@ import signal
 
 from wf_cli import proc
 
-#: Seconds between SIGTERM and SIGKILL: the attempt is lost already, nobody waits for its last words.
+#: Seconds between SIGTERM and SIGKILL. They are few, because the attempt is lost already.
 STRAY_GRACE = 0.5
 
 
 def kill_attempt(launcher_pid: int, launcher_start: str | None, mark: str) -> int:
-    """End the launcher of an attempt and everything of the attempt on this host; how many processes that were.
+    """End the launcher of an attempt and all its processes on this host; returns how many there were.
 
-    For records made on this host, in this boot and pid namespace only: the caller has compared them.
-    Nothing is signalled when all of it is gone, also when the launcher's pid has a new owner (or might
-    have one, its start time being unknown). Takes up to ``STRAY_GRACE`` seconds with a tree that ignores
-    SIGTERM, and `proc.KILL_LIMIT` more with a stuck one. What carries no mark (a cleared environment) is
-    found only below a launcher that still lives.
+    The caller has made sure that the records were made on this host, in this boot and pid namespace. A launcher's pid
+    that has a new owner, or might have one because the start time is unknown, is not signalled. The call takes up to
+    ``STRAY_GRACE`` seconds with a tree that ignores SIGTERM, and `proc.KILL_LIMIT` more with a stuck one. A process
+    without the mark (it cleared its environment) is found only below a launcher that still lives.
     """
     launcher = proc.ProcessRef(launcher_pid, launcher_start or "")
     there = proc.alive(*launcher)
-    # The launcher last: while it lives it is the parent of all orphans, and its lock says "occupied".
+    # The launcher is ended last, because it is the parent of all orphans and its lock keeps the slot taken.
     killed = proc.kill_tree([launcher_pid] if there else [], mark, grace_s=STRAY_GRACE)
     count = len(killed.seen)
     if there and not killed.left:

@@ -23,7 +23,7 @@ from wf_cli.runtimes.process.transcript import Transcript
 
 #: Seconds between two looks at the clocks and at ``should_stop`` while nothing happens.
 TICK = 0.1
-#: Seconds beyond grace and kills that a launcher gets to report, before its work is done for it.
+#: Seconds beyond grace and kills that a launcher has to report, before the worker ends the tree itself.
 REPORT_LIMIT = 5.0
 #: Seconds for the last output to arrive once all processes are gone (pipes are empty long before).
 DRAIN_LIMIT = 2.0
@@ -38,13 +38,13 @@ class AgentRun:
             run.go()              # only after the token was looked at once more
             result = run.wait(should_stop)
 
-    Leaving the block ends whatever is still there. All calls come from one thread, callbacks too; several
-    runs in several threads are fine. `spawn` raises CannotStart; from `go` on everything an agent, a
-    launcher or the system does becomes an `AgentResult`. ``on_event`` and ``should_stop`` may raise: the
-    tree is ended and the exception goes on.
+    Leaving the block ends whatever is still there. All calls come from one thread, callbacks too; several runs in
+    several threads are fine. `spawn` raises CannotStart. From `go` on everything that an agent, a launcher or the
+    system does becomes an `AgentResult`. When ``on_event`` or ``should_stop`` raises, the tree is ended and the
+    exception goes on.
 
-    What is secret in the environment, and what the regular expressions ``redact`` match, comes out of here masked.
-    Does not close ``slot``: while it is open here, or anything of the attempt lives, it stays taken.
+    Secret values of the environment, and matches of the regular expressions ``redact``, are masked in all results.
+    ``slot`` is not closed. It stays taken while it is open here, and while a process of the attempt lives.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class AgentRun:
     def spawn(self) -> proc.ProcessRef:
         """The launcher, ready and waiting: record it (with the mark) before `go`. Raises CannotStart."""
         self._launch = self._adapter.launch(self._request)
-        # Now, and not once it runs: what is read depends on the program that was found, which may update itself.
+        # The reader is made before the start, because it depends on the program found, which may update itself.
         self._reader = self._adapter.reader(self._request)
         slot_fd = self._slot.fd if self._slot is not None and self._slot.fd >= 0 else None
         request = self._request
@@ -96,15 +96,15 @@ class AgentRun:
         self._opened().go()
 
     def abandon(self) -> None:
-        """End the attempt's processes without caring what became of them. Before, within, after; safe to repeat."""
+        """End the attempt's processes, and ignore their result. May be called at any time, and again."""
         if self._gate is not None:
             self._gate.close()
 
     def wait(self, should_stop: Callable[[], str | None] = lambda: None) -> AgentResult:
-        """Until nothing of the attempt is left; to be called once, right after `go`.
+        """Wait until all processes of the attempt are gone. To be called once, right after `go`.
 
-        ``should_stop`` is asked ten times a second; a reason from it stops the agent (``exit.stopped`` is
-        then ``asked``, and the verdict is a failure with that reason unless the agent had finished).
+        ``should_stop`` is asked ten times a second. A reason from it stops the agent. ``exit.stopped`` is then
+        ``asked``, and the verdict is a failure with that reason unless the agent had finished.
         """
         gate, launch = self._opened(), self._launch
         assert launch is not None
@@ -169,17 +169,17 @@ class _Watch:
             quiet = not self._serve(TICK)
             now = self._clock.monotonic()
             if self._stopped is None:
-                # An agent that prints without end must neither hide the question nor have it asked each time.
+                # An agent that prints without end must not delay the question, and not have it asked at each line.
                 if quiet or now - asked >= TICK:
                     asked = now
                     self._check_asked(should_stop(), now)
                 self._check_clocks(now)
             elif self._give_up is not None and now >= self._give_up:
-                self._report = Report()  # the launcher stands still: `close` does its work
+                self._report = Report()  # The launcher stands still, so `close` ends the tree.
         return self._conclude(self._report)
 
     def _serve(self, timeout: float) -> bool:
-        """Move what can be moved; whether there was anything."""
+        """Pass on the data that is there. True if there was any."""
         ready = self._selector.select(timeout)
         for key, _ in ready:
             if key.fileobj is self._gate.stdin:
@@ -195,7 +195,7 @@ class _Watch:
             self._stdin = self._stdin[os.write(self._gate.stdin.fileno(), self._stdin[:_CHUNK]) :]
         except BlockingIOError:
             return
-        except BrokenPipeError:  # it does not want to read; its own business
+        except BrokenPipeError:  # The agent does not read its prompt, which is no fault.
             self._stdin = self._stdin[:0]
         if not self._stdin:
             self._selector.unregister(self._gate.stdin)
@@ -236,10 +236,10 @@ class _Watch:
             self._stop(expired, now)
 
     def _has_ended(self) -> bool:
-        """Asked before anything is stopped. A process that was paused itself learns only now what came meanwhile.
+        """Whether the agent has ended. Asked before a stop, because a worker that was paused may not know it yet.
 
-        An agent that has ended by itself is not stopped: what it did counts. (After SIGCONT, `select` returns
-        empty-handed once, whatever is ready.)
+        An agent that has ended by itself is not stopped, so its work counts. (After SIGCONT, `select` returns once
+        without any descriptor, whatever is ready.)
         """
         self._serve(0)
         return self._report is not None
@@ -251,7 +251,7 @@ class _Watch:
 
     def _conclude(self, report: Report) -> AgentResult:
         if report.code is None and report.fault is None:
-            self._gate.end_tree()  # there is no launcher to do it
+            self._gate.end_tree()  # The launcher cannot do it any more.
         self._drain()
         for line in self._lines.end():
             self._tell(line)
@@ -262,7 +262,7 @@ class _Watch:
             verdict=self._clean(self._judge(report, end)),
             exit=end,
             duration_s=self._clock.monotonic() - self._begin,
-            # Of an agent that was stopped nothing outlived it: all of it ended together.
+            # A stopped agent has no survivors, because its whole tree was ended together.
             survivors=report.survivors if self._stopped is None else 0,
         )
 
@@ -285,7 +285,7 @@ class _Watch:
         return verdict if failure is None else replace(verdict, failure=failure)
 
     def _own_failure(self, report: Report, end: Exit) -> Failure | None:
-        """Why we ended it, or the launcher's death; None when it ended by itself."""
+        """Why wf ended the agent, or the launcher's death; None when the agent ended by itself."""
         limits = self._limits
         details = {"stopped": end.stopped, "exit_code": end.code, "stderr": end.stderr_tail}
         match end.stopped:

@@ -28,7 +28,7 @@ class Transcript:
         self._streams = {"stdout": redactor.stream(), "stderr": redactor.stream()}
         if path is not None:
             try:
-                # Never for all the world, whatever the folder says: agents print what they read.
+                # Other users never get rights, whatever the folder's mode is, because agents print what they read.
                 self._fd = fsio.open_append(path, mode=sharing.mode_in(path.parent) & 0o660)
             except OSError as error:
                 known = sharing.explained(error, path)
@@ -43,7 +43,7 @@ class Transcript:
             self._append(self._streams[stream].feed(data))
 
     def close(self) -> None:
-        """Write what was held back, and be done. Safe to repeat."""
+        """Write the bytes that were held back, and close the file. Safe to repeat."""
         for stream in self._streams.values():
             self._append(stream.end())
         if self._fd >= 0:

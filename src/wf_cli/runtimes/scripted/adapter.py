@@ -1,7 +1,7 @@
 """A deterministic agent that does a plan's work through the real ``wf`` commands, without a model.
 
-For `wf demo` and for tests. The agent itself is `scripted_agent`; this module starts it and reads its
-lines, one JSON object each, which only the two of them speak::
+It is for `wf demo` and for tests. The agent is `wf_cli.runtimes.scripted.agent`; this module starts it and reads its
+lines. Each is one JSON object, in a form of their own::
 
     {"type": "session", "id": ...}           {"type": "text", "text": ...}
     {"type": "tool", "text": ...}            {"type": "usage", "tokens_in": .., "tokens_out": .., "cost_usd": ..}
@@ -25,14 +25,14 @@ from wf_cli.runtimes.jsonlines import brief, count, number, parse_object, sessio
 OPTIONS_VARIABLE = "WF_SCRIPTED"
 
 _OPTIONS: Mapping[str, tuple[type, ...]] = {
-    "delay": (int, float),  # seconds between two steps, so that a demo can be watched
-    "items": (int,),  # todo items a new plan gets
-    "plans": (int,),  # how many plans an epic is split into at most
-    "reject_once": (list,),  # ids of plans whose first review rejects the last item
-    "crash": (dict,),  # command -> the first so many attempts end in the middle, by SIGKILL
-    "hang": (dict,),  # command -> the first so many attempts fall silent in the middle and ignore SIGTERM
-    "error": (dict,),  # command -> {attempts, code, message, retry_after_s}: reported instead of work
-    "usage": (dict,),  # what it claims to have used; without it nothing, since it uses nothing
+    "delay": (int, float),  # Seconds between two steps, so that a demo can be watched.
+    "items": (int,),  # The number of todo items of a new plan.
+    "plans": (int,),  # The most plans into which an epic is split.
+    "reject_once": (list,),  # Ids of plans whose first review rejects the last item.
+    "crash": (dict,),  # Command -> how many first attempts end in the middle, by SIGKILL.
+    "hang": (dict,),  # Command -> how many first attempts fall silent in the middle and ignore SIGTERM.
+    "error": (dict,),  # Command -> {attempts, code, message, retry_after_s}, reported instead of work.
+    "usage": (dict,),  # The usage that it claims; none by default, because it uses none.
 }
 
 
@@ -44,7 +44,7 @@ class ScriptedAdapter:
 
     def launch(self, request: Request) -> Launch:
         environment = {**request.environment, OPTIONS_VARIABLE: json.dumps(self._options)}
-        # -P: the checkout is the working directory, and no place to import from.
+        # -P keeps the working directory off the import path, because it is the checkout.
         argv = [sys.executable, "-P", "-m", "wf_cli.runtimes.scripted.agent"]
         return Launch(argv, environment, request.prompt.encode())
 

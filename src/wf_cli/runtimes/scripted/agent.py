@@ -1,10 +1,9 @@
 """The agent of the ``scripted`` runtime: ``python -m wf_cli.runtimes.scripted.agent``.
 
-Does what a prompt asks for (see `prompts`), the same way each time: an epic is split into a few plans; a plan gets a
-text and a todo list; an open item gets a file in ``work/<plan>/``, a commit and its evidence; a review accepts what
-has a file. Reads
-``WF_JOB_ID``, ``WF_ATTEMPT``, ``WF_ROOT`` and its options (see `scripted`) from the environment, and changes
-plans only through ``wf`` itself, as any agent does.
+The agent does the work of a prompt (see `wf_cli.planjobs.prompts`) in the same way each time. An epic is split into a
+few plans. A plan gets a text and a todo list. An open item gets a file in ``work/<plan>/``, a commit and its
+evidence. A review accepts items that have a file. It reads ``WF_JOB_ID``, ``WF_ATTEMPT``, ``WF_ROOT`` and its options
+(see `adapter`) from the environment, and changes plans only through ``wf`` itself, as any agent does.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from typing import Any
 from wf_cli.contract.identity import Target, target_of
 from wf_cli.runtimes.scripted import splitting
 
-#: ``wf``'s exit code for "your attempt was superseded": nothing more may be done.
+#: ``wf``'s exit code for a superseded attempt, which must stop its work.
 SUPERSEDED = 4
 
 
@@ -213,7 +212,7 @@ class _Plan:
         part.replace(self.path / name)
 
     def add_review_section(self, item_id: str, file: Path) -> None:
-        """The section that ``wf todo accept`` asks for, appended unless it is there."""
+        """Append the section that ``wf todo accept`` asks for, unless it is there."""
         path = self.path / "review.md"
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         if f"## {item_id}" in text.splitlines():
