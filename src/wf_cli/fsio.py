@@ -211,24 +211,39 @@ def move(source: Path, target: Path) -> bool:
 def publish(part: Path, target: Path) -> bool:
     """Give ``part`` the second name ``target``, if nobody has that yet. True when the file there is ours.
 
-    ``part`` stays. The content decides when the answer was EEXIST: a retried link says so of its own work
-    (each published file carries a nonce, so equal bytes are ours).
+    ``part`` stays. After any error the content at ``target`` decides, because errors of link say little: a retried
+    link says EEXIST of its own work, sshfs says EPERM for it, and after EIO, ESTALE, ETIMEDOUT or ENOENT the link may
+    have been made. Each published file carries a nonce, so equal bytes are ours. Raises the error of link when
+    nothing has the name.
     """
     try:
         os.link(part, target)
     except OSError as error:
-        # sshfs says EPERM where others say EEXIST; both mean: look.
-        if error.errno not in (errno.EEXIST, errno.EPERM, errno.EIO):
-            raise
-        if not listed(target.parent, target.name):
-            raise
         mine = read_regular(part)
-        try:
-            # Never a plain read: what lies there may be a FIFO or a link (invariant 7).
-            return read_regular(target, len(mine)) == mine
-        except ValueError:
-            return False
+        theirs = _what_is_there(target, len(mine))
+        if theirs is None:
+            raise error
+        return theirs == mine
     return True
+
+
+def _what_is_there(path: Path, limit: int) -> bytes | None:
+    """The content of ``path``; None when nothing has that name; no bytes for what is no such file.
+
+    A lookup may answer from a cache that knows of no such name. A listing refreshes that cache, so the second look
+    tells (NFS). Where listings are the older ones (sshfs) the first look tells.
+    """
+    for again in (False, True):
+        if again and not listed(path.parent, path.name):
+            return None
+        try:
+            # Never a plain read, because what lies there may be a FIFO or a link (invariant 7).
+            return read_regular(path, limit)
+        except FileNotFoundError:
+            continue
+        except ValueError:
+            return b""
+    return None
 
 
 def unlink_quietly(path: Path) -> bool:

@@ -34,7 +34,14 @@ def part(tmp_path: Path) -> Path:
     return path
 
 
-UNSURE = pytest.mark.parametrize("code", [errno.EPERM, errno.EEXIST, errno.EIO], ids=errno.errorcode.get)
+UNSURE = pytest.mark.parametrize(
+    "code",
+    [
+        errno.EPERM, errno.EEXIST, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOENT, errno.EACCES, errno.ENOSPC,
+        errno.EROFS,
+    ],
+    ids=errno.errorcode.get,
+)  # fmt: skip
 
 
 @UNSURE
@@ -60,19 +67,29 @@ def test_a_link_that_failed_and_left_nothing_is_an_error(part: Path, code: int) 
     assert raised.value.errno == code
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS], ids=errno.errorcode.get)
-def test_a_disk_that_refuses_is_an_error_although_the_name_is_there(part: Path, code: int) -> None:
+def test_a_listing_of_the_past_does_not_hide_what_a_lookup_sees(part: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """sshfs with its directory cache: the name is there at once, the listing shows it seconds later."""
     target = part.with_name("target")
     target.write_text("yours")
-    with fault("link", code, 1), pytest.raises(OSError, match=os.strerror(code)):
-        fsio.publish(part, target)
+    monkeypatch.setattr(fsio, "listed", lambda _directory, _name: False)
+    assert not fsio.publish(part, target)
+    with fault("link", errno.ESTALE, 1, lying=True):
+        assert fsio.publish(part, part.with_name("another"))
 
 
-def test_the_verdict_comes_from_a_listing_and_not_from_a_lookup(part: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lookup may answer from a cache that is older than the link."""
-    monkeypatch.setattr(os.path, "lexists", lambda _path: False)
-    monkeypatch.setattr(os.path, "exists", lambda _path: False)
-    with fault("link", errno.EIO, 1, lying=True):
+def test_a_lookup_of_the_past_does_not_hide_what_a_listing_shows(part: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS: a cached "no such name" answers until the directory is listed."""
+    real = fsio.read_regular
+    hidden = [True]
+
+    def read(path: Path, *more: Any) -> bytes:
+        if path.name == "target" and hidden.pop():
+            hidden.append(False)
+            raise FileNotFoundError(errno.ENOENT, "cached", str(path))
+        return real(path, *more)
+
+    monkeypatch.setattr(fsio, "read_regular", read)
+    with fault("link", errno.ENOENT, 1, lying=True):
         assert fsio.publish(part, part.with_name("target"))
 
 
@@ -172,15 +189,21 @@ def test_i5_an_outcome_that_is_offered_again_after_an_io_error_counts_once(
     """Kills: the second offer has another nonce, so a success would be taken for a late result of itself."""
     queue.enqueue(request("a"))
     token = run_one(queue, ME)
-    real = os.listdir
+    listdir, read = os.listdir, fsio.read_regular
 
     def refuse(path: Any) -> list[str]:
         if os.fspath(path).endswith("outcomes"):
             raise OSError(errno.EIO, os.strerror(errno.EIO), os.fspath(path))
-        return real(path)
+        return listdir(path)
+
+    def refuse_too(path: Path, *more: Any, **options: Any) -> bytes:
+        if path.parent.name == "outcomes":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), os.fspath(path))
+        return read(path, *more, **options)
 
     with monkeypatch.context() as patch, fault("link", errno.EIO, 1, lying=lying):
         patch.setattr(os, "listdir", refuse)
+        patch.setattr(fsio, "read_regular", refuse_too)
         with pytest.raises(OSError, match="Input/output"):
             queue.end(token, SUCCESS, by=ME)
     assert queue.spool.outcome_path("a", 1).exists() is lying
