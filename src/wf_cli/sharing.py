@@ -13,6 +13,7 @@ import errno
 import os
 import shlex
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from wf_cli import ids
@@ -69,6 +70,17 @@ def make_folder(path: Path, *, mode: int | None = None, like: Path | None = None
     ``like``, and ``like`` is the folder above unless something else is said. A new folder is complete when it appears
     under its name. Raises the system's error when it cannot be made.
     """
+    for last in (False, False, True):
+        try:
+            _make_folder(path, mode, like)
+            break
+        except FileNotFoundError:  # The folder above was replaced by another process that made it, too.
+            if last or not os.path.isdir(path.parent):
+                raise
+
+
+def _make_folder(path: Path, mode: int | None, like: Path | None) -> None:
+    """One try of `make_folder`."""
     if os.path.isdir(path):
         return
     if not os.path.isdir(path.parent):
@@ -82,12 +94,30 @@ def make_folder(path: Path, *, mode: int | None = None, like: Path | None = None
             settle(fd, stat.S_IMODE(above.st_mode) if mode is None else mode, above.st_gid)
         finally:
             os.close(fd)
-        os.rename(part, path)
+        with _alone_in(path.parent):
+            # A rename replaces an empty folder, and whoever is about to make a file in that one would fail.
+            if not os.path.isdir(path):
+                os.rename(part, path)
     except OSError:
-        with contextlib.suppress(OSError):
-            os.rmdir(part)
         if not os.path.isdir(path):  # Otherwise another process was faster.
             raise
+    finally:
+        with contextlib.suppress(OSError):  # It has gone to its name, unless another process was faster.
+            os.rmdir(part)
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold a lock of the folder itself, on file systems that have such locks, for one look and one rename."""
+    import fcntl
+
+    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def explained(error: OSError, path: Path) -> OSError:
