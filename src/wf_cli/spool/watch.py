@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -11,6 +12,10 @@ from watchdog.events import FileCreatedEvent, FileMovedEvent, FileSystemEvent, F
 from watchdog.observers import Observer
 
 from wf_cli.spool.layout import Spool
+
+# An observer that stops while an event comes logs an error, which does no harm. Without a handler Python would print
+# it on stderr, into the worker's picture.
+logging.getLogger("watchdog").addHandler(logging.NullHandler())
 
 
 class Watcher:

@@ -193,8 +193,14 @@ def test_a_workers_picture_is_gone_at_its_end(tmp_path: Path) -> None:
         box.until(lambda terminal: any(line.startswith("  -") for line in terminal.shown))
         assert not box.terminal.cursor
         box.press_ctrl_c()
-        assert not any(line.startswith("  -") for line in box.terminal.shown)
+        assert not any(line.startswith("  -") for line in box.terminal.shown), box.written
         assert box.terminal.cursor
         assert termios.tcgetattr(box.slave) == box.before
     finally:
         box.close()
+
+
+def test_the_file_watcher_logs_nothing_into_a_workers_picture() -> None:
+    code = "import logging, wf_cli.spool.watch; logging.getLogger('watchdog.observers.inotify').error('inactive')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
