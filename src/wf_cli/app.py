@@ -327,9 +327,12 @@ class App:
         )
 
     def agent_environment(self) -> dict[str, str]:
-        """The environment for agents: this process's, without another attempt's variables and with this `wf` first in
-        PATH."""
-        environ = {k: v for k, v in self.environ.items() if not k.startswith("WF_JOB") and k != "WF_ATTEMPT"}
+        """The environment for agents: this process's, without another attempt's variables and those that send git
+        elsewhere, and with this `wf` first in PATH."""
+        from wf_cli import git
+
+        inherited = git.without_redirects(self.environ).items()
+        environ = {k: v for k, v in inherited if not k.startswith("WF_JOB") and k != "WF_ATTEMPT"}
         bin_dir = str(Path(sys.executable).parent)
         path = environ.get("PATH", os.defpath)
         if path.split(os.pathsep)[0] != bin_dir:

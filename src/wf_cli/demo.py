@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wf_cli import fsio, proc
+from wf_cli import fsio, git, proc
 from wf_cli.app import App
 from wf_cli.contract.lifecycle import Status
 from wf_cli.errors import WfError
@@ -59,7 +59,7 @@ class Demo:
         self._document = document
         self._plans = plans
         self._runtime = runtime
-        keep = {k: v for k, v in environ.items() if not k.startswith("WF_")}
+        keep = {k: v for k, v in git.without_redirects(environ).items() if not k.startswith("WF_")}
         self._environ = {**keep, "GIT_TERMINAL_PROMPT": "0"}
         self.app = App(root, self._environ)
         self._workers: dict[str, subprocess.Popen[bytes]] = {}

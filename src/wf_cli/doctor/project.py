@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from wf_cli import git
 from wf_cli.agents import model_guard, models, preflight
 from wf_cli.doctor.check import Check, Level, error, guarded, ok, warn
 from wf_cli.errors import WfError
@@ -182,6 +183,7 @@ def _git(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["git", *words],
         cwd=root,
+        env=git.environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from wf_cli import ids
+from wf_cli import git, ids
 from wf_cli.clock import Clock
 from wf_cli.config.model import Config, Runtime
 from wf_cli.doctor import dry_call, logins
@@ -59,7 +59,7 @@ class _Look:
             role="doctor",
             prompt="",
             root=root,
-            environment=environ,
+            environment=git.without_redirects(environ),
             mark=f"doctor.{ids.nonce()}",
         )
         self._bad = Level.ERROR if config.distributed else Level.WARN

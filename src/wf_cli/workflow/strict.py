@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from wf_cli import fsio
+from wf_cli import fsio, git
 from wf_cli.clock import iso
 from wf_cli.errors import Refused, StateError
 from wf_cli.workflow import phases, plans, verify
@@ -165,6 +165,7 @@ def _shell(root: Path, command: str) -> tuple[int, bytes, bytes]:
         child = subprocess.Popen(
             argv,
             cwd=root,
+            env=git.without_redirects(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -206,7 +207,9 @@ def _verify_ourselves(project: Project, plan: Plan) -> Check:
 def _git(root: Path, *args: str) -> str | None:
     """The output of git without line end; None outside a repository and without git."""
     try:
-        result = subprocess.run(["git", *args], cwd=root, capture_output=True, stdin=subprocess.DEVNULL)
+        result = subprocess.run(
+            ["git", *args], cwd=root, env=git.environment(), capture_output=True, stdin=subprocess.DEVNULL
+        )
     except OSError:
         return None
     return result.stdout.decode("utf-8", "replace").strip() if result.returncode == 0 else None

@@ -16,18 +16,17 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
+from wf_cli import git
 from wf_cli.workflow.leftovers import BUILT_IN, OWN_STATE, Patterns
 
-#: Seconds for one git command. In a checkout of hundreds of thousands of files it takes several.
-GIT_LIMIT = 60.0
 #: How many files a checkout without git may have. With more, a change cannot be told.
 FILE_LIMIT = 50_000
+#: The digest of no difference.
+_NOTHING = hashlib.sha256().hexdigest()[:32]
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 #: Folders of version control. They are left out of a checkout that is read without git.
 _VERSION_CONTROL = (".git", ".hg", ".svn", ".jj")
@@ -39,7 +38,7 @@ def baseline(root: Path, without: Sequence[str], tool_files: Sequence[str] = BUI
     ``tool_files`` are patterns of files that tools leave behind.
     """
     try:
-        if _git(root, "rev-parse", "--is-inside-work-tree") == b"true\n" and not _is_ignored(root):
+        if git.output(root, "rev-parse", "--is-inside-work-tree") == b"true\n" and not _is_ignored(root):
             since = _commit(root)
             digest = _since(root, since, without, tool_files)
             return None if digest is None else f"git:{since}:{digest}"
@@ -68,35 +67,67 @@ def changed(root: Path, without: Sequence[str], before: str, tool_files: Sequenc
 
 def _is_ignored(root: Path) -> bool:
     """Whether the repository around ``root`` ignores it, as the repository of a whole home directory may."""
-    return _git(root, "check-ignore", ".") is not None
+    return git.output(root, "check-ignore", ".") is not None
 
 
 def _commit(root: Path) -> str:
     """The commit that is checked out. Before the first one it is the empty tree, from which every file differs."""
-    head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-    return (head or _git(root, "hash-object", "-t", "tree", os.devnull) or b"").decode("ascii", "replace").strip()
+    head = git.output(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    return (
+        (head or git.output(root, "hash-object", "-t", "tree", os.devnull) or b"").decode("ascii", "replace").strip()
+    )
 
 
 def _since(root: Path, since: str, without: Sequence[str], tool_files: Sequence[str]) -> str | None:
     """A digest of the differences from ``since``, in tracked content, and in untracked files by size and time."""
     paths = ["--", ".", *(f":(exclude){folder}" for folder in without), *Patterns(OWN_STATE).git_excludes()]
     work = [*paths, *Patterns(tool_files).git_excludes()]
-    # Only the commit of a submodule counts, because its content would take another git command.
+    # Of a submodule the commit counts here. What differs from that is looked for inside of it.
     flags = ("--no-ext-diff", "--no-textconv", "--binary", "--no-color", "--ignore-submodules=dirty", "--relative")
     with tempfile.TemporaryFile() as tracked:  # The diff may be as large as the files.
         # Files that the commit has count under any name. Files that were added since count unless they are leftovers.
         for kinds, where in (("a", paths), ("A", work)):
-            if not _run_git(root, tracked, "diff", "--no-renames", f"--diff-filter={kinds}", *flags, since, *where):
+            if not git.run(root, tracked, "diff", "--no-renames", f"--diff-filter={kinds}", *flags, since, *where):
                 return None
         tracked.seek(0)
         digest = hashlib.file_digest(tracked, "sha256")
-    untracked = _git(root, "ls-files", "--others", "--exclude-standard", "-z", *work)
-    if untracked is None or b"/\0" in untracked or _git(root, "submodule", "status") not in (b"", None):
-        return None  # Changes in a repository inside of this one cannot be seen from here.
+    untracked = git.output(root, "ls-files", "--others", "--exclude-standard", "-z", *work)
+    index = git.output(root, "ls-files", "--stage", "-z", *work)
+    if untracked is None or index is None:
+        return None
+    for submodule in _submodules(index):
+        dirt = _inside(root / submodule, tool_files)
+        if dirt is None:
+            return None
+        if dirt != _NOTHING:
+            digest.update(os.fsencode(submodule) + f"\0{dirt}\0".encode())
     for name in sorted(untracked.split(b"\0")):
-        if name:
+        if name.endswith(b"/"):  # a repository of its own, which git lists as one entry
+            inner = root / os.fsdecode(name)
+            dirt = _inside(inner, tool_files)
+            if dirt is None:
+                return None
+            digest.update(name + f"\0{_commit(inner)}:{dirt}\0".encode())
+        elif name:
             digest.update(_stamp(root, os.fsdecode(name)))
     return digest.hexdigest()[:32]
+
+
+def _submodules(index: bytes) -> list[str]:
+    """The submodules in the output of ``git ls-files --stage -z``."""
+    entries = (entry.partition(b"\t") for entry in index.split(b"\0") if entry.startswith(b"160000 "))
+    return sorted({os.fsdecode(name) for _, _, name in entries})
+
+
+def _inside(inner: Path, tool_files: Sequence[str]) -> str | None:
+    """A digest of what differs from the commit of a repository inside of this one; `_NOTHING` where there is none.
+
+    A submodule's commit is part of what its parent tells.
+    """
+    if not os.path.lexists(inner / ".git"):
+        return _NOTHING  # not checked out
+    since = _commit(inner)
+    return _since(inner, since, (), tool_files) if _COMMIT.fullmatch(since) else None
 
 
 def _files(root: Path, without: Sequence[str], tool_files: Sequence[str]) -> str | None:
@@ -131,29 +162,3 @@ def _stamp(root: Path, name: str) -> bytes:
     except FileNotFoundError:
         facts = "gone"
     return os.fsencode(name) + f"\0{facts}\0".encode()
-
-
-def _git(root: Path, *arguments: str) -> bytes | None:
-    """The output of git; None when there is no git, no repository, or no answer in time."""
-    with tempfile.TemporaryFile() as out:
-        if not _run_git(root, out, *arguments):
-            return None
-        out.seek(0)
-        return out.read()
-
-
-def _run_git(root: Path, out: IO[bytes], *arguments: str) -> bool:
-    try:
-        done = subprocess.run(
-            # The command takes no locks and runs no hooks, so that it does not disturb a git of the agent.
-            ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments],
-            cwd=root,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.DEVNULL,
-            timeout=GIT_LIMIT,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0

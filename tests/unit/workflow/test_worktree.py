@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,15 @@ PLAN = "plans/01-parser"
 def git(root: Path, *words: str) -> None:
     who = ["-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "commit.gpgsign=false"]
     subprocess.run(["git", *who, *words], cwd=root, check=True, capture_output=True)
+
+
+def make_repository(root: Path) -> Path:
+    """A repository with one commit of ``b.py``."""
+    write(root, "b.py", "b = 1\n")
+    git(root, "init", "-q")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "start")
+    return root
 
 
 def write(root: Path, name: str, text: str) -> None:
@@ -251,13 +261,60 @@ class TestGit:
         write(part, "a.py", "a = 22\n")
         assert worktree.changed(part, [PLAN], before) is True
 
-    def test_a_repository_inside_of_it_cannot_be_looked_into(self, repository: Path) -> None:
+    @pytest.mark.parametrize("kind", ["submodule", "repository"])
+    def test_a_repository_inside_of_it_is_looked_into(
+        self, repository: Path, tmp_path_factory: Any, kind: str
+    ) -> None:
+        source = make_repository(tmp_path_factory.mktemp("source") / "lib")
+        if kind == "submodule":
+            git(repository, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(source), "lib")
+            git(repository, "commit", "-qm", "lib")
+        else:
+            git(repository, "clone", "-q", str(source), "lib")
+        lib = repository / "lib"
         before = worktree.baseline(repository, [PLAN])
         assert before is not None
-        write(repository, "vendor/b.py", "b = 1\n")
-        git(repository / "vendor", "init", "-q")
-        git(repository / "vendor", "add", "-A")
-        git(repository / "vendor", "commit", "-qm", "start")
+        assert worktree.changed(repository, [PLAN], before) is False, "nothing was done"
+        write(lib, "__pycache__/b.pyc", "x")
+        assert worktree.changed(repository, [PLAN], before) is False, "a leftover"
+        write(lib, "new.py", "n = 1\n")
+        assert worktree.changed(repository, [PLAN], before) is True, "an untracked file"
+        git(lib, "add", "new.py")
+        assert worktree.changed(repository, [PLAN], before) is True, "an added file"
+        git(lib, "commit", "-qm", "new")
+        assert worktree.changed(repository, [PLAN], before) is True, "a commit"
+        git(lib, "reset", "-q", "--hard", "HEAD^")
+        assert worktree.changed(repository, [PLAN], before) is False, "as before"
+        write(lib, "b.py", "b = 2\n")
+        assert worktree.changed(repository, [PLAN], before) is True, "a tracked file"
+
+    def test_what_lay_about_in_a_submodule_before_is_no_work(self, repository: Path, tmp_path_factory: Any) -> None:
+        source = make_repository(tmp_path_factory.mktemp("source") / "lib")
+        git(repository, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(source), "lib")
+        write(repository / "lib", "b.py", "b = 3\n")
+        before = worktree.baseline(repository, [PLAN])
+        assert before is not None
+        assert worktree.changed(repository, [PLAN], before) is False
+        write(repository / "lib", "b.py", "b = 4\n")
+        assert worktree.changed(repository, [PLAN], before) is True
+
+    def test_a_submodule_that_is_checked_out_while_nothing_is_done_is_no_work(
+        self, repository: Path, tmp_path_factory: Any
+    ) -> None:
+        source = make_repository(tmp_path_factory.mktemp("source") / "lib")
+        git(repository, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(source), "lib")
+        git(repository, "commit", "-qm", "lib")
+        git(repository, "submodule", "deinit", "-q", "-f", "lib")
+        before = worktree.baseline(repository, [PLAN])
+        assert before is not None
+        git(repository, "-c", "protocol.file.allow=always", "submodule", "update", "-q", "--init")
+        assert worktree.changed(repository, [PLAN], before) is False
+
+    def test_a_repository_inside_of_it_that_git_cannot_read_leaves_it_unknown(self, repository: Path) -> None:
+        lib = make_repository(repository / "vendor")
+        before = worktree.baseline(repository, [PLAN])
+        assert before is not None
+        (lib / ".git" / "index").write_bytes(b"no index")
         assert worktree.baseline(repository, [PLAN]) is None
         assert worktree.changed(repository, [PLAN], before) is None
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from wf_cli import fsio
+from wf_cli import fsio, git
 from wf_cli.contract.lifecycle import Status
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _spawn(the_app: App, spool: Spool, runtime: str) -> int:
         process = subprocess.Popen(
             [sys.executable, "-m", "wf_cli", "worker", "--runtime", runtime, "--watch", "--id", f"auto-{runtime}"],
             cwd=the_app.root,
-            env=dict(the_app.environ),
+            env=git.without_redirects(the_app.environ),
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,
