@@ -7,12 +7,12 @@ one whole.) The environment gives ``WF_DISTRIBUTED`` (the mode) and ``WF_SPOOL``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wf_cli.config import check, document, layers, legacy, legacy_routing, places
+from wf_cli.config import check, document, home, layers, legacy, legacy_routing, places
 from wf_cli.config.document import Document
 from wf_cli.config.mode import in_file, is_distributed
 from wf_cli.config.model import LEASE_S, Config, duration_text
@@ -89,6 +89,7 @@ def assemble(
     given = {tuple(key.split(".")): value for key, value in (overrides or {}).items() if value is not None}
     _lay_checked(stack, layers.unflatten(given), _always(COMMAND_LINE))
 
+    _raise(list(_expand(stack.flat, environ)), stack.origin)
     warnings = _add_models(root, stack)
     _raise(check.sense(stack.tree), stack.origin)
     lease = ("lease", "duration")
@@ -103,6 +104,26 @@ def assemble(
         path=None if content is None else content.path,
         warnings=tuple(warnings),
     )
+
+
+def _expand(flat: layers.Flat, environ: Mapping[str, str]) -> Iterator[check.Problem]:
+    """Fill the home folder into the paths and the programs' words of ``flat``; yields what cannot be filled in."""
+    for path, value in list(flat.items()):
+        try:
+            match path:
+                case ("spool", "dir"):
+                    flat[path] = home.path(value, environ)
+                case ("runtimes", _, "command" | "argv"):
+                    flat[path] = _words(value, environ)
+                case ("notify",):
+                    flat[path] = [{**entry, "run": _words(entry["run"], environ)} for entry in value]
+        except ValueError as error:
+            yield check.Problem(path, str(error))
+
+
+def _words(argv: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+    """A program, which is a path, and its arguments."""
+    return [home.path(word, environ) if i == 0 else home.word(word, environ) for i, word in enumerate(argv)]
 
 
 def _always(origin: str) -> layers.Source:

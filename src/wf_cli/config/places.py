@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from wf_cli.config import home
 from wf_cli.errors import ConfigError
 
 #: What a configuration may be called; one of them per project.
@@ -39,9 +40,13 @@ def _is_there(path: Path) -> bool:
 
 def spool_of_environment(root: Path, environ: Mapping[str, str]) -> str | None:
     """The spool that ``WF_SPOOL`` names, which an agent's environment has; None when it is not for this project."""
-    spool, home = environ.get("WF_SPOOL"), environ.get("WF_ROOT")
+    given = environ.get("WF_SPOOL")
+    try:
+        spool, owner = home.path(given, environ) if given else None, environ.get("WF_ROOT")
+    except ValueError as error:
+        raise ConfigError(f"WF_SPOOL: {error}", hint="set it to an absolute path, or unset it") from None
     # An agent may call wf in another project, such as a scratch repository, which has another spool.
-    ours = not home or os.path.realpath(home) == os.path.realpath(root)
+    ours = not owner or os.path.realpath(owner) == os.path.realpath(root)
     return spool if spool and os.path.isabs(spool) and ours else None
 
 

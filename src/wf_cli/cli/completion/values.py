@@ -148,9 +148,10 @@ def _setting_keys(scene: Scene) -> Iterable[Candidate]:
 
 
 def _spool(scene: Scene) -> Path:
-    from wf_cli.config import places
+    from wf_cli.config import home, places
 
     given = scene.option("--spool")
+    given = home.path(given, scene.environ) if given else given
     found = places.spool_without_configuration(scene.root, scene.environ, given)
     folder = given or places.spool_of_environment(scene.root, scene.environ)
     return found or scene.root / (folder or _config(scene).get("spool", {}).get("dir") or places.SPOOL)
