@@ -36,11 +36,14 @@ def run(words: Sequence[str], environ: Mapping[str, str]) -> int:
     entry = registry.find(words[0]) if words else None
     contract = True
     try:
-        root = working_project.working_directory()
+        found = working_project.locate(environ, contract=entry is None or entry.contract)
+        root = found.path
         if "_WF_COMPLETE" in environ:
             from wf_cli.cli.completion import answer
 
             return answer.answer(words, root, environ)
+        if found.note is not None and "--json" not in words:
+            output.note(found.note)
         if entry is not None and _is_typer(entry, words, root, environ):
             contract = False
             from wf_cli.cli.frame import typer_app

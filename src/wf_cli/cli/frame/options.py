@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ import typer
 from wf_cli.cli.frame import output, working_project
 from wf_cli.cli.frame.bundles import spread
 from wf_cli.clock import Clock, SystemClock, parse_duration
+from wf_cli.config import home
 from wf_cli.contract import plain_json
 from wf_cli.errors import UsageError, WfError
 
@@ -21,24 +22,49 @@ if TYPE_CHECKING:
     from wf_cli.app import App
     from wf_cli.queue.spool_queue import SpoolQueue
     from wf_cli.spool.layout import Spool
+    from wf_cli.workflow.project import Project
 
 #: The ``schema_version`` of every JSON document that a typer command prints.
 SCHEMA_VERSION = 1
 #: The longest duration that an option may give, in seconds. A token's name has no room for much later ready times.
 LONGEST_S = 366 * 86400.0
 
-SpoolOption = Annotated[str | None, typer.Option("--spool", metavar="DIR", help="the spool; default: from wf.config")]
-ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="instead of wf.config.yaml")]
+
+def _expanded(given: str | None) -> str | None:
+    """A shell leaves the ``~`` of ``--spool=~/x`` and of a quoted word as it is."""
+    try:
+        return home.path(given, os.environ) if given else given
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _expanded_path(given: Path | None) -> Path | None:
+    text = _expanded(str(given)) if given is not None else None
+    return Path(text) if text is not None else None
+
+
+SpoolOption = Annotated[
+    str | None,
+    typer.Option("--spool", metavar="DIR", help="the spool; default: from wf.config", callback=_expanded),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="instead of wf.config.yaml", callback=_expanded_path),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="one JSON document on stdout")]
 ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="why, for the log")]
 
 
 def app_for(spool: str | None, config: Path | None) -> App:
-    """The `App` of the working directory, with the common options applied."""
+    """The `App` of the project that the command means, with the common options applied."""
     from wf_cli.app import App, Flags
 
-    root = working_project.working_directory()
-    return App(root, os.environ, Flags(str(root / spool) if spool else None, config))
+    return App(working_project.project_root(), os.environ, Flags(_absolute(spool), config))
+
+
+def _absolute(spool: str | None) -> str | None:
+    """What the command line says is relative to the working directory, wherever the project's root is."""
+    return str(working_project.working_directory() / spool) if spool else None
 
 
 def document(**values: Any) -> dict[str, Any]:
@@ -57,7 +83,9 @@ class Common:
     @cached_property
     def app(self) -> App:
         """The one `App` of the command; a command that only looks at names never asks for it."""
-        return app_for(self.spool, self.config)
+        from wf_cli.app import App, Flags
+
+        return App(self.root, os.environ, Flags(self.spool_given, self.config))
 
     @cached_property
     def clock(self) -> Clock:
@@ -68,9 +96,28 @@ class Common:
         """The path of the spool, which need not exist. The configuration is loaded only when it can matter."""
         from wf_cli.config import places
 
-        root = working_project.working_directory()
-        found = places.spool_without_configuration(root, os.environ, self.spool) if self.config is None else None
-        return found or self.app.spool_root
+        if self.config is None:
+            found = places.spool_without_configuration(self.root, os.environ, self.spool_given)
+            if found is not None:
+                return found
+        return self.app.spool_root
+
+    @property
+    def spool_given(self) -> str | None:
+        """The spool that the command line names, as an absolute path."""
+        return _absolute(self.spool)
+
+    @cached_property
+    def root(self) -> Path:
+        """The root of the project."""
+        return working_project.project_root()
+
+    @property
+    def project(self) -> Project:
+        """The project, to be read."""
+        from wf_cli.workflow.project import Project
+
+        return Project(self.root)
 
     def open_spool(self) -> Spool:
         """The spool. Raises SpoolMissing when there is none."""
@@ -79,11 +126,23 @@ class Common:
         return layout.open_spool(self.spool_root)
 
     def spool_if_any(self) -> Spool | None:
-        """The spool, or None when there is none; a list is empty then."""
+        """The spool, or None when there is none; a list is empty then, and stderr says why."""
         from wf_cli.spool import layout
 
-        root = self.spool_root
-        return layout.open_spool(root) if layout.exists(root) else None
+        folder = self.spool_root
+        if layout.exists(folder):
+            return layout.open_spool(folder)
+        self._tell_missing(folder)
+        return None
+
+    @cache  # noqa: B019 - one `Common` for each process
+    def _tell_missing(self, folder: Path) -> None:
+        """Say once that there is no spool, and where one is that could be meant."""
+        from wf_cli.config import root
+
+        other = root.elsewhere(self.root)
+        more = f"; there is one in {other}" if other is not None else "; the first job makes one"
+        output.warn([f"no spool at {folder}{more}"])
 
     def queue(self) -> SpoolQueue:
         """The queue on the spool, which warns of files that it passes over. Raises SpoolMissing without a spool."""

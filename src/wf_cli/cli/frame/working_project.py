@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wf_cli.errors import NotFound, StaleAttempt
 
+if TYPE_CHECKING:
+    from wf_cli.config.root import Root
+
 
 def working_directory() -> Path:
-    """The project root, which is the working directory itself. Parent folders are not searched."""
+    """The folder that relative paths of the command line start from."""
     try:
         return Path.cwd()
     except FileNotFoundError:
         raise NotFound("the working directory does not exist any more", hint="cd into the project") from None
+
+
+def locate(environ: Mapping[str, str], *, contract: bool = False) -> Root:
+    """The project that the command means, by `wf_cli.config.root`. ``contract``: for a command of the contract."""
+    from wf_cli.config import root
+
+    agents = root.of_agent(environ)
+    return (
+        root.Root(agents) if agents is not None else root.of_person(working_directory(), environ, contract=contract)
+    )
+
+
+def project_root() -> Path:
+    """The root of the project that a command beyond the contract means."""
+    return locate(os.environ).path
 
 
 def is_distributed(root: Path, environ: Mapping[str, str]) -> bool:

@@ -67,7 +67,7 @@ def check(file: _File) -> None:
     """
     from wf_cli.doctor import configuration
 
-    root = working_project.working_directory()
+    root = working_project.project_root()
     found = configuration.find(root, os.environ, file.config)
     if found.problems:
         lines = [problem.text for problem in found.problems]
@@ -99,7 +99,7 @@ def migrate(
     from wf_cli.config import load
     from wf_cli.config import migrate as migration
 
-    root = working_project.working_directory()
+    root = working_project.project_root()
     text = migration.migrate(root)
     rows = [row for row in load.assemble(root, {}, None).rows() if row[2] != load.DEFAULT]
     path = root / load.NAMES[0] if dry_run else migration.write_new(root, text)
@@ -131,7 +131,7 @@ def init(
     """
     from wf_cli.config import migrate as migration
 
-    path = migration.write_new(working_project.working_directory(), migration.init_text())
+    path = migration.write_new(working_project.project_root(), migration.init_text())
     file.common.emit({"path": str(path), "created": True}, [f"{path} written; it holds the defaults, explained"])
 
 
@@ -152,7 +152,7 @@ def set_value(
     from wf_cli.config import edit
     from wf_cli.workflow.project import Project
 
-    root = working_project.working_directory()
+    root = working_project.project_root()
     # `edit.set_value` takes the same lock again, which a process may hold twice.
     with Project(root).lock("config"):
         path = edit.set_value(root, key, value, file.config)

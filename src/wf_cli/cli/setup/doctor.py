@@ -33,8 +33,8 @@ def doctor(
     """
     from wf_cli.doctor import Level, Patient, diagnose
 
-    root = working_project.working_directory()
-    spool = str(root / common.spool) if common.spool else None
+    root = working_project.project_root()
+    spool = common.spool_given
     patient = Patient(root, os.environ, common.clock, common.config, spool)
     checks = list(diagnose(patient, fs_probe=fs_probe, fix=fix, call=not no_call))
     counts = {level: sum(check.status is level for check in checks) for level in Level}
