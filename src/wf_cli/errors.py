@@ -63,6 +63,12 @@ class Temporary(WfError):
     code = "TEMPORARY"
 
 
+class Absent(Temporary):
+    """The plan or epic of a job is not in the checkout just now. It may come back, so the job is not decided."""
+
+    code = "ABSENT"
+
+
 class ContractError(WfError):
     """A record, key or file name does not follow the contract."""
 

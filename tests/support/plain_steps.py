@@ -41,5 +41,8 @@ class PlainSteps:
     def idle(self, target: Target, baseline: str | None) -> Failure | None:
         return None
 
+    def doubt(self, target: Target) -> str | None:
+        return None
+
     def check(self, target: Target, token: Token, idle: Failure | None = None) -> Failure | None:
         return None

@@ -25,7 +25,7 @@ from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End
 from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import Token
-from wf_cli.errors import Temporary, WfError
+from wf_cli.errors import Absent, Temporary, WfError
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Ended
 from wf_cli.runtimes.base import CannotStart
@@ -69,6 +69,8 @@ def of_error(error: Exception) -> Ending:
     """The ending of an attempt that ``error`` broke off. Only an agent's failures and bugs of wf burn the budget."""
     if isinstance(error, CannotStart):
         return ending_of(error.failure())
+    if isinstance(error, Absent):
+        return Ending(End.RELEASED, reason=f"{error.message}; {error.hint}", delay_s=BUSY_DELAY)
     if isinstance(error, Temporary):
         return Ending(End.RELEASED, reason=error.message, delay_s=BUSY_DELAY)
     if isinstance(error, WfError):

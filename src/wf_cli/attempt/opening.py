@@ -17,7 +17,7 @@ from wf_cli.contract.identity import Target
 from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import Token
-from wf_cli.errors import ContractError, Temporary
+from wf_cli.errors import Absent, ContractError, Temporary
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Started
 from wf_cli.spool import scan, verify
@@ -97,6 +97,8 @@ def _start(queue: SpoolQueue, steps: Steps, token: Token, target: Target | None)
                         return Ending(End.CANCELLED, reason=f"superseded: {why}")
                     case Opening.GO:
                         return queue.start(token)
+    except Absent:
+        raise
     except Temporary as error:
         return Ending(End.RELEASED, reason=error.message, delay_s=BUSY_DELAY)
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 from wf_cli.attempt import trouble
 from wf_cli.clock import Clock
 from wf_cli.contract.token import Token
-from wf_cli.errors import Temporary
+from wf_cli.errors import Absent, Temporary
 from wf_cli.queue.spool_queue import SpoolQueue
 
 #: Seconds between two looks at the token of a running attempt.
@@ -86,6 +86,8 @@ class Standing:
         while True:
             try:
                 return look()
+            except Absent:  # Only a person brings it back, and the job waits for that without a session.
+                raise
             except (OSError, Temporary):
                 if self._lost() or stopped() or self._clock.monotonic() >= deadline:
                     raise

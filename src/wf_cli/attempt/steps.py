@@ -55,6 +55,10 @@ class Steps(Protocol):
         """
         ...
 
+    def doubt(self, target: Target) -> str | None:
+        """Why the latest `idle` of the plan's job could not tell whether anything has changed; None when it could."""
+        ...
+
     def check(self, target: Target, token: Token, idle: Failure | None = None) -> Failure | None:
         """What the plan still lacks for the job to count as done; None when the job is done.
 

@@ -59,8 +59,9 @@ class Checkout:
 
     def _has_job(self, plan_id: str) -> bool:
         # When two plans have one number, its queued jobs are not claimed until a person renumbers one of the plans,
-        # so they do not keep the checkout busy.
-        holding = _AT_WORK if plan_id in self._look.sharing else LIVE
+        # so they do not keep the checkout busy. Neither do those of a plan that is not in the checkout.
+        waits = plan_id in self._look.sharing or plan_id in self._look.absent
+        holding = _AT_WORK if waits else LIVE
         return any(job.status in holding for job in self._look.live(plan_id))
 
     def _is_open(self, plan: Plan) -> bool:

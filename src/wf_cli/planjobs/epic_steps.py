@@ -12,7 +12,7 @@ from wf_cli.attempt.steps import Opening
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
 from wf_cli.contract.step import EPIC_STEPS
-from wf_cli.errors import Temporary, WfError
+from wf_cli.errors import Absent, Temporary, WfError
 from wf_cli.planjobs import prompts
 from wf_cli.workflow import epic_plans, epics
 from wf_cli.workflow.epics import Epic, EpicNotFound
@@ -68,12 +68,15 @@ class EpicSteps:
         )
 
     def check(self, target: Target) -> Failure | None:
-        """What the epic still lacks for the job to count as done; None when nothing."""
+        """What the epic still lacks for the job to count as done; None when nothing. Raises Absent while its folder
+        is away."""
         step = EPIC_STEPS.get(target.command)
         try:
             if step is None:
                 return Failure("checks_unmet", f"{target.command} is not a step of an epic")
             return step.unmet(epic_plans.facts(self._epic(target)))
+        except Absent:
+            raise
         except WfError as error:
             return Failure("checks_unmet", error.message, errors=(error.message,))
 
@@ -83,7 +86,7 @@ class EpicSteps:
             epics.refuse_shared(self._project, _epic_id(target))
             return epics.find(self._project, _epic_id(target))
         except EpicNotFound as absent:
-            raise Temporary(
+            raise Absent(
                 f"epic {target.epic_id} is not in epics/",
                 hint="bring its folder back (git stash pop, git checkout), or `wf cancel` the job",
                 code=absent.code,

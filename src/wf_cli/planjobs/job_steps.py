@@ -38,6 +38,9 @@ class JobSteps:
     def idle(self, target: Target, baseline: str | None) -> Failure | None:
         return self._plans.idle(target, baseline) if target.plan_id is not None else None
 
+    def doubt(self, target: Target) -> str | None:
+        return self._plans.doubt(target) if target.plan_id is not None else None
+
     def check(self, target: Target, token: Token, idle: Failure | None = None) -> Failure | None:
         if target.plan_id is None:
             return self._epics.check(target)

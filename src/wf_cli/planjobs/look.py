@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.token import Placed
 from wf_cli.errors import WfError
+from wf_cli.planjobs import absence
 from wf_cli.planjobs.due import Job
 from wf_cli.spool.scan import Finished, by_plan
 from wf_cli.workflow import epics, phases, plans, references, snapshot
@@ -38,6 +39,12 @@ class Look:
         self.sharing = plans.duplicates(self.plans)
         #: Numbers that several epics have.
         self.sharing_epics = references.shared(self.epics)
+        #: The numbers of live jobs whose plan is not in the checkout.
+        self.absent = frozenset(
+            number
+            for number, jobs in self._live.items()
+            if jobs and not any(absence.is_there(plan) for plan in self.plans if plan.id == number)
+        )
         self._states: dict[str, PlanState | WfError | None] = {}
         self._facts: dict[str, Snapshot | WfError] = {}
         self._epic_states: dict[str, dict[str, Any] | WfError] = {}

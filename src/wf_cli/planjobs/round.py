@@ -15,8 +15,8 @@ from wf_cli.contract.event import EventSink
 from wf_cli.contract.identity import Target, target_of
 from wf_cli.contract.lifecycle import LIVE, Status
 from wf_cli.contract.token import Placed, Pool
-from wf_cli.errors import SpoolError, Temporary, WfError
-from wf_cli.planjobs import split
+from wf_cli.errors import Absent, SpoolError, Temporary, WfError
+from wf_cli.planjobs import absence, split
 from wf_cli.planjobs.checkout import Checkout
 from wf_cli.planjobs.due import Block, Limits, Publish, Wait, due, next_step
 from wf_cli.planjobs.look import Look
@@ -107,7 +107,21 @@ class Round:
                 plan = self._look.plan(number)
             if plan is not None:
                 self._plan(plan, None)
+        self._tell_absent(only)
         return self._out
+
+    def _tell_absent(self, only: Epic | None) -> None:
+        """Note the live jobs of plans that are not in the checkout, unless the epic that links the plan has told.
+
+        The epic may be away together with its plans, as after ``git stash -u``.
+        """
+        told = {entry.plan_id for entry in self._out.blocked}
+        for number in sorted(self._look.absent - told, key=int):
+            target = next(target_of(job.token.job_id) for job in self._look.live(number))
+            epic_id = target.epic_id if target is not None else None
+            if only is None or epic_id == only.id:
+                with self._item(number, epic_id):
+                    raise absence.absent(number)
 
     def _look_again(self) -> None:
         self._look = Look(self._project, self._live, self._finished)
@@ -122,6 +136,8 @@ class Round:
             yield
         except SpoolError:
             raise
+        except Absent as absent:
+            self._say(plan_id, epic_id, _told(absent), needs_help=True)
         except Temporary as busy:
             self._say(plan_id, epic_id, busy.message)
         except (WfError, OSError) as error:
@@ -218,6 +234,8 @@ class Round:
         sharing = self._look.sharing.get(plan.id)
         if sharing is not None:
             raise plans.NumberShared(plan.id, sharing)
+        if plan.id in self._look.absent or not absence.is_there(plan):
+            raise absence.absent(plan.id)
         now = self._look.facts(plan)
         epic_id = now.epic_id or (epic.id if epic is not None else None)
         first = self._comes_after(epic, plan) if epic is not None else None

@@ -15,9 +15,9 @@ from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
 from wf_cli.contract.step import STEPS, Step
 from wf_cli.contract.token import Token, mark
-from wf_cli.errors import Temporary, WfError
+from wf_cli.errors import Absent, Temporary, WfError
 from wf_cli.fencing import by_token
-from wf_cli.planjobs import opening, prompts, purpose
+from wf_cli.planjobs import absence, opening, prompts, purpose
 from wf_cli.spool.layout import Spool
 from wf_cli.workflow import leftovers, phase_commands, phases, plans, snapshot, strict, worktree
 from wf_cli.workflow.plans import NumberShared, Plan, PlanNotFound
@@ -51,11 +51,14 @@ class PlanSteps:
         self._epic_paused = epic_paused
         #: By number, the plan that a job was opened on. One job of a plan works at a time, so the number suffices.
         self._opened: dict[str, Plan] = {}
+        #: By number, why `idle` could not tell.
+        self._doubts: dict[str, str] = {}
         self._sharing: dict[str, tuple[Plan, ...]] = {}
         self._sharing_until = 0.0
         self._tool_files = tool_files
 
     def hindrance(self, target: Target) -> str | None:
+        """See `wf_cli.attempt.steps.Steps`. Raises Absent while the plan is not in the checkout."""
         if target.epic_id is not None and self._epic_paused(target.epic_id):
             return f"epic {target.epic_id} is paused"
         now = self._project.clock.monotonic()
@@ -63,6 +66,8 @@ class PlanSteps:
             self._sharing = plans.duplicates(plans.all_plans(self._project))
             self._sharing_until = now + _SHARING_FOR
         sharing = self._sharing.get(target.plan)
+        if sharing is None and self._plan(target) is None:
+            raise absence.absent(target.plan)
         return plans.NumberShared(target.plan, sharing).message if sharing is not None else None
 
     # -- before the agent
@@ -72,14 +77,12 @@ class PlanSteps:
         """See `wf_cli.attempt.steps.Steps`. Raises Temporary while another plan has the number of the job's plan."""
         self._opened.pop(target.plan, None)
         try:
-            plan = self._plan(target)
+            plan = self._need(target)
         except NumberShared as refused:
             raise Temporary(refused.message, hint=refused.hint, code=refused.code) from refused
-        if plan is None:
-            yield Opening.SUPERSEDED, f"plan {target.plan} does not exist any more"
-            return
         with self._project.changing(plan.id):
             now = self._look(plan)
+            self._need(target)  # It may have gone while its files were read, and missing files read as empty.
             verdict, why = opening.decide(target, now)
             if verdict is Opening.GO:
                 self._open(target, now)
@@ -103,16 +106,15 @@ class PlanSteps:
     def prepare(self, target: Target) -> None:
         if not _step(target).strict or self._strict_profile is None:
             return
-        plan = self._plan(target)
-        if plan is not None:
-            strict.store(self._project, plan, strict.run_checks(self._project, plan, self._strict_profile))
+        plan = self._need(target)
+        strict.store(self._project, plan, strict.run_checks(self._project, plan, self._strict_profile))
 
     def prompt(self, target: Target, attempt: int, last: Failure | None, *, resumed: bool = False) -> str:
-        plan = self._plan(target)
+        plan = self._need(target)
         return prompts.render(
             target.command,
             plan_id=target.plan,
-            plan_dir=plan.relative if plan is not None else f"plans/{target.plan}-?",
+            plan_dir=plan.relative,
             epic_id=target.epic_id,
             iteration=target.iteration,
             attempt=attempt,
@@ -121,9 +123,7 @@ class PlanSteps:
             resumed=resumed,
         )
 
-    def _about(self, target: Target, plan: Plan | None) -> str:
-        if plan is None:
-            return ""
+    def _about(self, target: Target, plan: Plan) -> str:
         return purpose.for_planner(self._project, plan) if target.command == "plan" else purpose.title(plan)
 
     def baseline(self, target: Target) -> str | None:
@@ -135,7 +135,11 @@ class PlanSteps:
     # -- after the agent
 
     def idle(self, target: Target, baseline: str | None) -> Failure | None:
-        if baseline is None or not _step(target).must_change:
+        self._doubts.pop(target.plan, None)
+        if not _step(target).must_change:
+            return None
+        if baseline is None:
+            self._doubts[target.plan] = "how the checkout was before this job's first agent is not known"
             return None
         try:
             plan = self._plan(target)
@@ -144,7 +148,10 @@ class PlanSteps:
         if plan is None:
             return None
         tool_files = self._tool_files(target.role)
-        if worktree.changed(self._project.root, [plan.relative], baseline, tool_files) is not False:
+        changed = worktree.changed(self._project.root, [plan.relative], baseline, tool_files)
+        if changed is None:
+            self._doubts[target.plan] = "git did not tell, or there are too many files without git"
+        if changed is not False:
             return None
         told = (
             f"nothing outside {plan.relative}/ has changed since this job began "
@@ -152,11 +159,21 @@ class PlanSteps:
         )
         return Failure("no_change", f"no change outside {plan.relative}/", errors=(told,))
 
+    def doubt(self, target: Target) -> str | None:
+        return self._doubts.get(target.plan)
+
     def check(self, target: Target, token: Token, idle: Failure | None = None) -> Failure | None:
+        """See `wf_cli.attempt.steps.Steps`. Raises Absent for a plan that is not in the checkout."""
+        failure = self._check(target, token, idle)
+        if failure is not None and self._plan(target) is None:
+            raise absence.absent(
+                target.plan
+            )  # It has gone while its files were read, and missing ones read as empty.
+        return failure
+
+    def _check(self, target: Target, token: Token, idle: Failure | None) -> Failure | None:
         try:
-            plan = self._plan(target)
-            if plan is None:
-                return Failure("checks_unmet", f"plan {target.plan} does not exist any more")
+            plan = self._need(target)
             now = self._look(plan)
             unmet = opening.unmet(target, now)
             if unmet is not None and _step(target).must_change:
@@ -165,6 +182,8 @@ class PlanSteps:
                 if not now.gate_errors("review"):
                     # The agent forgot only finish-code, because everything that it demands is there.
                     unmet = self._finish_code(plan, target, token)
+        except Absent:
+            raise
         except WfError as error:
             return Failure("checks_unmet", error.message, errors=(error.message,))
         return unmet
@@ -181,18 +200,27 @@ class PlanSteps:
 
     # -- the plan of a job
 
+    def _need(self, target: Target) -> Plan:
+        """`_plan`, or Absent raised."""
+        plan = self._plan(target)
+        if plan is None:
+            raise absence.absent(target.plan)
+        return plan
+
     def _plan(self, target: Target) -> Plan | None:
-        """The plan that a job was opened on, as long as its folder exists; else the plan with its number, or None.
+        """The plan that a job was opened on, as long as it is there; else the plan with its number, or None.
 
         Raises NumberShared when the number has to be looked up and means several plans.
         """
         plan = self._opened.get(target.plan)
-        if plan is not None and plan.path.is_dir():
+        if plan is not None and absence.is_there(plan):
             return plan
+        self._opened.pop(target.plan, None)
         try:
             plan = plans.with_number(self._project, target.plan)
         except PlanNotFound:
-            self._opened.pop(target.plan, None)
+            return None
+        if not absence.is_there(plan):
             return None
         self._opened[target.plan] = plan
         return plan

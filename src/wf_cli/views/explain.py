@@ -12,6 +12,7 @@ from wf_cli import clock as times
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Placed, Token, mark
+from wf_cli.planjobs import absence
 from wf_cli.spool import control, late, scan, session
 from wf_cli.spool.liveness import GONE, Verdict
 from wf_cli.spool.session import SessionRecord
@@ -53,7 +54,11 @@ def explanation(
     status_text, conditions = "archived", list[Condition]()
     if placed.folder != "archive":
         status_text = str(status)
-        conditions = [*_conditions(placed, status, viewer, epic_paused), *_number(placed.token, status, project)]
+        conditions = [
+            *_there(placed.token, status, project),
+            *_conditions(placed, status, viewer, epic_paused),
+            *_number(placed.token, status, project),
+        ]
     missing = [c for c in conditions if c.holds is False]
     reason = viewer.reason(placed)
     summary = {
@@ -136,6 +141,18 @@ def _waiting(token: Token, viewer: Viewer, epic_paused: Callable[[str], bool]) -
         paused = epic_paused(target.epic_id)
         text = f"epic {target.epic_id} is {'paused' if paused else 'not paused'}"
         yield Condition("epic_not_paused", not paused, text, f"wf epic resume {target.epic_id}" if paused else None)
+
+
+def _there(token: Token, status: Status, project: Project | None) -> Iterator[Condition]:
+    """A job that waits is not claimed while its plan is not in the checkout."""
+    target = target_of(token.job_id)
+    if project is None or target is None or target.plan_id is None or status not in (Status.QUEUED, Status.HELD):
+        return
+    number = target.plan_id
+    if not absence.is_number_there(project, number):
+        found = absence.trace(project, number, target.epic_id)
+        text = f"{absence.absent(number).message}; {found.text}"
+        yield Condition("plan_there", False, text, found.command or f"wf cancel {token.job_id}")
 
 
 def _number(token: Token, status: Status, project: Project | None) -> Iterator[Condition]:

@@ -15,6 +15,7 @@ from wf_cli.spool.layout import Spool
 
 if TYPE_CHECKING:
     from wf_cli.spool.liveness import Observer, Verdict
+    from wf_cli.workflow.project import Project
 
 #: The most bytes of an outcome that are read for a view; a longer one is shown as unknown.
 _GLANCE_LIMIT = 4 * 1024 * 1024
@@ -51,7 +52,10 @@ class Viewer:
     expire. A fresh one knows only deaths that can be proven.
     """
 
-    def __init__(self, spool: Spool, clock: Clock):
+    def __init__(self, spool: Spool, clock: Clock, project: Project | None = None):
+        """With ``project`` the reason of a job that waits tells whether its plan is in the checkout."""
+        self._project = project
+        self._there: dict[str, bool] = {}
         self.spool = spool
         self.clock = clock
         self._observer: Observer | None = None
@@ -62,6 +66,7 @@ class Viewer:
         """Forget the verdicts and outcomes read so far. What was seen of leases is kept."""
         self._verdicts.clear()
         self._ends.clear()
+        self._there.clear()
 
     def verdict(self, owner: str) -> Verdict:
         """The verdict on a session, from its files and the leases observed so far."""
@@ -102,6 +107,8 @@ class Viewer:
             return f"its session {placed.token.owner} is {self.verdict(placed.token.owner or '')}"
         if status in _TAKEN or status is Status.SUCCEEDED:
             return None
+        if status in (Status.QUEUED, Status.HELD) and not self._is_plan_there(placed.token):
+            return f"its plan is not in the checkout; `wf explain {placed.token.job_id}` looks for it"
         end = self.last_end(placed.token)
         if end is None:
             return None
@@ -113,6 +120,21 @@ class Viewer:
         if end.to == placed.folder:
             return end.text
         return f"{'released' if end.to == 'held' else 'retried'} after {end.text}"
+
+    def _is_plan_there(self, token: Token) -> bool:
+        """False only for a plan that the project surely lacks."""
+        target = target_of(token.job_id)
+        if self._project is None or target is None or target.plan_id is None:
+            return True
+        number = target.plan_id
+        if number not in self._there:
+            from wf_cli.planjobs import absence  # Only jobs of plans that wait need it.
+
+            try:
+                self._there[number] = absence.is_number_there(self._project, number)
+            except OSError:
+                self._there[number] = True
+        return self._there[number]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import mark
-from wf_cli.errors import WfError
+from wf_cli.errors import Absent, WfError
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.runtimes.base import AgentEvent, AgentResult, Request, Usage
 from wf_cli.runtimes.process.supervise import AgentRun
@@ -30,6 +30,9 @@ from wf_cli.spool import control
 from wf_cli.worker import usage as used
 from wf_cli.worker.settings import Equipment, RoleSettings, SlotView
 
+#: What an agent may fail by because its plan has gone. A limit, say, is none of these.
+_THE_WORKS = frozenset({ErrorClass.TRANSIENT, ErrorClass.QUALITY})
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -37,6 +40,8 @@ class Done:
 
     end: End
     failure: Failure | None
+    #: Why it was released, where no failure says so.
+    reason: str | None = None
 
 
 class Execution:
@@ -63,6 +68,7 @@ class Execution:
         self._standing = Standing(queue, self.token, lost=self._session_lost, clock=clock, say=equipment.say)
         self._ends = Ends(queue, clock, events, equipment.say)
         self._known = Known()
+        self._must_change = False
         self._stop_reason: str | None = None
         self._begun_ms = clock.now_ms()
         #: The id of the agent's own session, as far as the worker's session file has it.
@@ -103,7 +109,7 @@ class Execution:
             outcome = self._ends.for_certain(self.token, ending, by=owner, lost=self._session_lost).outcome
         finally:
             self._session.sign_off(self.token)
-        return Done(outcome.end, outcome.failure)
+        return Done(outcome.end, outcome.failure, outcome.reason)
 
     # -- the steps
 
@@ -119,6 +125,7 @@ class Execution:
         )
         if not isinstance(opened, Opened):
             return opened
+        self._must_change = role.must_change
         step("work.started")
         self._purse, self._before = opened.purse, opened.before
         self._known.baseline = opened.baseline
@@ -179,14 +186,27 @@ class Execution:
             return claimed
         self.activity = "checking"
         steps, baseline = self._equipment.steps, self._known.baseline
-        unmet = self._standing.patiently(
-            lambda: steps.check(target, self.token, steps.idle(target, baseline)), self._is_stopped
-        )
+        try:
+            unmet = self._standing.patiently(
+                lambda: steps.check(target, self.token, steps.idle(target, baseline)), self._is_stopped
+            )
+        except Absent:
+            if claimed is not None and claimed.error_class not in _THE_WORKS:
+                return claimed  # A limit or a missing program is a fact whether the plan is there or not.
+            raise
         if unmet is None:
+            self._tell_doubt(steps.doubt(target))
             return None
         if claimed is not None and claimed.error_class is not ErrorClass.QUALITY:
             return claimed
         return unmet
+
+    def _tell_doubt(self, why: str | None) -> None:
+        """Say that the step counts without the proof that it changed anything, here and in the outcome."""
+        if why is None or not self._must_change:
+            return
+        self._known.notes["no_change"] = f"cannot tell: {why}"
+        self._say(f"cannot tell whether it changed anything outside its plan's folder (checks.no_change): {why}")
 
     def _request(self, opened: Opened, role: RoleSettings) -> Request:
         token, equipment, spec = self.token, self._equipment, opened.spec

@@ -393,6 +393,8 @@ class Worker:
 
 
 def _why(done: Done) -> str:
+    if done.failure is None and done.end is End.RELEASED and done.reason is not None:
+        return f" ({done.reason[:400]})"
     if done.failure is None or done.end is End.SUCCEEDED:
         return ""
     return f" ({done.failure.code}: {done.failure.message.partition(chr(10))[0][:200]})"

@@ -14,6 +14,7 @@ import pytest
 from support.clock import FakeClock
 from support.in_process import Yard
 from support.plain_steps import PlainSteps
+from support.projects import make_plan
 from support.spools import Recorder, make_spool, where
 from wf_cli import seams
 from wf_cli.attempt import claim
@@ -180,6 +181,7 @@ def test_a_worker_on_a_host_without_locks_says_so_once_and_pauses(
 ) -> None:
     clock = FakeClock()
     yard = Yard(tmp_path, "true\n", clock)
+    make_plan(tmp_path)
     target = Target(plan_id="01", iteration=0, command="code", role="builder")
     yard.queue.enqueue(JobRequest("builder", "shell", target=target))
     monkeypatch.setattr(fcntl, "flock", no_locks)

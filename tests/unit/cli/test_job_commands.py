@@ -18,6 +18,7 @@ from wf_cli.app import App
 from wf_cli.cli.frame import conversion, tables, typer_app
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End
+from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending
 from wf_cli.contract.token import Pool
 from wf_cli.queue.spool_queue import SpoolQueue
@@ -619,8 +620,9 @@ def test_a_late_result_of_a_plan_is_applied_only_when_the_plan_has_it(wf: Jobs) 
     wf.queue.enqueue(JobRequest(role="linter", runtime="shell", target=target))
     name = make_late(wf.queue, run_one(wf.queue, "w-box-1", POOL))
     code, document = wf.refused("late", "apply", name)
-    assert code == 4
-    assert "plan 01 does not exist" in document["message"]
+    assert (code, document["error"]) == (75, "PLAN_ABSENT")
+    assert "plan 01 is not in the checkout" in document["message"]
+    assert wf.queue.find("p01-i0-code-linter").status is Status.QUEUED  # type: ignore[union-attr]
     assert len(late.listing(wf.spool)) == 1
 
 

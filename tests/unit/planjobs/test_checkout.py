@@ -24,6 +24,7 @@ class Seen:
     said: dict[str, str]
     undriven: tuple[str, ...] = ()
     sharing: dict[str, object] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
 
     @property

@@ -21,7 +21,7 @@ from wf_cli.contract.job import End
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending
 from wf_cli.contract.token import Pool, mark
-from wf_cli.errors import Refused, Temporary
+from wf_cli.errors import Absent, Refused, Temporary
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import JobRequest
 from wf_cli.spool.layout import Spool
@@ -104,7 +104,7 @@ def test_a_queued_job_of_a_role_that_is_routed_nowhere_is_said_once_and_the_rest
     found = scene.reconcile()
     assert found.published == ["e01-p01-i0-code-plan-coder"]
     assert scene.queue.find(moved).token.pool == Pool("plan-reviewer", "cursor"), "those behind it are rerouted"  # type: ignore[union-attr]
-    (entry,) = found.blocked
+    (entry,) = [entry for entry in found.blocked if "is sent to no runtime" in entry.why]
     assert (entry.plan_id, entry.needs_help) == ("07", True)
     assert "the role tester is sent to no runtime" in entry.why
     assert f"{scene.spool.folder('queued')}/" in entry.why
@@ -364,11 +364,51 @@ def test_a_plan_that_vanishes_after_the_opening_is_told_as_such(scene: Scene) ->
     with steps.opening(target):
         pass
     shutil.rmtree(plan.path)
-    failure = steps.check(target, placed.token)
-    assert failure is not None
-    assert failure.message == "plan 01 does not exist any more"
-    with steps.opening(target) as (opening, why):
-        assert (str(opening), why) == ("superseded", "plan 01 does not exist any more")
+    for look in (lambda: steps.check(target, placed.token), lambda: steps.prompt(target, 1, None)):
+        with pytest.raises(Absent, match="plan 01 is not in the checkout"):
+            look()
+    with pytest.raises(Absent, match="plan 01 is not in the checkout"), steps.opening(target):
+        pass
+
+
+def test_dispatch_tells_of_a_live_job_whose_plan_vanished_with_its_epic_and_others_use_the_checkout(
+    scene: Scene,
+) -> None:
+    """As after ``git stash -u``."""
+    plan = scene.plan("01-a")
+    epic = scene.epic("01-x", "01-a")
+    scene.plan("02-b")
+    scene.epic("02-y", "02-b")
+    assert scene.reconcile().published == ["e01-p01-i0-code-plan-coder"]
+    away = scene.root / "away"
+    away.mkdir()
+    plan.path.rename(away / "plan")
+    epic.rename(away / "epic")
+    found = scene.reconcile()
+    assert found.published == ["e02-p02-i0-code-plan-coder"]
+    (entry,) = found.blocked
+    assert (entry.plan_id, entry.epic_id, entry.needs_help) == ("01", "01", True)
+    assert "plan 01 is not in the checkout" in entry.why
+    assert "git stash pop" in entry.why
+    (away / "plan").rename(plan.path)
+    (away / "epic").rename(epic)
+    assert not scene.reconcile().blocked
+
+
+def test_a_folder_without_its_state_is_an_absent_plan(scene: Scene) -> None:
+    """Git leaves a folder behind that holds an ignored file, and its phase is not decided by that."""
+    plan = scene.plan("01-a")
+    scene.epic("01-x", "01-a")
+    scene.reconcile()
+    plan.state_json.unlink()
+    steps = scene.app.steps(scene.spool, scene.app.events(scene.spool))
+    target = Target("01", 0, "code", "plan-coder", "01")
+    with pytest.raises(Absent):
+        steps.hindrance(target)
+    with pytest.raises(Absent), steps.opening(target):
+        pass
+    (entry,) = scene.reconcile().blocked
+    assert "is not in the checkout" in entry.why
 
 
 def test_each_opening_looks_for_its_plan_itself(scene: Scene) -> None:

@@ -13,6 +13,7 @@ from wf_cli.contract.event import NoEvents
 from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.identity import Target
 from wf_cli.contract.token import Pool, Token
+from wf_cli.errors import Absent
 from wf_cli.planjobs.steps import PlanSteps
 from wf_cli.routing import role_for
 from wf_cli.spool import layout
@@ -93,14 +94,13 @@ def test_opening_twice_raises_the_iteration_once(tmp_path: Path, command: str) -
     assert state_of(plan)["iteration"] == {"code": 3, "fix": 4}[command]
 
 
-def test_a_plan_that_vanished_supersedes_its_job(tmp_path: Path) -> None:
+def test_a_plan_that_vanished_decides_nothing_about_its_job(tmp_path: Path) -> None:
+    """It was stashed, say: neither superseded nor a failure of the agent's."""
     steps = steps_of(tmp_path)
-    with steps.opening(target("code")) as (opening, why):
-        assert opening is Opening.SUPERSEDED
-        assert "does not exist" in why
-    failure = steps.check(target("code"), token_of(target("code")))
-    assert failure is not None
-    assert failure.error_class is ErrorClass.QUALITY
+    with pytest.raises(Absent, match="not in the checkout"), steps.opening(target("code")):
+        pass
+    with pytest.raises(Absent, match="not in the checkout"):
+        steps.check(target("code"), token_of(target("code")))
 
 
 def test_a_review_that_rejected_counts_as_done(tmp_path: Path) -> None:

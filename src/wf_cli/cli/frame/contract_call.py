@@ -80,7 +80,27 @@ class Call:
         """The plan that ``reference`` names; the first by name when several have the number. Raises PlanNotFound."""
         from wf_cli.workflow import plans
 
-        return plans.find(self.project, reference, self._first_of_several)
+        try:
+            return plans.find(self.project, reference, self._first_of_several)
+        except plans.PlanNotFound:
+            self._refuse_absent(reference)
+            raise
+
+    def _refuse_absent(self, reference: str) -> None:
+        """Raise Absent when ``reference`` means the plan of the job that this process acts for.
+
+        An agent that took it away itself (``git stash -u``) can bring it back, and is told so.
+        """
+        from wf_cli.contract.identity import target_of
+        from wf_cli.contract.token import parse_mark
+
+        parsed = parse_mark(self.environ.get("WF_JOB_TOKEN") or "")
+        target = target_of(parsed[0]) if parsed is not None else None
+        number = reference.partition("-")[0].zfill(2)
+        if target is not None and target.plan_id == number:
+            from wf_cli.planjobs import absence
+
+            raise absence.absent(number)
 
     def epic(self, reference: str) -> Epic:
         """The epic that ``reference`` names, chosen as in `plan`. Raises EpicNotFound."""

@@ -94,7 +94,7 @@ def _watch(common: Common, criteria: Criteria, screen: Screen, *, sort: str, lim
     while True:
         if viewer is None:
             spool = common.spool_if_any()
-            viewer = Viewer(spool, common.clock) if spool is not None else None
+            viewer = Viewer(spool, common.clock, common.project) if spool is not None else None
         else:
             viewer.refresh()
         listing = look(viewer, criteria, sort=sort, limit=limit)

@@ -54,7 +54,7 @@ def ls(
             listing.watch(common, filters.criteria, sort=sort, limit=limit)
         return
     criteria, spool = filters.criteria, common.spool_if_any()
-    viewer = Viewer(spool, common.clock) if spool is not None else None
+    viewer = Viewer(spool, common.clock, common.project) if spool is not None else None
     listing.show(common, listing.look(viewer, criteria, sort=sort, limit=limit))
 
 
@@ -72,7 +72,7 @@ def show(common: Common, job: JobArgument) -> None:
     from wf_cli.cli.jobs import card
     from wf_cli.views.record import record
 
-    viewer = Viewer(common.open_spool(), common.clock)
+    viewer = Viewer(common.open_spool(), common.clock, common.project)
     found = record(one(viewer.spool, job, archived=True), viewer)
     common.emit(found.to_json(), card.lines(found))
 
