@@ -125,14 +125,15 @@ class Common:
 
         return layout.open_spool(self.spool_root)
 
-    def spool_if_any(self) -> Spool | None:
-        """The spool, or None when there is none; a list is empty then, and stderr says why."""
+    def spool_if_any(self, *, tell: bool = True) -> Spool | None:
+        """The spool, or None when there is none; a list is empty then, and with ``tell`` stderr says why."""
         from wf_cli.spool import layout
 
         folder = self.spool_root
         if layout.exists(folder):
             return layout.open_spool(folder)
-        self._tell_missing(folder)
+        if tell:
+            self._tell_missing(folder)
         return None
 
     @cache  # noqa: B019 - one `Common` for each process

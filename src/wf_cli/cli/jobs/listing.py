@@ -93,7 +93,7 @@ def _watch(common: Common, criteria: Criteria, screen: Screen, *, sort: str, lim
     said: object = None
     while True:
         if viewer is None:
-            spool = common.spool_if_any()
+            spool = common.spool_if_any(tell=not tables.on_terminal())  # A warning would stand in the picture.
             viewer = Viewer(spool, common.clock, common.project) if spool is not None else None
         else:
             viewer.refresh()
