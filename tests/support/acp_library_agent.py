@@ -12,8 +12,12 @@ import json
 import os
 from typing import Any
 
-import acp
-from acp.schema import (
+from wf_cli.runtimes.acp.__main__ import import_library
+
+import_library()  # Each start would take a second otherwise. The models are the same, but are built on first use.
+
+import acp  # noqa: E402
+from acp.schema import (  # noqa: E402
     AgentCapabilities,
     AuthenticateResponse,
     AuthMethodAgent,
@@ -31,7 +35,7 @@ from acp.schema import (
     UsageUpdate,
 )
 
-from support.acp_agent import KNOWN, SESSION, note
+from support.acp_agent import KNOWN, SESSION, note  # noqa: E402
 
 TOLD: dict[str, Any] = json.loads(os.environ.get("WF_FAKE_ACP") or "{}")
 
