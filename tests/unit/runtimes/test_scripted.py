@@ -1,6 +1,7 @@
 """The scripted agent carries a plan through all its phases with the real ``wf`` commands."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from support import fork_server
 from support.runs import SUPPORT, Bench, Outcome
 from wf_cli.runtimes.acp.adapter import AcpAdapter
 from wf_cli.runtimes.base import Adapter, Limits, RuntimeSettings
@@ -16,8 +18,11 @@ from wf_cli.runtimes.scripted.adapter import ScriptedAdapter
 
 
 def wf(root: Path, *arguments: str) -> str:
-    command = [sys.executable, "-P", "-m", "wf_cli", *arguments]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+    """A person's command, forked; the agents start theirs."""
+    env = {"PATH": os.environ["PATH"], "HOME": str(root), "LANG": "C.UTF-8"}
+    done = fork_server.server().run(arguments, cwd=root, env=env)
+    assert done.code == 0, done.err
+    return done.out.decode()
 
 
 def phase(root: Path) -> str:
