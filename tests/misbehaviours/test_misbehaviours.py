@@ -20,7 +20,7 @@ from misbehaviours.table import CLASSES, COSTS, PAIRS, ROWS, Row
 from support import spools
 from wf_cli import proc
 from wf_cli.app import App
-from wf_cli.attempt import briefing, idleness
+from wf_cli.attempt import briefing
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End, Outcome
 from wf_cli.contract.retry import HOST_DELAY, PARKED_DELAY, Ending
@@ -197,9 +197,6 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
             return found
         return replace(found, stdin=json.dumps({**json.loads(found.stdin), "auth_limit_s": LOGIN_LIMIT}).encode())
 
-    # What the words mean is the subject. That an attempt without work burns nothing, whatever the words, is tested by
-    # tests/e2e/test_unknown_refusals.py.
-    monkeypatch.setattr(idleness, "AT_ONCE", 0.0)
     monkeypatch.setattr(CursorAdapter, "launch", hurried)
     monkeypatch.setattr(briefing, "resume_prompt", lambda *_: NEWS)
 

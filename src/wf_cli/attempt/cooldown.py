@@ -16,7 +16,7 @@ from wf_cli.spool import control
 from wf_cli.spool.layout import Spool
 
 #: Seconds, by error code. The wait grows to them while a provider keeps refusing and names no time.
-LONGEST_WAIT = {"rate_limited": 600.0, "usage_limit": 3600.0, "auth": 3600.0, "no_work": 3600.0}
+LONGEST_WAIT = {"rate_limited": 600.0, "usage_limit": 3600.0, "auth": 3600.0}
 #: Seconds after the end of a cool-down. A refusal within them counts as the next round of the same series.
 SERIES = 900.0
 
@@ -67,6 +67,6 @@ def park(spool: Spool, runtime: str, ending: Ending, clock: Clock, events: Event
     Call it before the ending is published, because the cool-down must be in place once the job is queued again.
     """
     failure = ending.failure
-    if failure is None or failure.error_class is not ErrorClass.PARKED or failure.code == "no_work":
-        return ending  # Of idle attempts `idleness` decides whether the pool parks.
+    if failure is None or failure.error_class is not ErrorClass.PARKED:
+        return ending
     return replace(ending, delay_s=cool_down(spool, runtime, failure, clock, events))

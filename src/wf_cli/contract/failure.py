@@ -40,7 +40,6 @@ CODES: dict[str, ErrorClass] = {
     "rate_limited": ErrorClass.PARKED,
     "usage_limit": ErrorClass.PARKED,
     "auth": ErrorClass.PARKED,
-    "no_work": ErrorClass.PARKED,
     "disk_full": ErrorClass.HOST,
     "disk_error": ErrorClass.HOST,
     "spawn_failed": ErrorClass.HOST,

@@ -57,8 +57,6 @@ def call(adapter: Adapter, request: Request, clock: Clock, redact: Sequence[str]
 class _Dry:
     """An adapter's own launch, with a job that ends as soon as its session is open."""
 
-    tells_tools = False
-
     def __init__(self, adapter: Adapter):
         self._adapter = adapter
         self.heard = _Reader()

@@ -110,8 +110,6 @@ def _ask(argv: Sequence[str], request: Request, clock: Clock) -> str | None:
 class _Command:
     """An adapter and its reader at once: runs a command and keeps its lines."""
 
-    tells_tools = False
-
     finished = False
 
     def __init__(self, argv: Sequence[str]):

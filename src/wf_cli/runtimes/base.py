@@ -160,11 +160,6 @@ class Reader(Protocol):
 class Adapter(Protocol):
     """One agent CLI."""
 
-    @property
-    def tells_tools(self) -> bool:
-        """Whether each tool call of the agent becomes an `AgentEvent`, so that none means that it did nothing."""
-        ...
-
     def launch(self, request: Request) -> Launch:
         """The process for a request. Raises RuntimeMissing when the program is not installed."""
         ...

@@ -26,8 +26,6 @@ _PLACEHOLDER = re.compile(r"\{(job_id|attempt|role|plan_id|epic_id)\}")
 class CommandAdapter:
     """``adapter: command``."""
 
-    tells_tools = False
-
     def __init__(self, settings: RuntimeSettings):
         if not settings.argv:
             raise ConfigError(

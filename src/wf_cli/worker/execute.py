@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from wf_cli.attempt import briefing, idleness, trouble
+from wf_cli.attempt import briefing
 from wf_cli.attempt.budget import Purse
 from wf_cli.attempt.claim import Claimed
 from wf_cli.attempt.end import Ends, Known, of_error
@@ -74,10 +74,6 @@ class Execution:
         #: The id of the agent's own session, as far as the worker's session file has it.
         self._session_id_on_record: str | None = None
         self._purse: Purse | None = None
-        self._before: Outcome | None = None
-        #: How long the agent ran until it ended by itself, in seconds. None without such an end.
-        self._ran_s: float | None = None
-        self._used_a_tool = False
         self._usage = Usage()
         #: Set once the running agent has used up the budget.
         self._overdrawn: Failure | None = None
@@ -105,7 +101,7 @@ class Execution:
             self._queue.forget(self.token)
             return Done(End.LOST, None)
         try:
-            ending, owner = self._weighed(self._known.added_to(ending)), self._session.owner
+            ending, owner = self._known.added_to(ending), self._session.owner
             outcome = self._ends.for_certain(self.token, ending, by=owner, lost=self._session_lost).outcome
         finally:
             self._session.sign_off(self.token)
@@ -127,7 +123,7 @@ class Execution:
             return opened
         self._must_change = role.must_change
         step("work.started")
-        self._purse, self._before = opened.purse, opened.before
+        self._purse = opened.purse
         self._known.baseline = opened.baseline
         if opened.spec.target is not None:
             steps.prepare(opened.spec.target)
@@ -135,26 +131,7 @@ class Execution:
         if result is None:
             return Ending(End.RELEASED, reason=self._stop_reason or "superseded before its agent was started")
         self._note(result)
-        by_itself = result.exit.stopped is None and result.exit.code >= 0  # A signal says nothing about a provider.
-        self._ran_s = result.duration_s if by_itself else None
         return self._ending(opened.spec, result)
-
-    def _weighed(self, ending: Ending) -> Ending:
-        """``ending``, which burns nothing when the agent ended at once without work (`wf_cli.attempt.idleness`)."""
-        if self._ran_s is None or not self._equipment.adapter.tells_tools:
-            return ending
-        worked = self._used_a_tool or bool(self._usage.tokens_out)
-        spool, token = self._queue.spool, self.token
-        try:
-            if idleness.may_be_idle(ending, seconds=self._ran_s, worked=worked):
-                return idleness.weigh(
-                    spool, token, ending, self._before, seconds=self._ran_s, clock=self._clock, events=self._events
-                )
-            if worked:
-                idleness.note_work(spool, token.pool.runtime, self._clock)
-        except OSError as error:
-            self._say(f"cannot tell the pool whether its agents work: {trouble.told(error)}")
-        return ending
 
     def _note(self, result: AgentResult) -> None:
         """Keep the usage and the session id of the run. Where its result has none, the last reported ones stay."""
@@ -289,7 +266,6 @@ class Execution:
             self._keep_session_id(event.session_id)
         if event.usage is not None:
             self._spend(event.usage)
-        self._used_a_tool = self._used_a_tool or event.kind == "tool"
         if event.text:
             self.activity = event.text[:200]
 

@@ -265,8 +265,6 @@ def test_an_agent_that_wants_a_login_first_gets_it(bench: Bench) -> None:
 
 def test_a_dry_job_opens_a_session_and_says_what_it_offers(bench: Bench) -> None:
     class Dry(AcpAdapter):
-        tells_tools = True
-
         def launch(self, request: Request) -> Launch:
             launch = super().launch(request)
             return replace(launch, stdin=json.dumps({**json.loads(launch.stdin), "dry": True}).encode())

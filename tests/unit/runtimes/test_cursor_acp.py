@@ -92,8 +92,6 @@ class TestCommand:
 class Hurried(CursorAdapter):
     """Waits two seconds for a login."""
 
-    tells_tools = True
-
     def launch(self, request: Request) -> Launch:
         found = super().launch(request)
         return replace(found, stdin=json.dumps({**job(found), "auth_limit_s": 2}).encode())

@@ -24,8 +24,6 @@ class Speaking:
         self._argv = python(code)
         self._facts = launch
 
-    tells_tools = True
-
     def launch(self, request: Request) -> Launch:
         return Launch(self._argv, request.environment, request.prompt.encode(), **self._facts)  # type: ignore[arg-type]
 

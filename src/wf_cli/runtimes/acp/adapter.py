@@ -32,8 +32,6 @@ class AcpAdapter:
     """``adapter: acp``. Options: ``mode`` and ``thought_level`` (values of the session's options of these
     categories), ``auth_method`` (used before a session is opened), ``result_grace`` (seconds)."""
 
-    tells_tools = True
-
     def __init__(self, settings: RuntimeSettings):
         self._settings = settings
         self._options = options.checked(settings, _OPTIONS)

@@ -56,8 +56,6 @@ class CursorAdapter:
     builds that do not read it from stdin; it then shows in `ps`), ``mode`` (ACP: agent, plan or ask),
     ``result_grace`` (seconds)."""
 
-    tells_tools = True
-
     def __init__(self, settings: RuntimeSettings):
         self._settings = settings
         self._options = options.checked(settings, _OPTIONS)

@@ -70,8 +70,6 @@ class OpencodeAdapter:
     """``adapter: opencode``. Options: ``agent``, ``variant``, ``permission`` (rules merged over the user's),
     ``args`` (further arguments), ``result_grace`` (seconds)."""
 
-    tells_tools = True
-
     def __init__(self, settings: RuntimeSettings):
         self._settings = settings
         self._options = options.checked(settings, _OPTIONS)

@@ -39,8 +39,6 @@ _OPTIONS: Mapping[str, tuple[type, ...]] = {
 class ScriptedAdapter:
     """``adapter: scripted``."""
 
-    tells_tools = True
-
     def __init__(self, settings: RuntimeSettings):
         self._options = options.checked(settings, _OPTIONS)
 
