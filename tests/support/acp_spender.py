@@ -37,8 +37,6 @@ class Spender(FakeAgent):
         return "end_turn"
 
     def _idle(self, session_id: str) -> str:
-        # It looks around. Without a tool call it would be taken for one that its provider refused.
-        self.tool("ls", "completed", session_id)
         self.client.say("All done, boss.", session_id)
         return "end_turn"
 
