@@ -38,7 +38,7 @@ COSTS: Mapping[str, Cost] = {
 CLASSES: Mapping[str | None, str] = {
     None: "success",
     **dict.fromkeys(("crashed", "timeout", "stall", "network"), "transient"),
-    **dict.fromkeys(("rate_limited", "usage_limit", "auth"), "parked"),
+    **dict.fromkeys(("rate_limited", "usage_limit", "auth", "overloaded", "refused"), "parked"),
     **dict.fromkeys(("spawn_failed", "runtime_missing"), "host"),
     **dict.fromkeys(("policy_denied", "model_not_found"), "permanent"),
 }
@@ -260,7 +260,7 @@ ROWS = (
     Row(
         "an unknown model, by its name of ACP", NOTHING, "model_not_found", (CU_ACP,), model="vendor/nope[fast=true]"
     ),
-    Row("a provider that is overloaded", provider("Overloaded", 529, retryable=True), "network"),
+    Row("a provider that is overloaded", provider("Overloaded", 529, retryable=True), "overloaded"),
     Row("a provider that is broken", provider("500 Internal Server Error", 500, retryable=True), "network", PRINT),
     Row("a stream that is cut", provider("read ECONNRESET", retryable=True), "network"),
     Row("a stream that is cut, and goes on", do("cut"), None, (OC_PRINT,)),

@@ -15,16 +15,19 @@ from wf_cli.contract.retry import MAX_DELAY, PARKED_DELAY, Ending
 from wf_cli.spool import control
 from wf_cli.spool.layout import Spool
 
-#: Seconds, by error code. The wait grows to them while a provider keeps refusing and names no time.
-LONGEST_WAIT = {"rate_limited": 600.0, "usage_limit": 3600.0, "auth": 3600.0}
-#: Seconds after the end of a cool-down. A refusal within them counts as the next round of the same series.
+#: Seconds that the wait grows to, round by round, while a provider refuses and names no time.
+LONGEST_WAIT = {"rate_limited": 600.0, "usage_limit": 3600.0, "auth": 3600.0, "overloaded": 300.0, "refused": 3600.0}
+#: Seconds of the first round, where it is not `PARKED_DELAY`: a crowd at the provider disperses soon, and what looks
+#: like a refusal may be something else.
+FIRST_WAIT = {"overloaded": 15.0, "refused": 30.0}
+#: Seconds after the end of a cool-down in which the next refusal is the next round.
 SERIES = 900.0
 
 
 def cool_down(spool: Spool, runtime: str, failure: Failure, clock: Clock, events: EventSink) -> float:
     """Park the pool of ``runtime`` after its provider refused (`ErrorClass.PARKED`). Returns the wait in seconds.
 
-    A time that the provider named is taken. Without one the wait doubles with each round, from `PARKED_DELAY` to
+    A time that the provider named counts. Without one the wait doubles with each round, from `FIRST_WAIT` to
     `LONGEST_WAIT`. A cool-down that lasts longer already stays as it is.
     """
     now_ms = clock.now_ms()
@@ -37,7 +40,7 @@ def cool_down(spool: Spool, runtime: str, failure: Failure, clock: Clock, events
     else:
         this_round = last.round + 1 if last is not None and -left_s <= SERIES else 1
         longest = LONGEST_WAIT.get(failure.code, PARKED_DELAY)
-        seconds = min(PARKED_DELAY * 2.0 ** min(this_round - 1, 16), longest)
+        seconds = min(FIRST_WAIT.get(failure.code, PARKED_DELAY) * 2.0 ** min(this_round - 1, 16), longest)
     if left_s >= seconds:
         return left_s
     reason = f"{failure.code}: {failure.message}"

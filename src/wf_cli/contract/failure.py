@@ -40,10 +40,15 @@ CODES: dict[str, ErrorClass] = {
     "rate_limited": ErrorClass.PARKED,
     "usage_limit": ErrorClass.PARKED,
     "auth": ErrorClass.PARKED,
+    "overloaded": ErrorClass.PARKED,
+    #: The agent ended at once and has done nothing, and what it said is unknown.
+    "refused": ErrorClass.PARKED,
     "disk_full": ErrorClass.HOST,
     "disk_error": ErrorClass.HOST,
     "spawn_failed": ErrorClass.HOST,
     "runtime_missing": ErrorClass.HOST,
+    #: The agent's program has to be updated before its provider takes it again.
+    "outdated": ErrorClass.HOST,
     "unreadable": ErrorClass.UNREADABLE,
     "over_budget": ErrorClass.BUDGET,
     "unknown_cost": ErrorClass.BUDGET,

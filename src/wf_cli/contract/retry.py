@@ -15,6 +15,8 @@ from wf_cli.contract.token import NUMBER_LIMIT, Token
 RELEASE_DELAY = 1.0
 #: Seconds a job waits after its host could not run it.
 HOST_DELAY = 30.0
+#: Doublings of that wait for a fault that only a person mends (``outdated``): up to half an hour.
+OUTDATED_DOUBLINGS = 6
 #: Seconds a parked job waits when the provider named no time.
 PARKED_DELAY = 60.0
 #: Seconds that a job waits at the longest, whatever a provider asks for. A token's name has room for nine digits.
@@ -95,6 +97,8 @@ def decide(
         case End.RELEASED:
             losses = 0
             delay = RELEASE_DELAY if ending.delay_s is None else max(RELEASE_DELAY, ending.delay_s)
+            if failure is not None and failure.code == "outdated":
+                delay *= 2.0 ** min(parked, OUTDATED_DOUBLINGS)
             if failure is not None and not ending.hold:
                 parked += 1
             spent = parked >= PARKED_LIMIT * token.budget

@@ -12,6 +12,8 @@ from typing import Any
 TEXT_LIMIT = 200
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:?]{0,40}[ -/]{0,4}[@-~]|\x1b\][^\x07\x1b\n]{0,400}(?:\x07|\x1b\\)")
+#: Keys of an error's data under which it repeats the request, or tells where it was raised.
+_QUOTES = re.compile(r"request(?!Id)|prompt|messages|stack|input|content|tool", re.IGNORECASE)
 _SESSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}", re.ASCII)
 
 
@@ -51,8 +53,21 @@ def objects(value: Any, depth: int = 3) -> Iterator[dict[str, Any]]:
 
 def names(value: Any) -> tuple[str, ...]:
     """The names of an error, from every field that agents use for one, the outermost first."""
-    keys = ("name", "errorName", "type", "code", "status")
+    keys = ("name", "errorName", "type", "code", "errorCode", "error_code", "reason", "kind", "errorKind", "status")
     return tuple(found for part in objects(value) for key in keys if (found := text(part.get(key))))
+
+
+def words(value: Any, depth: int = 5) -> Iterator[str]:
+    """The texts inside ``value``, without those that quote what was sent: an error's data may hold the request."""
+    if isinstance(value, str):
+        yield text(value)
+    elif isinstance(value, dict) and depth:
+        for key, inner in value.items():
+            if not _QUOTES.search(str(key)):
+                yield from words(inner, depth - 1)
+    elif isinstance(value, list) and depth:
+        for inner in value[:20]:
+            yield from words(inner, depth - 1)
 
 
 def text(value: Any) -> str:

@@ -226,7 +226,7 @@ class TestEvidence:
             (rpc("no", data={"errorName": "ProviderModelNotFoundError"}), "model_not_found", "name", None),
             (rpc("no", provider={"name": "APIError", "status": 401, "message": "x"}), "auth", "status", 401),
             (rpc("no", data={"isRetryable": True}), "network", "retryable", True),
-            (rpc("no", data={"statusCode": 529}), "network", "status", 529),
+            (rpc("no", data={"statusCode": 529}), "overloaded", "status", 529),
             (rpc("no", data={"cause": {"response": {"status": 401}}}), "auth", "status", 401),
             (rpc("You exceeded your quota", data={"status": 429}), "usage_limit", "text", None),
             (rpc("Invalid params: model not found: x/y", -32602), "model_not_found", "text", None),

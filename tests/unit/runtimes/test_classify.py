@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wf_cli.contract.failure import CODES, ErrorClass, Failure
-from wf_cli.runtimes.failures import classify, patterns
+from wf_cli.runtimes.failures import classify, patterns, wordings
 
 NOW = 1_795_336_000_000  # 2026-11-22T08:26:40Z
 
@@ -146,13 +146,12 @@ REAL: dict[str, list[str]] = {
         "Invalid response body: Premature close",
         'level=ERROR message="stream error" providerID=opencode',
         "Client network socket disconnected before secure TLS connection was established",
-        "Overloaded",
-        "Provider is overloaded",
         "HTTP 503: Inference is temporarily unavailable",
-        "API Error: 529",
         "request timed out",
         "Internal server error",
     ],
+    "overloaded": ["Overloaded", "Provider is overloaded", "API Error: 529"],
+    "outdated": ["[resource_exhausted] Please update to the latest version to continue using the Agent"],
     "disk_full": [
         "ENOSPC: no space left on device, write",
         "EDQUOT: disk quota exceeded, open 'opencode.db'",
@@ -211,12 +210,12 @@ def test_what_agents_and_tests_print_says_nothing(line: str) -> None:
 
 def test_the_table_is_large_enough_and_has_every_class_of_a_provider() -> None:
     assert len(WORDED) >= 100
-    assert set(REAL) == {row.code for row in patterns.WORDINGS} <= set(CODES)
+    assert set(REAL) == {row.code for row in wordings.WORDINGS} <= set(CODES)
     assert {*patterns.NAMES.values(), *patterns.STATUSES.values()} <= set(CODES)
 
 
 def test_every_row_says_where_it_comes_from() -> None:
-    assert all(row.origin for row in patterns.WORDINGS)
+    assert all(row.origin for row in wordings.WORDINGS)
 
 
 class TestLines:
@@ -349,7 +348,8 @@ class TestErrors:
             (429, "rate_limited"),
             (500, "network"),
             (503, "network"),
-            (529, "network"),
+            (529, "overloaded"),
+            (426, "outdated"),
             (400, None),
             (404, None),
             (200, None),

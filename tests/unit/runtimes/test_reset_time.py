@@ -81,7 +81,7 @@ def test_durations(text: str, seconds: float) -> None:
         ("try again at 7:58\u202fPM.", at(22, 18, 58)),
         ("resets at 15:00", at(22, 14)),
         ("resets 3 p.m. (Nowhere/City)", at(22, 14)),
-        ("resets at 3pm PT", at(22, 14)),
+        ("resets at 3pm PT", at(22, 23)),
         ("resets at 12am", at(22, 23)),
         ("resets at 12pm", at(22, 11)),
         # of another one
@@ -178,6 +178,89 @@ def test_dates(text: str, seconds: float) -> None:
     ],
 )
 def test_no_time_to_wait_for(text: str) -> None:
+    assert seconds_until(text, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        # zones by their letters and names
+        ("resets 3pm PDT", at(22, 22)),
+        ("resets at 14:30 CET", at(22, 13, 30)),
+        ("Your limit resets at noon ET.", at(22, 17)),
+        ("Your access will be reinstated on Dec 1, 2026 at 9:00 AM EST", at(31, 14)),
+        ("resets at 12:00 AM Pacific time", at(23, 8)),
+        # words for days and times
+        ("resets at midnight (UTC)", at(23, 0)),
+        ("try again tomorrow", at(22, 23)),
+        ("try again tomorrow at 10:00 UTC", at(23, 10)),
+        ("limit resets 9:00 AM tomorrow", at(23, 8)),
+        ("resets Monday at 9am (Europe/Berlin)", at(23, 8)),
+        ("resets Sun 8pm", at(22, 19)),
+        ("you can continue on Wednesday", at(24, 23)),
+        ("resets on the 1st", at(30, 23)),
+        ("resets next month", at(30, 23)),
+        # other orders of a date
+        ("try again at 24.11.2026 11:26", at(24, 10, 26)),
+        ("try again at 24 de nov. de 2026, 11:26", at(24, 10, 26)),
+        ("quota will reset on 25/11/2026 14:30", at(25, 13, 30)),
+        ("resets 2026/11/25 10:00", at(25, 9)),
+        ("renews Sat, 28 Nov 2026 14:30:00 GMT", at(28, 14, 30)),
+        ("limit resets 28. November 2026 um 14:30", at(28, 13, 30)),
+        # other verbs
+        ("Access will be restored at 10:26 UTC", at(22, 10, 26)),
+        ("Come back at 11:26 AM", at(22, 10, 26)),
+        ("You can resume using this service at 11/24/2026, 10:26:40 AM", at(24, 9, 26, 40)),
+        ("quota refreshes on December 1", at(31, 0)),
+        # other languages, where the words may follow the time
+        ("您的限额将在 2026-11-22 20:30:24 重置。", at(22, 12, 30, 24)),
+        ("请在 5 分钟后重试", 300),
+        ("Tente novamente em 2 horas", 7200),
+        ("Réessayez dans 3 heures", 10_800),
+        ("Das Limit wird am 28.11.2026 um 14:30 zurückgesetzt", at(28, 13, 30)),
+        ("5分後に再試行してください", 300),
+        ("2시간 후에 다시 시도하세요", 7200),
+    ],
+)
+def test_other_words_for_it(text: str, seconds: float) -> None:
+    assert seconds_until(text, NOW) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("5h limit: 100% used, resets in 3h 48m; weekly limit: 80% used, resets in 4 days", 13_680),
+        ("weekly limit 100% used (resets in 4 days), 5-hour limit 20% used (resets in 3h)", 4 * DAY),
+        ("weekly 100% used, resets in 4 days; 5h 100% used, resets in 3h", 4 * DAY),
+        ("5-hour limit: 0% left, resets in 3h. Weekly: 40% left, resets in 2 days", 10_800),
+        (
+            '{"resets_in_seconds":13700,"headers":{"X-Primary-Used-Percent":"100","X-Primary-Reset-After-Seconds":'
+            '"13700","X-Secondary-Used-Percent":"80","X-Secondary-Reset-After-Seconds":"316000"}}',
+            13_700,
+        ),
+        (
+            '{"primary":{"used_percent":40.0,"resets_in_seconds":900},"secondary":{"used_percent":100.0,'
+            '"resets_in_seconds":316000}}',
+            316_000,
+        ),
+        ('{"5h":{"remaining":0,"resets_in_seconds":900},"week":{"remaining":7,"resets_in_seconds":9000}}', 900),
+    ],
+)
+def test_of_several_windows_the_one_that_is_used_up_counts(text: str, seconds: float) -> None:
+    assert seconds_until(text, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The job will be continued in 5 modules",
+        "restored 3 files at 10:00 from cache",
+        "available on 3 platforms",
+        "take the resume at hand",
+        "the second of 3 days is used",
+    ],
+)
+def test_words_that_promise_nothing(text: str) -> None:
     assert seconds_until(text, NOW) is None
 
 

@@ -15,6 +15,7 @@ from wf_cli.runtimes.base import AgentEvent, Exit, Usage, Verdict
 from wf_cli.runtimes.command import exit_failure, signal_name
 from wf_cli.runtimes.failures import classify
 from wf_cli.runtimes.jsonlines import brief, count, names, number, obj, objects, parse_object, session_id, text
+from wf_cli.runtimes.jsonlines import words as told_in
 
 #: StopReason of the protocol, without ``end_turn``: code and words.
 _STOPS: Mapping[str, tuple[str, str]] = {
@@ -168,7 +169,7 @@ def _failure(error: Mapping[str, Any], end: Exit, *, refusal: str, idle: bool) -
         case "retry":
             attempt = count(error.get("attempt"))
             cause = classify.wording(message) or classify.Cause("network", "retry", attempt, brief(message))
-            wait = number(error.get("retry_after_s")) if cause.code in ("rate_limited", "usage_limit") else None
+            wait = number(error.get("retry_after_s")) if cause.code in classify.TIMED else None
             words = f"the provider was retried {attempt} times: {message}"
             return classify.failure(words, cause=cause, idle=idle, retry_after_s=wait, **facts)
         case "choice":
@@ -191,8 +192,8 @@ def _own(code: str, error: Mapping[str, Any]) -> classify.Cause:
 
 def _rpc(error: Mapping[str, Any], message: str, facts: dict[str, Any], *, idle: bool) -> Failure:
     parts = [obj(error, "provider"), *objects(error.get("data"))]
-    told = (text(part.get(key)) for part in parts for key in ("message", "details", "error"))
-    words = "\n".join([message, *told])
+    # The message may say no more than "internal error", and any field of the data what the matter is.
+    words = "\n".join([message, *told_in(obj(error, "provider")), *told_in(error.get("data"))])
     status = next((found for part in parts for key in _STATUS if 100 <= (found := count(part.get(key))) <= 599), None)
     cause = classify.of_error(
         words,

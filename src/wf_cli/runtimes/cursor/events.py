@@ -14,6 +14,8 @@ from wf_cli.runtimes.jsonlines import brief, count, names, obj, parse_object, se
 
 #: Characters of the result text that are kept.
 SUMMARY_LIMIT = 2000
+#: Characters of what was printed outside of the events that are kept: a refusal is kept whole.
+NOISE_LIMIT = 8000
 #: Characters above which the result of a failed run may be the agent's own words; messages of errors are shorter.
 PROSE = 300
 
@@ -39,7 +41,7 @@ class CursorReader:
         event = parse_object(line)
         if event is None:
             # Refusals (trust, login, limits) are plain text, on either stream.
-            self._noise = (self._noise + line[:500] + "\n")[-2000:]
+            self._noise = (self._noise + line[:NOISE_LIMIT] + "\n")[-NOISE_LIMIT:]
             return []
         out = self._session_of(event)
         match event.get("type"):
@@ -60,7 +62,7 @@ class CursorReader:
                 )
             case "error":
                 message = text(event.get("message")) or text(obj(event, "error").get("message"))
-                self._noise = (self._noise + message[:500] + "\n")[-2000:]
+                self._noise = (self._noise + message[:NOISE_LIMIT] + "\n")[-NOISE_LIMIT:]
                 out.append(AgentEvent("error", brief(message)))
             case "user" | "system" | "thinking":
                 pass

@@ -1,10 +1,10 @@
-"""Finds the error code of a failure: from structured facts first, and from a message's wording where there are none.
+"""What went wrong, by code: structured facts first, the wording of a message only where there are none.
 
-The known wordings are in `patterns`. A classified failure has the reason in its details, for `wf spool show`:
-``evidence: {"source": "status", "value": 429, "text": <the message, short>}``, or ``"text"`` with the words and their
-line. A failure without evidence was not recognised, and is a crash.
+What is known of fields stands in `patterns`, of wordings in `wordings`. A failure that was classified says why in its
+details, for `wf spool show`: ``evidence: {"source": "status", "value": 429, "text": <the message, short>}``, or
+``"text"`` with the words and their line. One without evidence was not recognised, and is a crash.
 
-Wordings are sought in messages of errors and in stderr, never in an agent's own words. Even there a line may quote
+Wordings are for messages of errors and for stderr, never for what an agent said. Even there a line may quote
 anything, so frames of stacks and the output of tests are passed over, and only the beginning of a line counts.
 """
 
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from wf_cli.contract import plain_json
 from wf_cli.contract.failure import Failure
-from wf_cli.runtimes.failures import patterns, reset_time
+from wf_cli.runtimes.failures import patterns, reset_time, wordings
 from wf_cli.runtimes.jsonlines import brief, plain
 from wf_cli.runtimes.process.lines import TAIL_LIMIT
 
@@ -28,26 +28,33 @@ from wf_cli.runtimes.process.lines import TAIL_LIMIT
 MESSAGE_LIMIT = 500
 #: Characters of one detail, as JSON; longer ones are shortened.
 DETAIL_LIMIT = 16_000
-#: Characters of a line that are looked at. The rest of a longer one is a request or an answer, because AI SDK errors
+#: Characters of a line that are looked at. What follows in longer ones is what was sent or answered: AI SDK errors
 #: in OpenCode's log carry the whole conversation.
 LINE_LIMIT = 600
 #: Lines at the end of a text that are looked at.
 _LINES = 100
 #: Characters of the line in the evidence, and of those before the words.
 _SHOWN, _LEAD = 200, 60
+#: Headers that tell when a limit ends, of Codex' windows too, and the part of their names that says so.
+_RESET_HEADER = re.compile(r"(?:ratelimit|codex).*reset|(?:primary|secondary)-reset")
+_RESET_FIELD = re.compile(r"reset(?:-after-seconds|-at)?")
 #: Codes that end at a time which providers tell.
-_TIMED = ("rate_limited", "usage_limit")
+TIMED = ("rate_limited", "usage_limit", "overloaded")
+
+
+#: What a person has to do about a program that its provider does not take any more.
+_UPDATE = "update the agent's program on this machine, then work goes on by itself"
 
 
 class Cause(NamedTuple):
     """Why a failure has its code."""
 
     code: str
-    #: The fact that told it: "status", "name", "rpc_code", "retryable", "text", "exit_code", ...
+    #: What told it: "status", "name", "rpc_code", "retryable", "text", "exit_code", ...
     source: str
     value: str | int | bool | None
     text: str = ""
-    #: Whether the session itself is the reason, so that it cannot be resumed.
+    #: The session itself is why: there is no going on with it.
     session_over: bool = False
 
     def evidence(self) -> dict[str, Any]:
@@ -57,14 +64,14 @@ class Cause(NamedTuple):
 
 
 def by_status(status: int | None) -> str | None:
-    """The code of an HTTP status; None when the status stands for no failure."""
+    """The code of an HTTP status; None when it says nothing."""
     if status is None:
         return None
-    return "network" if 500 <= status <= 599 else patterns.STATUSES.get(status)
+    return patterns.STATUSES.get(status, "network" if 500 <= status <= 599 else None)
 
 
 def wording(text: str) -> Cause | None:
-    """The last line of ``text`` that is a known wording, as a cause. A process names the reason of its end last."""
+    """The last line of ``text`` that is a known wording, as a cause: what ended a process is said last."""
     for line in reversed(list(_lines(text))):
         for row, pattern in _wordings():
             if (found := pattern.search(line)) is not None:
@@ -89,9 +96,9 @@ def of_error(
     status: int | None = None,
     retryable: bool = False,
 ) -> Cause | None:
-    """The cause of a structured error, by its most telling field; ``text`` is its message. None when unknown."""
+    """The cause of a structured error, most telling field first; ``text`` is its message. None: nobody knows."""
     cause = _of_fields(names, rpc_code, status, brief(text, _SHOWN))
-    worded = wording(text) if cause is None or cause.code in ("rate_limited", "auth") else None
+    worded = wording(text) if cause is None or cause.code in ("rate_limited", "auth", "network") else None
     if worded is not None and (cause is None or _outweighs(worded, cause)):
         cause = worded
     if cause is None and retryable:
@@ -112,15 +119,19 @@ def failure(
 ) -> Failure:
     """A failure of ``cause``, else of ``code``, else of what the message suggests, else a crash.
 
-    ``said`` is the whole text that the message is a part of. It may tell when a limit ends, unless ``retry_after_s``
-    does. ``idle`` says that the attempt has done no work. If its session was the reason, the session is lost then,
-    and the work can begin in a new one. Details that are None are left out.
+    ``said`` is all that was said, where the message is a part of it: it may tell when a limit ends, unless
+    ``retry_after_s`` does. ``idle`` says that the attempt has done nothing: if its session was the reason, then it is
+    lost, and the work can begin in a new one. Details that are None are left out.
     """
     if cause is None and code is None:
         cause = wording(message)
     code = cause.code if cause is not None else code or "crashed"
-    if retry_after_s is None and code in _TIMED:
+    if retry_after_s is None and code in TIMED:
         retry_after_s = reset_time.seconds_until(message if said is None else said, _now_ms(now_ms))
+    if len(message) > MESSAGE_LIMIT:
+        details.setdefault("said", message)  # what is shown is cut at a blank, and the whole is kept
+    if code == "outdated" and _UPDATE not in message:
+        message = f"{brief(message, MESSAGE_LIMIT - 100)}; {_UPDATE}"
     if cause is not None:
         details["evidence"] = cause.evidence()
         if cause.session_over and idle:
@@ -153,15 +164,22 @@ def retry_after(headers: Mapping[str, Any], now_ms: int | None = None) -> float 
 
 
 def _reset(headers: Mapping[str, str], now_ms: int) -> float | None:
-    """The longest wait of the limits that are used up, else of all, because it covers each of them."""
+    """Of the limits that are used up, else of all, the wait for the last one: an earlier one may not be the one."""
     waits: dict[str, float] = {}
     for name, value in headers.items():
-        if "ratelimit" in name and "reset" in name:
+        if _RESET_HEADER.search(name):
             wait_s = reset_time.of_header(value, now_ms)
             if wait_s is not None:
                 waits[name] = wait_s
-    used_up = [wait_s for name, wait_s in waits.items() if headers.get(name.replace("reset", "remaining")) == "0"]
+    used_up = [wait_s for name, wait_s in waits.items() if _is_used_up(headers, name)]
     return max(used_up or waits.values(), default=None)
+
+
+def _is_used_up(headers: Mapping[str, str], name: str) -> bool:
+    """Whether the limit of the reset header ``name`` is the one that refuses, as its other headers tell."""
+    told = {key: headers.get(_RESET_FIELD.sub(key, name), "") for key in ("remaining", "used-percent", "status")}
+    full = re.fullmatch(r"\d{3,}(?:\.\d{1,9})?", told["used-percent"]) is not None
+    return told["remaining"] == "0" or full or told["status"] in ("rejected", "exceeded", "exhausted")
 
 
 def _now_ms(now_ms: int | None) -> int:
@@ -181,9 +199,11 @@ def _of_fields(names: Iterable[str], rpc_code: int | None, status: int | None, t
 
 def _outweighs(worded: Cause, cause: Cause) -> bool:
     """Whether the words say better what the field only hints at."""
-    if worded.code == "usage_limit":  # Providers use 429, 401 and 403 for spent money too.
+    if worded.code in ("outdated", "usage_limit"):  # providers use 429, 401 and 403 for spent money too
         return True
-    # A key that may use only other models, or other prompts, gets 403 too.
+    if cause.code == "network":  # 503 is also what an overloaded provider says
+        return worded.code in ("overloaded", "rate_limited", "auth")
+    # 403 is also what a key gets that may use other models, or other prompts.
     return (cause.source, cause.value) == ("status", 403) and worded.code in ("model_not_found", "policy_denied")
 
 
@@ -191,7 +211,7 @@ def _lines(text: str) -> Iterator[str]:
     """The lines that may be messages, each cut to what is looked at."""
     lines = plain(text).splitlines()
     if len(lines) > 1 and len(text) > TAIL_LIMIT - 200 and len(lines[0]) > LINE_LIMIT:
-        del lines[0]  # The tail of a stream begins in the middle of a long line.
+        del lines[0]  # the tail of a stream, which begins in the middle of a long line
     for line in lines[-_LINES:]:
         if line and not _not_errors().search(line, 0, LINE_LIMIT):
             yield line[:LINE_LIMIT]
@@ -199,7 +219,7 @@ def _lines(text: str) -> Iterator[str]:
 
 def _told(row: patterns.Row, line: str, found: re.Match[str]) -> Cause:
     start = max(0, found.start() - _LEAD)
-    if start:  # It is cut at a blank, because redaction does not recognise half of a secret.
+    if start:  # at a blank: half of a secret would not be recognised as one
         start = line.find(" ", start, found.start()) + 1 or found.start()
     shown = line[start:]
     return Cause(row.code, "text", brief(found[0], 80), brief(shown, _SHOWN), row.session_over)
@@ -218,7 +238,7 @@ def _bounded(value: Any) -> Any:
 @cache
 def _wordings() -> tuple[tuple[patterns.Row, re.Pattern[str]], ...]:
     """Compiled at the first failure, which most programs that import this never see."""
-    return tuple((row, re.compile(row.pattern, re.IGNORECASE | re.ASCII)) for row in patterns.WORDINGS)
+    return tuple((row, re.compile(row.pattern, re.IGNORECASE | re.ASCII)) for row in wordings.WORDINGS)
 
 
 @cache
