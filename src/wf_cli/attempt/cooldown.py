@@ -70,6 +70,6 @@ def park(spool: Spool, runtime: str, ending: Ending, clock: Clock, events: Event
     Call it before the ending is published, because the cool-down must be in place once the job is queued again.
     """
     failure = ending.failure
-    if failure is None or failure.error_class is not ErrorClass.PARKED:
+    if failure is None or failure.error_class is not ErrorClass.PARKED or ending.backs_off:
         return ending
     return replace(ending, delay_s=cool_down(spool, runtime, failure, clock, events))

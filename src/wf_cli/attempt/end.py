@@ -4,7 +4,8 @@
 2. The facts learned during the attempt are added (`Known`), whichever way it ends. The next attempt resumes the
    agent's session and proves its change against the same checkout, and the budget counts the cost.
 3. The pool's cool-down is written when the provider refused, and removed when it takes requests again (`cooldown`).
-   This comes before the outcome, because the cool-down must be in place once the job is queued again.
+   An agent that ended at once without work is weighed (`refusals`). All of this comes before the outcome, because
+   the cool-down must be in place once the job is queued again.
 4. The outcome is published and the token is moved where it says (`SpoolQueue.end`). Exactly one outcome ever stands.
 5. When the disk refuses the outcome, it is offered again as long as the lease is held (`Ends.for_certain`), because
    the work is done and must not be lost. The queue recognises the same bytes when they are offered again.
@@ -18,7 +19,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from wf_cli.attempt import cooldown, trouble
+from wf_cli.attempt import cooldown, refusals, trouble
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import Failure
@@ -130,6 +131,8 @@ class Ends:
         """``ending``, delayed by its pool's cool-down. A disk error here is said and does not stop the ending."""
         spool, runtime = self._queue.spool, token.pool.runtime
         try:
+            before = self._queue.readable_outcome(token.job_id, token.attempt - 1) if token.attempt > 1 else None
+            ending = refusals.weigh(spool, token, ending, before, self._clock, self._events)
             ending = cooldown.park(spool, runtime, ending, self._clock, self._events)
             if ending.end is End.SUCCEEDED and ending.started_ms is not None:
                 cooldown.warm_up(spool, runtime, self._clock, self._events)

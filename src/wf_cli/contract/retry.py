@@ -60,6 +60,8 @@ class Ending:
     usage: dict[str, Any] | None = None
     #: Released: seconds until it may be claimed again; None is `RELEASE_DELAY`.
     delay_s: float | None = None
+    #: Released: waits as long as after a failure, with the policy's back-off.
+    backs_off: bool = False
     #: Released: held for an operator instead of queued.
     hold: bool = False
     baseline: str | None = None
@@ -101,6 +103,8 @@ def decide(
                 delay *= 2.0 ** min(parked, OUTDATED_DOUBLINGS)
             if failure is not None and not ending.hold:
                 parked += 1
+            if ending.backs_off:
+                delay = policy.delay(parked, rng)
             spent = parked >= PARKED_LIMIT * token.budget
             if ending.hold:
                 where = Disposition("held", now_ms)

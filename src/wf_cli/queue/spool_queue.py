@@ -469,7 +469,8 @@ class SpoolQueue:
                 continue
             last = self.readable_outcome(token.job_id, token.attempt)
             parked = last is not None and last.failure is not None and last.failure.error_class is ErrorClass.PARKED
-            if last is None or not parked or last.disposition.time_ms != token.time_ms:
+            outdated = last is not None and last.failure is not None and last.failure.code == "outdated"
+            if last is None or not (parked or outdated) or last.disposition.time_ms != token.time_ms:
                 continue  # also when an operator's `wf retry --in` has set the time
             with each.stepping(self.spool.path("queued", token.name)):
                 if operate.hurry(self.spool, token, self._clock.now_ms()):

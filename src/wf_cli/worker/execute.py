@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from wf_cli.attempt import briefing
+from wf_cli.attempt import briefing, refusals
 from wf_cli.attempt.budget import Purse
 from wf_cli.attempt.claim import Claimed
 from wf_cli.attempt.end import Ends, Known, of_error
@@ -24,6 +24,7 @@ from wf_cli.contract.token import mark
 from wf_cli.errors import Absent, WfError
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.runtimes.base import AgentEvent, AgentResult, Request, Usage
+from wf_cli.runtimes.command import CommandAdapter
 from wf_cli.runtimes.process.supervise import AgentRun
 from wf_cli.seams import step
 from wf_cli.spool import control
@@ -75,6 +76,8 @@ class Execution:
         self._session_id_on_record: str | None = None
         self._purse: Purse | None = None
         self._usage = Usage()
+        #: Whether the agent said something, began a tool call or used tokens.
+        self._has_worked = False
         #: Set once the running agent has used up the budget.
         self._overdrawn: Failure | None = None
 
@@ -153,8 +156,23 @@ class Execution:
             return Ending(End.RELEASED, reason=self._stop_reason or "stopped")
         failure = self._judge(spec, result)  # A step may be done although its agent had to be stopped.
         if failure is not None:
-            return ending_of(self._overdrawn if stopped and self._overdrawn is not None else failure)
+            if stopped and self._overdrawn is not None:
+                return ending_of(self._overdrawn)
+            return ending_of(
+                refusals.refusal(failure, result.duration_s) if self._did_nothing(spec, result, failure) else failure
+            )
         return Ending(End.SUCCEEDED, result={"summary": result.verdict.summary[:2000], "exit_code": result.exit.code})
+
+    def _did_nothing(self, spec: Spec, result: AgentResult, failure: Failure) -> bool:
+        """Whether the agent ended by itself at once, without a word or a tool call, for a reason that is not known to
+        be the job's. The exit code of a job of one's own is its result, however soon it comes."""
+        if failure.code not in ("crashed", "network") or self._has_worked or result.verdict.usage.tokens_out:
+            return False
+        if result.exit.stopped is not None or result.duration_s > refusals.AT_ONCE:
+            return False
+        if failure.code == "crashed" and "evidence" in failure.details:  # a full session, a filtered output
+            return False
+        return spec.target is not None or not isinstance(self._equipment.adapter, CommandAdapter)
 
     def _judge(self, spec: Spec, result: AgentResult) -> Failure | None:
         """The failure of the attempt; None when the step is done. The plan decides, however its agent ended."""
@@ -264,6 +282,8 @@ class Execution:
     def _on_event(self, event: AgentEvent) -> None:
         if event.session_id:
             self._keep_session_id(event.session_id)
+        if event.kind in ("text", "tool"):
+            self._has_worked = True
         if event.usage is not None:
             self._spend(event.usage)
         if event.text:
