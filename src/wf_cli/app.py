@@ -289,6 +289,10 @@ class App:
             limits = Limits(times.startup_s, times.stall_s, times.max_runtime_s, times.grace_s)
             return RoleSettings(policy.model, limits, must_change=policy.checks.no_change == "fail")
 
+        def own_failures() -> Mapping[str, str]:
+            now = today.config().runtimes.get(runtime)
+            return now.failures if now is not None else {}
+
         def reconcile(target: Target | None) -> None:
             try:
                 also = [target.plan] if target is not None and target.epic_id is None else []
@@ -319,6 +323,7 @@ class App:
                 role=role_settings,
                 budget=lambda: today.config().budget,
                 redact=self.config.redact,
+                failures=own_failures,
                 reconcile=reconcile,
                 say=say,
             ),

@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
-from misbehaviours.table import CLASSES, COSTS, PAIRS, ROWS, Row
+from misbehaviours.table import CLASSES, COSTS, PAIRS, ROWS, Cost, Row
 from support import spools
 from wf_cli import proc
 from wf_cli.app import App
 from wf_cli.attempt import briefing
+from wf_cli.attempt.cooldown import FIRST_WAIT
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End, Outcome
 from wf_cli.contract.retry import HOST_DELAY, PARKED_DELAY, Ending
@@ -144,6 +145,12 @@ class Attempt:
         return None if self.outcome.failure is None else self.outcome.failure.code
 
     @property
+    def cause(self) -> str | None:
+        """The code that the agent's end has by itself: a refusal keeps it in its details."""
+        failure = self.outcome.failure
+        return failure.details["as"] if failure is not None and failure.code == "refused" else self.code
+
+    @property
     def transcript(self) -> Path:
         return self.spool.transcript_path(self.token.job_id, self.token.attempt)
 
@@ -221,7 +228,7 @@ CASES = [pytest.param(row, *pair.split("-"), id=f"{pair}-{row.name}") for row in
 def test_misbehaviour(row: Row, runtime: str, protocol: str, tmp_path: Path) -> None:
     attempt = run(Stage(row, runtime, protocol, tmp_path))
     story = attempt.story()
-    assert attempt.code == row.code, story
+    assert attempt.cause == row.code, story
     assert_costs_what_it_should(attempt, story)
     assert_says_what_is_known(attempt, story)
     # Its processes, in whatever session, and those that have lost their mark.
@@ -250,8 +257,9 @@ def test_an_agent_gets_the_grace_of_its_role(tmp_path: Path, monkeypatch: pytest
 def assert_costs_what_it_should(attempt: Attempt, story: str) -> None:
     """The classes and their costs: docs/explanation/attempts.md."""
     row, failure = attempt.stage.row, attempt.outcome.failure
-    kind = CLASSES[row.code]
-    cost = COSTS[kind]
+    kind = CLASSES[attempt.code]
+    # One refusal of an unknown kind does not park the pool.
+    cost = Cost(0, "queued") if attempt.code == "refused" else COSTS[kind]
     if failure is not None:
         assert failure.error_class == kind
     earlier = 1 if row.resumes else 0
@@ -266,7 +274,8 @@ def assert_costs_what_it_should(attempt: Attempt, story: str) -> None:
         assert attempt.token.delay_s == HOST_DELAY
         assert any("no claims for 30 s" in line for line in attempt.said)
     if cool_down is not None:
-        low, high = row.retry_after or (PARKED_DELAY, PARKED_DELAY)
+        first_s = FIRST_WAIT.get(attempt.code or "", PARKED_DELAY)
+        low, high = row.retry_after or (first_s, first_s)
         assert low <= cool_down["seconds"] <= high, story
         assert low <= attempt.token.delay_s <= high + 1, story
 

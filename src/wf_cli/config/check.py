@@ -18,6 +18,8 @@ from wf_cli.contract.token import POOL_LIMIT, is_word
 
 #: Seconds. A longer wait counts as a typing error, because ready times have a limited number of digits.
 LONGEST_S = 365 * 86400.0
+#: Characters of a pattern of a failure.
+LONGEST_PATTERN = 500
 #: Durations that may be zero: no wait at all before a retry.
 _MAY_BE_ZERO = ("base", "cap")
 
@@ -161,9 +163,29 @@ def _runtimes(tree: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem((*path, "command"), f"the adapter {adapter} takes no command; expected: argv with command")
         elif adapter == "acp" and "command" not in entry:
             yield Problem((*path, "command"), "is missing, there is no agent; expected: command: [program, ...]")
+        yield from _failures(entry.get("failures", {}), (*path, "failures"))
         if "protocol" in entry and adapter not in model.TWO_PROTOCOLS:
             two = " and ".join(model.TWO_PROTOCOLS)
             yield Problem((*path, "protocol"), f"the adapter {adapter} has no choice of one; expected: {two} only")
+
+
+def _failures(patterns: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Problem]:
+    for pattern, meaning in patterns.items():
+        where = (*path, pattern)
+        if meaning not in model.MEANINGS:
+            near = difflib.get_close_matches(str(meaning), model.MEANINGS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"expected: one of {', '.join(model.MEANINGS)}"
+            yield Problem(where, f"{meaning!r} is no kind of failure; {hint}")
+        if len(pattern) > LONGEST_PATTERN:
+            yield Problem(where, f"is longer than {LONGEST_PATTERN} characters; expected: a part of a message")
+            continue
+        try:
+            empty = re.search(pattern, "") is not None
+        except (re.error, OverflowError, RecursionError) as error:
+            yield Problem(where, f"is no regular expression of Python's: {error}")
+            continue
+        if empty:
+            yield Problem(where, "matches the empty text, and so every failure; expected: a part of a message")
 
 
 def _routing(tree: Mapping[str, Any]) -> Iterator[Problem]:

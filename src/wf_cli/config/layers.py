@@ -23,11 +23,11 @@ Source = Callable[[Path], str]
 
 
 def flatten(tree: Mapping[str, Any], prefix: Path = ()) -> Flat:
-    """``tree`` by key path. Options of a runtime are one value; so is an empty mapping."""
+    """``tree`` by key path. Options and failures of a runtime are one value each; so is an empty mapping."""
     flat: Flat = {}
     for key, value in tree.items():
         path = (*prefix, key)
-        whole = len(path) == 3 and path[0] == "runtimes" and path[2] == "options"
+        whole = len(path) == 3 and path[0] == "runtimes" and path[2] in ("options", "failures")
         if isinstance(value, Mapping) and value and not whole:
             flat |= flatten(value, path)
         else:
@@ -165,6 +165,7 @@ def _runtime(name: str, entry: Mapping[str, Any], permissions: model.Permissions
         command=tuple(entry.get("command", model.PROGRAMS.get(adapter, ()))),
         argv=tuple(entry.get("argv", ())),
         options=dict(entry.get("options", {})),
+        failures=dict(entry.get("failures", {})),
         protocol=entry.get("protocol"),
         permissions=_permissions(entry["permissions"], permissions) if "permissions" in entry else None,
     )
@@ -267,6 +268,8 @@ def _runtime_tree(runtime: Runtime) -> Tree:
         tree["argv"] = list(runtime.argv)
     if runtime.options:
         tree["options"] = dict(runtime.options)
+    if runtime.failures:
+        tree["failures"] = dict(runtime.failures)
     if runtime.protocol is not None:
         tree["protocol"] = runtime.protocol
     if runtime.permissions is not None:

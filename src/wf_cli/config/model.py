@@ -28,6 +28,11 @@ LEASE_S: Mapping[Topology, float] = MappingProxyType({"local": 30.0, "shared": 1
 PROGRAMS: Mapping[str, tuple[str, ...]] = MappingProxyType({"opencode": ("opencode",), "cursor": ("cursor-agent",)})
 #: The adapters there are; a runtime called like one of them need not name it.
 ADAPTERS = ("opencode", "cursor", "acp", "command", "scripted")
+#: What a pattern of ``runtimes.<name>.failures`` may mean: codes of failures, and classes of them.
+MEANINGS = (
+    "usage_limit", "rate_limited", "overloaded", "auth", "outdated", "network", "crashed", "model_not_found",
+    "policy_denied", "parked", "transient", "host", "permanent",
+)  # fmt: skip
 #: The adapters that can be driven in two ways.
 TWO_PROTOCOLS = ("opencode", "cursor")
 
@@ -121,7 +126,9 @@ class Runtime:
     command: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    #: None: the installed version decides.
+    #: Regular expressions of messages -> the code or class of failure that they mean, in their order.
+    failures: Mapping[str, str] = field(default_factory=dict)
+    #: None: what the installed version can.
     protocol: Literal["acp", "print"] | None = None
     #: The general ones with this runtime's own laid over them; None: the general ones.
     permissions: Permissions | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -108,6 +110,8 @@ def _conditions(
             yield from _dead(placed.token, viewer)
         case _:
             pass
+    if status in (Status.QUEUED, Status.HELD, Status.FAILED):
+        yield from _unknown(placed.token, viewer)
     yield from _fence(placed.token, viewer)
     yield from _late(placed.token, viewer)
 
@@ -241,6 +245,22 @@ def _dead(token: Token, viewer: Viewer) -> Iterator[Condition]:
             ": "
         )
         yield Condition("may_help_to_retry", not permanent, text, f"wf spool show {token.job_id}")
+
+
+def _unknown(token: Token, viewer: Viewer) -> Iterator[Condition]:
+    """How to tell wf what the message means that the last attempt ended with, when it is not known."""
+    end = viewer.last_end(token)
+    if end is None or end.code not in ("crashed", "refused"):
+        return
+    said = (end.message or "").rpartition(": ")[2] or "part of the message"
+    head = re.match(r"\D{15,}(?=\s)", said)
+    said = head[0] if head is not None else said  # times and counts change
+    pattern = json.dumps(re.sub(r"[\[\]\\.^$*+?{}()|]", r".", said[:80]), ensure_ascii=False)
+    text = (
+        "what its agent said is not known. If it is a refusal of the provider, say so in wf.config: "
+        f"runtimes: {{{token.pool.runtime}: {{failures: {{{pattern}: usage_limit}}}}}}"
+    )
+    yield Condition("message_known", None, text, f"wf spool show {token.job_id}")
 
 
 # -- the fence and late results

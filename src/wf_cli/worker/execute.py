@@ -25,6 +25,7 @@ from wf_cli.errors import Absent, WfError
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.runtimes.base import AgentEvent, AgentResult, Request, Usage
 from wf_cli.runtimes.command import CommandAdapter
+from wf_cli.runtimes.failures import own
 from wf_cli.runtimes.process.supervise import AgentRun
 from wf_cli.seams import step
 from wf_cli.spool import control
@@ -154,7 +155,10 @@ class Execution:
         stopped = result.exit.stopped == "asked" and result.verdict.failure is not None
         if stopped and self._overdrawn is None:
             return Ending(End.RELEASED, reason=self._stop_reason or "stopped")
-        failure = self._judge(spec, result)  # A step may be done although its agent had to be stopped.
+        if result.verdict.failure is not None and not stopped:
+            known = own.applied(result.verdict.failure, self._equipment.failures(), self._say)
+            result = replace(result, verdict=replace(result.verdict, failure=known))
+        failure = self._judge(spec, result)  # a step may be done although its agent had to be stopped
         if failure is not None:
             if stopped and self._overdrawn is not None:
                 return ending_of(self._overdrawn)

@@ -58,7 +58,9 @@ class Equipment:
     budget: Callable[[], Budget] = Budget
     #: Regular expressions of text to mask in an agent's output. The values of secret variables are masked anyway.
     redact: tuple[str, ...] = ()
-    #: Called with one line for people about what the worker does.
+    #: A person's own patterns of failures, as the configuration says at the moment of the call.
+    failures: Callable[[], Mapping[str, str]] = dict
+    #: One line for people: what the worker does.
     say: Callable[[str], None] = lambda _line: None
 
 
