@@ -27,7 +27,7 @@ ALLOWED = {
     "assets/bundle.py": {".read_text": "texts of this package"},
     "assets/sync.py": {".mkdir": "folders of the checkout"},
     "cli/frame/json_values.py": {".read_bytes": "a file that the user names, which may be a pipe"},
-    "cli/frame/output.py": {"os.open": "/dev/null"},
+    "cli/frame/streams.py": {"open": "descriptor 0", "os.open": "/dev/null"},
     "demo.py": {".mkdir": "a project of its own", "open": "a project of its own"},
     "doctor/folder.py": {
         ".mkdir": "a scratch folder of its own",

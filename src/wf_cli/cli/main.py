@@ -11,24 +11,22 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from wf_cli.cli.frame import arguments, failures, output, registry, working_project
+from wf_cli.cli.frame import arguments, failures, output, registry, streams, working_project
 
 _AS_OPERATOR = "--as-operator"
 
 
 def main() -> None:
     """Run the command of this process and exit with its code."""
-    output.prepare()
+    streams.prepare()
     words = sys.argv[1:]
     try:
         code = run(words, os.environ)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        output.reader_is_gone()
-        code = 1
+    except streams.OutputLost:
+        code = 0
     except KeyboardInterrupt as interrupt:
         code = failures.exit_code(interrupt, contract=True)
-    sys.exit(code)
+    sys.exit(streams.finish(code))
 
 
 def run(words: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -50,7 +48,7 @@ def run(words: Sequence[str], environ: Mapping[str, str]) -> int:
 
             return typer_app.run(words, run)
         return _contract(root, environ, list(words), entry)
-    except (BrokenPipeError, KeyboardInterrupt):
+    except (streams.OutputLost, KeyboardInterrupt):
         raise
     except Exception as error:  # noqa: BLE001 - the last resort: one message instead of a traceback
         return failures.report(error, contract=contract, as_json=_json_errors(entry, words, contract=contract))

@@ -83,7 +83,10 @@ def main() -> None:
     channel = PipeChannel(0, 1)
     try:
         keeper = _keeper(order, channel)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+            # An editor under nohup hands its ignored SIGHUP down, and its keeper is to stay as well.
+            if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue
             signal.signal(number, lambda *_: keeper.stop("the keeper was told to end"))
         keeper.run()
     except Exception as error:  # noqa: BLE001 - the last resort: there is nobody else to tell

@@ -10,7 +10,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from wf_cli.cli.frame import output
+from wf_cli.cli.frame import output, signals
 from wf_cli.contract.step import STEPS, roles
 
 if TYPE_CHECKING:
@@ -216,7 +216,13 @@ def follow(call: Call, epic: Epic, document: dict[str, Any]) -> int:
     """Draw the epic's progress until it ends. Returns 0 when it is completed, 1 when it is blocked or dead.
 
     Workers that ``--auto-workers`` started are drained at the end, also after Ctrl-C. Ctrl-C does not stop the epic.
+    SIGTERM, SIGQUIT and a closed terminal are Ctrl-C, too.
     """
+    with signals.as_interrupt():
+        return _follow(call, epic, document)
+
+
+def _follow(call: Call, epic: Epic, document: dict[str, Any]) -> int:
     from wf_cli.cli.workers import auto_workers
     from wf_cli.cli.workers.follow import cost, follower, picture
     from wf_cli.views.progress import look

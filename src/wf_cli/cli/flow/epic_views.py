@@ -123,13 +123,13 @@ def watch(call: Call) -> int:
     """Print each change of a plan's phase until Ctrl-C."""
     epic = named_epic(call, "watch")
     shown: dict[str, str] = {}
-    output.say(f"epic {epic.id}: watching, stop with Ctrl-C")
+    output.stream(f"epic {epic.id}: watching, stop with Ctrl-C")
     try:
         while True:
             for plan in epics.linked_plans(call.project, epic):
                 phase = epics.phase_of(plan)
                 if shown.get(plan.name) != phase:
-                    output.say(f"  {plan.id}  {phase}  {plan.name}")
+                    output.stream(f"  {plan.id}  {phase}  {plan.name}")
                     shown[plan.name] = phase
             call.project.clock.sleep(_WATCH_SECONDS)
     except KeyboardInterrupt:

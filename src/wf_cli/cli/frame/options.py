@@ -166,8 +166,8 @@ class Common:
 
 
 def print_line(value: Mapping[str, Any]) -> None:
-    """Print one JSON object of a stream on a line, and flush it."""
-    print(plain_json.dumps(value), flush=True)
+    """Print one JSON object of a stream on a line. Raises OutputLost as `output.stream` does."""
+    output.stream(plain_json.dumps(value))
 
 
 def group(text: str) -> typer.Typer:

@@ -1,25 +1,18 @@
 """All printing of the commands: JSON documents, text for people, warnings, errors.
 
-Data goes to stdout, progress and warnings to stderr. A reader that closes the pipe early (``wf recap | head -1``)
-causes no error message.
+Data goes to stdout, progress and warnings to stderr. A write that fails raises nothing here, see `streams`.
 """
 
 from __future__ import annotations
 
-import os
+import errno
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
+from wf_cli.cli.frame import streams
 from wf_cli.contract import plain_json
-
-
-def prepare() -> None:
-    """Let both streams print any text: characters outside their encoding are printed as backslash escapes."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+from wf_cli.errors import Temporary
 
 
 def print_json(document: Mapping[str, Any], *, failed: bool = False) -> None:
@@ -32,6 +25,25 @@ def print_json(document: Mapping[str, Any], *, failed: bool = False) -> None:
 def say(*lines: str) -> None:
     """Print lines for people on stdout."""
     _print(lines, sys.stdout)
+
+
+def stream(*lines: str, works: bool = False) -> None:
+    """`say` of a command that stays: each call is flushed. Raises OutputLost when no output arrives any more.
+
+    With ``works`` the command has other work than to print. It is ended by a reader that has left, and not by a full
+    disk.
+    """
+    say(*lines)
+    failed = streams.lost()
+    if failed is not None and not (works and failed.errno != errno.EPIPE):
+        raise streams.OutputLost
+
+
+def require_delivery(what: str) -> None:
+    """Raise Temporary unless all that was printed so far has left this process; ``what`` becomes of it then."""
+    failed = streams.lost(told=True)
+    if failed is not None:
+        raise Temporary(f"standard output: {failed.strerror}, so {what}", code="NO_OUTPUT")
 
 
 def note(*lines: str) -> None:
@@ -70,12 +82,6 @@ def columns(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> list[str]:
         indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table
     ]
-
-
-def reader_is_gone() -> None:
-    """Send stdout to the null device after a BrokenPipeError, because the flush at exit would fail once more."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
 
 
 def _print(lines: Iterable[str], stream: TextIO) -> None:

@@ -109,6 +109,6 @@ def _watch(common: Common, criteria: Criteria, screen: Screen, *, sort: str, lim
             stops = (tables.plain(stop.text()) for stop in listing.stops)
             screen.draw([summary(listing), *stops, *lines(listing.rows)])
         elif state != said:
-            output.say(*lines(listing.rows))
+            output.stream(*lines(listing.rows))
         said = state
         common.clock.sleep(WATCH_EVERY)

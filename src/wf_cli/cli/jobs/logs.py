@@ -52,6 +52,7 @@ def logs(
         raise NotFound(f"{token.job_id} has had no attempt yet", hint=f"wf explain {token.job_id} says why")
     else:
         lines = transcripts.read(spool, token.job_id, attempt or token.attempt)
+    show = output.stream if follow else output.say
     with contextlib.suppress(KeyboardInterrupt):
         for line in lines:
             if common.as_json:
@@ -60,7 +61,7 @@ def logs(
                      "attempt": line.attempt, "line": line.text}
                 )  # fmt: skip
             else:
-                print(_safe(line.text), flush=follow)
+                show(_safe(line.text))
 
 
 def _safe(text: str) -> str:
@@ -135,13 +136,14 @@ def _print_events(common: Common, spool: Spool, selection: Selection, *, follow:
     )
     from wf_cli.cli.jobs.card import event_cells
 
+    show = output.stream if follow else output.say
     with contextlib.suppress(KeyboardInterrupt):
         for event in found:
             if common.as_json:
                 print_line(event.to_json())
             else:
                 when, what, subject, owner, why = map(plain, event_cells(event.to_json()))
-                output.say(f"{when}  {what:<16}  {subject}  {owner}  {why}")
+                show(f"{when}  {what:<16}  {subject}  {owner}  {why}")
 
 
 def _unreadable(error: OSError) -> None:

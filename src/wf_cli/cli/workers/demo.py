@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wf_cli.cli.frame import json_values, output
+from wf_cli.cli.frame import json_values, output, signals
 from wf_cli.cli.frame.options import JsonOption, document
 from wf_cli.clock import format_duration
 from wf_cli.errors import UsageError
@@ -54,9 +53,8 @@ def _run(root: Path, plans: int, runtime: str | None, epic_text: str | None, *, 
     from wf_cli.demo import Demo
 
     show = Demo(root, os.environ, plans=plans, runtime=runtime, document=epic_text)
-    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal is Ctrl-C too: no worker may stay
-        signal.signal(number, signal.default_int_handler)
-    with follower(to_stderr=as_json) as view:
+    # Whatever ends the demo, no worker may stay.
+    with signals.as_interrupt(), follower(to_stderr=as_json) as view:
         view.interject(f"scratch repository: {root}")
         try:
             show.prepare(view.interject)

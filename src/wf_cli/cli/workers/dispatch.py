@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from wf_cli.cli.frame import output
+from wf_cli.cli.frame import output, signals
 from wf_cli.cli.frame.options import ConfigOption, JsonOption, ReasonOption, SpoolOption, app_for, document, seconds
 from wf_cli.contract import plain_json
 from wf_cli.contract.token import is_word
@@ -53,14 +54,20 @@ def dispatch(
         else:
             output.say(*(_lines(found) or ["nothing to do: no running epic waits for a job"]))
         return
+    with signals.as_interrupt():
+        _watch(lambda: dispatcher.reconcile(wanted), as_json=as_json)
+
+
+def _watch(reconcile: Callable[[], Reconciled], *, as_json: bool) -> NoReturn:
+    """Reconcile for ever, and print what is new."""
     said: list[str] = []
     while True:
-        found = dispatcher.reconcile(wanted)
+        found = reconcile()
         if as_json:
             if found.published:
-                output.say(plain_json.dumps(_document(found)))
+                output.stream(plain_json.dumps(_document(found)), works=True)
         elif (lines := _lines(found)) != said:
-            output.say(*(line for line in lines if line not in said))
+            output.stream(*(line for line in lines if line not in said), works=True)
             said = lines
         time.sleep(WATCH_EVERY)
 

@@ -6,6 +6,7 @@ import sys
 from types import TracebackType
 from typing import Self
 
+from wf_cli.cli.frame import output
 from wf_cli.cli.frame.screen import Screen, is_screen
 from wf_cli.clock import format_duration
 from wf_cli.views.progress import EpicProgress, PlanProgress
@@ -14,12 +15,13 @@ from wf_cli.views.progress import EpicProgress, PlanProgress
 class Follower:
     """Shows an epic's progress on a screen, whose stream must not be the one that JSON is printed on.
 
-
     As a context manager it gives the terminal back at the end. The last picture stays.
     """
 
-    def __init__(self, screen: Screen):
+    def __init__(self, screen: Screen, *, on_stdout: bool = False):
+        """On stdout its methods raise OutputLost once the reader has left."""
         self._screen = screen
+        self._on_stdout = on_stdout
         self._said: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -34,22 +36,28 @@ class Follower:
         """Draw the picture anew or, in a pipe, print the plans that have changed."""
         if self._screen.live:
             self._screen.draw(picture(now))
-            return
-        for plan in now.plans:
-            line = _plan_line(plan)
-            if self._said.get(plan.plan_id) != line:
-                self._said[plan.plan_id] = line
-                self._screen.say(f"[{format_duration(now.elapsed_s):>6}] {line}")
+        else:
+            for plan in now.plans:
+                line = _plan_line(plan)
+                if self._said.get(plan.plan_id) != line:
+                    self._said[plan.plan_id] = line
+                    self._screen.say(f"[{format_duration(now.elapsed_s):>6}] {line}")
+        self._look_for_the_reader()
 
     def interject(self, line: str) -> None:
         """Print a line that stays above the picture."""
         self._screen.say(line)
+        self._look_for_the_reader()
+
+    def _look_for_the_reader(self) -> None:
+        if self._on_stdout:
+            output.stream(works=True)
 
 
 def follower(*, to_stderr: bool) -> Follower:
     """A follower on stdout or stderr. It draws a picture only if that is a terminal."""
     stream = sys.stderr if to_stderr else sys.stdout
-    return Follower(Screen(stream, live=is_screen(stream), keep=True))
+    return Follower(Screen(stream, live=is_screen(stream), keep=True), on_stdout=not to_stderr)
 
 
 def picture(now: EpicProgress) -> list[str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wf_cli.cli.frame import json_values
+from wf_cli.cli.frame import json_values, output
 from wf_cli.cli.frame.bundles import spread
 from wf_cli.cli.frame.options import Common, ReasonOption, group, seconds
 from wf_cli.clock import format_duration
@@ -52,6 +51,7 @@ def take(
     from wf_cli.editor.request import Request, roles_of
     from wf_cli.editor.starting import StartedKeeper, refuse_second
 
+    output.require_delivery("no job was taken")
     the_app = common.app
     the_app.require_distributed("job next")
     request = Request(
@@ -65,7 +65,7 @@ def take(
     with StartedKeeper(the_app, request) as keeper:
         job = keeper.job()
         common.emit(job.to_json(), _lines(job))
-        sys.stdout.flush()
+        output.require_delivery("the job was given back")
         keeper.accept()
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wf_cli import ids, routing
-from wf_cli.cli.frame import output, tables
+from wf_cli.cli.frame import output, signals, tables
 from wf_cli.cli.frame.options import ConfigOption, JsonOption, SpoolOption, app_for, document
 from wf_cli.clock import format_duration, parse_duration
 from wf_cli.contract.token import Pool
@@ -56,8 +55,9 @@ def worker(
 ) -> None:
     """Take jobs of one runtime and run their agents.
 
-    Without --watch the worker takes jobs until none is ready, and ends. After SIGTERM or the first Ctrl-C it takes no
-    new jobs and finishes the running ones. The second signal stops the agents and gives their jobs back.
+    Without --watch the worker takes jobs until none is ready, and ends. After SIGTERM, the first Ctrl-C
+    or the end of its terminal (SIGHUP) it takes no new jobs and finishes the running ones. The second signal, or
+    SIGQUIT, stops the agents and gives their jobs back.
 
     wf worker --runtime opencode --watch        a worker of the OpenCode pool
 
@@ -142,13 +142,13 @@ def _pools(the_app: App, words: list[str], runtime: str) -> frozenset[Pool]:
 def _await_spool(the_app: App, *, wait: bool) -> Spool | None:
     """The spool. A worker never creates one; with ``wait`` it waits for one.
 
-    None when there is no spool, or when SIGTERM or SIGINT ends the wait.
+    None when there is no spool, or when a signal ends the wait.
     """
     from wf_cli.spool import layout
 
     said = False
     asked_to_end = threading.Event()
-    with _handling(lambda _number: asked_to_end.set()):
+    with signals.handling(lambda _number: asked_to_end.set()):
         while not layout.exists(the_app.spool_root):
             if not wait or asked_to_end.is_set():
                 return None
@@ -168,30 +168,18 @@ def _explain_idleness(the_app: App, found: Spool, runtime: str) -> None:
 
 
 def _signals(the_worker: Worker) -> AbstractContextManager[None]:
-    """Drain the worker at the first SIGTERM or SIGINT, and abort it at the second."""
+    """Drain the worker at the first signal that asks it to end, and abort it at the second, or at SIGQUIT."""
     count = 0
 
     def handle(number: int) -> None:
         nonlocal count
         count += 1
-        if count == 1:
+        if count == 1 and number != signal.SIGQUIT:
             the_worker.drain(signal.Signals(number).name)
         else:
             the_worker.abort()
 
-    return _handling(handle)
-
-
-@contextmanager
-def _handling(handle: Callable[[int], None]) -> Iterator[None]:
-    """Call ``handle`` for SIGTERM and SIGINT while the block runs, and restore the handlers afterwards."""
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.signal(number, lambda n, _frame: handle(n)) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return signals.handling(handle)
 
 
 # -- ls, drain, undrain
