@@ -4,6 +4,8 @@
 
     check           what a check found
     configuration   all problems of the configuration, with their places (also for ``wf config check``)
+    conflicts       conflict markers of a merge in states, documents and configuration
+    writing         whether everything that wf writes can be written, tried out
     project         session, numbers of plans and epics, templates and agents, leftovers of wf-cli 0.3.x, git
     runtimes        the agent programs
     logins          whether they are logged in
@@ -11,13 +13,15 @@
     spool           the spool, its files, workers and stops
     folder          the file system under the spool, tried out
 
-The checks create and change only three things: the scratch folder of the probe, what ``fix`` asks for, and what
-agents note down when they are called. No check raises; something that cannot be looked at is an error of its own.
-Values of secrets are masked in every line.
+The checks create and change only four things: a hidden file in each folder that wf writes in, which is removed at
+once, the scratch folder of the probe, what ``fix`` asks for, and what agents note down when they are called. No check
+raises; something that cannot be looked at is an error of its own. Values of secrets are
+masked in every line.
 """
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +29,7 @@ from pathlib import Path
 
 from wf_cli.clock import Clock
 from wf_cli.config import mode
-from wf_cli.doctor import configuration, folder, project, runtimes, spool
+from wf_cli.doctor import configuration, conflicts, folder, project, runtimes, spool, writing
 from wf_cli.doctor.check import Check, Level, error, guarded, ok, warn
 from wf_cli.runtimes.process.redact import Redactor, secret_values
 
@@ -58,6 +62,8 @@ def _checks(patient: Patient, *, fs_probe: bool, fix: bool, call: bool) -> Itera
     loaded = found.loaded
     spool_root = loaded.config.spool_path(root) if loaded is not None else None
     distributed = loaded is not None and mode.is_distributed(root, environ, patient.config_file)
+    yield from guarded("conflicts", lambda: conflicts.look(root))
+    yield from guarded("write", lambda: writing.look(root, spool_root))
     yield from guarded("session", lambda: project.session_file(root))
     yield from guarded("agents", lambda: project.agents(root))
     yield from guarded("numbers", lambda: project.numbers(root, distributed=distributed))
@@ -75,10 +81,16 @@ def _checks(patient: Patient, *, fs_probe: bool, fix: bool, call: bool) -> Itera
 
 def _configuration(found: configuration.Findings) -> Iterator[Check]:
     for problem in found.problems:
-        yield error("config", problem.text, "correct it; wf config check looks again")
+        yield error("config", problem.text, _edit(problem))
     for message in found.warnings:
-        yield warn("config", message)
+        yield warn("config", message, "wf config show --origin")
     if found.loaded is not None:
         files = ", ".join(path.name for path in found.files) or "no file: defaults"
         origin = found.loaded.origins["mode"]
         yield ok("config", f"{files}; mode {found.loaded.config.mode} ({origin})")
+
+
+def _edit(problem: configuration.Problem) -> str:
+    if problem.file is None:
+        return "wf config check, after each correction"
+    return f"${{EDITOR:-vi}} {shlex.quote(problem.file)}; then wf config check looks again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -20,7 +21,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding. ``remedy`` says what to do, for every level but ok."""
+    """One finding. ``remedy`` says what to do, with a command that does it, for every level but ok."""
 
     name: str
     status: Level
@@ -35,11 +36,11 @@ def ok(name: str, detail: str) -> Check:
     return Check(name, Level.OK, detail)
 
 
-def warn(name: str, detail: str, remedy: str | None = None) -> Check:
+def warn(name: str, detail: str, remedy: str) -> Check:
     return Check(name, Level.WARN, detail, remedy)
 
 
-def error(name: str, detail: str, remedy: str | None = None) -> Check:
+def error(name: str, detail: str, remedy: str) -> Check:
     return Check(name, Level.ERROR, detail, remedy)
 
 
@@ -48,8 +49,19 @@ def guarded(name: str, look: Callable[[], Iterable[Check]]) -> Iterator[Check]:
     try:
         yield from look()
     except WfError as failure:
-        yield error(name, failure.message, failure.hint)
+        yield error(name, failure.message, _repair(failure))
     except OSError as failure:
         where = f"{failure.filename}: " if failure.filename else ""
-        remedy = failure.hint if isinstance(failure, FileTrouble) else "check permissions and free space"
+        remedy = failure.hint if isinstance(failure, FileTrouble) else _look_at(failure)
         yield error(name, f"{where}{failure.strerror or failure}", remedy)
+
+
+def _look_at(failure: OSError) -> str:
+    where = shlex.quote(str(failure.filename)) if failure.filename else "."
+    return f"ls -ld {where}; df -h {where}: check permissions and free space"
+
+
+def _repair(failure: WfError) -> str:
+    """What the error's own hint says, with the command that opens the file where the hint names no command."""
+    hint, path = failure.hint or "wf doctor, once that is repaired", failure.facts.get("path")
+    return hint if path is None or "wf " in hint else f"${{EDITOR:-vi}} {shlex.quote(str(path))}: {hint}"

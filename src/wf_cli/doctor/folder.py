@@ -37,6 +37,8 @@ UNSUITABLE_TYPES = frozenset("davfs fuse.davfs2 fuse.gcsfuse fuse.goofys fuse.rc
 _RACES = 60
 #: Seconds an event may take. Only a probe that fails needs them.
 _EVENT_LIMIT = 5.0
+#: What to do where a folder is not fit for a spool.
+_ELSEWHERE = "wf config set spool.dir FOLDER, with one that is yours and fit for it"
 #: Seconds of difference between our clock and that of the files which are worth a word.
 _CLOCK_SKEW = 2.0
 _LOCKER = """
@@ -71,9 +73,7 @@ def probe(spool_root: Path, configured: str) -> Iterator[Check]:
     try:
         scratch.mkdir()
     except OSError as failure:
-        yield error(
-            "folder", f"cannot write to {base}: {failure.strerror}", "set spool.dir to a folder that is yours"
-        )
+        yield error("folder", f"cannot write to {base}: {failure.strerror}", _ELSEWHERE)
         return
     try:
         checks = [check for name, look in _PROBES for check in _tried(name, look, scratch)]
@@ -87,18 +87,18 @@ def _tried(name: str, look: Callable[[Path], Iterator[Check]], scratch: Path) ->
     try:
         yield from look(scratch)
     except _Unfit as failure:
-        yield error(name, str(failure), "put the spool elsewhere: spool.dir in wf.config")
+        yield error(name, str(failure), _ELSEWHERE)
     except SpoolError as failure:  # synced folders, no hard links
-        yield error(name, failure.message, failure.hint)
+        yield error(name, failure.message, failure.hint or _ELSEWHERE)
     except OSError as failure:
-        remedy = failure.hint if isinstance(failure, FileTrouble) else "spool.dir in wf.config"
+        remedy = failure.hint if isinstance(failure, FileTrouble) else _ELSEWHERE
         yield error(name, f"{failure.strerror or failure} ({failure.filename})", remedy)
 
 
 def _verdict(mount: Mount, configured: str, checks: list[Check]) -> Check:
     text = f"{mount.type} at {mount.point}"
     if mount.type in UNSUITABLE_TYPES or any(check.status is Level.ERROR for check in checks):
-        return error("topology", f"unsuitable: {text}", "put the spool elsewhere: spool.dir in wf.config")
+        return error("topology", f"unsuitable: {text}", _ELSEWHERE)
     if mount.type in LOCAL_TYPES:
         if configured == "shared":
             return ok("topology", f"local: {text}; configured as shared, which is safe and slower to recover")
@@ -110,7 +110,8 @@ def _verdict(mount: Mount, configured: str, checks: list[Check]) -> Check:
             f"shared: {text}{known}; but spool.topology is local",
             "wf config set spool.topology shared; a spool that exists keeps its own, so name a new spool.dir too",
         )
-    return (warn if known else ok)("topology", f"shared: {text}{known}; seen from this host alone")
+    seen = f"shared: {text}{known}; seen from this host alone"
+    return warn("topology", seen, "wf doctor --fs-probe, on each other host") if known else ok("topology", seen)
 
 
 def mount_of(path: Path) -> Mount:
@@ -245,7 +246,11 @@ def _times(scratch: Path) -> Iterator[Check]:
     else:
         yield ok("mtime", f"comes back {'exactly' if not lost else f'to {lost} ns'}")
     if abs(skew) > _CLOCK_SKEW:
-        yield warn("clock", f"files are {skew:+.1f} s off our clock", "run NTP on both; no decision depends on it")
+        yield warn(
+            "clock",
+            f"files are {skew:+.1f} s off our clock",
+            "sudo timedatectl set-ntp true, on both; no decision depends on it",
+        )
 
 
 def _sync(scratch: Path) -> Iterator[Check]:

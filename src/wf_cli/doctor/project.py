@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator
@@ -36,7 +37,7 @@ def session_file(root: Path) -> Iterator[Check]:
     try:
         now = model_guard.load(root)
     except WfError as failure:
-        yield error("session", failure.message, f"delete {path}, then: wf set-model <id>")
+        yield error("session", failure.message, f"rm {shlex.quote(str(path))}; then wf set-model <id>")
         return
     if not now.is_set:
         yield warn("session", "no model is declared", "wf set-model <id>; the ids: wf models")
@@ -75,7 +76,7 @@ def numbers(root: Path, *, distributed: bool = False) -> Iterator[Check]:
     shared: list[WfError] = [plans.NumberShared(*of) for of in plans.duplicates(plans.all_plans(project)).items()]
     known = epics.all_epics(project)
     shared += [epics.NumberShared(*of) for of in references.shared(known).items()]
-    yield from (error("numbers", one.message, one.hint) for one in shared)
+    yield from (error("numbers", one.message, one.hint or "wf plan renumber FOLDER") for one in shared)
     begun = renumber.unfinished(project)
     for kind, folder in begun:
         yield error("numbers", f"{kind} {folder} was not renumbered to the end", f"wf {kind} renumber {folder}")
@@ -92,14 +93,18 @@ def _unclear(epic: Epic, *, distributed: bool) -> Iterator[Check]:
         return
     for line in unclear.blocks(unclear.of_epic(epic, skip_quoted=distributed)):
         yield warn(
-            "scope", f"{epic.relative}/{line}", f"edit {epic.relative}/epic.md; wf epic run {epic.id} --dry-run"
+            "scope",
+            f"{epic.relative}/{line}",
+            f"${{EDITOR:-vi}} {epic.relative}/epic.md; wf epic run {epic.id} --dry-run",
         )
 
 
 def _dangling(project: Project, epic: Epic) -> Iterator[Check]:
     gone = [plan.name for plan in epics.linked_plans(project, epic) if not plan.path.is_dir()]
     if gone:
-        remedy = f"correct plan_ids in {epic.relative}/state.json; wf plan renumber moves a plan with its links"
+        remedy = (
+            f"${{EDITOR:-vi}} {epic.relative}/state.json: correct plan_ids (wf plan renumber corrects them itself)"
+        )
         yield warn("links", f"{epic.relative} links plans that do not exist: {', '.join(gone[:_SHOWN])}", remedy)
 
 
@@ -121,7 +126,7 @@ def leftovers(root: Path, spool_root: Path | None, *, fix: bool) -> Iterator[Che
         ("workers", "worker records of wf-cli 0.3.x; they are not read"),
     ):
         if (root / ".wf" / "distributed" / name).exists():
-            remedy = "plans stand where their files say: wf epic run <id> goes on; then delete .wf/distributed"
+            remedy = "rm -r .wf/distributed; plans stand where their files say, and wf epic run <id> goes on"
             yield warn("leftovers", f".wf/distributed/{name} is {what}", remedy)
     if not locks and not (root / ".wf" / "distributed").exists():
         yield ok("leftovers", "nothing of an older version")
@@ -174,7 +179,11 @@ def version_control(root: Path, spool_root: Path | None) -> Iterator[Check]:
         elif _git(root, "check-ignore", "-q", "--", f"{name}/x").returncode != 0:
             exposed.append(name)
     if exposed:
-        yield warn("git", f"not ignored: {', '.join(exposed)}", "add them to .gitignore")
+        yield warn(
+            "git",
+            f"not ignored: {', '.join(exposed)}",
+            f"printf '%s\\n' {' '.join(f'{name}/' for name in exposed)} >> .gitignore",
+        )
     else:
         yield ok("git", "a repository; locks and spool are kept out of it")
 

@@ -7,6 +7,7 @@ that speak ACP). What keeps a runtime from working is an error where workers are
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -77,7 +78,7 @@ class _Look:
         """Somebody's own program: running it may do anything, so that it is only looked for."""
         found = program.find(argv[0], root=self._request.root, environment=self._request.environment)
         if found is None:
-            remedy = f"install it, or set runtimes.{self._runtime.name}.argv in wf.config"
+            remedy = f"wf config set runtimes.{self._runtime.name}.argv '[PROGRAM]', or install it"
             return self._wrong("runtime", f"{argv[0]} is not on PATH; it {self._does}", remedy)
         return ok(f"runtime:{self._runtime.name}", f"{found}; {self._does}")
 
@@ -89,7 +90,7 @@ class _Look:
             if not isinstance(adapter, AcpAdapter):  # what a program of any kind does with --version nobody knows
                 version = program.version(command, environment=self._request.environment)
         except RuntimeMissing as failure:
-            hint = failure.hint or "install it again"
+            hint = failure.hint or "install it again, then wf doctor"
             yield self._wrong("runtime", f"{failure.message}; it {self._does}", hint)
             return
         shown = "".join(char for char in version[:_VERSION_WIDTH] if char.isprintable())
@@ -100,7 +101,7 @@ class _Look:
             if not isinstance(adapter, AcpAdapter):
                 choice = adapter.choice(command, self._request)
         except CannotStart as failure:
-            yield self._wrong("protocol", failure.message, failure.hint)
+            yield self._wrong("protocol", failure.message, failure.hint or "wf doctor, once that is repaired")
             return
         yield ok(f"protocol:{name}", f"{choice.spoken}: {choice.why}")
         if isinstance(adapter, CursorAdapter) and choice.spoken == "acp":
@@ -167,9 +168,9 @@ class _Look:
             case "model_not_found":
                 remedy = f"wf config set routing.{roles[0]}.model MODEL, with one that is offered"
             case "invalid_spec":
-                remedy = f"see runtimes.{self._runtime.name}.options in wf.config"
+                remedy = f"wf config show --origin: see runtimes.{self._runtime.name}.options"
             case _:
-                remedy = "start it by hand in this folder, and see what it says"
+                remedy = f"start {self._settings.name} by hand in this folder, and see what it says; then wf doctor"
         return self._wrong("call", f"{answer.failure.message} (with {whose})", remedy)
 
     def _what_cursor_asks(self) -> Iterator[Check]:
@@ -184,9 +185,9 @@ class _Look:
             return
         said = f"approvalMode is {mode!r}" if mode else "no approvalMode is set"
         detail = f"{said} in {file}: Cursor may ask for nothing, and what is not asked for is not denied"
-        yield warn(name, detail, 'set "approvalMode": "allowlist" there')
+        yield warn(name, detail, f'${{EDITOR:-vi}} {shlex.quote(str(file))}: set "approvalMode": "allowlist"')
 
-    def _wrong(self, what: str, detail: str, remedy: str | None) -> Check:
+    def _wrong(self, what: str, detail: str, remedy: str) -> Check:
         return Check(f"{what}:{self._runtime.name}", self._bad, detail, remedy)
 
 

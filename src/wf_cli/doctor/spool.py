@@ -41,7 +41,9 @@ def space(root: Path) -> Check:
     free = shutil.disk_usage(folder).free
     text = f"{free / 1024**3:.1f} GiB free at {folder}"
     if free < NO_SPACE:
-        return error("disk", text, "make room: workers claim nothing on a full disk")
+        return error(
+            "disk", text, "wf spool gc --older 1d, or make room otherwise: workers claim nothing on a full disk"
+        )
     if free < LOW_SPACE:
         return warn("disk", text, "wf spool gc puts old jobs and transcripts away")
     return ok("disk", text)
@@ -54,7 +56,7 @@ def _version(spool: Spool, config: Config) -> Check:
         return warn(
             "spool",
             f"{text}; wf.config says topology {config.spool.topology}",
-            "a spool keeps what it was made with: set spool.topology to that, or name a new spool.dir",
+            f"wf config set spool.topology {facts.topology}: a spool keeps its own (or name a new spool.dir)",
         )
     return ok("spool", text)
 
@@ -67,9 +69,7 @@ def _findings(spool: Spool, clock: Clock) -> Iterator[Check]:
         return
     text = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     make = error if any(finding.severity == "error" for finding in found) else warn
-    yield make(
-        "spool-files", f"{text}; the first: {found[0].path}", "wf spool verify; with --fix it repairs what is safe"
-    )
+    yield make("spool-files", f"{text}; the first: {found[0].path}", "wf spool verify --fix repairs what is safe")
 
 
 def _drains(spool: Spool) -> Iterator[Check]:
@@ -87,7 +87,9 @@ def _workers(spool: Spool, clock: Clock) -> Iterator[Check]:
     known = list(sessions(viewer))
     for owner, count in sorted(scan.busy_owners(spool).items()):
         if viewer.is_gone(owner):
-            remedy = "the next worker that looks ends these attempts; wf spool ls --status stalled"
+            remedy = (
+                "wf worker --runtime X: the next worker that looks ends these attempts (wf spool ls --status stalled)"
+            )
             yield warn("workers", f"{owner} is gone and has {count} job(s)", remedy)
     served = {view.record.runtime for view in known if not viewer.is_gone(view.record.owner)}
     waiting = Counter(token.pool.runtime for token in scan.listing(spool, "queued"))
