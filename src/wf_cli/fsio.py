@@ -133,6 +133,20 @@ def _no_target(target: Path) -> str | None:
     return None if stat.S_ISREG(info.st_mode) else f"{target} is no regular file"
 
 
+def decode_text(data: bytes) -> str:
+    """The text of a file that people write, without a byte order mark. Raises ValueError unless it is UTF-8.
+
+    The message says what the file seems to be, and what helps. UTF-16 of plain words decodes as UTF-8, too, with a
+    NUL in every second place, so NULs at the beginning count as UTF-16.
+    """
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]:
+        raise ValueError("it is not UTF-8, it looks like UTF-16; save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not UTF-8 (byte {error.start} fits no character); save it as UTF-8") from error
+
+
 def json_text(value: Any) -> str:
     """The one JSON form of files for people: two blanks, no escapes, no final newline."""
     return json.dumps(value, indent=2, ensure_ascii=False)
@@ -144,9 +158,12 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
 
 
 def read_json_object(path: Path) -> dict[str, Any] | None:
-    """The JSON object in ``path``; None when there is no such file; StateError when it is anything else."""
+    """The JSON object in ``path``; None when there is no such file; StateError when it is anything else.
+
+    A byte order mark is read.
+    """
     try:
-        text = read_regular(path, follow=True).decode("utf-8")
+        text = decode_text(read_regular(path, follow=True))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not a regular file

@@ -1,13 +1,12 @@
 """The registration of `wf mcp` with both editors: one entry in a file that belongs to the user.
 
-Everything else in the file stays, in its order. A file that cannot be changed without a loss (it has comments, a key
-twice, or is no JSON) is left alone, and the user is told which lines to add.
+Everything else in the file stays as it was written (`json_edit`). A file that is not understood as a whole (it has
+comments, a key twice, or is no JSON) is left alone, and the user is told why, and which lines to add.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wf_cli import fsio
+from wf_cli.assets import json_edit
 from wf_cli.assets.bundle import Tool
 
 NAME = "wf"
@@ -76,6 +76,8 @@ class Done:
     registration: Registration
     found: Found
     file: str
+    #: Why the file was left alone, in words.
+    why: str = ""
 
 
 def register(root: Path) -> list[Done]:
@@ -86,45 +88,28 @@ def register(root: Path) -> list[Done]:
 def _register(root: Path, registration: Registration) -> Done:
     for name in registration.instead:
         if (root / name).exists():
-            return Done(registration, Found.LEFT, name)
+            return Done(registration, Found.LEFT, name, "wf does not write files with comments")
     path = root / registration.file
     try:
-        stored = fsio.read_regular(path, follow=True).decode("utf-8")
+        text = json_edit.decode(fsio.read_regular(path, follow=True))
     except FileNotFoundError:
-        stored = ""
-    except (OSError, ValueError):  # ValueError: not UTF-8, or no regular file
-        return Done(registration, Found.LEFT, registration.file)
-    text = stored.replace("\r\n", "\n")
-    document = _parse(text) if text.strip() else dict(registration.heading)
-    section = document.setdefault(registration.section, {}) if document is not None else None
-    if document is None or not isinstance(section, dict):
-        return Done(registration, Found.LEFT, registration.file)
+        text = ""
+    except OSError as error:
+        return Done(registration, Found.LEFT, registration.file, f"it cannot be read: {error.strerror or error}")
+    except ValueError as error:  # not UTF-8, or no regular file
+        return Done(registration, Found.LEFT, registration.file, str(error))
+    new = not text.removeprefix("\ufeff").strip()
+    if new:
+        text = json.dumps(dict(registration.heading), indent=2) + "\n"
+    try:
+        document = json_edit.parse(text)
+    except ValueError as error:
+        return Done(registration, Found.LEFT, registration.file, str(error))
+    section = document.get(registration.section, {})
+    if not isinstance(section, dict):
+        why = f"its {registration.section} is no object"
+        return Done(registration, Found.LEFT, registration.file, why)
     if NAME in section:
         return Done(registration, Found.THERE, registration.file)
-    section[NAME] = dict(registration.entry)
-    end = "\n" if not text or text.endswith("\n") else ""
-    new = json.dumps(document, indent=_indent(text), ensure_ascii=False) + end
-    fsio.write_through(path, new.replace("\n", "\r\n") if "\r\n" in stored else new)
+    fsio.write_through(path, json_edit.added(text, registration.section, NAME, registration.entry))
     return Done(registration, Found.ADDED, registration.file)
-
-
-def _parse(text: str) -> dict[str, Any] | None:
-    """The object in ``text``; None when writing it again would lose something."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise ValueError("a key stands there twice")
-        return found
-
-    try:
-        value = json.loads(text, object_pairs_hook=unique)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _indent(text: str) -> int | str:
-    """The indentation that the file has."""
-    match = re.search(r"\n([ \t]+)\S", text)
-    return match[1] if match is not None else 2

@@ -49,7 +49,7 @@ def read(path: Path) -> Document:
     try:
         # A person's file may be a link (dotfiles), so it is followed. A pipe at its end must not block the command.
         data = fsio.read_regular(Path(os.path.realpath(path)), SIZE_LIMIT)
-        text = data.decode("utf-8-sig")
+        text = fsio.decode_text(data)
     except FileNotFoundError as error:
         raise ConfigError(f"there is no {path}", hint="wf config init writes one", path=str(path)) from error
     except (OSError, ValueError) as error:  # ValueError: not regular, too large, not UTF-8

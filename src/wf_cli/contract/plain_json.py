@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
+#: Half of a surrogate pair, as it is or escaped. Whole pairs that are escaped match, too, and lose nothing.
+_HALF_PAIR = re.compile(r"[\ud800-\udfff]|\\ud[89a-f]", re.IGNORECASE)
 #: Integers from here on are no finite double (IEEE 754 binary64).
 _TOO_LARGE = 2**1024
 
@@ -64,9 +67,12 @@ def printable(value: Any) -> Any:
 def dumps(value: Any, **options: Any) -> str:
     """`json.dumps` that always prints JSON, see `printable`."""
     try:
-        return json.dumps(value, allow_nan=False, **options)
+        text = json.dumps(value, allow_nan=False, **options)
     except ValueError:
         return json.dumps(printable(value), allow_nan=False, **options)
+    if _HALF_PAIR.search(text) is None:
+        return text
+    return json.dumps(printable(value), allow_nan=False, **options)
 
 
 def _constant(name: str) -> Any:

@@ -33,7 +33,7 @@ def _register(call: Call) -> None:
             case Found.THERE:
                 output.say(f"{done.file} has a server called wf already; it stays as it is")
             case Found.LEFT:
-                output.say(f"{done.file} is left as it is; add to it:", done.registration.advice)
+                output.say(f"{done.file} is left as it is ({done.why}); add to it:", done.registration.advice)
 
 
 def _sync(call: Call) -> int:

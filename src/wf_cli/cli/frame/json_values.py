@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from wf_cli import fsio
 from wf_cli.contract import plain_json
 from wf_cli.errors import UsageError
 
@@ -30,11 +31,9 @@ def text(source: str) -> str:
     except OSError as error:
         raise UsageError(f"cannot read {name}: {error.strerror}") from error
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]
-        kind = "it looks like UTF-16" if utf16 else f"byte {error.start} fits no character"
-        raise UsageError(f"{name} is not UTF-8: {kind}", hint="save it as UTF-8 and try again") from error
+        return fsio.decode_text(data)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}", hint="save it as UTF-8 and try again") from error
 
 
 def parse(given: str, what: str) -> Any:
