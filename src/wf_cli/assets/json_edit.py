@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from json.decoder import scanstring  # type: ignore[attr-defined, unused-ignore]
+from json.decoder import scanstring
 from typing import Any
 
 from wf_cli import fsio
