@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from json.decoder import scanstring
 from typing import Any
 
 from wf_cli import fsio
@@ -92,7 +91,7 @@ def _object(text: str, begin: int) -> _Object:
     decoder, members = json.JSONDecoder(), {}
     at = _skip(text, begin + 1)
     while text[at] != "}":
-        key, after = scanstring(text, at + 1)
+        key, after = decoder.raw_decode(text, at)
         value = _skip(text, _skip(text, after) + 1)
         _, end = decoder.raw_decode(text, value)
         members[key] = (at, value, end)

@@ -42,5 +42,7 @@ def _text(path: Path) -> str:
         return fsio.decode_text(data)
     except ValueError as error:
         raise StateError(
-            f"{path} {str(error).removeprefix('it ')}", hint="save the file as UTF-8, or restore it from version control", path=str(path)
+            f"{path} {str(error).removeprefix('it ')}",
+            hint="save the file as UTF-8, or restore it from version control",
+            path=str(path),
         ) from error
