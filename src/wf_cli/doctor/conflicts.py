@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from wf_cli import fsio
+from wf_cli import fsio, git
 from wf_cli.doctor.check import Check, error, ok
 from wf_cli.workflow import markdown
 
@@ -19,8 +18,6 @@ _PLACES = (
 )  # fmt: skip
 #: The three kinds of lines in their order. A line of equals signs alone is a heading in Markdown.
 _MARKERS = re.compile(r"^<{7}(?: .*)?$.*?^={7}$.*?^>{7}(?: .*)?$", re.MULTILINE | re.DOTALL)
-#: Seconds for a question to git.
-_GIT_LIMIT = 20.0
 
 
 def look(root: Path) -> Iterator[Check]:
@@ -53,12 +50,5 @@ def _line(path: Path) -> int | None:
 def _remedy(root: Path, name: str) -> str:
     """The command with which a person decides: git's own while the merge goes on, an editor afterwards."""
     quoted = shlex.quote(name)
-    try:
-        done = subprocess.run(
-            ["git", "ls-files", "--unmerged", "--", name],
-            cwd=root, stdin=subprocess.DEVNULL, capture_output=True, timeout=_GIT_LIMIT, check=False,
-        )  # fmt: skip
-        unmerged = bool(done.stdout.strip())
-    except (OSError, subprocess.TimeoutExpired):
-        unmerged = False
+    unmerged = bool(git.output(root, "ls-files", "--unmerged", "--", name))
     return f"git mergetool -- {quoted}" if unmerged else f"${{EDITOR:-vi}} {quoted}"
