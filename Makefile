@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OPENCODE_VERSION := 1.18.33
+COUNT := 100
 OPENCODE := .cache/opencode/node_modules/.bin/opencode
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench opencode format clean
+.PHONY: help demo test check bench opencode format mutants clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | column -t -s '	'
@@ -45,5 +46,9 @@ format: $(READY) ## reformat
 	$(BIN)/ruff format src tests benchmarks
 	$(BIN)/ruff check --fix src tests benchmarks
 
+mutants: $(READY) ## mutation score of contract, spool, queue, attempt, planjobs from COUNT mutants drawn by a seed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group mutants
+	nice $(BIN)/python tests/support/mutants.py --count $(COUNT) $(MUTANTS)
+
 clean: ## remove what make made
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache dist
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache dist mutants
