@@ -113,6 +113,7 @@ _KEYWORDS: Mapping[str, Callable[[Any, Any], bool]] = {
     "maxLength": lambda wanted, value: not isinstance(value, str) or len(value) <= wanted,
     "minItems": lambda wanted, value: not isinstance(value, list) or len(value) >= wanted,
     "maxItems": lambda wanted, value: not isinstance(value, list) or len(value) <= wanted,
+    "maxProperties": lambda wanted, value: not isinstance(value, dict) or len(value) <= wanted,
     "minimum": lambda wanted, value: not isinstance(value, int | float) or value >= wanted,
     "maximum": lambda wanted, value: not isinstance(value, int | float) or value <= wanted,
     "exclusiveMinimum": lambda wanted, value: not isinstance(value, int | float) or value > wanted,

@@ -152,6 +152,8 @@ def main(notes: Path) -> int:
         if target.command in behaviour.get("wait", ()):
             await_note(notes, f"go.{me}")
         if target.command in behaviour.get("fail", ()):
+            # Without a word it would be taken for one that its provider refused.
+            print("Let me see.", flush=True)
             print("I cannot do this", file=sys.stderr)
             return 1
         if target.command in behaviour.get("idle", ()):

@@ -130,7 +130,7 @@ def _worked(spool: Spool, token: Token, started_ms: int) -> None:
     """An agent got work done. Where no agent was refused before, that is no news, and nothing is written."""
     row = _read(spool, token.pool.runtime)
     _, last_ms = row.worked.get(token.pool.role, ("", 0))
-    if row.count or last_ms <= row.refused_ms < started_ms:
+    if row.count or (row.refused_ms and last_ms <= row.refused_ms < started_ms):
         row.worked[token.pool.role] = (token.job_id, started_ms)
         _write(spool, token.pool.runtime, replace(row, count=0, longest_s=0.0, jobs=[]))
 
