@@ -191,7 +191,9 @@ class Checkout:
         for follower in self.followers:
             if follower.poll() is None:
                 follower.kill()
-                follower.communicate()
+            follower.wait(timeout=60)
+            if follower.stdout is not None:
+                follower.stdout.close()
         for worker in self.workers:
             if worker.poll() is None:
                 worker.send_signal(signal.SIGTERM)
