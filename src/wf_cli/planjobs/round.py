@@ -68,12 +68,16 @@ def request_for(
     now: Snapshot, command: str, iteration: int, settings: DispatchSettings, *, epic_id: str | None, source: str
 ) -> JobRequest:
     """The job of one step of a plan; raises ConfigError for a role without a route."""
-    role = role_for(command)
+    target = Target(now.plan.id, iteration, command, role_for(command), epic_id)
+    return _of_step(target, settings, source=source)
+
+
+def _of_step(target: Target, settings: DispatchSettings, *, source: str) -> JobRequest:
     return JobRequest(
-        role=role,
-        runtime=settings.pool(role).runtime,
-        target=Target(plan_id=now.plan.id, iteration=iteration, command=command, role=role, epic_id=epic_id),
-        max_attempts=settings.max_attempts(role),
+        role=target.role,
+        runtime=settings.pool(target.role).runtime,
+        target=target,
+        max_attempts=settings.max_attempts(target.role),
         source=source,
     )
 
@@ -187,16 +191,7 @@ class Round:
         return False
 
     def _publish_split(self, epic: Epic) -> None:
-        target = split.target(epic)
-        enqueued = self._queue.enqueue(
-            JobRequest(
-                role=target.role,
-                runtime=self._settings.pool(target.role).runtime,
-                target=target,
-                max_attempts=self._settings.max_attempts(target.role),
-                source="dispatcher",
-            )
-        )
+        enqueued = self._queue.enqueue(_of_step(split.target(epic), self._settings, source="dispatcher"))
         (self._out.deduped if enqueued.deduped else self._out.published).append(enqueued.job_id)
 
     def _epic(self, epic: Epic) -> None:
