@@ -11,7 +11,7 @@ version: 1
 mode: distributed
 spool: {durability: none}
 retry: {max_attempts: 3, backoff: {base: 50ms, factor: 2, cap: 100ms}}
-timeouts: {startup: 20s, stall: 20s, max_runtime: 40s}
+timeouts: {${TIMEOUTS:-startup: 20s, stall: 20s, max_runtime: 40s}}
 runtimes: {sh: {adapter: command, argv: [bash, "$SCRATCH/agent.sh"]}}
 routing: {builder: {runtime: sh}, orchestrator: {runtime: sh}, plan-coder: {runtime: sh}, plan-reviewer: {runtime: sh}, plan-fixer: {runtime: sh}}
 C
@@ -20,9 +20,9 @@ C
 epic() { # epic TEXT: epic 01 with this epic.md, running
   wf epic create E >/dev/null && printf "$1" >epics/01-e/epic.md && wf epic run 01 >"$SCRATCH/run.out" 2>&1
 }
-agent() { # agent CODER-COMMANDS: plans, codes by these commands, accepts all it finds; $d is the plan's folder
+agent() { # agent CODER-COMMANDS: plans, codes by these commands, accepts all it finds; $d is the plan's folder, $S the scratch folder
   cat >"$SCRATCH/agent.sh" <<A
-cat >/dev/null; cd "\$WF_ROOT"; d=\$(ls -d plans/01-*)
+cat >/dev/null; cd "\$WF_ROOT"; d=\$(ls -d plans/01-*); S=$SCRATCH
 case "\$WF_ROLE" in
 orchestrator) echo "# Plan" >\$d/plan.md; cat "$SCRATCH/todo.md" >\$d/todo.md 2>/dev/null || printf -- '- [ ] [T1] write app\n' >\$d/todo.md ;;
 plan-coder|plan-fixer) $1 ;;
