@@ -151,3 +151,18 @@ def test_what_nearly_declares_a_plan_is_said_before_anybody_works(project: Box, 
     assert status["scope_validation"]["unclear"]
     doctor = project.wf("doctor", "--no-call", "--json", env=env)
     assert any(check["name"] == "scope" for check in doctor.document["checks"]), doctor.text
+
+
+def test_the_json_of_a_run_a_dry_run_and_a_refusal_names_lines_in_one_form(project: Box) -> None:
+    project.configure(runtimes=SCRIPTED)
+    document_of_a_person(project, "# Epic: Dates\n\n## Scope\n\n- Plan 1: Alpha\n* Plan 2: Beta\n")
+    line = {
+        "line": 6,
+        "text": "* Plan 2: Beta",
+        "why": "declares no plan: a declaration is `- Plan`, the number, a colon and the title",
+        "write": "- Plan 2: Beta",
+    }
+    assert project.ok("epic", "run", "01", "--dry-run", "--json").document["unclear"] == [line]
+    assert json.loads(project.wf("epic", "run", "01", "--json").err)["unclear"] == [line]
+    off = {"WF_DISTRIBUTED": "0"}
+    assert project.ok("epic", "run", "01", "--json", env=off).document["unclear"] == [line]

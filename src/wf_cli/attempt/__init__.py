@@ -11,6 +11,7 @@
     budget      what a job and its epic may cost
     end         how an attempt ends
     cooldown    how long the pool waits after an attempt that its provider refused
+    refusals    agents that ended at once without work: the pool's fault, or the job's
     trouble     an error of this host in one line
 
 An attempt knows plans only through `steps.Steps`; nothing here imports the workflow, a worker or an editor.

@@ -14,7 +14,7 @@ from wf_cli import git
 from wf_cli.agents import model_guard, models, preflight
 from wf_cli.doctor.check import Check, Level, error, guarded, ok, warn
 from wf_cli.errors import WfError
-from wf_cli.workflow import epics, plans, references, renumber, unclear
+from wf_cli.workflow import epics, plans, references, renumber, unclear_scope
 from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.project import Project
 
@@ -91,7 +91,7 @@ def _unclear(epic: Epic, *, distributed: bool) -> Iterator[Check]:
     """Lines of an unfinished epic's document that somebody may have meant as plans."""
     if epics.orchestration(epics.load_state(epic)).get("status") == epics.COMPLETED:
         return
-    for line in unclear.blocks(unclear.of_epic(epic, skip_quoted=distributed)):
+    for line in unclear_scope.blocks(unclear_scope.of_epic(epic, skip_quoted=distributed)):
         yield warn(
             "scope",
             f"{epic.relative}/{line}",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wf_cli.workflow import markdown, scope, unclear
+from wf_cli.workflow import markdown, scope, unclear_scope
 
 NEARLY = [
     "* Plan 1: Alpha",
@@ -54,33 +54,33 @@ def below_scope(*lines: str) -> str:
 def test_a_line_that_nearly_declares_a_plan_is_named_with_what_to_write(line: str) -> None:
     text = below_scope(line)
     assert scope.parse(text).plans == ()
-    (found,) = unclear.unclear(text, skip_quoted=True)
+    (found,) = unclear_scope.unclear(text, skip_quoted=True)
     assert found.line == 5
     assert found.text == line.strip()
     assert found.write is not None
     assert found.write.startswith("- Plan ")
     # What is proposed is read, once a number stands in for N.
     assert scope.parse(below_scope(found.write.replace("Plan N", "Plan 7"))).plans
-    assert unclear.unclear(below_scope(found.write.replace("Plan N", "Plan 7")), skip_quoted=True) == ()
+    assert unclear_scope.unclear(below_scope(found.write.replace("Plan N", "Plan 7")), skip_quoted=True) == ()
 
 
 @pytest.mark.parametrize("line", PLAIN)
 def test_a_sentence_about_plans_is_clear(line: str) -> None:
-    assert unclear.unclear(below_scope(line), skip_quoted=True) == ()
+    assert unclear_scope.unclear(below_scope(line), skip_quoted=True) == ()
 
 
 @pytest.mark.parametrize("heading", ["## Scope:", "## Plans", "# Scope", "##Scope", "## 2. Scope", "**Scope**"])
 def test_a_declaration_below_another_heading_is_named(heading: str) -> None:
     text = f"# Epic: E\n\n{heading}\n\n- Plan 1: Alpha\n"
-    (found,) = unclear.unclear(text, skip_quoted=True)
+    (found,) = unclear_scope.unclear(text, skip_quoted=True)
     assert (found.line, found.write) == (5, "- Plan 1: Alpha")
     assert "not below `## Scope`" in found.why
 
 
 def test_a_heading_about_a_declared_plan_is_clear() -> None:
     text = below_scope("- Plan 1: Alpha", "- Plan 2: Beta") + "\n## Details\n\n### Plan 1: Alpha\n\nwords\n"
-    assert unclear.unclear(text, skip_quoted=True) == ()
-    (missed,) = unclear.unclear(text + "\n### Plan 3: Gamma\n", skip_quoted=True)
+    assert unclear_scope.unclear(text, skip_quoted=True) == ()
+    (missed,) = unclear_scope.unclear(text + "\n### Plan 3: Gamma\n", skip_quoted=True)
     assert missed.write == "- Plan 3: Gamma"
 
 
@@ -98,8 +98,8 @@ def test_what_is_quoted_is_text_with_the_mode_on_and_counts_with_it_off(lines: l
     text = below_scope(*lines, "- Plan 1: Alpha")
     assert [plan.label for plan in scope.parse(text, skip_quoted=True).plans] == ["Plan 1: Alpha"]
     assert [plan.order for plan in scope.parse(text).plans] == [1, 9]
-    (on,) = unclear.unclear(text, skip_quoted=True)
-    (off,) = unclear.unclear(text, skip_quoted=False)
+    (on,) = unclear_scope.unclear(text, skip_quoted=True)
+    (off,) = unclear_scope.unclear(text, skip_quoted=False)
     assert on.write is off.write is None
     assert "so it declares no plan" in str(on)
     assert "declares a plan while the mode is off" in str(off)
@@ -118,5 +118,5 @@ def test_quoted_lines_come_in_closed_runs_and_the_plain_reading_is_the_contracts
     text = "\n".join(lines)
     declared = scope.parse(text, skip_quoted=True).plans
     assert set(declared) <= set(scope.parse(text).plans)
-    for line in unclear.unclear(text, skip_quoted=True):
+    for line in unclear_scope.unclear(text, skip_quoted=True):
         assert lines[line.line - 1].strip() == line.text

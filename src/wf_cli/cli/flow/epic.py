@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wf_cli.cli.flow import distributed_hooks, epic_views
 from wf_cli.cli.flow.epic_arguments import DRY_RUN, RUNNABLE, USAGES, by_position, named_epic
@@ -13,6 +13,9 @@ from wf_cli.cli.frame.contract_call import Call, ContractCommand
 from wf_cli.errors import Refused
 from wf_cli.workflow import epics
 from wf_cli.workflow.epics import Epic
+
+if TYPE_CHECKING:
+    from wf_cli.workflow.unclear_scope import Unclear
 
 
 class PreflightFailed(Refused):
@@ -83,7 +86,7 @@ def _run(call: Call) -> int:
         "status": epics.RUNNING,
         "summary": started.summary,
         "plans": [{"id": plan.id, "dir": plan.name, "phase": epics.phase_of(plan)} for plan in started.plans],
-        **({"unclear": doubts} if doubts else {}),
+        **({"unclear": [asdict(line) for line in doubts]} if doubts else {}),
     }
     lines = [f"epic {epic.id} is running: {started.summary}"]
     rows = [(plan.id, epics.phase_of(plan), plan.name) for plan in started.plans]
@@ -96,40 +99,40 @@ def _run(call: Call) -> int:
     return output.result(document, lines, as_json=call.as_json)
 
 
-def _doubts(call: Call, epic: Epic) -> list[str]:
-    """What a person should know before plans are made of epic.md; said on stderr unless the result is JSON.
+def _doubts(call: Call, epic: Epic) -> tuple[Unclear, ...]:
+    """The lines of epic.md that a person should know of before plans are made; said on stderr unless for JSON.
 
     With the distributed mode on, an epic of which some plans are declared and others seem to be is refused: agents
     would be paid for a part of it. The command-driven flow makes what the older tool made, with a warning.
     """
-    from wf_cli.workflow import epic_run, unclear
+    from wf_cli.workflow import epic_run, unclear_scope
 
     wanted = epic_run.wanted(epic, epics.load_state(epic), splits=call.is_distributed)
     if wanted.rule in ("linked", "set"):
-        return []
-    lines = unclear.of_epic(epic, skip_quoted=call.is_distributed)
-    meant = unclear.blocks(lines)
+        return ()
+    lines = unclear_scope.of_epic(epic, skip_quoted=call.is_distributed)
+    meant = unclear_scope.blocks(lines)
     if call.is_distributed and wanted.rule == "scope" and meant:
         raise Refused(
             f"{epic.relative}/epic.md declares some plans and seems to mean more:"
             + "".join(f"\n  - {line}" for line in meant),
             hint="write these lines as declarations, or in other words; then run the epic again",
             code="SCOPE_UNCLEAR",
-            unclear=[str(line) for line in meant],
+            unclear=[asdict(line) for line in meant],
         )
-    doubts = [str(line) for line in lines]
+    warnings = [str(line) for line in lines]
     if wanted.rule == "default":
-        doubts.append(
+        warnings.append(
             f"{epic.relative}/epic.md declares no plan (`- Plan 1: title` below `## Scope`), "
             f"so {len(wanted.plans)} default plans are made"
         )
     if not call.as_json:
-        output.warn(doubts)
-    return doubts
+        output.warn(warnings)
+    return lines
 
 
 _RULES = {
-    "linked": "the plans exist already, so none is made",
+    "linked": "they exist already, so none is made",
     "set": "wf epic plans set has declared them",
     "scope": "declared below ## Scope in epic.md",
     "split": "epic.md declares none, so a job of the orchestrator splits it into plans",
@@ -139,10 +142,10 @@ _RULES = {
 
 def _dry_run(call: Call, epic: Epic) -> int:
     """What `epic run` would make, and by which rule. Changes nothing."""
-    from wf_cli.workflow import epic_run, unclear
+    from wf_cli.workflow import epic_run, unclear_scope
 
     wanted = epic_run.wanted(epic, epics.load_state(epic), splits=call.is_distributed)
-    doubts = unclear.of_epic(epic, skip_quoted=call.is_distributed) if wanted.rule != "linked" else ()
+    doubts = unclear_scope.of_epic(epic, skip_quoted=call.is_distributed) if wanted.rule != "linked" else ()
     document = {
         "ok": True,
         "action": "run",
@@ -152,8 +155,9 @@ def _dry_run(call: Call, epic: Epic) -> int:
         "plans": [{"title": name, "goal": goal} for name, goal in wanted.plans],
         "unclear": [asdict(line) for line in doubts],
     }
+    gets = "has" if wanted.rule == "linked" else "would get"
     lines = [
-        f"epic {epic.id} would get {len(wanted.plans)} plans: {_RULES[wanted.rule]}",
+        f"epic {epic.id} {gets} {len(wanted.plans)} plans: {_RULES[wanted.rule]}",
         *(f"  {number}. {name}" for number, (name, _goal) in enumerate(wanted.plans, 1)),
         *(f"  warning: {line}" for line in doubts),
     ]

@@ -50,11 +50,11 @@ def context(call: Call) -> int:
 
 def status(call: Call) -> int:
     """Count the plans by phase, and write the phase that follows from them into the epic's state."""
-    from wf_cli.workflow import epic_status, unclear
+    from wf_cli.workflow import epic_status, unclear_scope
 
     epic = named_epic(call, "status")
     status_now = epic_status.status(call.project, epic, skip_quoted=call.is_distributed)
-    doubtful = unclear.of_epic(epic, skip_quoted=call.is_distributed)
+    doubtful = unclear_scope.of_epic(epic, skip_quoted=call.is_distributed)
     comparison = status_now.comparison
     document = {
         "ok": True,
@@ -90,11 +90,11 @@ def status(call: Call) -> int:
 
 def validate(call: Call) -> int:
     """Compare the plans that epic.md declares with those that are linked."""
-    from wf_cli.workflow import epic_status, unclear
+    from wf_cli.workflow import epic_status, unclear_scope
 
     epic = named_epic(call, "validate")
     comparison = epic_status.validate(epic, skip_quoted=call.is_distributed)
-    doubtful = unclear.of_epic(epic, skip_quoted=call.is_distributed)
+    doubtful = unclear_scope.of_epic(epic, skip_quoted=call.is_distributed)
     document = {
         "ok": not comparison.mismatch,
         "action": "validate",
