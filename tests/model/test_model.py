@@ -31,6 +31,10 @@ def explore(tmp_path: Path, *arguments: str) -> dict[str, Any]:
         "life-lie",  # invariants 1 and 2: two workers, a reaper, a crash, answers that lie
         "gc-retry",  # invariant 4: gc, retry and enqueue at once
         "cut-tear",  # invariants 1, 3 and 5: a power cut that tears every directory by itself
+        "repair-orphan",  # invariants 1 and 4: a session's repair whose listings are old
+        "repair-orphan-started",  # invariant 1: the same repair as it was, beside starts that are exclusive links
+        "repair-twice",  # invariant 3: a repair of two tokens whose listings are old, and a retry
+        "twins",  # invariants 1 and 5: an old token is put back at any time
     ],
 )
 def test_the_protocol_holds_in_every_reachable_state(tmp_path: Path, configuration: str) -> None:
@@ -42,7 +46,17 @@ def test_the_protocol_holds_in_every_reachable_state(tmp_path: Path, configurati
 
 @pytest.mark.parametrize(
     ("configuration", "rule"),
-    [("enqueue-lie", "nonce_eexist"), ("cut-tear", "rebuild"), ("cut-tear", "syncclaim")],
+    [
+        ("enqueue-lie", "nonce_eexist"),
+        ("cut-tear", "rebuild"),
+        ("cut-tear", "syncclaim"),
+        # The start-up repairs as they were before the rules for old listings (version 0.4.0).
+        ("repair-orphan", "watch"),
+        ("repair-twice", "prove"),
+        ("repair-orphan-started", "started"),
+        ("twins", "started"),
+        ("twins", "reaptwin"),
+    ],
 )
 def test_without_one_rule_of_the_design_the_model_finds_a_violation(
     tmp_path: Path, configuration: str, rule: str
