@@ -68,12 +68,12 @@ def end(queue: Queue, token: Token, ending: Ending) -> bool:
     return queue.end(token, ending, by=token.owner).accepted
 
 
-def everybody(_owner: str) -> bool:
-    return True
+def everybody(_owner: str) -> str:
+    return "seen dead"
 
 
-def nobody(_owner: str) -> bool:
-    return False
+def nobody(_owner: str) -> str:
+    return ""
 
 
 # -- enqueue
@@ -584,9 +584,9 @@ def test_i6_only_the_attempts_of_gone_owners_are_reaped(queue: Queue) -> None:
     claim_one(queue, "w-box-3")
     asked: list[str] = []
 
-    def gone(owner: str) -> bool:
+    def gone(owner: str) -> str:
         asked.append(owner)
-        return owner == "w-box-2"
+        return "seen dead" if owner == "w-box-2" else ""
 
     assert [r.token.job_id for r in queue.reap(gone, by=REAPER)] == ["b"]
     assert sorted(asked) == ["w-box-1", "w-box-2", "w-box-3"]

@@ -32,6 +32,7 @@ from wf_cli.contract.job import End
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import enqueue, verify
 from wf_cli.spool.layout import Spool
+from wf_cli.spool.suspicion import Suspicions
 
 ME = "w-box-1"
 
@@ -46,10 +47,11 @@ def after_reboot(world: World, root: Path) -> SpoolQueue:
     """What a fresh session makes of a world. All sessions of before are dead."""
     world.lay_out(root)
     spool = open_at(root)
-    verify.repair(spool)
+    watched = Suspicions(tomorrow(), 0.0)  # on a shared spool a repair has watched for a lease
+    verify.repair(spool, suspicions=watched if spool.version.topology == "shared" else None)
     enqueue.sweep(spool)
     queue = spool_queue(spool, tomorrow())
-    queue.reap(lambda _owner: True, by="rescuer-box-1")
+    queue.reap(lambda _owner: "seen dead", by="rescuer-box-1")
     return queue
 
 

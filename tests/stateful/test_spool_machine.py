@@ -154,7 +154,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     @rule(gone=st.sets(OWNERS))
     def reap(self, gone: set[str]) -> None:
-        for reaped in self.both(lambda q: q.reap(gone.__contains__, by=REAPER)):
+        for reaped in self.both(lambda q: q.reap(lambda owner: "seen dead" * (owner in gone), by=REAPER)):
             self._ended(reaped.token, True)
 
     @rule(key=KEYS)
@@ -237,7 +237,7 @@ class SpoolMachine(RuleBasedStateMachine):
     @rule(gone=OWNERS, at=CRASH)
     def crash_in_reap(self, gone: str, at: int) -> None:
         """The next reaper goes on; it ends the rest of what this one would have ended."""
-        self._crash(lambda q: q.reap(lambda owner: owner == gone, by=REAPER), at, dead=gone)
+        self._crash(lambda q: q.reap(lambda owner: "seen dead" * (owner == gone), by=REAPER), at, dead=gone)
 
     @rule(key=KEYS, at=CRASH)
     def crash_in_cancel(self, key: str, at: int) -> None:
@@ -281,13 +281,13 @@ class SpoolMachine(RuleBasedStateMachine):
         self._fresh_process()
         enqueue.sweep(self.spool)
         assert verify.repair(self.spool) == [], "a crash leaves nothing that only a repair could mend"
-        self.queue.reap(lambda owner: owner == dead, by=REAPER)
+        self.queue.reap(lambda owner: "seen dead" * (owner == dead), by=REAPER)
         found = everything(self.queue)
         candidates = []
         for variant in legal or [lambda _q: None, operation]:
             model = clone(self.model, self.clock)
             variant(model)
-            model.reap(lambda owner: owner == dead, by=REAPER)
+            model.reap(lambda owner: "seen dead" * (owner == dead), by=REAPER)
             model._index = ReadyIndex(self.clock)
             candidates.append(model)
         chosen = next((model for model in candidates if everything(model) == found), None)

@@ -149,20 +149,21 @@ class MemoryQueue:
             self._report.emit("attempt.late", token, reason=f"superseded: {standing.end}")
         return Ended(standing, accepted)
 
-    def reap(self, gone: Callable[[str], bool], *, by: str) -> list[Reaped]:
+    def reap(self, gone: Callable[[str], str], *, by: str) -> list[Reaped]:
         reaped = []
         for folder, code in (("claimed", "never_started"), ("running", "lost")):
             with self._lock:
                 tokens = self._listing(folder)
             for token in tokens:
                 standing = self.outcome(token.job_id, token.attempt)
-                lost = Ending(End.LOST, failure=Failure(code, f"the session {token.owner} is gone"))
                 # Skipped while the fence stays busy, never forced: the next round tries again.
                 with contextlib.suppress(Temporary):
                     if standing is not None:
                         with self.fence(token.job_id), self._lock:
                             self._roll_forward(token, standing)
-                    elif token.owner is not None and token.owner != by and gone(token.owner):
+                    elif token.owner is not None and token.owner != by and (evidence := gone(token.owner)):
+                        told = f"the session {token.owner} is gone: {evidence}"
+                        lost = Ending(End.LOST, failure=Failure(code, told))
                         with self.fence(token.job_id):
                             ended = self.end(token, lost, by=by)
                         if ended.accepted:

@@ -35,6 +35,7 @@ class World:
         for folder, names in self.folders:
             for name, number in sorted(names):
                 path = root / folder / name
+                path.parent.mkdir(exist_ok=True)  # archive/quarantine
                 if number in made:
                     os.link(made[number], path)
                 else:
@@ -75,7 +76,7 @@ class Disk:
                 number = self._number(folder, name)
                 self.data[number] += call.data
                 self.unsynced.add(number)
-            case "fsync" if name == "":
+            case "fsync" if call.path.endswith("/"):
                 self.moments[folder] = self.moments[folder][-1:]
             case "fsync":
                 self.unsynced.discard(self._number(folder, name))

@@ -70,6 +70,12 @@ def one_queued(root: Path) -> None:
     spool_queue(open_at(root)).enqueue(request("a"))
 
 
+def one_queued_shared(root: Path) -> None:
+    """The same where a start is an exclusive link, too."""
+    make_spool(root, topology="shared", durability="fsync")
+    spool_queue(open_at(root)).enqueue(request("a"))
+
+
 def one_reserved_before(root: Path) -> None:
     """Key b is taken by a job that ended."""
     nothing(root)
@@ -144,7 +150,7 @@ def lost_before(root: Path) -> None:
     queue = spool_queue(open_at(root))
     queue.enqueue(request("a"))
     run_one(queue, VICTIM)
-    queue.reap(lambda _owner: True, by="r-box-1")
+    queue.reap(lambda _owner: "seen dead", by="r-box-1")
 
 
 def token_vanished(root: Path) -> None:
@@ -344,6 +350,7 @@ SCENARIOS = (
     Scenario("enqueue_many", one_reserved_before, do_enqueue_many),
     Scenario("sweep", staged, do_sweep),
     Scenario("succeed", one_queued, do_succeed),
+    Scenario("succeed-shared", one_queued_shared, do_succeed),
     Scenario("fail", one_queued, do_fail),
     Scenario("fail-for-good", one_queued, do_fail_for_good),
     Scenario("release", one_queued, do_release),

@@ -119,7 +119,7 @@ def recover(spool: Spool, clock: Clock, *, by: str = "rescuer-box-1") -> SpoolQu
     enqueue.sweep(spool)
     queue = spool_queue(spool, clock)
     observer = liveness.Observer(spool, clock)
-    queue.reap(lambda owner: observer.verdict(owner) in liveness.GONE, by=by)
+    queue.reap(lambda owner: "seen" * (observer.verdict(owner) in liveness.GONE), by=by)
     return queue
 
 

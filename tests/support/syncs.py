@@ -74,8 +74,11 @@ class Recorder:
         if not absolute.startswith(self._root + os.sep):
             return None
         inside = os.path.relpath(absolute, self._root)
-        # A file in the root lies in the folder "."; a folder ends with its slash.
-        return inside if os.sep in inside else f"{inside}/" if os.path.isdir(absolute) else f"./{inside}"
+        # A file in the root lies in the folder "."; a folder ends with its slash. What lies deeper (the quarantine in
+        # archive/) counts as lying in the folder of the spool.
+        if os.path.isdir(absolute):
+            return f"{inside}/"
+        return inside if os.sep in inside else f"./{inside}"
 
     # -- the wrapped calls
 
@@ -191,7 +194,8 @@ class _Disk:
             case "unlink" if call.folder != "tmp" and not is_part(call.path):
                 self._change(call.folder, call)
             case "mkdir":
-                self._change(".", call)
+                inside = call.path.rstrip("/").rpartition("/")[0]
+                self._change(inside or ".", call)
             case "spawn":
                 yield from self.left("an agent's process is spawned")
 

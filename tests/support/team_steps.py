@@ -94,7 +94,7 @@ def reap(root: str) -> list[str]:
     """The attempts that were ended, because their session is gone."""
     spool = open_at(root)
     observer = liveness.Observer(spool, SystemClock())
-    gone = spool_queue(spool).reap(lambda owner: observer.verdict(owner) in liveness.GONE, by="r-box-1")
+    gone = spool_queue(spool).reap(lambda owner: "seen" * (observer.verdict(owner) in liveness.GONE), by="r-box-1")
     return [reaped.token.job_id for reaped in gone]
 
 
@@ -160,5 +160,9 @@ def reap_and_say(root: str) -> tuple[list[str], list[str]]:
     """The attempts that two rounds ended, and what was said."""
     said: list[str] = []
     queue = SpoolQueue(open_at(root), clock=SystemClock(), events=Recorder(), say=said.append)
-    reaped = [r.token.job_id for _ in range(2) for r in queue.reap(lambda owner: owner == "gone-box-1", by="r-box-1")]
+    reaped = [
+        r.token.job_id
+        for _ in range(2)
+        for r in queue.reap(lambda owner: "seen" * (owner == "gone-box-1"), by="r-box-1")
+    ]
     return reaped, said

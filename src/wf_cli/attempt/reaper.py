@@ -5,13 +5,14 @@ Every worker does this for all sessions, and any number of workers may do it at 
 
 from __future__ import annotations
 
-from wf_cli import fsio
+from wf_cli import fsio, ids
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Reaped
 from wf_cli.runtimes.process import strays
-from wf_cli.spool import lease, scan, session
+from wf_cli.spool import judgement, lease, scan, session
+from wf_cli.spool.judgement import Judgement
 from wf_cli.spool.liveness import GONE, Observer, Verdict
 from wf_cli.spool.troubles import EachItem
 
@@ -23,19 +24,23 @@ class Reaper:
         self._queue = queue
         self._events = events
         self._me = me
+        self._clock = clock
         self._observer = Observer(queue.spool, clock)
 
     def round(self) -> list[Reaped]:
-        """End the attempts of every session that is proven dead or was seen silent for its whole lease."""
-        verdicts: dict[str, bool] = {}
+        """End the attempts of every session that is proven dead or was seen silent for its whole lease.
 
-        def gone(owner: str) -> bool:
-            if owner not in verdicts:
+        The verdict is published before it is used, so that a session that lives all the same learns of it.
+        """
+        evidence: dict[str, str] = {}
+
+        def gone(owner: str) -> str:
+            if owner not in evidence:
                 verdict = self._observer.verdict(owner)
-                verdicts[owner] = verdict in GONE
-                if verdicts[owner]:
-                    self._stop_agents(owner, verdict)
-            return verdicts[owner]
+                evidence[owner] = self._publish(owner, verdict).evidence if verdict in GONE else ""
+                if evidence[owner]:
+                    self._stop_agents(owner, evidence[owner])
+            return evidence[owner]
 
         return self._queue.reap(gone, by=self._me)
 
@@ -46,16 +51,31 @@ class Reaper:
         for owner in session.owners(self._queue.spool):
             if owner == self._me or owner in busy:
                 continue
-            if self._observer.verdict(owner) in (Verdict.DEAD, Verdict.EXPIRED):
+            verdict = self._observer.verdict(owner)
+            if verdict in (Verdict.DEAD, Verdict.EXPIRED):
                 path = lease.path_of(self._queue.spool, owner)
                 with each.stepping(path):
+                    if not fsio.exists(path):
+                        continue
+                    self._publish(owner, verdict)
                     fsio.unlink_quietly(path)
                     self._observer.forget(owner)
         each.finish()
 
-    def _stop_agents(self, owner: str, verdict: Verdict) -> None:
+    def _publish(self, owner: str, verdict: Verdict) -> Judgement:
+        spool, unchanged_s = self._queue.spool, self._observer.unchanged_s(owner)
+        standing = judgement.standing(spool, owner)
+        if standing is not None:
+            return standing
+        watched = unchanged_s if verdict is not Verdict.DEAD else None
+        new = judgement.judge(
+            owner, str(verdict), watched, by=self._me, host=ids.host_label(), now_ms=self._clock.now_ms()
+        )
+        return judgement.publish(spool, new)
+
+    def _stop_agents(self, owner: str, evidence: str) -> None:
         record = session.load(self._queue.spool, owner)
-        self._events.emit("job.stalled", owner=owner, reason=f"its session is {verdict}")
+        self._events.emit("job.stalled", owner=owner, reason=f"its session is gone: {evidence}")
         if record is None or not record.on_this_host:
             return
         for agent in record.agents:

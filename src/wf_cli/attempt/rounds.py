@@ -51,8 +51,8 @@ class Rounds:
     def for_others(self, queue: SpoolQueue, events: EventSink, say_reaped: Callable[[Reaped], None]) -> Reaper:
         """Add the duties that every session has.
 
-        They carry staged jobs on, end the attempts of dead sessions, and notice a spool that vanished or was replaced
-        (`do_due` raises SpoolError then).
+        They carry staged jobs on, end the attempts of dead sessions, notice a verdict on this session, and notice a
+        spool that vanished or was replaced (`do_due` raises SpoolError then).
         """
         reaper = Reaper(queue, self._clock, events, me=self._session.owner)
 
@@ -61,6 +61,8 @@ class Rounds:
                 say_reaped(reaped)
 
         self.every(SWEEP_EVERY, "look at VERSION", queue.spool.assert_same)
+        self.every(SWEEP_EVERY, "look for a verdict", self._session.look_for_verdict)
+        self.every(self._session.repair_every_s, "repair", self._session.repair_again)
         self.every(SWEEP_EVERY, "sweep", queue.sweep)
         self.every(REAP_EVERY, "reap", reap)
         return reaper

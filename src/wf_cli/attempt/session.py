@@ -17,10 +17,11 @@ from wf_cli.contract.event import EventSink
 from wf_cli.contract.token import Token, mark
 from wf_cli.errors import WfError
 from wf_cli.proc import ProcessRef
-from wf_cli.spool import verify
+from wf_cli.spool import judgement, verify
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.lease import LONGEST_WORK, Lease
 from wf_cli.spool.session import Agent, SessionFile, SessionRecord
+from wf_cli.spool.suspicion import Suspicions
 from wf_cli.spool.troubles import SayOnce
 
 
@@ -39,10 +40,13 @@ class Session:
         reason: str | None = None,
     ):
         self.owner = record.owner
+        self._spool = spool
         self._runtime = record.runtime
         self._events = events
         self._on_lost = on_lost
-        _repair(spool, say)
+        self._suspicions = Suspicions(clock, record.lease_seconds)
+        self._say = say
+        self.repair()
         self.file = SessionFile(spool, record)
         try:
             self._lease = Lease(spool, record.owner, record.lease_seconds, clock, self._lease_lost)
@@ -88,6 +92,35 @@ class Session:
         with contextlib.suppress(OSError, WfError):
             self.file.set_state(state)
 
+    @property
+    def repair_every_s(self) -> float:
+        """Seconds after which `repair_again` may have something to do."""
+        return self._suspicions.every_s
+
+    def repair_again(self) -> None:
+        """Look again at the jobs that looked wrong and were not repaired yet, because listings can be old here."""
+        if self._suspicions.jobs:
+            self.repair()
+
+    def repair(self) -> None:
+        """Do the safe repairs as far as the disk allows. Trouble with them is said and does not stop the session."""
+        self._suspicions.look_again()
+        suspicions = None if self._spool.version.topology == "local" else self._suspicions
+        try:
+            verify.repair(self._spool, on_trouble=SayOnce(self._say), suspicions=suspicions)
+        except (OSError, WfError) as error:
+            self._spool.assert_same()
+            self._say(f"cannot repair the spool: {trouble.told(error)}; `wf spool verify` tells more")
+
+    def look_for_verdict(self) -> None:
+        """Give the lease up when others have judged this session to be gone: its attempts are theirs to end.
+
+        OSError when that cannot be told, which ends nothing.
+        """
+        verdict = judgement.standing(self._spool, self.owner)
+        if verdict is not None:
+            self._lease.give_up(f"judged: {verdict.evidence}")
+
     def close(self, reason: str) -> None:
         """End the session in an orderly way. The lease is given up even when the disk refuses the session's state."""
         self.say_state("stopped")
@@ -97,12 +130,3 @@ class Session:
     def _lease_lost(self, reason: str) -> None:
         self._events.emit("lease.lost", owner=self.owner, runtime=self._runtime, reason=reason)
         self._on_lost()
-
-
-def _repair(spool: Spool, say: Callable[[str], None]) -> None:
-    """Do the safe repairs as far as the disk allows. Trouble with them is said and does not stop the session."""
-    try:
-        verify.repair(spool, on_trouble=SayOnce(say))
-    except (OSError, WfError) as error:
-        spool.assert_same()
-        say(f"cannot repair the spool: {trouble.told(error)}; `wf spool verify` tells more")

@@ -25,9 +25,10 @@ from wf_cli.contract.token import Placed, Pool, Token
 from wf_cli.errors import ContractError, NotFound, Refused, Temporary
 from wf_cli.queue.batch import prepare
 from wf_cli.queue.report import Report
+from wf_cli.queue.twins import Twins
 from wf_cli.queue.values import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
 from wf_cli.seams import step
-from wf_cli.spool import attempt, enqueue, operate, records, scan, session
+from wf_cli.spool import attempt, enqueue, operate, records, scan, session, started
 from wf_cli.spool import late as late_results
 from wf_cli.spool.late import LateResult
 from wf_cli.spool.layout import Spool
@@ -56,6 +57,7 @@ class SpoolQueue:
         self.troubles = SayOnce(say)
         self._clock = clock
         self._report = Report(events)
+        self._twins = Twins(spool, clock, self._report)
         self._policy = policy or (lambda _token: RetryPolicy())
         self._rng = rng or random.Random()
         self._index = scan.ReadyIndex(clock)
@@ -175,16 +177,40 @@ class SpoolQueue:
         """Move a claimed token to running, durably, under the fence that the caller holds.
 
         GO is said once for an attempt (invariant 1). An outcome that stands already is rolled forward (invariant 5).
+        Raises OSError when the disk does not tell, and then the caller ends the attempt.
         """
         # An outcome can be older than its claim only when a power cut took the claim's rename back (invariant 5).
         outcome = attempt.standing_outcome(self.spool, token.job_id, token.attempt)
         if outcome is not None:
             attempt.roll_forward(self.spool, token, outcome)
             return Started.ENDED
-        if not self._first_try(f"claimed/{token.name}") or not attempt.begin(self.spool, token):
+        if not self._first_try(f"claimed/{token.name}"):
+            return Started.GONE
+        if not started.claim_start(self.spool, token):
+            return self._leave_twin(token)
+        if not attempt.begin(self.spool, token):
+            if self.spool.version.topology != "local":
+                # Nobody else can start this attempt now. Without an outcome the job's other token would wait for one.
+                self._end(
+                    token, Ending(End.RELEASED, reason="its token vanished before it began"), by=token.owner or ""
+                )
             return Started.GONE
         self._report.emit("job.started", token, from_="claimed", to="running")
         return Started.GO
+
+    def _leave_twin(self, token: Token) -> Started:
+        """Leave the attempt to its starter, or end it when that session is gone. The caller holds the fence."""
+        lost = self._twins.lost(token)
+        if lost is not None:
+            self._end(token, lost, by=token.owner or "")
+            return Started.ENDED
+        self._give_back(token)
+        return Started.TWIN
+
+    def _give_back(self, token: Token) -> None:
+        self._twins.give_back(token)
+        with self._index_lock:
+            self._tried.discard(f"claimed/{token.name}")
 
     def _first_try(self, name: str) -> bool:
         with self._index_lock:
@@ -214,31 +240,19 @@ class SpoolQueue:
         standing outcome says, unless the fence stays busy: then any reaper moves it later.
 
         A refused success or failure of the owner itself is kept as a late result (invariant 5). Raises OSError when
-        the disk fails; the same ending may then be offered again, and counts once.
+        the disk fails; the same ending may then be offered again, and counts once. An attempt that another session
+        started under another token of the job (a twin) is not ended: the token goes back, and nothing is accepted.
         """
-        previous = None
-        if token.attempt > 1:
-            try:
-                previous = attempt.standing_outcome(self.spool, token.job_id, token.attempt - 1)
-            except Temporary:
-                pass  # Damaged, and the fence is busy. Without it only the counts of losses and parkings start again.
-            except PermissionError as error:  # Another user's file; the same holds.
-                self.troubles(Trouble.of(self.spool.outcome_path(token.job_id, token.attempt - 1), error))
+        if self._twins.may_end(token, ending, by=by):
+            return self._end(token, ending, by=by)
+        with self.fence(token.job_id):
+            self._give_back(token)
+        return Ended(self._offer(token, ending, by=by), False)
+
+    def _end(self, token: Token, ending: Ending, *, by: str) -> Ended:
         key = (token.job_id, token.attempt, by)
         unsure = self._unsure.pop(key, None)
-        if unsure is not None and unsure[0] == ending:
-            offered = unsure[1]
-        else:
-            offered = decide(
-                token,
-                self._with_what_its_session_knows(token, ending),
-                by=by,
-                nonce=ids.nonce(),
-                now_ms=self._clock.now_ms(),
-                policy=self._policy(token),
-                previous=previous,
-                rng=self._rng,
-            )
+        offered = unsure[1] if unsure is not None and unsure[0] == ending else self._offer(token, ending, by=by)
         try:
             try:
                 with self.fence(token.job_id):
@@ -258,6 +272,27 @@ class SpoolQueue:
             self._report.emit("attempt.late", token, reason=f"superseded: {published.outcome.end}")
         return Ended(published.outcome, published.accepted)
 
+    def _offer(self, token: Token, ending: Ending, *, by: str) -> Outcome:
+        """The outcome that ``ending`` makes, with what the attempt before it and the session's file tell."""
+        previous = None
+        if token.attempt > 1:
+            try:
+                previous = attempt.standing_outcome(self.spool, token.job_id, token.attempt - 1)
+            except Temporary:
+                pass  # Damaged, and the fence is busy. Without it only the counts of losses and parkings start again.
+            except PermissionError as error:  # Another user's file; the same holds.
+                self.troubles(Trouble.of(self.spool.outcome_path(token.job_id, token.attempt - 1), error))
+        return decide(
+            token,
+            self._with_what_its_session_knows(token, ending),
+            by=by,
+            nonce=ids.nonce(),
+            now_ms=self._clock.now_ms(),
+            policy=self._policy(token),
+            previous=previous,
+            rng=self._rng,
+        )
+
     def _with_what_its_session_knows(self, token: Token, ending: Ending) -> Ending:
         """The agent's own session and the checkout before it, which the next attempt needs, whoever ends this one."""
         agent = session.agent_of(self.spool, token) if ending.end is not End.SUCCEEDED else None
@@ -269,12 +304,13 @@ class SpoolQueue:
             baseline=ending.baseline or agent.baseline,
         )
 
-    def reap(self, gone: Callable[[str], bool], *, by: str) -> list[Reaped]:
+    def reap(self, gone: Callable[[str], str], *, by: str) -> list[Reaped]:
         """End every attempt whose owner is ``gone``, and finish every end that was left half done (invariant 5).
 
-        ``gone`` has to prove it (invariant 6). Any number may reap at once; each attempt is in one answer only
-        (invariant 2). A token whose fence is busy is left for the next round. An attempt whose outcome cannot be read
-        is passed over, and said once. When all were tried, the first OSError of a write of our own is raised.
+        ``gone`` returns the evidence, which has to be a proof (invariant 6), and an empty text for other owners. Any
+        number may reap at once; each attempt is in one answer only (invariant 2). A token whose fence is busy is left
+        for the next round. An attempt whose outcome cannot be read is passed over, and said once. When all were
+        tried, the first OSError of a write of our own is raised.
         """
         reaped = []
         each = EachItem(self.troubles)
@@ -292,8 +328,8 @@ class SpoolQueue:
                     if standing is not None:
                         with self.fence(token.job_id):
                             attempt.roll_forward(self.spool, token, standing)
-                    elif token.owner is not None and token.owner != by and gone(token.owner):
-                        ended = self._end_lost(folder, token, by)
+                    elif token.owner is not None and token.owner != by and (evidence := gone(token.owner)):
+                        ended = self._end_lost(folder, token, evidence, by)
                         if ended.accepted:
                             reaped.append(Reaped(token, ended.outcome))
         each.finish()
@@ -312,10 +348,10 @@ class SpoolQueue:
             self._index.discard(token)
         each.finish()
 
-    def _end_lost(self, folder: str, token: Token, by: str) -> Ended:
+    def _end_lost(self, folder: str, token: Token, evidence: str, by: str) -> Ended:
         """Raises Temporary when the fence stays busy: then the token is skipped, never forced."""
         code = "lost" if folder == "running" else "never_started"
-        failure = Failure(code, f"the session {token.owner} is gone")
+        failure = Failure(code, f"the session {token.owner} is gone: {evidence}")
         with self.fence(token.job_id):
             return self.end(token, Ending(End.LOST, failure=failure), by=by)
 

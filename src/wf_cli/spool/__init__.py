@@ -14,6 +14,9 @@ What each module is for::
     operate     cancel, hold, retry, re-route, gc
     scan        listing tokens, finding one, which are ready
     lease       a session's lockfile and heartbeat
+    started     the start as an exclusive link, where listings can be old
+    judgement   the published verdict that a session is gone
+    suspicion   which jobs a repair may repair where listings can be old
     session     what a session is and runs, in one file with one writer
     liveness    is a session alive? by proof, or by watching its lease
     control     pause, drain, cool-down

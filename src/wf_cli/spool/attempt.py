@@ -6,7 +6,7 @@ these without an outcome.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wf_cli import fsio, ids
 from wf_cli.contract.job import Outcome, destination
@@ -31,6 +31,21 @@ def take(spool: Spool, token: Token, owner: str) -> Token | None:
     spool.sync("claimed", "queued")
     step("claim.synced")
     return claimed
+
+
+def give_back(spool: Spool, token: Token, time_ms: int, delay_s: int) -> bool:
+    """Put a claimed twin (`wf_cli.spool.started`) back into ``queued/``, not ready before ``delay_s``.
+
+    The one move out of ``claimed/`` without an outcome. The attempt goes on under its other token, and a later
+    claim of this one finds that attempt's outcome and follows it. False when the token was not there any more. The
+    caller holds the fence.
+    """
+    waiting = replace(token.queued_at(time_ms, delay_s), attempt=token.attempt - 1)
+    if not fsio.move(spool.path("claimed", token.name), spool.path("queued", waiting.name)):
+        return False
+    step("twin.renamed")
+    spool.sync("queued", "claimed")
+    return True
 
 
 def begin(spool: Spool, token: Token) -> bool:
@@ -112,13 +127,17 @@ def keep_late(spool: Spool, outcome: Outcome, owner: str) -> None:
 def roll_forward(spool: Spool, token: Token, outcome: Outcome) -> bool:
     """Put ``token`` where its outcome says; False when somebody did it before. The caller holds the fence.
 
-    Both directories are tried, because the token may have been started since it was listed.
+    Both directories are tried, because the token may have been started since it was listed. A twin in ``claimed/``
+    (`started`) goes to a name that its other token may have taken already, and becomes one with it.
     """
     folder, target = destination(token, outcome)
+    moved = False
     for source in ("running", "claimed"):
         if fsio.move(spool.path(source, token.name), spool.path(folder, target.name)):
             step("end.renamed")
             spool.sync(folder, source)
             step("end.moved")
-            return True
-    return False
+            moved = True
+            if not fsio.exists(spool.path("claimed", token.name)):
+                break
+    return moved

@@ -58,11 +58,19 @@ def unreadable(spool: Spool, path: Path, error: OSError) -> Finding:
 
 def quarantine(spool: Spool, path: Path) -> bool:
     """Put a file away into ``archive/quarantine/``; False when the system does not let us."""
+    return take_away(spool, path) is not None
+
+
+def take_away(spool: Spool, path: Path) -> Path | None:
+    """The same; where the file lies now, None when the system does not let us."""
     try:
         folder = spool.make_folder("archive", "quarantine")
         # The end of the name, in bytes that may be no UTF-8, cut so that all of it fits; the nonce makes it new.
         last = os.fsdecode(os.fsencode(f"{path.parent.name}.{path.name}")[-200:])
-        os.rename(path, folder / f"{ids.nonce()}.{last}")
+        target = folder / f"{ids.nonce()}.{last}"
+        spool.sync("archive")
+        os.rename(path, target)
+        spool.sync("archive/quarantine")
     except OSError:
-        return False
-    return True
+        return None
+    return target

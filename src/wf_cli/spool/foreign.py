@@ -10,8 +10,9 @@ from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.contract.lifecycle import DIRECTORIES
 from wf_cli.contract.token import is_word, parse, parse_outcome, parse_staged
+from wf_cli.spool import judgement
 from wf_cli.spool.findings import Finding, quarantine, relative, unreadable
-from wf_cli.spool.layout import FOLDERS, Spool
+from wf_cli.spool.layout import ADDED_FOLDERS, FOLDERS, Spool
 
 #: Milliseconds: a part file older than this belongs to no living writer. Housekeeping, not ownership.
 PART_AGE_MS = 24 * 3600 * 1000
@@ -24,6 +25,10 @@ def files(spool: Spool, clock: Clock, *, fix: bool) -> Iterator[Finding]:
         path = spool.folder(folder)
         try:
             entries = sorted(os.scandir(path), key=lambda e: e.name)
+        except FileNotFoundError:
+            if folder not in ADDED_FOLDERS:
+                raise
+            continue
         except PermissionError as error:
             yield unreadable(spool, path, error)
             continue
@@ -72,6 +77,10 @@ def _judge(folder: str, entry: os.DirEntry[str]) -> str | None:
         known = parse_staged(name) is not None
     elif folder == "outcomes":
         known = parse_outcome(name) is not None
+    elif folder == "started":
+        known = parse_outcome(name) is not None and not name.endswith(".late.json")
+    elif folder == "sessions" and name.endswith(judgement.SUFFIX):
+        known = is_word(name.removesuffix(judgement.SUFFIX))
     else:
         suffix = {
             "jobs": ".json", "leases": ".lease", "sessions": ".json", "control": ".json",

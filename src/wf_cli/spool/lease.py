@@ -113,6 +113,10 @@ class Lease:
             self._monitor.join(timeout=5)
         self._marker.release(force=True)
 
+    def give_up(self, why: str) -> None:
+        """Lose the lease now. The session stops its agents as after any loss, and begins another one."""
+        self._give_up(why)
+
     def _compromised(self, what: LeaseCompromise) -> None:
         self._lose(what.reason)
 

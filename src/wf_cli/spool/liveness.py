@@ -10,7 +10,8 @@ from enum import StrEnum
 
 from wf_cli import fsio
 from wf_cli.clock import Clock
-from wf_cli.spool import lease, session
+from wf_cli.contract.token import is_word
+from wf_cli.spool import judgement, lease, session
 from wf_cli.spool.layout import Spool
 
 
@@ -45,6 +46,22 @@ class _Watch:
     looked: float
 
 
+def known_gone(spool: Spool, owner: str) -> str:
+    """The evidence that ``owner`` is gone, as far as files tell without a watch; empty when they do not tell.
+
+    They do when a verdict on it is published, its process is proven dead, it ended in an orderly way, or it has left
+    neither a record nor a lease. OSError when the disk does not tell.
+    """
+    published = judgement.standing(spool, owner) if is_word(owner) else None
+    if published is not None:
+        return published.evidence
+    record = session.load(spool, owner)
+    if record is not None:
+        return "its process is gone" if record.proven_dead else "it has ended" if record.state == "stopped" else ""
+    traces = ((spool.folder("sessions"), f"{owner}.json"), (spool.folder("leases"), f"{owner}.lease"))
+    return "" if any(fsio.listed(folder, name) for folder, name in traces) else "it has left no trace"
+
+
 class Observer:
     """Watches leases over time. A fresh one knows only what can be proven. Not thread-safe.
 
@@ -60,8 +77,11 @@ class Observer:
         self._watches: dict[str, _Watch] = {}
 
     def verdict(self, owner: str) -> Verdict:
-        """What is known of ``owner`` now."""
+        """What is known of ``owner`` now. A published verdict stands, so it needs no watch of one's own."""
         try:
+            published = judgement.standing(self._spool, owner)
+            if published is not None:
+                return Verdict(published.rule) if published.rule in GONE else Verdict.EXPIRED
             record = session.load(self._spool, owner)
         except OSError:  # How long its lease lasts is not known, so no watch can end.
             self._watches.pop(owner, None)

@@ -15,7 +15,7 @@ from wf_cli.contract.lifecycle import DIRECTORIES, LIVE_DIRECTORIES
 from wf_cli.contract.token import Placed, Token, parse_outcome
 from wf_cli.errors import NotFound, Refused, Temporary
 from wf_cli.seams import step
-from wf_cli.spool import enqueue, lease, scan, session
+from wf_cli.spool import enqueue, judgement, lease, scan, session
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.troubles import EachItem, OnTrouble, ignored
 
@@ -49,7 +49,8 @@ def clean(spool: Spool, *, before_ms: int, on_trouble: OnTrouble = ignored) -> R
             with each.stepping(spool.path("sessions", f"{owner}.json")):
                 fsio.unlink_quietly(lease.path_of(spool, owner))
                 fsio.unlink_quietly(spool.path("control", f"drain.{owner}.json"))
-                fsio.unlink_quietly(spool.path("sessions", f"{owner}.json"))
+                fsio.unlink_quietly(spool.path("sessions", owner + judgement.SUFFIX))
+                fsio.unlink_quietly(spool.path("sessions", f"{owner}.json"))  # last, because a rest is found by it
                 out.sessions.append(owner)
     each.finish()
     return out
@@ -61,9 +62,11 @@ def _job_of_transcript(name: str) -> str | None:
 
 
 def _ended_before(spool: Spool, owner: str, before_ms: int) -> bool:
-    """Whether the session stopped, or is proven dead, and nobody has written its file since ``before_ms``."""
+    """Whether the session stopped, is proven dead or was judged to be gone, and has written nothing since then."""
     record = session.read(spool, owner)
-    if record is None or not (record.state == "stopped" or record.proven_dead):
+    if record is None or not (
+        record.state == "stopped" or record.proven_dead or judgement.standing(spool, owner) is not None
+    ):
         return False
     try:
         written_ms = os.stat(spool.path("sessions", f"{owner}.json")).st_mtime * 1000
@@ -92,6 +95,7 @@ def purge(spool: Spool, epic_id: str) -> list[str]:
             live=live,
         )
     outcomes = [(name, got[0]) for name in fsio.names(spool.folder("outcomes")) if (got := parse_outcome(name))]
+    starts = [(name, got[0]) for name in _started(spool) if (got := parse_outcome(name))]
     reserved = [n.removesuffix(".json") for n in fsio.names(spool.folder("jobs")) if n.endswith(".json")]
     known = {p.token.job_id for p in placed} | {job_id for _, job_id in outcomes} | set(reserved)
     job_ids = sorted(job_id for job_id in known if _is_of(job_id, epic_id))
@@ -113,6 +117,7 @@ def purge(spool: Spool, epic_id: str) -> list[str]:
                     continue
                 _remove(spool, "transcripts", (n for n in transcripts if _job_of_transcript(n) == job_id))
                 _remove(spool, "outcomes", (name for name, of in outcomes if of == job_id))
+                _remove(spool, "started", (name for name, of in starts if of == job_id))
                 # The token goes last: alone it is repaired into the finished job it was, whereas a key without
                 # a token would be queued again.
                 _remove(spool, "jobs", (f"{job_id}.json",))
@@ -137,6 +142,13 @@ def purge(spool: Spool, epic_id: str) -> list[str]:
             live=revived,
         )
     return job_ids
+
+
+def _started(spool: Spool) -> list[str]:
+    try:
+        return fsio.names(spool.folder("started"))
+    except FileNotFoundError:
+        return []  # The spool was made by a wf that did not know it.
 
 
 def _remove_tokens(spool: Spool, tokens: Iterable[Token]) -> None:

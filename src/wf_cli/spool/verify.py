@@ -2,7 +2,8 @@
 
 Safe repairs run at the start of each session, before its sweeping (`repair`): a job in two directories
 (the higher attempt wins, then its outcome, then the later directory), a reserved key without a token
-(rebuilt from its outcomes), a token without a reservation, a staged file beside the token it became.
+(rebuilt from its outcomes), a token without a reservation, a staged file beside the token it became. Where listings
+can be old (``shared``) the first two are repaired only once they were watched for a whole lease (`suspicion`).
 `wf spool verify --fix` does the same and puts foreign files away in ``archive/quarantine/``. Only parts and staged
 files that no process can use are ever deleted.
 """
@@ -10,8 +11,8 @@ files that no process can use are ever deleted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from wf_cli import fsio
 from wf_cli.clock import Clock
@@ -21,18 +22,33 @@ from wf_cli.contract.token import TIME_DIGITS, Placed, Token, is_word, parse, pa
 from wf_cli.errors import ContractError
 from wf_cli.seams import step
 from wf_cli.spool import attempt, foreign, operate, records, scan
-from wf_cli.spool.findings import Finding, Looks, quarantine, relative
+from wf_cli.spool.findings import Finding, Looks, quarantine, relative, take_away
 from wf_cli.spool.layout import Spool
+from wf_cli.spool.suspicion import Suspicions
 from wf_cli.spool.troubles import OnTrouble, ignored
 
 #: Directories from early to late, to choose between two tokens of one attempt.
 _ORDER = ("held", "queued", "claimed", "running", "dead", "done", "archive")
 
 
-def verify(spool: Spool, clock: Clock, *, fix: bool = False) -> list[Finding]:
-    """Look at everything; with ``fix`` repair what is safe and quarantine the rest."""
+def verify(spool: Spool, clock: Clock, *, fix: bool = False, watch: Watch | None = None) -> list[Finding]:
+    """Look at everything; with ``fix`` repair what is safe and quarantine the rest.
+
+    Where listings can be old, ``watch`` says how to wait until a job that looks wrong may be repaired. Without it
+    such a job stays a finding.
+    """
     findings = list(foreign.files(spool, clock, fix=fix))
-    findings += repair(spool, dry_run=not fix, contents=True)
+    found: list[Finding] = []
+    if fix and watch is not None and spool.version.topology != "local":
+        suspicions = Suspicions(clock, watch.seconds)
+
+        def look() -> None:
+            found[:] = [*(f for f in found if f.fixed), *repair(spool, contents=True, suspicions=suspicions)]
+
+        suspicions.settle(watch.pause, look)
+    else:
+        found = repair(spool, dry_run=not fix, contents=True)
+    findings += found
     looks = Looks(spool)
     for folder in ("queued", "held"):
         for token in scan.listing(spool, folder):
@@ -41,15 +57,36 @@ def verify(spool: Spool, clock: Clock, *, fix: bool = False) -> list[Finding]:
     return findings + looks.findings
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How long a job has to look wrong, and ``pause(jobs, seconds)``, which waits for the next look."""
+
+    seconds: float
+    pause: Callable[[int, float], None]
+
+
 def repair(
-    spool: Spool, *, dry_run: bool = False, contents: bool = False, on_trouble: OnTrouble = ignored
+    spool: Spool,
+    *,
+    dry_run: bool = False,
+    contents: bool = False,
+    on_trouble: OnTrouble = ignored,
+    suspicions: Suspicions | None = None,
 ) -> list[Finding]:
     """The safe repairs: tokens against reservations. Names only, unless ``contents`` asks for more.
 
     What looks wrong is looked at again under the job's fence, which a purge and every end of an attempt hold; a job
     whose fence stays busy is left to the next repair. A job that the system does not let be repaired is a finding,
-    and handed to ``on_trouble``.
+    and handed to ``on_trouble``. Where listings can be old, a job with two tokens or none is repaired only when
+    ``suspicions`` confirms it, so without them it stays a finding.
     """
+    trusted = spool.version.topology == "local"
+
+    def doubt(job_id: str, fault: str) -> bool:
+        """Whether the repair of ``fault`` has to be left out now."""
+        confirmed = suspicions.confirmed(job_id, fault) if suspicions is not None else trusted
+        return dry_run or not confirmed
+
     tokens = _tokens(spool)
     reserved = {n.removesuffix(".json") for n in fsio.names(spool.folder("jobs")) if n.endswith(".json")}
     staged: dict[str, list[str]] = defaultdict(list)
@@ -62,14 +99,14 @@ def repair(
     for job_id, placed in sorted(tokens.items()):
         path = spool.path(placed[-1].folder, placed[-1].token.name)
         if len(placed) > 1:
-            each(path, _duplicates(spool, placed, dry_run=dry_run))
+            each(path, _duplicates(spool, placed, doubt))
         if job_id not in reserved:
             each(path, _unreserved(spool, placed[-1], dry_run=dry_run))
     for job_id in sorted(staged.keys() & tokens.keys() & reserved):
         for name in staged[job_id]:
             each(spool.path("tmp", name), _left_staged(spool, tokens[job_id][-1], name, dry_run=dry_run))
     for job_id in sorted(reserved - set(tokens)):
-        each(spool.spec_path(job_id), _orphan(spool, job_id, staged[job_id], dry_run=dry_run))
+        each(spool.spec_path(job_id), _orphan(spool, job_id, staged[job_id], doubt))
     if contents:
         for name in sorted(name for names in staged.values() for name in names):
             each(spool.path("tmp", name), _damaged_staged(spool, name, dry_run=dry_run))
@@ -144,7 +181,7 @@ def _still_there(spool: Spool, placed: Placed) -> bool:
     return fsio.listed(spool.folder(placed.folder), placed.token.name)
 
 
-def _duplicates(spool: Spool, placed: list[Placed], *, dry_run: bool) -> Iterator[Finding]:
+def _duplicates(spool: Spool, placed: list[Placed], doubt: Callable[[str, str], bool]) -> Iterator[Finding]:
     """Two tokens of one job, which torn renames leave. The furthest stays. A job that just moved is no finding."""
     present = [p for p in placed if _still_there(spool, p)]
     if len(present) < 2:
@@ -155,19 +192,50 @@ def _duplicates(spool: Spool, placed: list[Placed], *, dry_run: bool) -> Iterato
         if len(present) < 2:
             return
         keep = _furthest(spool, present)
+        fault = " ".join(sorted(f"{p.folder}/{p.token.name}" for p in present))
+        leave = doubt(job_id, fault)
         for extra in present:
             if extra is keep:
                 continue
             path = spool.path(extra.folder, extra.token.name)
-            if not dry_run:
-                step("repair.choosing")
-                fsio.unlink_quietly(path)
-                step("repair.unlinked")
-                spool.sync(extra.folder)
+            fixed = not leave and _put_twin_away(spool, extra, keep)
             yield Finding(
-                relative(spool, path), "duplicate_token", "error",
-                f"{job_id} also lies in {keep.folder}/", fixed=not dry_run,
-            )  # fmt: skip
+                relative(spool, path), "duplicate_token", "error", f"{job_id} also lies in {keep.folder}/", fixed
+            )
+
+
+def _put_twin_away(spool: Spool, extra: Placed, keep: Placed) -> bool:
+    """Quarantine ``extra`` while ``keep`` is proven to be there, by opening it; whether that was done.
+
+    A listing proves nothing about ``keep``, because a cache may show it after it moved. Then ``extra`` is the job,
+    and without it the job is lost. So ``keep`` is opened before and after, and ``extra`` put back when it is gone.
+    """
+    if not _opens(spool, keep):
+        return False
+    step("repair.choosing")
+    source = spool.path(extra.folder, extra.token.name)
+    put_away = take_away(spool, source)
+    if put_away is None:
+        return False
+    step("repair.put-away")
+    kept = _opens(spool, keep)
+    if not kept:  # RACE: it moved on by a step that needs no fence, and the token put away may be what it became.
+        fsio.publish(put_away, source)
+        fsio.unlink_quietly(put_away)
+    spool.sync(extra.folder)
+    return kept
+
+
+def _opens(spool: Spool, placed: Placed) -> bool:
+    """Whether the token is there, by its content. OSError when the disk does not tell."""
+    try:
+        token_is_valid(spool, placed.token, placed.folder)
+    except FileNotFoundError:
+        return False
+    except ContractError as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from None
+    return True
 
 
 def _furthest(spool: Spool, present: list[Placed]) -> Placed:
@@ -205,7 +273,7 @@ def _unreserved(spool: Spool, placed: Placed, *, dry_run: bool) -> Iterator[Find
         yield Finding(relative(spool, path), "unreserved_token", "error", "its key is not in jobs/", fixed)
 
 
-def _orphan(spool: Spool, job_id: str, staged: list[str], *, dry_run: bool) -> Iterator[Finding]:
+def _orphan(spool: Spool, job_id: str, staged: list[str], doubt: Callable[[str, str], bool]) -> Iterator[Finding]:
     """A reserved key without token: made again from its outcomes, then rolled forward by the last one."""
     if any(_carried_on(spool, name) for name in staged):
         return  # Its enqueuer or a sweeper finishes that.
@@ -221,13 +289,14 @@ def _orphan(spool: Spool, job_id: str, staged: list[str], *, dry_run: bool) -> I
             return  # reported as damaged
         if spec is None or scan.find(spool, job_id) is not None:
             return
-        if not dry_run:
+        leave = doubt(job_id, "in no directory")
+        if not leave:
             try:
                 _rebuild(spool, spec)
             except ContractError:  # a spec that makes no token, or an outcome that fits none
                 yield Finding(relative(spool, path), "missing_token", "error", "reserved, and cannot be rebuilt")
                 return
-        yield Finding(relative(spool, path), "missing_token", "error", "reserved, but in no directory", not dry_run)
+        yield Finding(relative(spool, path), "missing_token", "error", "reserved, but in no directory", not leave)
 
 
 def _rebuild(spool: Spool, spec: Spec) -> None:

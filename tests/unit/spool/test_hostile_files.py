@@ -43,9 +43,10 @@ def well_formed(folder: str) -> list[str]:
     return {
         "tmp": [TOKEN.format(n=0, last="") + "." + "0" * 16, "0123456789abcdef.part"],
         "jobs": ["x.json"],
+        "started": ["x.a1.json", "x.a2.json"],
         "outcomes": ["x.a1.json", f"x.a1.{OWNER}.late.json", "y.a1.json"],
         "leases": [f"{OWNER}.lease"],
-        "sessions": [f"{OWNER}.json"],
+        "sessions": [f"{OWNER}.json", f"{OWNER}.gone"],
         "control": ["pause.json", "cooldown.opencode.json"],
         "locks": ["x.lock"],
         "log": [f"{OWNER}.jsonl"],
@@ -157,7 +158,7 @@ def everything_a_session_does(spool: Spool, clock: FakeClock) -> SpoolQueue:
     queue.placed()
     queue.find("x")
     queue.find("y")
-    queue.reap(lambda owner: observer.verdict(owner) in liveness.GONE, by="r-box-1")
+    queue.reap(lambda owner: "seen" * (observer.verdict(owner) in liveness.GONE), by="r-box-1")
     return queue
 
 
@@ -297,7 +298,7 @@ def test_i3_i7_an_outcome_from_foreign_hands_never_makes_a_job_vanish(
     """What no token name can carry counts as damaged: put away, and the attempt can still be ended."""
     queue, path, value = good_outcome(spool, clock)
     path.write_text(json.dumps({**value, **change}))
-    queue.reap(lambda _owner: True, by="r-box-1")
+    queue.reap(lambda _owner: "seen dead", by="r-box-1")
     (placed,) = tokens_on_disk(spool)
     assert placed.folder in ("queued", "done", "dead")
     assert problems(spool, clock) == []
@@ -391,7 +392,7 @@ def test_i2_a_good_outcome_published_while_a_damaged_one_is_looked_at_is_not_put
 
     records.read_outcome = read_twice  # type: ignore[assignment]
     try:
-        assert spool_queue(spool, clock).reap(lambda _o: True, by="r-box-1") == []
+        assert spool_queue(spool, clock).reap(lambda _o: "seen dead", by="r-box-1") == []
     finally:
         records.read_outcome = real
         seams.install(None)

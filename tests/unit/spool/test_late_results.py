@@ -108,7 +108,7 @@ def test_an_operator_who_dies_in_between_leaves_an_attempt_that_a_reaper_ends(
     placed = queue.find("a")
     assert placed is not None
     assert operate.seize(spool, placed, OPERATOR) is not None
-    queue.reap(lambda owner: owner == OPERATOR, by="reaper-box-1")
+    queue.reap(lambda owner: "seen dead" * (owner == OPERATOR), by="reaper-box-1")
     assert where(queue, "a") == "queued"
     assert late.listing(spool) == [kept]
     assert queue.apply_late(kept, by="operator-box-2").accepted

@@ -145,7 +145,7 @@ def test_a_spool_that_vanished_is_missing_and_never_made_again(tmp_path: Path) -
         lambda: queue.enqueue(request("b")),
         lambda: queue.claim("w-box-1", pools),
         lambda: queue.end(token, SUCCESS, by="w-box-1"),
-        lambda: queue.reap(lambda _o: True, by="r-box-1"),
+        lambda: queue.reap(lambda _o: "seen dead", by="r-box-1"),
         lambda: queue.cancel("a", by="op-box-1"),
         lambda: queue.hold("a"),
         lambda: queue.retry("a"),

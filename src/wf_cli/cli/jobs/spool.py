@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from wf_cli.cli.frame import tables
+from wf_cli.cli.frame import output, tables
 from wf_cli.cli.frame.bundles import spread
 from wf_cli.cli.frame.options import Common, group, seconds
 from wf_cli.cli.jobs import listing
@@ -85,7 +86,8 @@ def verify(
 ) -> None:
     """Check that every file of the spool is one that wf can have left there, and that the files agree.
 
-    The exit code is 5 when a finding is left that was not repaired.
+    The exit code is 5 when a finding is left that was not repaired. On a shared spool, whose listings can be old, a
+    job with two tokens or none is watched for a whole lease before `--fix` repairs it.
 
     \b
     wf spool verify          look only
@@ -93,10 +95,22 @@ def verify(
     """
     from dataclasses import asdict
 
+    from wf_cli.spool import lease
     from wf_cli.spool import verify as checks
 
     spool = common.open_spool()
-    findings = checks.verify(spool, common.clock, fix=fix)
+    config = common.app.config
+    topology = spool.version.topology
+    lease_s = config.lease_s if config.spool.topology == topology else lease.DEFAULT_SECONDS[topology]
+
+    def pause(jobs: int, seconds: float) -> None:
+        output.note(
+            f"{jobs} job(s) look wrong, and a listing of a shared spool can be old: looking again in {seconds:g} s, "
+            f"and repairing after {lease_s:g} s (Ctrl-C leaves them as they are)"
+        )
+        time.sleep(seconds)
+
+    findings = checks.verify(spool, common.clock, fix=fix, watch=checks.Watch(lease_s, pause))
     left = sum(not finding.fixed for finding in findings)
     values = {"findings": [asdict(finding) for finding in findings], "left": left}
     rows = [("fixed" if f.fixed else "found", f.severity, f.kind, f.path, f.detail) for f in findings]

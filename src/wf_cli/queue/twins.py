@@ -1,0 +1,50 @@
+"""What becomes of twins: claimed tokens whose attempt another session started (`wf_cli.spool.started`)."""
+
+from __future__ import annotations
+
+from wf_cli.clock import Clock
+from wf_cli.contract.failure import Failure
+from wf_cli.contract.job import End
+from wf_cli.contract.retry import Ending
+from wf_cli.contract.token import Token
+from wf_cli.queue.report import Report
+from wf_cli.spool import attempt, liveness, started
+from wf_cli.spool.layout import Spool
+
+#: Seconds that a twin waits before somebody may claim it again. By then its attempt may have an outcome to follow.
+TWIN_DELAY = 30
+
+
+class Twins:
+    """Tells twins from other tokens, and puts them back. On ``local`` there are none, and no file is read."""
+
+    def __init__(self, spool: Spool, clock: Clock, report: Report):
+        self._spool = spool
+        self._clock = clock
+        self._report = report
+
+    def may_end(self, token: Token, ending: Ending, *, by: str) -> bool:
+        """Whether ``ending`` may become the outcome of the attempt of ``token``. Only the session that started it, or
+        an operator who cancels the job, may end it. OSError when that cannot be told."""
+        if ending.started_ms is not None or (ending.end is End.CANCELLED and by != token.owner):
+            return True
+        return not started.is_twin(self._spool, token)
+
+    def lost(self, token: Token) -> Ending | None:
+        """How the attempt of a twin ends when the session that started it is known to be gone; else None."""
+        start = started.start_of(self._spool, token.job_id, token.attempt)
+        starter = start.owner if start is not None else ""
+        why = liveness.known_gone(self._spool, starter)
+        if not why:
+            return None
+        whose = f"the session {starter}" if starter else "the session that started it"
+        return Ending(End.LOST, failure=Failure("lost", f"{whose} is gone: {why}"))
+
+    def give_back(self, token: Token) -> None:
+        """Put the twin back into ``queued/``. The caller holds the fence."""
+        time_ms = self._clock.now_ms() + TWIN_DELAY * 1000
+        if attempt.give_back(self._spool, token, time_ms, TWIN_DELAY):
+            start = started.start_of(self._spool, token.job_id, token.attempt)
+            starter = (start.owner if start is not None else "") or "another session"
+            reason = f"attempt {token.attempt} was started by {starter} under another token of this job"
+            self._report.emit("job.released", token, from_="claimed", to="queued", reason=reason)

@@ -1,0 +1,206 @@
+"""Repairs on a spool whose listings can be old: no attempt starts twice, and no live token is put away.
+
+Those that call a repair without suspicions fail on version 0.4.0, whose repairs did both on a mount by sshfs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.clock import FakeClock
+from support.old_listings import Caches
+from support.spools import POOL, SUCCESS, failing, make_spool, request, run_one, spool_queue, tokens_on_disk, where
+from wf_cli import seams
+from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.spool import session, verify
+from wf_cli.spool.layout import Spool
+from wf_cli.spool.session import SessionFile
+from wf_cli.spool.suspicion import Suspicions
+
+A, B = "w-box-1", "w-box-2"
+LEASE = 60.0
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return make_spool(tmp_path / "spool", topology="shared")
+
+
+@pytest.fixture
+def queue(spool: Spool, clock: FakeClock) -> SpoolQueue:
+    SessionFile(spool, session.this_process(A, "opencode", LEASE, clock.now_ms()))
+    queue = spool_queue(spool, clock)
+    queue.enqueue(request("a"))
+    return queue
+
+
+def folders(spool: Spool, *names: str) -> list[Path]:
+    return [spool.folder(name) for name in names]
+
+
+def repairs(spool: Spool, clock: FakeClock, suspicions: Suspicions, times: int, every_s: float) -> list[str]:
+    """The kinds that ``times`` repairs fixed."""
+    fixed = []
+    for _ in range(times):
+        suspicions.look_again()
+        fixed += [f.kind for f in verify.repair(spool, suspicions=suspicions) if f.fixed]
+        clock.advance(every_s)
+    return fixed
+
+
+def test_i1_a_session_does_not_make_a_running_job_again_because_old_listings_do_not_show_it(
+    spool: Spool, queue: SpoolQueue, clock: FakeClock
+) -> None:
+    with Caches().mounted() as caches:
+        caches.keep(*folders(spool, "claimed", "running"))
+        run_one(queue, A)
+        verify.repair(spool)  # as a session of another host does at its start
+        assert queue.claim(B, (POOL,)) is None, "no token was made again"
+    assert [p.folder for p in tokens_on_disk(spool)] == ["running"]
+
+
+def test_i1_a_token_made_again_from_old_listings_starts_no_attempt_twice(
+    spool: Spool, queue: SpoolQueue, clock: FakeClock
+) -> None:
+    """The second line of defence: the repair as it was, which trusts what it sees once."""
+    trusting = Suspicions(clock, 0.0)
+    with Caches().mounted() as caches:
+        caches.keep(*folders(spool, "claimed", "running"))
+        first = run_one(queue, A)
+        verify.repair(spool, suspicions=trusting)
+        caches.expire()
+    assert sorted(p.folder for p in tokens_on_disk(spool)) == ["queued", "running"]
+    other = spool_queue(spool, clock)
+    twin = other.claim(B, (POOL,))
+    assert twin is not None
+    assert twin.attempt == first.attempt
+    with other.fence("a"):
+        assert other.start(twin) != "go"
+    assert queue.end(first, SUCCESS, by=A).accepted
+
+
+def test_i3_a_retried_job_is_not_put_away_because_old_listings_show_it_twice(
+    spool: Spool, queue: SpoolQueue, clock: FakeClock
+) -> None:
+    token = run_one(queue, A)
+    queue.end(token, failing("policy_denied"), by=A)
+    assert where(queue, "a") == "dead"
+    with Caches().mounted() as caches:
+        caches.keep(*folders(spool, "dead"))
+        assert queue.retry("a")
+        verify.repair(spool)
+        verify.verify(spool, clock, fix=True)
+        assert [p.folder for p in tokens_on_disk(spool)] == ["queued"]
+        # Not even one who trusts what it sees: the token to be kept cannot be opened.
+        verify.repair(spool, suspicions=Suspicions(clock, 0.0))
+    assert [p.folder for p in tokens_on_disk(spool)] == ["queued"]
+    assert spool_queue(spool, clock).claim(B, (POOL,)) is not None
+
+
+def test_i3_a_token_put_away_comes_back_when_the_kept_one_moved_meanwhile(
+    spool: Spool, queue: SpoolQueue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`hold` needs no fence: it moves the job from where the repair has just opened it to where it then looks."""
+    queue.hold("a")
+    with Caches().mounted() as caches:
+        caches.keep(*folders(spool, "held"))
+        queue.unhold("a")
+        caches.keep(*folders(spool, "held", "queued"))
+        caches._kept[str(spool.folder("held"))] = caches._kept[str(spool.folder("queued"))]
+
+        def hold_again(name: str) -> None:
+            if name == "repair.choosing":
+                assert queue.hold("a")
+
+        monkeypatch.setattr(seams, "_hook", hold_again)
+        verify.repair(spool, suspicions=Suspicions(clock, 0.0))
+    assert [p.folder for p in tokens_on_disk(spool)] == ["held"]
+
+
+def test_a_lost_token_is_made_again_once_its_absence_was_watched_for_a_whole_lease(
+    spool: Spool, queue: SpoolQueue, clock: FakeClock
+) -> None:
+    (placed,) = tokens_on_disk(spool)
+    spool.path("queued", placed.token.name).unlink()
+    suspicions = Suspicions(clock, LEASE)
+    assert repairs(spool, clock, suspicions, 4, LEASE / 4) == []
+    assert suspicions.jobs == ["a"]
+    assert repairs(spool, clock, suspicions, 1, LEASE / 4) == ["missing_token"]
+    assert [p.token.job_id for p in tokens_on_disk(spool)] == ["a"]
+    assert repairs(spool, clock, suspicions, 1, 1) == []
+    suspicions.look_again()
+    assert suspicions.jobs == []
+
+
+def test_of_two_tokens_one_is_put_away_once_both_were_watched_for_a_whole_lease(
+    spool: Spool, queue: SpoolQueue, clock: FakeClock
+) -> None:
+    (placed,) = tokens_on_disk(spool)
+    data = spool.path("queued", placed.token.name).read_bytes()
+    token = run_one(queue, A)
+    spool.path("queued", placed.token.name).write_bytes(data)
+    suspicions = Suspicions(clock, LEASE)
+    assert repairs(spool, clock, suspicions, 4, LEASE / 4) == []
+    assert repairs(spool, clock, suspicions, 1, LEASE / 4) == ["duplicate_token"]
+    assert [(p.folder, p.token) for p in tokens_on_disk(spool)] == [("running", token)]
+    (kept,) = (spool.root / "archive" / "quarantine").iterdir()
+    assert kept.read_bytes() == data, "put away, not removed"
+
+
+@pytest.mark.parametrize("gap", [LEASE, 24 * 3600.0])
+def test_a_watch_starts_again_after_a_gap_in_which_its_process_may_have_stood_still(
+    spool: Spool, queue: SpoolQueue, clock: FakeClock, gap: float
+) -> None:
+    (placed,) = tokens_on_disk(spool)
+    spool.path("queued", placed.token.name).unlink()
+    suspicions = Suspicions(clock, LEASE)
+    repairs(spool, clock, suspicions, 3, LEASE / 4)
+    clock.advance(gap)
+    assert repairs(spool, clock, suspicions, 4, LEASE / 4) == []
+    assert repairs(spool, clock, suspicions, 1, LEASE / 4) == ["missing_token"]
+
+
+def test_a_watch_starts_again_when_the_job_was_seen_whole(spool: Spool, queue: SpoolQueue, clock: FakeClock) -> None:
+    (placed,) = tokens_on_disk(spool)
+    path = spool.path("queued", placed.token.name)
+    data = path.read_bytes()
+    suspicions = Suspicions(clock, LEASE)
+    path.unlink()
+    repairs(spool, clock, suspicions, 4, LEASE / 4)
+    path.write_bytes(data)
+    repairs(spool, clock, suspicions, 1, LEASE / 4)
+    path.unlink()
+    assert repairs(spool, clock, suspicions, 4, LEASE / 4) == []
+
+
+def test_verify_fix_waits_for_the_watch_and_repairs_then(spool: Spool, queue: SpoolQueue, clock: FakeClock) -> None:
+    (placed,) = tokens_on_disk(spool)
+    spool.path("queued", placed.token.name).unlink()
+    assert [(f.kind, f.fixed) for f in verify.verify(spool, clock, fix=True)] == [("missing_token", False)]
+    waited: list[tuple[int, float]] = []
+
+    def pause(jobs: int, seconds: float) -> None:
+        waited.append((jobs, seconds))
+        clock.advance(seconds)
+
+    found = verify.verify(spool, clock, fix=True, watch=verify.Watch(LEASE, pause))
+    assert [(f.kind, f.fixed) for f in found] == [("missing_token", True)]
+    assert waited == [(1, 15.0)] * 4
+    assert verify.verify(spool, clock, fix=True, watch=verify.Watch(LEASE, pause)) == []
+    assert len(waited) == 4, "a sound spool is not watched"
+
+
+def test_on_a_local_spool_a_repair_is_made_at_once(tmp_path: Path, clock: FakeClock) -> None:
+    local = make_spool(tmp_path / "local")
+    queue = spool_queue(local, clock)
+    queue.enqueue(request("a"))
+    (placed,) = tokens_on_disk(local)
+    local.path("queued", placed.token.name).unlink()
+    assert [(f.kind, f.fixed) for f in verify.repair(local)] == [("missing_token", True)]
