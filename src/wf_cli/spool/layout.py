@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from wf_cli import fsio, ids, sharing
 from wf_cli.contract.token import outcome_name
 from wf_cli.errors import FileTrouble, SpoolError, SpoolMissing
 from wf_cli.seams import step
+from wf_cli.spool import synced
 
 if TYPE_CHECKING:
     from wf_cli.locks import Slot
@@ -38,10 +38,6 @@ SHARED_FILE = 0o660
 
 #: Seconds to wait for a busy fence. After them the step is skipped, and the fence is never forced.
 FENCE_TIMEOUT = 10.0
-
-#: Files that mark a folder as replicated by a sync service. Every rename in such a folder succeeds on both sides.
-_SYNC_MARKS = (".stfolder", ".stversions", ".dropbox", ".dropbox.cache", ".owncloudsync.log", ".sync_journal.db")
-_SYNC_NAMES = ("dropbox", "onedrive", "google drive", "icloud drive", "mobile documents")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +158,10 @@ def exists(root: Path) -> bool:
 
 
 def open_spool(root: Path) -> Spool:
-    """The spool at ``root``; SpoolMissing when there is none, SpoolError for another version."""
-    return Spool(root, _read_version(root))
+    """The spool at ``root``; SpoolMissing when there is none, SpoolError for another version or a synced folder."""
+    spool = Spool(root, _read_version(root))
+    _refuse_synced(root)
+    return spool
 
 
 def create(root: Path, *, topology: str = "local", durability: str = "fsync") -> Spool:
@@ -247,17 +245,12 @@ def _read_version(root: Path) -> Version:
 
 
 def _refuse_synced(root: Path) -> None:
-    real = root.resolve()
-    for folder in (root.absolute(), *root.absolute().parents, real, *real.parents):
-        # The directory ~/.dropbox says only that Dropbox is installed. In a replicated folder .dropbox is a file.
-        found = (m for m in _SYNC_MARKS if os.path.lexists(folder / m))
-        mark = next((m for m in found if m != ".dropbox" or not (folder / m).is_dir()), None)
-        if mark is None and folder.name.lower() in _SYNC_NAMES:
-            mark = folder.name
-        if mark is not None:
-            raise SpoolError(
-                f"{root} lies in a synced folder ({folder}, because of {mark}): every rename there succeeds on both "
-                "sides, so a job would run twice",
-                hint="set spool.dir in wf.config to a folder that is not synced",
-                code="SYNCED_FOLDER",
-            )
+    sign = synced.sign_above(root)
+    if sign is not None:
+        raise SpoolError(
+            f"{root} lies in a synced folder ({sign.service} in {sign.folder}, because of {sign.what}): every rename "
+            "there succeeds on both sides, so a job would run twice",
+            hint="wf config set spool.dir FOLDER, with one that is not synced; a spool that exists can be moved "
+            "there, with its workers stopped",
+            code="SYNCED_FOLDER",
+        )
