@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wf_cli import fsio, git, proc
+from wf_cli import filesystems, fsio, git, mounts, proc
 from wf_cli.app import App
 from wf_cli.contract.lifecycle import Status
 from wf_cli.errors import WfError
+from wf_cli.filesystems import Kind
 from wf_cli.spool import session
 from wf_cli.views.progress import EpicProgress, look
 from wf_cli.workflow import epics
@@ -75,7 +76,7 @@ class Demo:
         self._git("config", "user.name", "wf demo")
         self._git("config", "user.email", "demo@example.invalid")
         fsio.write_atomic(self.root / "README.md", "# A scratch repository of wf demo\n", durable=False)
-        fsio.write_atomic(self.root / "wf.config.yaml", _config(self._runtime), durable=False)
+        fsio.write_atomic(self.root / "wf.config.yaml", _config(self.root, self._runtime), durable=False)
         say("$ wf init && wf set-model gpt-5.2")
         self._wf("init")
         self._wf("set-model", "gpt-5.2")
@@ -223,12 +224,13 @@ class Demo:
 _WF = (sys.executable, "-m", "wf_cli")
 
 
-def _config(runtime: str | None) -> str:
+def _config(root: Path, runtime: str | None) -> str:
     """The demo's configuration. Both runtimes are scripted, unless ``runtime`` asks for the real OpenCode."""
+    on_network = filesystems.kind(mounts.of(root)) in (Kind.NETWORK, Kind.UNKNOWN)
     lines = [
         "version: 1",
         "mode: distributed",
-        "lease: {duration: 10s}",
+        "spool: {topology: shared}" if on_network else "lease: {duration: 10s}",
         "retry: {max_attempts: 3, backoff: {base: 1s, factor: 2, cap: 5s}}",
         "runtimes:",
         "  cursor: {adapter: scripted, options: {delay: 0.25, reject_once: ['02']}}",

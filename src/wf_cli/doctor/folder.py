@@ -1,7 +1,7 @@
 """`wf doctor --fs-probe`: does the spool's folder do what the protocol needs, and which topology is it for?
 
-The probe works in a scratch folder beside the spool, in the same file system, and removes the folder. It proves what
-one host can prove. That other hosts see the same is concluded from the kind of file system
+The probe works in a scratch folder inside the spool, or where the spool would be made, and removes the folder. It
+proves what one host can prove. That other hosts see the same is concluded from the kind of file system
 (docs/explanation/file-systems.md).
 """
 
@@ -16,23 +16,17 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from wf_cli import fsio, ids, locks
+from wf_cli import filesystems, fsio, ids, locks, mounts
 from wf_cli.doctor.check import Check, Level, error, ok, warn
 from wf_cli.errors import FileTrouble, SpoolError
+from wf_cli.filesystems import Kind
+from wf_cli.mounts import Mount
 from wf_cli.spool import layout
+from wf_cli.spool.place import SHARE
 from wf_cli.spool.watch import Watcher
 
-LOCAL_TYPES = frozenset(
-    "apfs bcachefs btrfs ext2 ext3 ext4 f2fs hfs jfs ntfs ntfs3 overlay ramfs reiserfs tmpfs ufs xfs zfs".split()
-)
-SHARED_TYPES = frozenset(
-    "afs beegfs ceph cifs fuse.ceph fuse.glusterfs fuse.sshfs gfs2 glusterfs gpfs lustre nfs nfs4 ocfs2 smb3".split()
-)
-#: Mounts of object stores and WebDAV. They have no atomic rename, although the call may succeed.
-UNSUITABLE_TYPES = frozenset("davfs fuse.davfs2 fuse.gcsfuse fuse.goofys fuse.rclone fuse.s3fs webdav".split())
 #: Files that two threads fight for; one winner each, or the folder is unsuitable.
 _RACES = 60
 #: Seconds an event may take. Only a probe that fails needs them.
@@ -52,14 +46,6 @@ except OSError as error:
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """The file system that a path lies in."""
-
-    point: str
-    type: str
-
-
 class _Unfit(Exception):
     """The folder does not do what it has to."""
 
@@ -67,7 +53,7 @@ class _Unfit(Exception):
 def probe(spool_root: Path, configured: str) -> Iterator[Check]:
     """Try everything the protocol needs. The last check says which topology was proved."""
     real = spool_root.resolve()
-    base = real if os.path.ismount(real) else next(path for path in real.parents if path.exists())
+    base = next(path for path in (real, *real.parents) if path.is_dir())
     # A name that a spool tolerates in its root.
     scratch = base / f".wf-probe-{ids.nonce()}.part"
     try:
@@ -80,7 +66,7 @@ def probe(spool_root: Path, configured: str) -> Iterator[Check]:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     yield from checks
-    yield _verdict(mount_of(base), configured, checks)
+    yield _verdict(mounts.of(base), configured, checks)
 
 
 def _tried(name: str, look: Callable[[Path], Iterator[Check]], scratch: Path) -> Iterator[Check]:
@@ -96,46 +82,24 @@ def _tried(name: str, look: Callable[[Path], Iterator[Check]], scratch: Path) ->
 
 
 def _verdict(mount: Mount, configured: str, checks: list[Check]) -> Check:
-    text = f"{mount.type} at {mount.point}"
-    if mount.type in UNSUITABLE_TYPES or any(check.status is Level.ERROR for check in checks):
+    text, kind = str(mount), filesystems.kind(mount)
+    if kind is Kind.UNFIT or any(check.status is Level.ERROR for check in checks):
         return error("topology", f"unsuitable: {text}", _ELSEWHERE)
-    if mount.type in LOCAL_TYPES:
+    if kind is Kind.UNTOLD:
+        return warn("topology", "untold: this system has no mount table to look at", "wf doctor --fs-probe, on Linux")
+    if kind is Kind.LOCAL:
         if configured == "shared":
             return ok("topology", f"local: {text}; configured as shared, which is safe and slower to recover")
         return ok("topology", f"local: {text}")
-    known = "" if mount.type in SHARED_TYPES else ", a type that wf does not know: the careful timings hold"
+    known = "" if kind is Kind.NETWORK else ", a type that wf does not know: the slowest timings hold"
     if configured == "local":
         return error(
             "topology",
             f"shared: {text}{known}; but spool.topology is local",
-            "wf config set spool.topology shared; a spool that exists keeps its own, so name a new spool.dir too",
+            SHARE,
         )
     seen = f"shared: {text}{known}; seen from this host alone"
     return warn("topology", seen, "wf doctor --fs-probe, on each other host") if known else ok("topology", seen)
-
-
-def mount_of(path: Path) -> Mount:
-    """The file system of ``path`` by the mount table; type ``unknown`` where there is none."""
-    real, best = os.path.realpath(path), Mount("/", "unknown")
-    for point, kind in _mounts():
-        inside = real == point or real.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best.point):  # the last mount on a point hides the others
-            best = Mount(point, kind)
-    return best
-
-
-def _mounts() -> Iterator[tuple[str, str]]:
-    try:
-        text = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        import psutil
-
-        yield from ((part.mountpoint, part.fstype.lower()) for part in psutil.disk_partitions(all=True))
-        return
-    for line in text.splitlines():
-        head, _, tail = line.partition(" - ")
-        point = head.split()[4].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
-        yield point, tail.split()[0]
 
 
 # -- the probes
@@ -194,7 +158,8 @@ def _create(scratch: Path) -> Iterator[Check]:
 
 def _spool(scratch: Path) -> Iterator[Check]:
     """A real spool can be made (no sync service, hard links), and tells what changes in it."""
-    spool = layout.create(scratch / "spool", durability="none")
+    fresh = filesystems.kind(mounts.of(scratch)) in (Kind.LOCAL, Kind.UNTOLD)
+    spool = layout.create(scratch / "spool", topology="local" if fresh else "shared", durability="none")
     yield ok("synced-folder", "no marks of a sync service in it or above")
     arrived = threading.Event()
     trouble: list[str] = []
@@ -227,7 +192,7 @@ def _flock(scratch: Path) -> Iterator[Check]:
         raise _Unfit("two processes hold one lock")
     if asked.returncode != 7:
         raise _Unfit(f"a second process cannot tell whether a lock is taken: {asked.stderr.decode(errors='replace')}")
-    if mount_of(scratch).type == "fuse.sshfs":
+    if mounts.of(scratch).type == "fuse.sshfs":
         yield warn("flock", "excludes on this host only (sshfs)", "one host for all workers, or NFS")
     else:
         yield ok("flock", "a second process is refused")

@@ -13,6 +13,7 @@ from wf_cli.config.model import Config
 from wf_cli.doctor.check import Check, error, ok, warn
 from wf_cli.spool import control, layout, scan, session, verify
 from wf_cli.spool.layout import Spool
+from wf_cli.spool.place import SHARE
 from wf_cli.views.sessions import sessions
 from wf_cli.views.viewer import Viewer
 
@@ -56,7 +57,7 @@ def _version(spool: Spool, config: Config) -> Check:
         return warn(
             "spool",
             f"{text}; wf.config says topology {config.spool.topology}",
-            f"wf config set spool.topology {facts.topology}: a spool keeps its own (or name a new spool.dir)",
+            f"{SHARE}: " + ("it changes the spool, too" if facts.topology == "local" else "a spool keeps its own"),
         )
     return ok("spool", text)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -15,7 +14,7 @@ from wf_cli import fsio, ids, sharing
 from wf_cli.contract.token import outcome_name
 from wf_cli.errors import FileTrouble, SpoolError, SpoolMissing
 from wf_cli.seams import step
-from wf_cli.spool import synced
+from wf_cli.spool import place
 
 if TYPE_CHECKING:
     from wf_cli.locks import Slot
@@ -47,6 +46,11 @@ class Version:
     id: str
     topology: str = "local"
     durability: str = "fsync"
+
+    def encode(self) -> bytes:
+        """The file's content."""
+        content = {"format": FORMAT, "id": self.id, "topology": self.topology, "durability": self.durability}
+        return json.dumps(content).encode() + b"\n"
 
 
 class Spool:
@@ -145,7 +149,7 @@ class Spool:
 
     def assert_same(self) -> None:
         """Raises SpoolMissing when the folder vanished or is another spool now: it is never recreated in place."""
-        if _read_version(self.root) != self.version:
+        if version_of(self.root) != self.version:
             raise SpoolMissing(
                 f"{self.root} is not the spool that this process opened (id {self.version.id})",
                 hint="somebody removed or replaced it; start the worker again",
@@ -158,22 +162,26 @@ def exists(root: Path) -> bool:
 
 
 def open_spool(root: Path) -> Spool:
-    """The spool at ``root``; SpoolMissing when there is none, SpoolError for another version or a synced folder."""
-    spool = Spool(root, _read_version(root))
-    _refuse_synced(root)
+    """The spool at ``root``. SpoolMissing when there is none, SpoolError for another version and for an unfit place.
+
+    The place is looked at each time, because a folder can become synced, and a mount appear, after its creation.
+    """
+    spool = Spool(root, version_of(root))
+    place.assert_fit(root, spool.version.topology)
     return spool
 
 
 def create(root: Path, *, topology: str = "local", durability: str = "fsync") -> Spool:
     """The spool at ``root``, made if it is not there. Any number of processes may do this at once.
 
-    Raises SpoolError when the folder cannot carry the protocol, with the reason.
+    Raises SpoolError when the folder cannot carry the protocol, with the reason; then nothing was made.
     """
     if exists(root):
         return open_spool(root)
-    _refuse_synced(root)
+    place.assert_fit(root, topology)
     shared = topology == "shared"
     try:
+        place.assert_links(root)
         _make_folder(root, shared=shared)
         for name in FOLDERS:
             _make_folder(root / name, shared=shared)
@@ -184,19 +192,9 @@ def create(root: Path, *, topology: str = "local", durability: str = "fsync") ->
         raise _cannot("create", root, error) from error
     step("create.folders")
     version = Version(id=ids.nonce(), topology=topology, durability=durability)
-    content = {"format": FORMAT, "id": version.id, "topology": topology, "durability": durability}
     spool = Spool(root, version)
-    try:
-        with spool.part(json.dumps(content).encode() + b"\n") as part:
-            ours = fsio.publish(part, root / "VERSION")
-    except OSError as error:
-        if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
-            raise SpoolError(
-                f"the file system of {root} has no hard links ({error.strerror}), which the spool needs",
-                hint="FAT and exFAT have none; put the spool elsewhere with spool.dir in wf.config",
-                code="NO_HARD_LINKS",
-            ) from error
-        raise
+    with spool.part(version.encode()) as part:
+        ours = fsio.publish(part, root / "VERSION")
     if not ours:
         return open_spool(root)
     if spool.durable:
@@ -219,7 +217,8 @@ def _cannot(do: str, root: Path, error: OSError) -> SpoolError:
     return SpoolError(f"cannot {do} the spool at {root}: {error}", hint="check the path and its permissions")
 
 
-def _read_version(root: Path) -> Version:
+def version_of(root: Path) -> Version:
+    """What ``VERSION`` says, wherever the spool is. Raises as `open_spool`, except for the place."""
     path = root / "VERSION"
     try:
         value = json.loads(fsio.read_regular(path, 65536))
@@ -242,15 +241,3 @@ def _read_version(root: Path) -> Version:
             code="SPOOL_VERSION",
         )
     return version
-
-
-def _refuse_synced(root: Path) -> None:
-    sign = synced.sign_above(root)
-    if sign is not None:
-        raise SpoolError(
-            f"{root} lies in a synced folder ({sign.service} in {sign.folder}, because of {sign.what}): every rename "
-            "there succeeds on both sides, so a job would run twice",
-            hint="wf config set spool.dir FOLDER, with one that is not synced; a spool that exists can be moved "
-            "there, with its workers stopped",
-            code="SYNCED_FOLDER",
-        )

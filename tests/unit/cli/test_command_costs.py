@@ -27,6 +27,7 @@ from wf_cli.contract.token import Pool, Token
 IMPLEMENTED = ("todo", "implemented", "01", "T1", "--test", "make check", "--output", "ok")
 OPEN = "- [ ] [T1] first\n- [x] [T2] second\n"
 MANY = 400
+ABOVE = [".wf/spool", ".wf", "."]
 
 
 @dataclass
@@ -35,6 +36,8 @@ class Costs:
 
     #: Folders of the project, relative to it: one entry for each time that one was listed.
     listed: list[str] = field(default_factory=list)
+    #: The same of the spool's own folder and those above it, which are looked at for signs of a sync service.
+    above: list[str] = field(default_factory=list)
     apps: int = 0
     loads: int = 0
     parsed: int = 0
@@ -49,7 +52,8 @@ def counted(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Costs]:
         def wrapped(path: Any = ".", *rest: Any) -> Any:
             folder = Path(os.path.abspath(path))
             if folder.is_relative_to(root):
-                costs.listed.append(str(folder.relative_to(root)))
+                name = str(folder.relative_to(root))
+                (costs.above if name in ABOVE else costs.listed).append(name)
             return real(path, *rest)
 
         return wrapped
@@ -114,6 +118,7 @@ def test_a_person_s_todo_implemented_looks_six_times_and_loads_the_configuration
     costs = run(wf, monkeypatch, *IMPLEMENTED)
     live = [f".wf/spool/{folder}" for folder in ("queued", "claimed", "running", "held", "queued")]
     assert costs.listed == ["plans", *live], "queued/ twice, for a job that goes back meanwhile"
+    assert costs.above == ABOVE, "once for each time that the spool is opened"
     assert (costs.apps, costs.loads) == (1, 1)
 
 
@@ -145,6 +150,7 @@ def test_no_command_of_a_person_lists_or_parses_what_is_done(
     assert finished.isdisjoint(costs.listed)
     assert costs.listed.count(".wf/spool/dead") == (most > 6)
     assert len(costs.listed) <= most
+    assert len(costs.above) <= 2 * len(ABOVE)
     assert costs.parsed < MANY
     assert (costs.apps, costs.loads) == (1, 1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from support.mounting import pretend
 from support.projects import Cli, make_epic, make_plan, make_session
 from support.runs import SUPPORT, request_for
 from support.spools import POOL, claim_one, make_spool, request, spool_queue
@@ -20,6 +22,7 @@ from wf_cli.assets import sync
 from wf_cli.clock import SystemClock
 from wf_cli.doctor import Patient, diagnose, dry_call, folder, logins
 from wf_cli.doctor.check import Check, Level, error, ok
+from wf_cli.mounts import UNTOLD, Mount
 from wf_cli.spool import control
 
 CLOCK = SystemClock()
@@ -481,24 +484,43 @@ def test_a_synced_folder_is_unsuitable(root: Path) -> None:
         ("ext4", "local", [error("rename", "two winners", "elsewhere")], (Level.ERROR, "unsuitable")),
         ("nfs4", "shared", [ok("rename", "")], (Level.OK, "shared")),
         ("nfs4", "local", [ok("rename", "")], (Level.ERROR, "shared")),
-        ("9p", "shared", [], (Level.WARN, "shared")),
+        ("9p", "shared", [], (Level.OK, "shared")),
+        ("fuse.newthing", "shared", [], (Level.WARN, "shared")),
+        ("fuse.newthing", "local", [], (Level.ERROR, "shared")),
         ("fuse.s3fs", "shared", [], (Level.ERROR, "unsuitable")),
+        (UNTOLD, "local", [], (Level.WARN, "untold")),
     ],
 )
 def test_the_topology_follows_from_the_kind_of_file_system(
     kind: str, configured: str, checks: list[Check], expected: tuple[Level, str]
 ) -> None:
-    verdict = folder._verdict(folder.Mount("/x", kind), configured, checks)
+    verdict = folder._verdict(Mount("/x", kind), configured, checks)
     assert (verdict.status, verdict.detail.partition(":")[0]) == expected
     assert (verdict.remedy is None) == (verdict.status is Level.OK)
 
 
-def test_the_deepest_mount_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    real = os.path.realpath(tmp_path)
-    mounts = [("/", "ext4"), (real, "tmpfs"), (f"{real}/a b", "nfs4"), (f"{real}/a", "xfs"), (real, "btrfs")]
-    monkeypatch.setattr(folder, "_mounts", lambda: iter(mounts))
-    kinds = [folder.mount_of(tmp_path / name).type for name in ("a/x", "a b/c", "other", "ab")]
-    assert kinds == ["xfs", "nfs4", "btrfs", "btrfs"]
+def test_the_probe_looks_into_the_spool_itself(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder above a mount point may be another file system, and its rights may be others."""
+    spool = make_spool(root / ".wf" / "spool")
+    tried: list[Path] = []
+    monkeypatch.setattr(folder, "_PROBES", (("where", lambda scratch: tried.append(scratch) or ()),))
+    list(folder.probe(spool.root, "local"))
+    assert [path.parent for path in tried] == [spool.root]
+    shutil.rmtree(spool.root)
+    list(folder.probe(spool.root, "local"))
+    assert tried[1].parent == root / ".wf", "where it would be made"
+
+
+def test_a_local_spool_on_a_network_mount_is_named_with_the_line_that_repairs_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_spool(root / ".wf" / "spool")
+    pretend(monkeypatch, root, "nfs4")
+    found = bad(look(root, fs_probe=True))
+    assert "nfs4 at " in found["spool"].detail
+    assert "wf config set spool.topology shared" in (found["spool"].remedy or "")
+    assert found["topology"].detail.startswith("shared: nfs4 at ")
+    assert found["topology"].remedy == "wf config set spool.topology shared"
 
 
 # -- the command

@@ -119,18 +119,19 @@ def test_a_home_where_dropbox_is_installed_is_no_synced_folder(tmp_path: Path) -
     assert layout.create(tmp_path / "code" / "spool")
 
 
+@pytest.mark.parametrize("topology", ["local", "shared"])
 @pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP, errno.EMLINK])
 def test_a_file_system_without_hard_links_is_refused_when_the_spool_is_created(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, topology: str
 ) -> None:
     def no_links(*_args: object, **_options: object) -> None:
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "link", no_links)
     with pytest.raises(SpoolError, match="no hard links") as caught:
-        layout.create(tmp_path / "spool")
+        layout.create(tmp_path / ".wf" / "spool", topology=topology)
     assert caught.value.code == "NO_HARD_LINKS"
-    assert not layout.exists(tmp_path / "spool")
+    assert list(tmp_path.iterdir()) == [], "nothing was made"
 
 
 def test_a_spool_that_vanished_is_missing_and_never_made_again(tmp_path: Path) -> None:

@@ -148,6 +148,7 @@ def set_value(
     wf config set retry.max_attempts 5
     wf config set routing.plan-coder.model provider/model
     wf config set distributed on            the mode, in .wf/runtime.json and in a wf.config that has a mode
+    wf config set spool.topology shared     a spool that exists is changed, too
     """
     from wf_cli.config import edit
     from wf_cli.workflow.project import Project
@@ -158,9 +159,21 @@ def set_value(
         path = edit.set_value(root, key, value, file.config)
     stored = _value_of(path, key)
     lines = [f"{path}: {key} is now {_text(stored)}"]
+    if (key, stored) == ("spool.topology", "shared"):
+        lines += _share_spool(file.common)
     if key == "mode" and "WF_DISTRIBUTED" in os.environ:
         output.note("WF_DISTRIBUTED in the environment overrules it")
     file.common.emit({"action": "set", "key": key, "value": stored, "path": str(path)}, lines)
+
+
+def _share_spool(common: Common) -> list[str]:
+    """Change the spool that exists as well, so that one command repairs a local one on a network mount."""
+    from wf_cli.spool import change, layout
+
+    root = common.app.spool_root
+    if not layout.exists(root) or not change.make_shared(root):
+        return []
+    return [f"{root}: the topology of the spool is now shared"]
 
 
 def _value_of(path: Path, key: str) -> Any:

@@ -1,0 +1,57 @@
+"""Gives a spool that exists another topology: from local to shared, which is only more careful."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from wf_cli import fsio, sharing
+from wf_cli.errors import Refused
+from wf_cli.spool import layout, place, session
+from wf_cli.spool.layout import FENCE_TIMEOUT, FOLDERS, SHARED_FILE, SHARED_FOLDER, Spool, Version
+
+
+def make_shared(root: Path) -> bool:
+    """Make the local spool at ``root`` a shared one, with all that is in it; False when it is one already.
+
+    Its folders and files get the rights of a shared spool, as far as they are ours to change. A process that has the
+    spool open as local ends at its next look at VERSION. Raises Refused when a session has not ended, SpoolError
+    for a place that is fit for no spool, SpoolMissing without one, Temporary while another process does the same.
+    """
+    version = layout.version_of(root)
+    if version.topology == "shared":
+        return False
+    place.assert_fit(root, "shared")
+    spool = Spool(root, Version(version.id, "shared", version.durability))
+    with spool.lock("topology", timeout=FENCE_TIMEOUT):
+        _refuse_living(spool)
+        group = os.stat(root).st_gid
+        for folder in (root, *(spool.folder(name) for name in FOLDERS)):
+            with contextlib.suppress(FileNotFoundError):
+                sharing.widen(folder, SHARED_FOLDER, group)
+                _widen_files(folder, group)
+        spool.replace(".", "VERSION", spool.version.encode().decode())
+    return True
+
+
+def _widen_files(folder: Path, group: int) -> None:
+    for name in fsio.names(folder):
+        path = folder / name
+        with contextlib.suppress(FileNotFoundError):  # RACE: a job moves on while we list.
+            if folder.name != "leases" and not path.is_dir():
+                sharing.widen(path, SHARED_FILE, group)
+
+
+def _refuse_living(spool: Spool) -> None:
+    """Workers of an older wf may still use a local spool on a network mount, which this one does not open."""
+    for owner in session.owners(spool):
+        record = session.load(spool, owner)
+        if record is not None and record.state != "stopped" and not record.proven_dead:
+            file = spool.path("sessions", f"{owner}.json")
+            raise Refused(
+                f"{spool.root}: the session {owner} (process {record.pid} on {record.host}) has not ended, so the "
+                "topology stays local",
+                hint=f"stop it there and run {place.SHARE} again; if that machine is gone, remove {file} first",
+                code="SPOOL_IN_USE",
+            )
