@@ -17,10 +17,21 @@ from wf_cli.spool.layout import ADDED_FOLDERS, FOLDERS, Spool
 #: Milliseconds: a part file older than this belongs to no living writer. Housekeeping, not ownership.
 PART_AGE_MS = 24 * 3600 * 1000
 _ROOT_FILES = frozenset({"VERSION", ".gitignore"})
+#: Beginnings of names that a file system makes for files that were removed while they were open: FUSE (libfuse,
+#: hard_remove), the NFS and the SMB client of Linux (silly rename). It removes them itself, so they are nobody's.
+_OF_THE_FILE_SYSTEM = (".fuse_hidden", ".nfs", ".__smb")
+#: Folders that file systems keep in their root, which may be the spool's: ext4's, and snapshots of NFS servers.
+_ROOT_FOLDERS = frozenset({"lost+found", ".snapshot"})
+#: Seconds. An older time of modification is none: a file on NFS whose writer died while it made it has the numbers of
+#: its creation in the place of its times (exclusive creation, RFC 1813), usually of January 1970.
+_FIRST_TIME = 10 * 365 * 86400.0
 
 
 def files(spool: Spool, clock: Clock, *, fix: bool) -> Iterator[Finding]:
-    """Each foreign file. With ``fix`` it is put away, and an old part removed, because nobody writes on in it."""
+    """Each foreign file. With ``fix`` it is put away, and an old part removed, because nobody writes on in it.
+
+    A part is old when its file was neither written nor changed for `PART_AGE_MS`, by the clock of the file system.
+    """
     for folder in ("", *FOLDERS):
         path = spool.folder(folder)
         try:
@@ -47,10 +58,12 @@ def _look_at(spool: Spool, folder: str, entry: os.DirEntry[str], clock: Clock, *
     kind, path = _judge(folder, entry), Path(entry.path)
     if kind is None:
         return None
-    written_ms = entry.stat(follow_symlinks=False).st_mtime * 1000
+    info = entry.stat(follow_symlinks=False)
     if kind != "stale_part":
         return put_away(spool, path, kind, fix=fix)
-    if clock.now_ms() - written_ms <= PART_AGE_MS:
+    # The newer of both times counts, because nobody can set the time of the last change of the inode.
+    written_s = max(info.st_mtime, info.st_ctime)
+    if info.st_mtime < _FIRST_TIME or clock.now_ms() - written_s * 1000 <= PART_AGE_MS:
         return None
     if fix:
         fsio.unlink_quietly(path)
@@ -58,10 +71,15 @@ def _look_at(spool: Spool, folder: str, entry: os.DirEntry[str], clock: Clock, *
 
 
 def _judge(folder: str, entry: os.DirEntry[str]) -> str | None:
-    """What is wrong with a directory entry, by its name and type. ``folder`` is empty for the spool's root."""
+    """What is wrong with a directory entry, by its name and type. ``folder`` is empty for the spool's root.
+
+    Names of the file system's own are passed over in every folder: they are no findings, and nothing touches them.
+    """
     name = entry.name
+    if name.startswith(_OF_THE_FILE_SYSTEM):
+        return None
     if not folder:
-        known = name in FOLDERS and entry.is_dir(follow_symlinks=False)
+        known = (name in FOLDERS or name in _ROOT_FOLDERS) and entry.is_dir(follow_symlinks=False)
         return None if known or name in _ROOT_FILES or name.endswith(".part") else "foreign_file"
     if folder == "archive" and name == "quarantine":
         return None

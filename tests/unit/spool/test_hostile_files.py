@@ -130,7 +130,6 @@ ODD_NAMES = [
     b"x" * 255,
     b".syncthing.x.json.tmp",
     b"~syncthing~x.json",
-    b".nfs000000000000a",
     b"x.json.part",
 ]
 
