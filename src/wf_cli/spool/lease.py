@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.spool.layout import Spool
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 DEFAULT_SECONDS = {"local": 30.0, "shared": 180.0}
 #: Seconds. A shorter lease could not be told from an ordinary delay of its owner or of an observer.
 SHORTEST_SECONDS = 2.0
+#: Bytes. A larger file is no lease.
+SIZE_LIMIT = 65536
 #: A session gives its lease up when its main loop has not ticked for this share of the duration.
 TICK_SHARE = 0.5
 #: It gives it up also when no thread of the process ran for this share. The heartbeat comes every third of the
@@ -45,11 +48,13 @@ def beat_age_s(spool: Spool, owner: str, now_ms: int) -> float | None:
 
     The age compares two clocks, this host's and the file's, so no decision may follow from it (invariant 6).
     """
-    try:
-        beaten = os.lstat(path_of(spool, owner)).st_mtime
-    except OSError:
-        return None
-    return max(0.0, round(now_ms / 1000 - beaten, 3))
+    path, beaten = path_of(spool, owner), []
+    # Opening it makes NFS ask the server. Where it may not be opened, its name still tells.
+    with contextlib.suppress(OSError, ValueError):
+        beaten.append(fsio.read_with_info(path, SIZE_LIMIT)[1].st_mtime)
+    with contextlib.suppress(OSError):
+        beaten.append(os.lstat(path).st_mtime)
+    return max(0.0, round(now_ms / 1000 - max(beaten), 3)) if beaten else None
 
 
 class Lease:

@@ -5,6 +5,7 @@ An observer compares a lease only with what it saw before itself. No decision co
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -120,15 +121,30 @@ class Observer:
         return None if watch is None else self._clock.monotonic() - watch.since
 
     def _read(self, owner: str) -> tuple[object, ...] | None:
-        """(content, mtime, inode) of the lease; () when there is none; None when that cannot be told."""
+        """What the lease looks like; () when there is none; None when that cannot be told.
+
+        It is looked at in two ways, and a change in either is a sign of life. Opening it makes NFS ask the server,
+        where a lookup alone may be answered from a cache. On SMB the lookup is fresh, because a file that
+        is opened again and again stays open behind the scenes and shows its old self.
+        """
         path = lease.path_of(self._spool, owner)
         try:
-            content, info = fsio.read_with_info(path, 65536)
+            named = _facts(os.lstat(path))
+        except FileNotFoundError:
+            named = ()
+        except OSError:
+            return None
+        try:
+            content, info = fsio.read_with_info(path, lease.SIZE_LIMIT)
         except FileNotFoundError:
             try:
-                return () if not fsio.listed(path.parent, path.name) else None
+                return () if not named and not fsio.listed(path.parent, path.name) else None
             except OSError:
                 return None
         except (OSError, ValueError):
             return None
-        return (content, info.st_mtime_ns, info.st_ino)
+        return (content, *_facts(info), *named)
+
+
+def _facts(info: os.stat_result) -> tuple[int, ...]:
+    return (info.st_mtime_ns, info.st_ino)
