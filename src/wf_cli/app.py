@@ -103,6 +103,24 @@ class App:
         settings = self.config.spool
         return layout.create(self.spool_root, topology=settings.topology, durability=settings.durability)
 
+    def lease_seconds(self, spool: Spool, given: float | None = None) -> float:
+        """How long the lease of a session lasts, as ``given`` on the command line or configured.
+
+        Raises UsageError for a given one, and ConfigError for a configured one, that is too short for the spool.
+        """
+        from wf_cli.spool import shortest_lease
+        from wf_cli.spool.lease import SHORTEST_SECONDS
+
+        seconds, wrong = given or self.config.lease_s, UsageError if given else ConfigError
+        if seconds < SHORTEST_SECONDS:
+            hint = f"at least {SHORTEST_SECONDS:g}s; 30s is usual"
+            raise wrong(f"a lease of {seconds:g} s is too short", hint=hint)
+        bound = shortest_lease.bound(spool.root, spool.version.topology)
+        why = bound.why_not(seconds) if bound is not None else None
+        if bound is not None and why is not None:
+            raise wrong(why, hint=bound.remedy, code="LEASE_TOO_SHORT")
+        return seconds
+
     def events(self, spool: Spool, writer: str | None = None) -> EventLog:
         """The event log. Without ``writer`` all one-shot commands of a user on a host append to one file."""
         from wf_cli.eventlog.log import EventLog
@@ -260,7 +278,6 @@ class App:
         """
         from wf_cli.runtimes import registry
         from wf_cli.runtimes.base import Limits
-        from wf_cli.spool.lease import SHORTEST_SECONDS
         from wf_cli.worker.loop import Worker
         from wf_cli.worker.settings import Equipment, RoleSettings, WorkerSettings
 
@@ -271,11 +288,7 @@ class App:
                 hint=f"configured are {', '.join(sorted(self.config.runtimes))}; add it under runtimes: in wf.config",
             )
         adapter = registry.make(registry.settings_of(self.config, configured))
-        lease_seconds = lease_seconds or self.config.lease_s
-        if lease_seconds < SHORTEST_SECONDS:
-            raise UsageError(
-                f"a lease of {lease_seconds:g} s is too short", hint=f"at least {SHORTEST_SECONDS:g}s; 30s is usual"
-            )
+        lease_seconds = self.lease_seconds(spool, lease_seconds)
         owner = ids.owner_id(name or runtime)
         events = self.events(spool, owner)
         today = _Today(self)

@@ -84,7 +84,7 @@ def _configuration(found: configuration.Findings) -> Iterator[Check]:
         yield error("config", problem.text, _edit(problem))
     for message in found.warnings:
         yield warn("config", message, "wf config show --origin")
-    if found.loaded is not None:
+    if found.loaded is not None and not found.problems:
         files = ", ".join(path.name for path in found.files) or "no file: defaults"
         origin = found.loaded.origins["mode"]
         yield ok("config", f"{files}; mode {found.loaded.config.mode} ({origin})")

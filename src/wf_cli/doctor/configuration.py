@@ -5,6 +5,7 @@ Every other command uses `wf_cli.config.load`, which stops at the first file tha
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from wf_cli.config import check, document, legacy, legacy_routing, load
 from wf_cli.errors import WfError
+from wf_cli.spool import layout, shortest_lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """``loaded`` is the configuration, when there are no problems."""
+    """``loaded`` is the configuration, when it can be loaded. It can with a lease that is too short for the mount."""
 
     problems: tuple[Problem, ...]
     #: The files that were read, in order of precedence.
@@ -61,6 +63,8 @@ def find(
             loaded = load.load(root, environ, config_file, overrides)
         except WfError as error:
             problems = list(_of(error))
+        else:
+            problems = list(_lease(loaded, root))
     older = (load.RUNTIME, legacy_routing.ROUTING, legacy_routing.MODELS, legacy_routing.CATALOG)
     own = [loaded.path] if loaded is not None and loaded.path is not None else []
     return Findings(tuple(problems), (*own, *(root / name for name in older if (root / name).is_file())), loaded)
@@ -82,6 +86,20 @@ def _shape(root: Path, config_file: Path | None) -> list[Problem]:
     found = check.shape({key: value for key, value in content.value.items() if key != "$schema"})
     name = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
     return [Problem(problem.message, name, content.line(problem.path), problem.key) for problem in found]
+
+
+def _lease(loaded: load.LoadedConfig, root: Path) -> Iterator[Problem]:
+    """A lease that is too short for the file system of the spool: the one value that the machine has a say in."""
+    spool = loaded.config.spool_path(root)
+    topology: str = loaded.config.spool.topology
+    with contextlib.suppress(WfError, OSError):  # The checks of the spool say so.
+        topology = layout.version_of(spool).topology
+    bound = shortest_lease.bound(spool, topology)
+    why = bound.why_not(loaded.config.lease_s) if bound is not None else None
+    if bound is not None and why is not None:
+        file, line = _place(loaded.origins["lease.duration"])
+        of_file = loaded.path is not None and file == loaded.path.name
+        yield Problem(f"{why} ({bound.remedy})", file if of_file else None, line, "lease.duration")
 
 
 def _problems(step: Callable[[], Any]) -> list[Problem]:

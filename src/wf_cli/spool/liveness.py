@@ -12,7 +12,7 @@ from enum import StrEnum
 from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.contract.token import is_word
-from wf_cli.spool import judgement, lease, session
+from wf_cli.spool import judgement, lease, session, shortest_lease
 from wf_cli.spool.layout import Spool
 
 
@@ -75,6 +75,8 @@ class Observer:
         self._clock = clock
         self._default = default_seconds or lease.DEFAULT_SECONDS.get(spool.version.topology, 180.0)
         self._shared = spool.version.topology != "local"
+        # The owner's host may see the spool more freshly than this one, and an older wf took any duration.
+        self._shortest = max(0.1, shortest_lease.seconds(spool))
         self._watches: dict[str, _Watch] = {}
 
     def verdict(self, owner: str) -> Verdict:
@@ -89,7 +91,7 @@ class Observer:
             return Verdict.UNKNOWN
         if record is not None and record.proven_dead:
             return Verdict.DEAD
-        seconds = max(record.lease_seconds, 0.1) if record is not None else self._default
+        seconds = max(record.lease_seconds if record is not None else self._default, self._shortest)
         seen = self._read(owner)
         if seen is None:
             self._watches.pop(owner, None)  # The lease could not be read, so the watch starts again.
