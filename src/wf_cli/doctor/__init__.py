@@ -10,6 +10,7 @@
     runtimes        the agent programs
     logins          whether they are logged in
     dry_call        an ACP session without a prompt
+    mount           the mount under the spool, and what its caches delay
     spool           the spool, its files, workers and stops
     folder          the file system under the spool, tried out
 
@@ -29,7 +30,7 @@ from pathlib import Path
 
 from wf_cli.clock import Clock
 from wf_cli.config import mode
-from wf_cli.doctor import configuration, conflicts, folder, project, runtimes, spool, writing
+from wf_cli.doctor import configuration, conflicts, folder, mount, project, runtimes, spool, writing
 from wf_cli.doctor.check import Check, Level, error, guarded, ok, warn
 from wf_cli.runtimes.process.redact import Redactor, secret_values
 
@@ -74,6 +75,7 @@ def _checks(patient: Patient, *, fs_probe: bool, fix: bool, call: bool) -> Itera
         return
     config = loaded.config
     yield from guarded("runtimes", lambda: runtimes.routed(config, root, environ, patient.clock, call=call))
+    yield from guarded("mount", lambda: mount.look(spool_root))
     yield from guarded("spool", lambda: spool.look(spool_root, config, patient.clock))
     if fs_probe:
         yield from guarded("folder", lambda: folder.probe(spool_root, config.spool.topology))

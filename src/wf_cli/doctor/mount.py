@@ -1,0 +1,66 @@
+"""The mount under the spool: what it is, and what its caches delay."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import psutil
+
+from wf_cli import filesystems, mounts
+from wf_cli.doctor.check import Check, ok, warn
+from wf_cli.filesystems import Kind
+from wf_cli.mounts import Mount
+from wf_cli.spool import place
+
+#: Seconds that sshfs keeps what is in a folder, unless it is told otherwise (`sshfs --help`).
+_DIRECTORY_CACHE_S = 20.0
+
+
+def look(root: Path) -> Iterator[Check]:
+    """What the spool at ``root``, which need not exist, lies on. The check of the spool says what is refused."""
+    mount = mounts.of(root)
+    kind = filesystems.kind(mount)
+    if kind is Kind.UNTOLD:
+        yield ok("mount", "not told by this system: nothing is refused because of it")
+    elif kind is Kind.UNKNOWN:
+        text = f"{place.described(mount)}: looks may be {filesystems.stale_s(mount):g} s old"
+        yield warn("mount", text, "wf doctor --fs-probe, on each host")
+    elif kind is Kind.NETWORK:
+        yield ok("mount", f"{place.described(mount)}: looks may be {filesystems.stale_s(mount):g} s old")
+    else:
+        yield ok("mount", place.described(mount))
+    if mount.type == "fuse.sshfs":
+        yield _directory_cache(mount, _options(mount.point))
+
+
+def _directory_cache(mount: Mount, options: Sequence[str] | None) -> Check:
+    """Does sshfs answer listings from a cache? ``options`` are those of its program; None when they are not told."""
+    remedy = f"mount it without: sshfs -o dir_cache=no {mount.source} {mount.point}"
+    late = "jobs of other hosts are seen, and workers wake up,"
+    if options is None:
+        text = f"whether sshfs caches folders cannot be told (its process is not ours); if so, {late} up to 20 s late"
+        return warn("dir-cache", text, remedy)
+    said = dict(option.partition("=")[::2] for option in options)
+    if "no" in (said.get("dir_cache"), said.get("cache")):
+        return ok("dir-cache", "off: every listing asks the server")
+    try:
+        seconds = float(said.get("dcache_dir_timeout") or said.get("dcache_timeout") or _DIRECTORY_CACHE_S)
+    except ValueError:
+        seconds = _DIRECTORY_CACHE_S
+    return warn("dir-cache", f"sshfs keeps what is in a folder for {seconds:g} s: {late} as much late", remedy)
+
+
+def _options(point: str) -> list[str] | None:
+    """The ``-o`` options of the sshfs that made the mount at ``point``; None when no such process is to be seen."""
+    for process in psutil.process_iter(["name", "cmdline"]):
+        words = process.info["cmdline"] or []
+        if process.info["name"] != "sshfs" or point not in (os.path.abspath(word) for word in words[1:]):
+            continue
+        options: list[str] = []
+        for word, following in zip(words, [*words[1:], ""], strict=True):
+            given = following if word == "-o" else word[2:] if word.startswith("-o") else ""
+            options += given.split(",")
+        return [option for option in options if option]
+    return None

@@ -1,0 +1,96 @@
+"""`wf doctor` on the mount under the spool, and on the directory cache of sshfs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.mounting import pretend
+from support.wait import wait_until
+from wf_cli import mounts
+from wf_cli.doctor import mount
+from wf_cli.doctor.check import Check, Level
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the mount table of Linux")
+
+
+def look(root: Path) -> dict[str, Check]:
+    return {check.name: check for check in mount.look(root)}
+
+
+def test_a_local_file_system_is_named(tmp_path: Path) -> None:
+    found = look(tmp_path / ".wf" / "spool")
+    assert set(found) == {"mount"}
+    assert found["mount"].status is Level.OK
+    assert found["mount"].detail.startswith("a local file system (")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "level", "said"),
+    [
+        ("nfs4", "rw", Level.OK, "looks may be 60 s old"),
+        ("nfs4", "rw,acregmax=15,acdirmax=15", Level.OK, "looks may be 15 s old"),
+        ("fuse.newthing", "rw", Level.WARN, "does not know (fuse.newthing at "),
+    ],
+)
+def test_a_network_mount_is_named_with_what_its_caches_delay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, options: str, level: Level, said: str
+) -> None:
+    pretend(monkeypatch, tmp_path, kind, options=options)
+    found = look(tmp_path)["mount"]
+    assert (found.status, said in found.detail) == (level, True), found.detail
+
+
+def test_no_mount_table_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mounts, "TABLE", tmp_path / "none")
+    assert "not told" in look(tmp_path)["mount"].detail
+
+
+@contextmanager
+def running_sshfs(folder: Path, *words: str) -> Iterator[None]:
+    """A process of that name with these words, which only waits."""
+    program = folder / "sshfs"
+    program.write_text("#!/bin/sh\nread _\n")
+    program.chmod(0o755)
+    with subprocess.Popen([str(program), *words], stdin=subprocess.PIPE) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("options", "level", "said"),
+    [
+        ([], Level.WARN, "for 20 s"),
+        (["-o", "reconnect,dir_cache=no"], Level.OK, "off"),
+        (["-o", "reconnect", "-odir_cache=no"], Level.OK, "off"),
+        (["-o", "cache=no"], Level.OK, "off"),
+        (["-o", "dir_cache=yes,dcache_timeout=5"], Level.WARN, "for 5 s"),
+        (["-o", "dcache_timeout=5,dcache_dir_timeout=7"], Level.WARN, "for 7 s"),
+        (["-o", "dcache_timeout=soon"], Level.WARN, "for 20 s"),
+    ],
+)
+def test_the_directory_cache_of_sshfs_is_told_by_the_words_of_its_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], level: Level, said: str
+) -> None:
+    pretend(monkeypatch, tmp_path, "fuse.sshfs", source="me@srv:/data")
+    point = mounts.of(tmp_path).point
+    with running_sshfs(tmp_path, "me@srv:/data", point, *options):
+        wait_until(lambda: mount._options(point) is not None)
+        found = look(tmp_path)["dir-cache"]
+    assert (found.status, said in found.detail) == (level, True), found.detail
+    if level is Level.WARN:
+        assert f"sshfs -o dir_cache=no me@srv:/data {point}" in (found.remedy or "")
+
+
+def test_without_a_process_to_ask_the_cache_may_be_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, tmp_path, "fuse.sshfs")
+    found = look(tmp_path)["dir-cache"]
+    assert found.status is Level.WARN
+    assert "cannot be told" in found.detail
