@@ -24,9 +24,9 @@ from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End
-from wf_cli.contract.retry import Ending, ending_of
+from wf_cli.contract.retry import HOST_DELAY, Ending, ending_of
 from wf_cli.contract.token import Token
-from wf_cli.errors import Absent, Temporary, WfError
+from wf_cli.errors import Absent, StateError, Temporary, WfError
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Ended
 from wf_cli.runtimes.base import CannotStart
@@ -74,6 +74,9 @@ def of_error(error: Exception) -> Ending:
         return Ending(End.RELEASED, reason=f"{error.message}; {error.hint}", delay_s=BUSY_DELAY)
     if isinstance(error, Temporary):
         return Ending(End.RELEASED, reason=error.message, delay_s=BUSY_DELAY)
+    if isinstance(error, StateError):  # A person or git left the file so, and a person mends it.
+        told = f"{error.message}; {error.hint}" if error.hint else error.message
+        return Ending(End.RELEASED, reason=told, delay_s=HOST_DELAY)
     if isinstance(error, WfError):
         return Ending(End.FAILED, failure=Failure("crashed", error.message))
     if isinstance(error, OSError):

@@ -20,7 +20,7 @@ from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
 
 #: Seconds for one call of git in a search.
-_LIMIT = 10.0
+LIMIT = 10.0
 #: Stashes, and branches (the latest first), that are searched.
 _STASHES, _BRANCHES = 20, 50
 
@@ -32,11 +32,6 @@ def is_there(plan: Plan) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
-
-
-def is_number_there(project: Project, number: str) -> bool:
-    """Whether any plan of that number is in the checkout. Raises OSError when the disk does not tell."""
-    return any(is_there(plan) for plan in plans.all_plans(project) if plan.id == number)
 
 
 def absent(number: str) -> Absent:
@@ -69,29 +64,39 @@ def trace(project: Project, number: str, epic_id: str | None) -> Trace:
 def _traces(project: Project, number: str, epic_id: str | None) -> Iterator[Trace]:
     yield from _renumbered(project, number, epic_id)
     root, wanted = project.root, f"plans/{number}-"
-    for folder in _folders(git.output(root, "ls-files", "-z", "--deleted", "--", "plans", limit=_LIMIT), wanted):
+    for folder in _folders(git.output(root, "ls-files", "-z", "--deleted", "--", "plans", limit=LIMIT), wanted):
         yield Trace(f"git has {folder}, and its files were deleted here", f"git checkout -- {folder}")
-    stashes = git.output(root, "stash", "list", "--format=%gd", limit=_LIMIT) or b""
-    for stash in _lines(stashes)[:_STASHES]:
+    for stash in stashes(project):
         # The third parent holds the untracked files.
         for tree in (f"{stash}^3", stash):
             for folder in _in_tree(project, tree, wanted):
                 first = stash == "stash@{0}"
                 yield Trace(f"{folder} is in {stash}", "git stash pop" if first else f"git stash pop '{stash}'")
-    branches = git.output(
-        root, "for-each-ref", "--sort=-committerdate", f"--count={_BRANCHES}", "--format=%(refname:short)",
-        "refs/heads", "refs/remotes", limit=_LIMIT,
-    )  # fmt: skip
-    for branch in _lines(branches or b""):
+    for branch in branches(project):
         for folder in _in_tree(project, branch, wanted):
             yield Trace(f"{folder} is on the branch {branch}", f"git checkout {branch}")
     pathspec = f":(glob)plans/{number}-*/state.json"
     commit = git.output(
-        root, "log", "-1", "--all", "--format=%h", "--diff-filter=D", "--no-renames", "--", pathspec, limit=_LIMIT
+        root, "log", "-1", "--all", "--format=%h", "--diff-filter=D", "--no-renames", "--", pathspec, limit=LIMIT
     )
     for sha in _lines(commit or b""):
         for folder in _in_tree(project, f"{sha}^", wanted):
             yield Trace(f"commit {sha} deleted {folder}", f"git checkout {sha}^ -- {folder}")
+
+
+def stashes(project: Project) -> list[str]:
+    """The names of the latest stashes; none where git does not tell."""
+    listed = git.output(project.root, "stash", "list", "--format=%gd", limit=LIMIT)
+    return _lines(listed or b"")[:_STASHES]
+
+
+def branches(project: Project) -> list[str]:
+    """The names of branches here and of remotes, the latest first; none where git does not tell."""
+    listed = git.output(
+        project.root, "for-each-ref", "--sort=-committerdate", f"--count={_BRANCHES}", "--format=%(refname:short)",
+        "refs/heads", "refs/remotes", limit=LIMIT,
+    )  # fmt: skip
+    return _lines(listed or b"")
 
 
 def _renumbered(project: Project, number: str, epic_id: str | None) -> Iterator[Trace]:
@@ -123,7 +128,7 @@ def _links(project: Project, epic_id: str | None) -> list[str] | None:
 
 
 def _in_tree(project: Project, tree: str, wanted: str) -> list[str]:
-    listed = git.output(project.root, "ls-tree", "-r", "-z", "--name-only", tree, "--", "plans/", limit=_LIMIT)
+    listed = git.output(project.root, "ls-tree", "-r", "-z", "--name-only", tree, "--", "plans/", limit=LIMIT)
     return _folders(listed, wanted)
 
 

@@ -59,13 +59,15 @@ class Checkout:
 
     def _has_job(self, plan_id: str) -> bool:
         # When two plans have one number, its queued jobs are not claimed until a person renumbers one of the plans,
-        # so they do not keep the checkout busy. Neither do those of a plan that is not in the checkout.
+        # so they do not keep the checkout busy. Neither do those of a plan that is not in the checkout, or behind.
         waits = plan_id in self._look.sharing or plan_id in self._look.absent
         holding = _AT_WORK if waits else LIVE
         return any(job.status in holding for job in self._look.live(plan_id))
 
     def _is_open(self, plan: Plan) -> bool:
-        if plan.id in self._look.sharing or self._look.phase(plan) not in _OPEN_PHASES:
+        if plan.id in self._look.sharing or plan.id in self._look.absent:
+            return False
+        if self._look.phase(plan) not in _OPEN_PHASES:
             return False
         if not self._look.is_driven(plan):
             return False

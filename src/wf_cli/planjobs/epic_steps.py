@@ -28,11 +28,11 @@ class EpicSteps:
         self._epic_paused = epic_paused
 
     def hindrance(self, target: Target) -> str | None:
-        """Why jobs of this epic are not to be claimed now, or None."""
+        """Why jobs of this epic are not to be claimed now, or None. Raises StateError for files that tell nothing."""
         if self._epic_paused(_epic_id(target)):
             return f"epic {target.epic_id} is paused"
         try:
-            self._epic(target)
+            epic_plans.facts(self._epic(target))
         except Temporary as absent:
             return absent.message
         return None

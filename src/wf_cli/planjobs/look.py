@@ -6,13 +6,13 @@ the old phase without a job.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.token import Placed
-from wf_cli.errors import WfError
-from wf_cli.planjobs import absence
+from wf_cli.errors import Absent, WfError
+from wf_cli.planjobs import behind
 from wf_cli.planjobs.due import Job
 from wf_cli.spool.scan import Finished, by_plan
 from wf_cli.workflow import epics, phases, plans, references, snapshot
@@ -39,15 +39,20 @@ class Look:
         self.sharing = plans.duplicates(self.plans)
         #: Numbers that several epics have.
         self.sharing_epics = references.shared(self.epics)
-        #: The numbers of live jobs whose plan is not in the checkout.
-        self.absent = frozenset(
-            number
-            for number, jobs in self._live.items()
-            if jobs and not any(absence.is_there(plan) for plan in self.plans if plan.id == number)
-        )
         self._states: dict[str, PlanState | WfError | None] = {}
         self._facts: dict[str, Snapshot | WfError] = {}
         self._epic_states: dict[str, dict[str, Any] | WfError] = {}
+        #: By number, why the live job of a plan that is not in the checkout, or behind there, waits.
+        self.absent = dict(self._absences())
+
+    def _absences(self) -> Iterator[tuple[str, Absent]]:
+        for number, jobs in self._live.items():
+            target = target_of(jobs[0].token.job_id) if jobs else None
+            if target is None:
+                continue
+            error = behind.among(self.plans, target, self.state, lambda plan: self.facts(plan).has_plan)
+            if isinstance(error, Absent):
+                yield number, error
 
     def live(self, plan_id: str) -> list[Placed]:
         """The live jobs of a plan."""

@@ -10,6 +10,8 @@ is in a phase before the step           makes the phase change, and runs
 is inside the step                      runs, because an earlier attempt made the change
 anything else                           is superseded
 ======================================  ==========================================================
+
+A plan that is behind what the job expects does not come here (`wf_cli.planjobs.behind`).
 """
 
 from __future__ import annotations

@@ -115,17 +115,17 @@ class Round:
         return self._out
 
     def _tell_absent(self, only: Epic | None) -> None:
-        """Note the live jobs of plans that are not in the checkout, unless the epic that links the plan has told.
+        """Note the live jobs of plans that are away or behind, unless the epic that links the plan has told.
 
         The epic may be away together with its plans, as after ``git stash -u``.
         """
         told = {entry.plan_id for entry in self._out.blocked}
-        for number in sorted(self._look.absent - told, key=int):
+        for number in sorted(self._look.absent.keys() - told, key=int):
             target = next(target_of(job.token.job_id) for job in self._look.live(number))
             epic_id = target.epic_id if target is not None else None
             if only is None or epic_id == only.id:
                 with self._item(number, epic_id):
-                    raise absence.absent(number)
+                    raise self._look.absent[number]
 
     def _look_again(self) -> None:
         self._look = Look(self._project, self._live, self._finished)
@@ -229,7 +229,9 @@ class Round:
         sharing = self._look.sharing.get(plan.id)
         if sharing is not None:
             raise plans.NumberShared(plan.id, sharing)
-        if plan.id in self._look.absent or not absence.is_there(plan):
+        if plan.id in self._look.absent:
+            raise self._look.absent[plan.id]
+        if not absence.is_there(plan):
             raise absence.absent(plan.id)
         now = self._look.facts(plan)
         epic_id = now.epic_id or (epic.id if epic is not None else None)

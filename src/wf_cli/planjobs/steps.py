@@ -17,7 +17,7 @@ from wf_cli.contract.step import STEPS, Step
 from wf_cli.contract.token import Token, mark
 from wf_cli.errors import Absent, Temporary, WfError
 from wf_cli.fencing import by_token
-from wf_cli.planjobs import absence, opening, prompts, purpose
+from wf_cli.planjobs import absence, behind, opening, prompts, purpose
 from wf_cli.spool.layout import Spool
 from wf_cli.workflow import leftovers, phase_commands, phases, plans, snapshot, strict, worktree
 from wf_cli.workflow.plans import NumberShared, Plan, PlanNotFound
@@ -58,7 +58,8 @@ class PlanSteps:
         self._tool_files = tool_files
 
     def hindrance(self, target: Target) -> str | None:
-        """See `wf_cli.attempt.steps.Steps`. Raises Absent while the plan is not in the checkout."""
+        """See `wf_cli.attempt.steps.Steps`. Raises Absent while the plan is not in the checkout, or behind there, and
+        StateError while its state cannot be read."""
         if target.epic_id is not None and self._epic_paused(target.epic_id):
             return f"epic {target.epic_id} is paused"
         now = self._project.clock.monotonic()
@@ -66,21 +67,24 @@ class PlanSteps:
             self._sharing = plans.duplicates(plans.all_plans(self._project))
             self._sharing_until = now + _SHARING_FOR
         sharing = self._sharing.get(target.plan)
-        if sharing is None and self._plan(target) is None:
-            raise absence.absent(target.plan)
-        return plans.NumberShared(target.plan, sharing).message if sharing is not None else None
+        if sharing is not None:
+            return plans.NumberShared(target.plan, sharing).message
+        behind.refuse(target, self._need(target))
+        return None
 
     # -- before the agent
 
     @contextlib.contextmanager
     def opening(self, target: Target) -> Iterator[tuple[Opening, str]]:
-        """See `wf_cli.attempt.steps.Steps`. Raises Temporary while another plan has the number of the job's plan."""
+        """See `wf_cli.attempt.steps.Steps`. Raises Temporary while another plan has the number of the job's plan, and
+        what `hindrance` raises."""
         self._opened.pop(target.plan, None)
         try:
             plan = self._need(target)
         except NumberShared as refused:
             raise Temporary(refused.message, hint=refused.hint, code=refused.code) from refused
         with self._project.changing(plan.id):
+            behind.refuse(target, plan)
             now = self._look(plan)
             self._need(target)  # It may have gone while its files were read, and missing files read as empty.
             verdict, why = opening.decide(target, now)

@@ -14,7 +14,8 @@ from wf_cli import clock as times
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Placed, Token, mark
-from wf_cli.planjobs import absence
+from wf_cli.errors import Absent
+from wf_cli.planjobs import absence, behind
 from wf_cli.spool import control, late, scan, session
 from wf_cli.spool.liveness import GONE, Verdict
 from wf_cli.spool.session import SessionRecord
@@ -148,15 +149,19 @@ def _waiting(token: Token, viewer: Viewer, epic_paused: Callable[[str], bool]) -
 
 
 def _there(token: Token, status: Status, project: Project | None) -> Iterator[Condition]:
-    """A job that waits is not claimed while its plan is not in the checkout."""
+    """A job that waits is not claimed while its plan is not in the checkout, or behind there, or cannot be read."""
     target = target_of(token.job_id)
     if project is None or target is None or target.plan_id is None or status not in (Status.QUEUED, Status.HELD):
         return
-    number = target.plan_id
-    if not absence.is_number_there(project, number):
-        found = absence.trace(project, number, target.epic_id)
-        text = f"{absence.absent(number).message}; {found.text}"
-        yield Condition("plan_there", False, text, found.command or f"wf cancel {token.job_id}")
+    error = behind.objection(project, target)
+    if isinstance(error, Absent):
+        is_behind = error.code == "PLAN_BEHIND"
+        found = behind.trace(project, target) if is_behind else absence.trace(project, target.plan_id, target.epic_id)
+        command = found.command or f"wf cancel {token.job_id}"
+        yield Condition("plan_there", False, f"{error.message}; {found.text}", command)
+    elif error is not None:
+        text = f"{error.message}; {error.hint}" if error.hint else error.message
+        yield Condition("plan_readable", False, text, "wf doctor")
 
 
 def _number(token: Token, status: Status, project: Project | None) -> Iterator[Condition]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from wf_cli import fsio
 from wf_cli.clock import Clock
-from wf_cli.contract.identity import matches_prefix, target_of
+from wf_cli.contract.identity import Target, job_id_for, matches_prefix, target_of
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Placed, Token
+from wf_cli.errors import Absent, WfError
 from wf_cli.spool.layout import Spool
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Viewer:
     def __init__(self, spool: Spool, clock: Clock, project: Project | None = None):
         """With ``project`` the reason of a job that waits tells whether its plan is in the checkout."""
         self._project = project
-        self._there: dict[str, bool] = {}
+        self._waits: dict[str, str | None] = {}
         self.spool = spool
         self.clock = clock
         self._observer: Observer | None = None
@@ -66,7 +67,7 @@ class Viewer:
         """Forget the verdicts and outcomes read so far. What was seen of leases is kept."""
         self._verdicts.clear()
         self._ends.clear()
-        self._there.clear()
+        self._waits.clear()
 
     def verdict(self, owner: str) -> Verdict:
         """The verdict on a session, from its files and the leases observed so far."""
@@ -107,8 +108,10 @@ class Viewer:
             return f"its session {placed.token.owner} is {self.verdict(placed.token.owner or '')}"
         if status in _TAKEN or status is Status.SUCCEEDED:
             return None
-        if status in (Status.QUEUED, Status.HELD) and not self._is_plan_there(placed.token):
-            return f"its plan is not in the checkout; `wf explain {placed.token.job_id}` looks for it"
+        if status in (Status.QUEUED, Status.HELD):
+            waits = self._waits_for_plan(placed.token)
+            if waits is not None:
+                return waits
         end = self.last_end(placed.token)
         if end is None:
             return None
@@ -121,20 +124,29 @@ class Viewer:
             return end.text
         return f"{'released' if end.to == 'held' else 'retried'} after {end.text}"
 
-    def _is_plan_there(self, token: Token) -> bool:
-        """False only for a plan that the project surely lacks."""
+    def _waits_for_plan(self, token: Token) -> str | None:
+        """Why a job waits for the files of its plan, as far as the disk surely tells; None when it does not."""
         target = target_of(token.job_id)
         if self._project is None or target is None or target.plan_id is None:
-            return True
-        number = target.plan_id
-        if number not in self._there:
-            from wf_cli.planjobs import absence  # Only jobs of plans that wait need it.
+            return None
+        if token.job_id not in self._waits:
+            self._waits[token.job_id] = _waits_for_plan(self._project, target)
+        return self._waits[token.job_id]
 
-            try:
-                self._there[number] = absence.is_number_there(self._project, number)
-            except OSError:
-                self._there[number] = True
-        return self._there[number]
+
+def _waits_for_plan(project: Project, target: Target) -> str | None:
+    from wf_cli.planjobs import behind  # Only jobs of plans that wait need it.
+
+    try:
+        error = behind.objection(project, target)
+    except (OSError, WfError):
+        return None
+    if error is None:
+        return None
+    if not isinstance(error, Absent):
+        return f"{error.message}; {error.hint}" if error.hint else error.message
+    what = "behind" if error.code == "PLAN_BEHIND" else "not"
+    return f"its plan is {what} in the checkout; `wf explain {job_id_for(target.dedupe_key)}` looks for it"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending
 from wf_cli.contract.token import Pool, mark
 from wf_cli.errors import Absent, Refused, Temporary
+from wf_cli.planjobs import behind
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import JobRequest
 from wf_cli.spool.layout import Spool
@@ -583,3 +584,72 @@ def test_two_reconciles_at_once_open_one_plan(scene: Scene, monkeypatch: pytest.
         assert (second.published, second.blocked) == ([], []), "skipped, because the first does the same"
         assert first.go().result().published == ["e01-p01-i0-code-plan-coder"]
     assert whys(scene.reconcile()) == {"02": "waits for plan 01 (max_parallel_plans)"}
+
+
+# -- plans that are behind in the checkout
+
+
+def test_a_plan_that_is_behind_its_queued_job_is_told_and_leaves_the_checkout_to_others(scene: Scene) -> None:
+    """As after the checkout of an older branch: the folder is there, with the state of before."""
+    plan = scene.plan("01-a", "awaiting_review", epic="01")
+    scene.plan("02-b", epic="01")
+    scene.epic("01-x", "01-a", "02-b")
+    job_id = "e01-p01-i0-review-plan-reviewer"
+    assert scene.reconcile().published == [job_id]
+    later = plan.state_json.read_bytes()
+    plan.state_json.write_text(json.dumps({"phase": "coding", "iteration": 0, "epic_id": "01"}))
+    found = scene.reconcile()
+    assert found.published == ["e01-p02-i0-code-plan-coder"]
+    (entry,) = found.blocked
+    assert (entry.plan_id, entry.needs_help) == ("01", True)
+    assert "plans/01-a is in coding, iteration 0, and the job is review, iteration 0" in entry.why
+    assert "git checkout" in entry.why
+    placed = scene.queue.find(job_id)
+    assert placed is not None
+    assert placed.status is Status.QUEUED
+    plan.state_json.write_bytes(later)
+    assert not [entry for entry in scene.reconcile().blocked if "behind" in entry.why]
+
+
+@pytest.mark.parametrize(("command", "phase"), [("code", "planning"), ("review", "coding")])
+def test_explain_names_the_branch_stash_or_commit_that_has_the_later_state(
+    scene: Scene, command: str, phase: str
+) -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments], cwd=scene.root, check=True,
+            capture_output=True,
+        )  # fmt: skip
+
+    plan = scene.plan("01-a")
+
+    def earlier() -> None:
+        plan.state_json.write_text(json.dumps({"phase": phase, "iteration": 0}))
+        plan.plan_md.write_text("" if command == "code" else "# p\n")
+
+    def later() -> None:
+        after = "planning" if command == "code" else "awaiting_review"
+        plan.state_json.write_text(json.dumps({"phase": after, "iteration": 0}))
+        plan.plan_md.write_text("# p\n")
+
+    project = Project(scene.root)
+    target = Target("01", 0, command, {"code": "plan-coder", "review": "plan-reviewer"}[command])
+    git("init", "-q", "-b", "old")
+    earlier()
+    git("add", "-A")
+    git("commit", "-qm", "old")
+    assert behind.trace(project, target).command is None
+    git("checkout", "-qb", "new")
+    later()
+    git("commit", "-qam", "new")
+    earlier()
+    assert behind.trace(project, target).command == "git checkout -- plans/01-a"
+    git("checkout", "-q", "--", ".")
+    git("checkout", "-q", "old")
+    assert behind.trace(project, target).command == "git checkout new"
+    git("branch", "-qD", "new")
+    later()
+    git("stash", "-q")
+    assert behind.trace(project, target).command == "git stash pop 'stash@{0}'"
+    git("stash", "pop", "-q")
+    assert behind.objection(project, target) is None

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from support.projects import EVIDENCE, REVIEW, TODO, make_plan, state_of
+from wf_cli.attempt.end import of_error
 from wf_cli.attempt.steps import Opening
 from wf_cli.contract.event import NoEvents
 from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.identity import Target
+from wf_cli.contract.job import End
 from wf_cli.contract.token import Pool, Token
-from wf_cli.errors import Absent
+from wf_cli.errors import Absent, StateError
 from wf_cli.planjobs.steps import PlanSteps
 from wf_cli.routing import role_for
 from wf_cli.spool import layout
@@ -25,9 +27,10 @@ from wf_cli.workflow.project import Project
 OPEN_TODO = TODO.replace("[x]", "[ ]")
 REJECTED_TODO = TODO.replace("- [x] [T2]", "- [ ] [T2]")
 REJECTED = REVIEW.replace("- [T2]: pass", "- [T2]: fail")
-PHASES = ["planning", "coding", "awaiting_review", "reviewing", "fixing", "completed", "blocked", "no-such-phase"]
+PHASES = ["planning", "coding", "awaiting_review", "reviewing", "fixing", "completed", "blocked"]
 
-#: command -> {(phase, iteration of the plan - iteration of the job): verdict}; all others are superseded.
+#: command -> {(phase, iteration of the plan - iteration of the job): verdict}. Of the others, those before `BEGINS`
+#: are behind, and those after it are superseded.
 TABLE: dict[str, dict[tuple[str, int], Opening]] = {
     "plan": {("planning", 0): Opening.GO},
     "code": {("planning", 0): Opening.GO, ("coding", 0): Opening.GO, ("awaiting_review", 0): Opening.DONE},
@@ -43,6 +46,9 @@ TABLE: dict[str, dict[tuple[str, int], Opening]] = {
         ("awaiting_review", 1): Opening.DONE,
     },
 }
+#: In the order of a round; completed is the end of all rounds.
+ORDER = {"planning": 0, "coding": 1, "fixing": 1, "awaiting_review": 2, "reviewing": 3, "blocked": 4}
+BEGINS = {"plan": 0, "code": 0, "review": 2, "fix": 3}
 CASES = [(command, phase, offset) for command in TABLE for phase in PHASES for offset in (-1, 0, 1, 2)]
 
 
@@ -72,6 +78,14 @@ def test_the_opener_decides_by_its_table(tmp_path: Path, command: str, phase: st
         tmp_path, todo=OPEN_TODO if command == "plan" else TODO, plan="" if command == "plan" else "# p\n"
     )
     set_state(plan, phase, 3 + offset)
+    if phase in ORDER and (offset, ORDER[phase]) < (0, BEGINS[command]):
+        for look in (steps_of(tmp_path).hindrance, lambda step: steps_of(tmp_path).opening(step).__enter__()):
+            where = f"is in {phase}, iteration {3 + offset}"
+            with pytest.raises(Absent, match=f"is behind in this checkout: plans/.* {where}"):
+                look(target(command))
+        assert (state_of(plan)["phase"], state_of(plan)["iteration"]) == (phase, 3 + offset), "nothing was changed"
+        return
+    assert steps_of(tmp_path).hindrance(target(command)) is None
     with steps_of(tmp_path).opening(target(command)) as (opening, why):
         assert opening is TABLE[command].get((phase, offset), Opening.SUPERSEDED), why
         after = state_of(plan)
@@ -80,6 +94,36 @@ def test_the_opener_decides_by_its_table(tmp_path: Path, command: str, phase: st
         assert (after["phase"], after["iteration"] - 3) == inside[command], "the phase is the one the job works in"
     else:
         assert (after["phase"], after["iteration"]) == (phase, 3 + offset), "nothing was changed"
+
+
+def test_a_plan_that_is_unwritten_in_this_checkout_is_behind_the_job_that_codes_it(tmp_path: Path) -> None:
+    """The commit before the planner's: the phase is the same, and there is nothing to code."""
+    set_state(make_plan(tmp_path, plan="\n", todo=""), "planning", 3)
+    with pytest.raises(Absent, match=r"plan\.md is empty"), steps_of(tmp_path).opening(target("code")):
+        pass
+    assert steps_of(tmp_path).hindrance(target("plan")) is None
+
+
+MARKERS = '<<<<<<< HEAD\n{"phase": "planning"}\n=======\n{"phase": "coding"}\n>>>>>>> other\n'
+
+
+@pytest.mark.parametrize("text", [MARKERS, "[]", '{"phase": "no-such-phase", "iteration": 3}', '{"iteration": 3}'])
+def test_a_state_that_says_nothing_keeps_the_job_waiting_and_names_the_file(tmp_path: Path, text: str) -> None:
+    plan = make_plan(tmp_path)
+    plan.state_json.write_text(text)
+    with pytest.raises(StateError) as from_claim:
+        steps_of(tmp_path).hindrance(target("code"))
+    with pytest.raises(StateError) as from_opening, steps_of(tmp_path).opening(target("code")):
+        pass
+    for told in (from_claim.value, from_opening.value):
+        assert str(plan.state_json) in told.message
+        ending = of_error(told)
+        assert (ending.end, ending.failure) == (End.RELEASED, None), "no attempt is burned"
+        assert ending.reason is not None
+        assert str(plan.state_json) in ending.reason
+        assert told.hint is not None
+        assert told.hint in ending.reason
+    assert plan.state_json.read_text() == text
 
 
 @pytest.mark.parametrize("command", ["code", "fix"])
@@ -111,7 +155,7 @@ def test_a_review_that_rejected_counts_as_done(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("phase", "verdict"),
-    [("awaiting_review", Opening.GO), ("reviewing", Opening.DONE), ("fixing", Opening.SUPERSEDED)],
+    [("awaiting_review", Opening.GO), ("reviewing", Opening.DONE), ("blocked", Opening.SUPERSEDED)],
 )
 def test_a_rejection_answers_a_review_only_while_the_plan_is_in_it(
     tmp_path: Path, phase: str, verdict: Opening
