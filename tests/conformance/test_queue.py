@@ -30,7 +30,7 @@ from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
 from wf_cli.contract.job import End
 from wf_cli.contract.lifecycle import TRANSITIONS, Action, Status
-from wf_cli.contract.retry import HOST_DELAY, PARKED_DELAY, PARKED_LIMIT, RELEASE_DELAY, Ending, ending_of
+from wf_cli.contract.retry import HOST_DELAY, HOST_LIMIT, PARKED_DELAY, RELEASE_DELAY, Ending, ending_of
 from wf_cli.contract.token import Pool, Token
 from wf_cli.errors import ContractError, Temporary
 from wf_cli.queue.spool_queue import SpoolQueue
@@ -497,10 +497,19 @@ def test_i3_a_provider_that_asks_for_ages_does_not_lose_the_job(
     assert claim_one(queue).job_id == "a"
 
 
-@pytest.mark.parametrize("code", ["rate_limited", "spawn_failed"])
-def test_a_job_parked_ten_times_its_budget_is_dead(queue: Queue, clock: FakeClock, code: str) -> None:
+@pytest.mark.parametrize("code", ["rate_limited", "usage_limit", "auth", "overloaded", "refused"])
+def test_a_job_that_its_provider_refuses_waits_on(queue: Queue, clock: FakeClock, code: str) -> None:
     queue.enqueue(request("a", max_attempts=1))
-    for _ in range(PARKED_LIMIT - 1):
+    for _ in range(3 * HOST_LIMIT):
+        end(queue, run_one(queue), ending_of(Failure(code, "wait")))
+        assert where(queue, "a") == "queued"
+        clock.advance(60)
+
+
+@pytest.mark.parametrize("code", ["disk_full", "spawn_failed"])
+def test_a_job_with_host_faults_ten_times_its_budget_is_dead(queue: Queue, clock: FakeClock, code: str) -> None:
+    queue.enqueue(request("a", max_attempts=1))
+    for _ in range(HOST_LIMIT - 1):
         end(queue, run_one(queue), ending_of(Failure(code, "wait")))
         assert where(queue, "a") == "queued"
         clock.advance(60)
@@ -518,19 +527,19 @@ def test_a_job_whose_money_is_spent_is_held_and_goes_on_when_it_is_released(queu
     assert (token.attempt, token.burned) == (2, 0)
 
 
-def test_releases_without_a_fault_never_count_towards_the_parked_limit(queue: Queue, clock: FakeClock) -> None:
+def test_releases_without_a_fault_never_count_towards_the_limit(queue: Queue, clock: FakeClock) -> None:
     queue.enqueue(request("a", max_attempts=1))
-    for _ in range(PARKED_LIMIT + 2):
+    for _ in range(HOST_LIMIT + 2):
         end(queue, run_one(queue), RELEASE)
         clock.advance(RELEASE_DELAY)
     assert where(queue, "a") == "queued"
 
 
-def test_a_retry_starts_the_count_of_parkings_again(queue: Queue, clock: FakeClock) -> None:
+def test_a_retry_starts_the_count_of_faults_again(queue: Queue, clock: FakeClock) -> None:
     queue.enqueue(request("a", max_attempts=1))
     for _ in range(2):
-        for _ in range(PARKED_LIMIT):
-            end(queue, run_one(queue), ending_of(Failure("auth", "who?")))
+        for _ in range(HOST_LIMIT):
+            end(queue, run_one(queue), ending_of(Failure("disk_full", "no room")))
             clock.advance(60)
         assert where(queue, "a") == "dead"
         assert queue.retry("a")

@@ -131,6 +131,7 @@ def _retry(tree: Mapping[str, Any], base: model.Retry) -> model.Retry:
             factor=float(backoff.get("factor", base.backoff.factor)),
             cap_s=parse_duration(backoff["cap"]) if "cap" in backoff else base.backoff.cap_s,
             jitter=base.backoff.jitter if jitter is None else jitter == "full",
+            max_parked=given.get("max_parked", base.backoff.max_parked),
         ),
     )
 
@@ -209,6 +210,7 @@ def _retry_tree(retry: model.Retry) -> Tree:
     factor = retry.backoff.factor
     return {
         "max_attempts": retry.max_attempts,
+        "max_parked": retry.backoff.max_parked,
         "backoff": {
             "base": duration_text(retry.backoff.base_s),
             "factor": int(factor) if factor == int(factor) else factor,

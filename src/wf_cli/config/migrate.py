@@ -25,7 +25,7 @@ mode: command
 # lease: {duration: 30s}
 
 # A failed job is tried again after base * factor^(n-1), at most cap; jitter: full takes a random part of it.
-# retry: {max_attempts: 3, backoff: {base: 10s, factor: 2, cap: 5m, jitter: full}}
+# retry: {max_attempts: 3, max_parked: 10000, backoff: {base: 10s, factor: 2, cap: 5m, jitter: full}}
 
 # An agent is stopped without a sign of life, after silence, and after all this time; grace: from SIGTERM to SIGKILL.
 # timeouts: {startup: 2m, stall: 10m, max_runtime: 45m, grace: 5s}

@@ -211,8 +211,10 @@ class Outcome:
     at_ms: int
     #: Attempts lost in a row, this one included. After the first loss the job is ready again at once.
     losses: int = 0
-    #: Attempts parked or given back for host faults since the last retry. Ten times the budget makes a dead letter.
+    #: Attempts that the provider refused since the last retry. `RetryPolicy.max_parked` of them make a dead letter.
     parked: int = 0
+    #: Attempts given back for faults of the host since the last retry. Ten times the budget makes a dead letter.
+    faults: int = 0
     failure: Failure | None = None
     reason: str | None = None
     result: dict[str, Any] = field(default_factory=dict)
@@ -249,6 +251,7 @@ class Outcome:
             "at": clock.iso(self.at_ms),
             "losses": self.losses,
             "parked": self.parked,
+            "faults": self.faults,
             "result": self.result,
         }
         if self.failure is not None:
@@ -288,6 +291,7 @@ class Outcome:
             at_ms=clock.parse_iso_ms(shape.text(record["at"], "at", _TIME)) or 0,
             losses=shape.whole(record.get("losses", 0), "losses", 0, NUMBER_LIMIT - 1),
             parked=shape.whole(record.get("parked", 0), "parked", 0, 10 * NUMBER_LIMIT - 1),
+            faults=shape.whole(record.get("faults", 0), "faults", 0, 10 * NUMBER_LIMIT - 1),
             failure=_failure(record["error"]) if "error" in record else None,
             reason=shape.text(record["reason"], "reason") if "reason" in record else None,
             result=dict(shape.object_(record.get("result", {}), "result")),

@@ -21,8 +21,11 @@ OUTDATED_DOUBLINGS = 6
 PARKED_DELAY = 60.0
 #: Seconds that a job waits at the longest, whatever a provider asks for. A token's name has room for nine digits.
 MAX_DELAY = 366 * 86400.0
-#: A job that was parked or released for host faults this many times its budget becomes a dead letter.
-PARKED_LIMIT = 10
+#: A job that was released for host faults this many times its budget becomes a dead letter.
+HOST_LIMIT = 10
+#: A job that its provider refused this many times becomes a dead letter, where the configuration says nothing else.
+#: Their pauses grow to ten minutes or an hour, so this takes more than a month. A limit is no fault of the job.
+MAX_PARKED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class RetryPolicy:
     factor: float = 2.0
     cap_s: float = 300.0
     jitter: bool = True
+    #: How often a provider may refuse a job before it becomes a dead letter.
+    max_parked: int = MAX_PARKED
 
     def delay(self, burned: int, rng: random.Random) -> float:
         """Seconds to wait after the ``burned``-th failure (1 is the first)."""
@@ -80,12 +85,13 @@ def decide(
 ) -> Outcome:
     """The outcome of the attempt that ``token`` (claimed or running) stands for.
 
-    ``previous`` is the outcome of the attempt before, for the counts of losses and parkings, and for what later
-    attempts still need of earlier ones.
+    ``previous`` is the outcome of the attempt before, for the counts of losses, parkings and faults, and for what
+    later attempts still need of earlier ones.
     """
     continues = previous is not None and previous.disposition.to in ("queued", "held")
     losses = previous.losses if continues and previous is not None else 0
     parked = previous.parked if continues and previous is not None else 0
+    faults = previous.faults if continues and previous is not None else 0
     burned = token.burned
     failure = ending.failure
     match ending.end:
@@ -100,12 +106,15 @@ def decide(
             losses = 0
             delay = RELEASE_DELAY if ending.delay_s is None else max(RELEASE_DELAY, ending.delay_s)
             if failure is not None and failure.code == "outdated":
-                delay *= 2.0 ** min(parked, OUTDATED_DOUBLINGS)
+                delay *= 2.0 ** min(faults, OUTDATED_DOUBLINGS)
             if failure is not None and not ending.hold:
-                parked += 1
+                if failure.error_class is ErrorClass.PARKED:
+                    parked += 1
+                else:
+                    faults += 1
             if ending.backs_off:
                 delay = policy.delay(parked, rng)
-            spent = parked >= PARKED_LIMIT * token.budget
+            spent = faults >= HOST_LIMIT * token.budget or parked >= policy.max_parked
             if ending.hold:
                 where = Disposition("held", now_ms)
             else:
@@ -133,6 +142,7 @@ def decide(
         at_ms=now_ms,
         losses=losses,
         parked=parked,
+        faults=faults,
         failure=failure,
         reason=ending.reason,
         result=ending.result or {},

@@ -63,7 +63,12 @@ def readable(outcome: Outcome) -> Outcome:
 #: Each leaves more out: numbers and names that are out of bounds, then what may be too large.
 _LEANER: tuple[Callable[[Outcome], Outcome], ...] = (
     lambda o: replace(
-        o, usage=None, baseline=None, losses=min(o.losses, NUMBER_LIMIT - 1), parked=min(o.parked, NUMBER_LIMIT - 1)
+        o,
+        usage=None,
+        baseline=None,
+        losses=min(o.losses, NUMBER_LIMIT - 1),
+        parked=min(o.parked, NUMBER_LIMIT - 1),
+        faults=min(o.faults, NUMBER_LIMIT - 1),
     ),
     lambda o: replace(o, result={}),
     lambda o: replace(

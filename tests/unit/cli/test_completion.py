@@ -64,7 +64,7 @@ def test_commands_complete_and_hidden_ones_do_not(root: Path) -> None:
         (["epic", "attach", "01", ""], ["01", "02"]),
         (["epic", "run", "01", "--fol"], ["--follow"]),
         (["config", "set", "distributed", ""], ["on", "off"]),
-        (["config", "set", "retry.max"], ["retry.max_attempts"]),
+        (["config", "set", "retry.max"], ["retry.max_attempts", "retry.max_parked"]),
         (["set-model", "gpt-5.3"], ["gpt-5.3-codex"]),
         (["subagents", "apply"], ["apply-models"]),
         (["worker", "--runtime", ""], ["opencode", "cursor"]),

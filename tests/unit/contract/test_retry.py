@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from wf_cli.contract.failure import CODES, ErrorClass, Failure
 from wf_cli.contract.job import End, Outcome, destination
-from wf_cli.contract.retry import PARKED_LIMIT, RELEASE_DELAY, Ending, RetryPolicy, decide, ending_of
+from wf_cli.contract.retry import HOST_LIMIT, MAX_PARKED, RELEASE_DELAY, Ending, RetryPolicy, decide, ending_of
 from wf_cli.contract.token import Pool, Token, validate
 
 NOW = 1_764_000_000_000
@@ -98,19 +98,46 @@ def test_the_budget_counts_losses_and_failures_alike(budget: int) -> None:
     assert previous.burned == budget
 
 
-@pytest.mark.parametrize("code", ["usage_limit", "disk_full"])
-def test_a_job_parked_ten_times_its_budget_is_dead_with_the_reason(code: str) -> None:
+@pytest.mark.parametrize("code", ["disk_full", "outdated", "unreadable"])
+def test_a_job_with_host_faults_ten_times_its_budget_is_dead_with_the_reason(code: str) -> None:
     token = Token(5, NOW, "j", Pool("r", "x"), 1, 0, 2, owner="o")
     previous = None
-    for n in range(1, PARKED_LIMIT * 2 + 1):
+    for n in range(1, HOST_LIMIT * 2 + 1):
         previous = end(token, ending_of(Failure(code, "why")), previous=previous)
-        assert (previous.parked, previous.burned) == (n, 0)
-        assert previous.disposition.to == ("dead" if n == PARKED_LIMIT * 2 else "queued")
+        assert (previous.faults, previous.parked, previous.burned) == (n, 0, 0)
+        assert previous.disposition.to == ("dead" if n == HOST_LIMIT * 2 else "queued")
     assert previous is not None
     assert previous.failure is not None
     assert previous.failure.message == "why"
     afresh = end(token, ending_of(Failure(code, "why")), previous=previous)
-    assert afresh.parked == 1, "a retry from the dead letter starts the count anew"
+    assert afresh.faults == 1, "a retry from the dead letter starts the count anew"
+
+
+PARKED = [code for code, of_class in CODES.items() if of_class is ErrorClass.PARKED]
+
+
+@pytest.mark.parametrize("code", PARKED)
+def test_a_refusal_of_the_provider_kills_no_job_however_long_it_lasts(code: str) -> None:
+    """A month of hours is 720 refusals: a monthly allowance that is used up."""
+    token = Token(5, NOW, "j", Pool("r", "x"), 1, 0, 1, owner="o")
+    previous = None
+    for n in range(1, 1001):
+        previous = end(token, ending_of(Failure(code, "why")), previous=previous)
+        assert (previous.disposition.to, previous.parked, previous.faults, previous.burned) == ("queued", n, 0, 0)
+    assert previous is not None
+    fault = end(token, ending_of(Failure("disk_error", "EIO")), previous=previous)
+    assert fault.disposition.to == "queued", "refusals do not count as faults of the host"
+    last = end(token, ending_of(Failure(code, "why")), previous=replace(previous, parked=MAX_PARKED - 1))
+    assert last.disposition.to == "dead", "and yet nothing goes on for ever"
+
+
+@pytest.mark.parametrize("code", PARKED)
+def test_who_wants_an_end_of_refusals_sets_it(code: str) -> None:
+    token = Token(5, NOW, "j", Pool("r", "x"), 1, 0, 9, owner="o")
+    previous = None
+    for n in range(1, 4):
+        previous = end(token, ending_of(Failure(code, "why")), RetryPolicy(max_parked=3), previous=previous)
+        assert previous.disposition.to == ("dead" if n == 3 else "queued")
 
 
 def test_a_drained_worker_parks_nothing() -> None:
