@@ -9,6 +9,7 @@ Assumption: source and destination of a rename lie in one file system.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import json
@@ -107,7 +108,8 @@ def write_atomic(
 def write_through(path: Path, data: bytes | str, *, durable: bool = True, parents: bool = True) -> None:
     """`write_atomic` of a person's file, which may be a symbolic link: the link stays, and its target is replaced.
 
-    A person's files are read through links, so they are written through them too. The spool's files never are. Raises
+    A person's files are read through links, so they are written through them too. The spool's files never are. A
+    byte order mark at the beginning stays, because readers get the text without it (`decode_text`). Raises
     StateError for a link to what cannot be replaced: no regular file, a link to itself, a folder that is missing.
     """
     target = Path(os.path.realpath(path))
@@ -119,7 +121,20 @@ def write_through(path: Path, data: bytes | str, *, durable: bool = True, parent
                 hint="correct the link or remove it, then run the command again",
                 path=str(path),
             )
-    write_atomic(target, data, durable=durable, parents=parents)
+    raw = data.encode() if isinstance(data, str) else data
+    if not raw.startswith(codecs.BOM_UTF8) and _has_mark(target):
+        raw = codecs.BOM_UTF8 + raw
+    write_atomic(target, raw, durable=durable, parents=parents)
+
+
+def _has_mark(path: Path) -> bool:
+    """Whether the file begins with a byte order mark. False for one that cannot be read: it has no text to keep."""
+    try:
+        fd = open_regular(path)
+    except (OSError, ValueError):
+        return False
+    with os.fdopen(fd, "rb") as file:
+        return file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
 
 
 def _no_target(target: Path) -> str | None:

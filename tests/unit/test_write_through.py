@@ -39,6 +39,7 @@ def project(root: Path) -> Path:
     return root
 
 
+MARK = b"\xef\xbb\xbf"
 KEPT = [
     "wf.config.yaml",
     ".wf+runtime.json",
@@ -78,6 +79,39 @@ def test_every_file_that_a_command_changes_may_be_a_link(
         changed |= {path.name for path, data in before.items() if path.read_bytes() != data}
         assert {path.stat().st_mode & 0o777 for path in before} == {0o640}, words
     assert changed >= set(KEPT)
+
+
+def test_every_file_that_a_command_changes_keeps_its_byte_order_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An editor on Windows wrote it, and would take a file without one for the system's own encoding."""
+    root = project(tmp_path / "project")
+    changed = set()
+    for words in COMMANDS:
+        for path in files(root).values():
+            if not path.read_bytes().startswith(MARK):
+                path.write_bytes(MARK + path.read_bytes())
+        before = {name: path.read_bytes() for name, path in files(root).items()}
+        code, _, err = Cli(root, monkeypatch, capsys)(*words)
+        assert code == 0, (words, err)
+        after = {name: path.read_bytes() for name, path in files(root).items()}
+        assert [name for name in before if name in after and not after[name].startswith(MARK)] == [], words
+        assert [name for name, data in after.items() if data.count(MARK) > 1] == [], words
+        changed |= {name.replace("/", "+") for name, data in before.items() if after.get(name) != data}
+    assert changed >= set(KEPT)
+
+
+@pytest.mark.parametrize(
+    ("old", "mark"), [(MARK + b"x", MARK), (MARK, MARK), (b"x", b""), (b"\xef\xbb", b""), (None, b"")]
+)
+def test_a_mark_is_kept_and_never_made(tmp_path: Path, old: bytes | None, mark: bytes) -> None:
+    path = tmp_path / "a"
+    if old is not None:
+        path.write_bytes(old)
+    fsio.write_through(path, "new")
+    assert path.read_bytes() == mark + b"new"
+    fsio.write_through(path, "\ufeffnew")
+    assert path.read_bytes() == MARK + b"new"
 
 
 def test_config_set_keeps_the_link_the_mode_and_the_line_ends(
