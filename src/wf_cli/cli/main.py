@@ -31,9 +31,15 @@ def main() -> None:
 
 def run(words: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run ``words`` and return the exit code."""
+    words = list(words)
     entry = registry.find(words[0]) if words else None
     contract = True
     try:
+        if words[:1] == ["--version"] and "_WF_COMPLETE" not in environ:
+            from wf_cli.cli.frame import version
+
+            contract = False
+            return version.run(words[1:])
         found = working_project.locate(environ, contract=entry is None or entry.contract)
         root = found.path
         if "_WF_COMPLETE" in environ:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.projects import Cli, make_epic, make_plan, make_session, state_of
+from wf_cli import __version__
 from wf_cli.cli.frame import contract_help, failures, registry
 from wf_cli.errors import StaleAttempt, Temporary
 
@@ -34,6 +35,21 @@ def test_every_command_creates_the_session_file(wf: Cli, words: tuple[str, ...])
 def test_three_commands_do_not_touch_the_session(wf: Cli, words: tuple[str, ...]) -> None:
     wf(*words)
     assert not (wf.root / SESSION).exists()
+
+
+@pytest.mark.parametrize("distributed", [False, True])
+def test_the_version_is_told_in_any_folder_and_makes_no_file(
+    wf: Cli, monkeypatch: pytest.MonkeyPatch, distributed: bool
+) -> None:
+    monkeypatch.setenv("WF_ROOT", str(wf.root / "no-such-folder"))
+    if distributed:
+        monkeypatch.setenv("WF_DISTRIBUTED", "1")
+    assert wf("--version") == (0, f"wf {__version__}\n", "")
+    code, out, err = wf("--version", "--json")
+    assert (code, json.loads(out), err) == (0, {"ok": True, "schema_version": 1, "version": __version__}, "")
+    code, out, _ = wf("--version", "--jso", "--json")
+    assert (code, json.loads(out)["error"]) == (2, "USAGE")
+    assert list(wf.root.iterdir()) == []
 
 
 def test_mode_off_creates_no_spool_and_reading_takes_no_locks(wf: Cli) -> None:

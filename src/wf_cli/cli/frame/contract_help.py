@@ -27,7 +27,7 @@ def overview() -> list[str]:
     for group, entries in groups.items():
         lines += ["", group]
         lines += [f"  {entry.name.ljust(width)}  {entry.summary}" for entry in entries]
-    return [*lines, "", "More about one: wf <command> --help"]
+    return [*lines, "", "More about one: wf <command> --help", "Which version this is: wf --version [--json]"]
 
 
 def of_command(entry: registry.Entry) -> list[str]:
