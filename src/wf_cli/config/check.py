@@ -12,7 +12,7 @@ from typing import Any
 
 from wf_cli import schema
 from wf_cli.clock import parse_duration
-from wf_cli.config import model
+from wf_cli.config import home, model
 from wf_cli.contract.event import KINDS
 from wf_cli.contract.token import POOL_LIMIT, is_word
 
@@ -208,7 +208,12 @@ def _ignore(tree: Mapping[str, Any]) -> Iterator[Problem]:
         for i, pattern in enumerate(place.get("checks", {}).get("ignore", ())):
             parts = [part for part in pattern.removeprefix("!").split("/") if part]
             where = (*path, "checks", "ignore", str(i))
-            if ".." in parts or "." in parts:
+            outside = home.begins_elsewhere(pattern.removeprefix("!"))
+            if outside is not None:
+                yield Problem(
+                    where, f"{pattern}: {outside} is not expanded here; expected: a path from the project's root"
+                )
+            elif ".." in parts or "." in parts:
                 yield Problem(
                     where, f"{pattern} is not a path below the project's root; expected: one without . and .."
                 )

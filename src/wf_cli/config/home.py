@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 _HOME = re.compile(r"(?:~|\$HOME|\$\{HOME\})(?=/|\Z)")
 _OTHER = re.compile(r"\A~[^/]*|\$(?:[A-Za-z_]\w*|\{[^}]*\}?)")
+_FIRST_PART = re.compile(r"(?:~|\$[A-Za-z_]\w*|\$\{[^}]*\})(?=/|\Z)")
 _OPTION = re.compile(r"--?[\w-]+=")
 
 
@@ -22,6 +23,15 @@ def path(text: str, environ: Mapping[str, str]) -> str:
     if other is not None:
         raise ValueError(f"{text}: {other[0]} is not expanded here; expected: ~/ or $HOME/, or the whole path")
     return text
+
+
+def begins_elsewhere(pattern: str) -> str | None:
+    """What at the beginning of a pattern only a shell would expand (``~``, ``$NAME``, ``${NAME}``); None without.
+
+    It has to be a whole part of the path, because ``~$*`` and ``$RECYCLE.BIN`` are names of files.
+    """
+    found = _FIRST_PART.match(pattern)
+    return found[0] if found is not None else None
 
 
 def word(text: str, environ: Mapping[str, str]) -> str:
