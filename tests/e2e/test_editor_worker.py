@@ -16,7 +16,7 @@ import pytest
 
 from support.box import HANG, WF, Box, Done, await_gone, eventually, refs
 from support.scripted_model_server import ScriptedModelServer
-from wf_cli import proc
+from wf_cli import git, proc
 from wf_cli.app import App
 from wf_cli.contract.job import End
 from wf_cli.contract.lifecycle import Status
@@ -179,8 +179,16 @@ def test_the_text_form_has_export_lines_and_the_prompt(box: Box) -> None:
     box.enqueue("one", payload={"text": "it's"})
     done = box.ok("job", "next", "--runtime", "shell")
     exports = [line for line in done.out.splitlines() if line.startswith("export ")]
-    script = "\n".join([*exports, 'printf %s "$WF_JOB_TOKEN $WF_ROLE $WF_ROOT"'])
-    shown = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    (unset,) = [line for line in done.out.splitlines() if line.startswith("unset ")]
+    environ = {**os.environ, **dict.fromkeys(git.REDIRECTS, "/elsewhere")}
+
+    def shell(command: str) -> str:
+        script = "\n".join([*exports, unset, command])
+        return subprocess.run(["sh", "-ec", script], env=environ, capture_output=True, text=True, check=True).stdout
+
+    names = {line.partition("=")[0] for line in shell("env").splitlines()}
+    assert not names & git.REDIRECTS, "a worker's agents do not inherit them either"
+    shown = shell('printf %s "$WF_JOB_TOKEN $WF_ROLE $WF_ROOT"')
     token, role, root = shown.split(" ", 2)
     assert (role, root) == ("builder", str(box.root))
     assert "it's" in done.out

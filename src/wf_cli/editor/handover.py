@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from wf_cli import git
 from wf_cli.attempt import briefing
 from wf_cli.attempt.steps import Steps
 from wf_cli.clock import format_duration
@@ -58,8 +59,12 @@ class Job:
         return cls(**value)
 
     def exports(self) -> list[str]:
-        """The export lines that set the environment in a POSIX shell."""
-        return [f"export {name}={shlex.quote(value)}" for name, value in self.environment.items()]
+        """The lines that set the environment in a POSIX shell, and take out of it what sends git elsewhere.
+
+        A worker's agents do not inherit those variables either.
+        """
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in self.environment.items()]
+        return [*lines, f"unset {' '.join(sorted(git.REDIRECTS))}"]
 
 
 def make(queue: SpoolQueue, steps: Steps, token: Token, spec: Spec, *, root: Path, idle_s: float) -> Job:
