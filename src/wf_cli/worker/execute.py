@@ -174,8 +174,9 @@ class Execution:
             return False
         if result.exit.stopped is not None or result.duration_s > refusals.AT_ONCE:
             return False
-        if failure.code == "crashed" and "evidence" in failure.details:  # a full session, a filtered output
-            return False
+        evidence = failure.details.get("evidence")
+        if evidence is not None and (failure.code == "crashed" or evidence.get("source") == "config"):
+            return False  # A full session or a filtered output is the job's, and what a person's pattern says counts.
         return spec.target is not None or not isinstance(self._equipment.adapter, CommandAdapter)
 
     def _judge(self, spec: Spec, result: AgentResult) -> Failure | None:

@@ -99,3 +99,32 @@ def test_a_job_of_ones_own_on_the_command_adapter_is_judged_by_its_exit_code(tmp
     placed = there.queue.find("job")
     assert placed is not None
     assert (placed.token.burned, placed.folder) == (3, "dead")
+
+
+@pytest.mark.parametrize("meaning", ["crashed", "network", "transient"])
+def test_a_persons_pattern_says_that_it_burns_and_is_no_refusal(tmp_path: Path, meaning: str) -> None:
+    clock = FakeClock()
+    there = yard(tmp_path, clock, failures={"wrong house": meaning})
+    there.enqueue("job")
+    for _ in range(3):
+        one_session(there, clock)
+    placed = there.queue.find("job")
+    assert placed is not None
+    assert (placed.token.burned, placed.folder) == (3, "dead")
+    outcome = there.queue.outcome("job", 3)
+    assert outcome is not None
+    assert outcome.failure is not None
+    assert outcome.failure.code == ("network" if meaning == "network" else "crashed")
+    assert control.Requests(there.spool, clock).stop_for("shell") is None
+
+
+@pytest.mark.parametrize("meaning", ["rate_limited", "usage_limit", "parked"])
+def test_a_persons_pattern_that_says_limit_parks_the_pool_at_the_first_time(tmp_path: Path, meaning: str) -> None:
+    clock = FakeClock()
+    there = yard(tmp_path, clock, failures={"wrong house": meaning})
+    there.enqueue("job")
+    one_session(there, clock)
+    placed = there.queue.find("job")
+    assert placed is not None
+    assert (placed.token.attempt, placed.token.burned, placed.folder) == (1, 0, "queued")
+    assert control.Requests(there.spool, clock).stop_for("shell") is not None
