@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from wf_cli.errors import FileTrouble, WfError
+from wf_cli.errors import ConfigError, FileTrouble, SpoolError, WfError
 
 
 class Level(StrEnum):
@@ -21,7 +22,10 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding. ``remedy`` says what to do, with a command that does it, for every level but ok."""
+    """One finding. ``remedy`` begins with the command that repairs it, for every level but ok.
+
+    What there is to know about the command follows it, after a colon, a semicolon or a comma.
+    """
 
     name: str
     status: Level
@@ -44,6 +48,25 @@ def error(name: str, detail: str, remedy: str) -> Check:
     return Check(name, Level.ERROR, detail, remedy)
 
 
+#: A hint that begins with a command, or has one between backticks. ``as NAME:`` says whose command it is.
+_COMMAND = re.compile(
+    r"\A(?:as [^:]+: )?(?:wf|sudo|chmod|chown|chgrp|git|rm|mv|ls|npm|cd|unset|printf|xcode-select"
+    r"|cursor-agent|opencode|\$\{EDITOR:-vi\}) \S|`[a-z-]+ [^`]+`"
+)
+
+
+def names_a_command(remedy: str) -> bool:
+    """Whether a reader can run what ``remedy`` says."""
+    return _COMMAND.search(remedy) is not None
+
+
+def with_command(hint: str | None, command: str) -> str:
+    """``hint`` where it names a command; else ``command`` with the hint behind it."""
+    if hint is None:
+        return command
+    return hint if names_a_command(hint) else f"{command}: {hint}"
+
+
 def guarded(name: str, look: Callable[[], Iterable[Check]]) -> Iterator[Check]:
     """The checks of ``look``. An exception in it becomes one more check, an error without a traceback."""
     try:
@@ -52,7 +75,7 @@ def guarded(name: str, look: Callable[[], Iterable[Check]]) -> Iterator[Check]:
         yield error(name, failure.message, _repair(failure))
     except OSError as failure:
         where = f"{failure.filename}: " if failure.filename else ""
-        remedy = failure.hint if isinstance(failure, FileTrouble) else _look_at(failure)
+        remedy = with_command(failure.hint if isinstance(failure, FileTrouble) else None, _look_at(failure))
         yield error(name, f"{where}{failure.strerror or failure}", remedy)
 
 
@@ -62,6 +85,13 @@ def _look_at(failure: OSError) -> str:
 
 
 def _repair(failure: WfError) -> str:
-    """What the error's own hint says, with the command that opens the file where the hint names no command."""
-    hint, path = failure.hint or "wf doctor, once that is repaired", failure.facts.get("path")
-    return hint if path is None or "wf " in hint else f"${{EDITOR:-vi}} {shlex.quote(str(path))}: {hint}"
+    """What the error's own hint says. Where it names no command, the command that opens the file comes first, or
+    the one that looks at or changes the setting that the error is about."""
+    path = failure.facts.get("path")
+    if path is not None:
+        return with_command(failure.hint, f"${{EDITOR:-vi}} {shlex.quote(str(path))}")
+    if isinstance(failure, ConfigError):
+        return with_command(failure.hint, "wf config check")
+    if isinstance(failure, SpoolError):
+        return with_command(failure.hint, "wf config set spool.dir FOLDER")
+    return with_command(failure.hint, "wf doctor")

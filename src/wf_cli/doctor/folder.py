@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from wf_cli import filesystems, fsio, ids, locks, mounts
-from wf_cli.doctor.check import Check, Level, error, ok, warn
+from wf_cli.doctor.check import Check, Level, error, ok, warn, with_command
 from wf_cli.errors import FileTrouble, SpoolError
 from wf_cli.filesystems import Kind
 from wf_cli.mounts import Mount
@@ -33,6 +33,9 @@ _RACES = 60
 _EVENT_LIMIT = 5.0
 #: What to do where a folder is not fit for a spool.
 _ELSEWHERE = "wf config set spool.dir FOLDER, with one that is yours and fit for it"
+#: What keeps the files of an NFS server through a power cut.
+_SYNC_EXPORT = "sudo exportfs -o rw,sync CLIENT:FOLDER, on the server of this mount"
+_SET_CLOCK = "sudo sntp -sS time.apple.com" if sys.platform == "darwin" else "sudo timedatectl set-ntp true"
 #: Seconds of difference between our clock and that of the files which are worth a word.
 _CLOCK_SKEW = 2.0
 _LOCKER = """
@@ -75,9 +78,9 @@ def _tried(name: str, look: Callable[[Path], Iterator[Check]], scratch: Path) ->
     except _Unfit as failure:
         yield error(name, str(failure), _ELSEWHERE)
     except SpoolError as failure:  # synced folders, no hard links
-        yield error(name, failure.message, failure.hint or _ELSEWHERE)
+        yield error(name, failure.message, with_command(failure.hint, _ELSEWHERE))
     except OSError as failure:
-        remedy = failure.hint if isinstance(failure, FileTrouble) else _ELSEWHERE
+        remedy = with_command(failure.hint if isinstance(failure, FileTrouble) else None, _ELSEWHERE)
         yield error(name, f"{failure.strerror or failure} ({failure.filename})", remedy)
 
 
@@ -173,7 +176,8 @@ def _spool(scratch: Path) -> Iterator[Check]:
     if arrived.is_set():
         yield ok("watch-events", "arrive; changes by other hosts are found by polling")
     else:
-        yield warn("watch-events", trouble[0] if trouble else "do not arrive", "none needed: workers poll as well")
+        remedy = "wf worker --watch --poll 1s, if jobs are to begin sooner; workers poll without it, too"
+        yield warn("watch-events", trouble[0] if trouble else "do not arrive", remedy)
 
 
 def _flock(scratch: Path) -> Iterator[Check]:
@@ -193,7 +197,8 @@ def _flock(scratch: Path) -> Iterator[Check]:
     if asked.returncode != 7:
         raise _Unfit(f"a second process cannot tell whether a lock is taken: {asked.stderr.decode(errors='replace')}")
     if mounts.of(scratch).type == "fuse.sshfs":
-        yield warn("flock", "excludes on this host only (sshfs)", "one host for all workers, or NFS")
+        remedy = f"{_ELSEWHERE}, on NFS; or run all workers on one host"
+        yield warn("flock", "excludes on this host only (sshfs)", remedy)
     else:
         yield ok("flock", "a second process is refused")
 
@@ -207,14 +212,14 @@ def _times(scratch: Path) -> Iterator[Check]:
     os.utime(path, ns=(wanted, wanted))
     lost = abs(path.stat().st_mtime_ns - wanted)
     if lost >= 10**9:
-        yield warn("mtime", f"kept to {lost / 10**9:.0f} s only", "none needed: leases carry a counter too")
+        yield ok("mtime", f"kept to {lost / 10**9:.0f} s only, which does: leases carry a counter too")
     else:
         yield ok("mtime", f"comes back {'exactly' if not lost else f'to {lost} ns'}")
     if abs(skew) > _CLOCK_SKEW:
         yield warn(
             "clock",
             f"files are {skew:+.1f} s off our clock",
-            "sudo timedatectl set-ntp true, on both; no decision depends on it",
+            f"{_SET_CLOCK}, on both hosts; no decision depends on it",
         )
 
 
@@ -226,7 +231,7 @@ def _sync(scratch: Path) -> Iterator[Check]:
     except OSError as failure:
         if failure.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
             raise
-        yield warn("fsync", "of a directory is not known here: the server decides", "export it with the option sync")
+        yield warn("fsync", "of a directory is not known here: the server decides", _SYNC_EXPORT)
     else:
         yield ok("fsync", "of a directory works")
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -24,6 +25,10 @@ _LOCKED_TREES = ("plans", "epics", ".wf", ".cursor/session", ".opencode/session"
 STALE_LOCK_S = 60.0
 #: Seconds for a question to git.
 _GIT_LIMIT = 20.0
+#: How git comes to a machine without it.
+_GET_GIT = (
+    "xcode-select --install" if sys.platform == "darwin" else "sudo apt-get install git (or as your system does)"
+)
 #: Paths named in one line; the rest is counted.
 _SHOWN = 3
 
@@ -46,7 +51,7 @@ def session_file(root: Path) -> Iterator[Check]:
         yield ok("session", f"{now.model}{lock}: {', '.join(now.capabilities) or 'no capabilities'}")
     else:
         known = "is known but not enabled" if now.model in models.DISABLED else "is not a model that wf knows"
-        remedy = "fine if you wrote it by hand; else: wf set-model <id>"
+        remedy = "wf set-model <id>; or leave it, if you wrote it by hand"
         yield warn("session", f"{now.model} {known}; it may: {', '.join(now.capabilities) or 'nothing'}", remedy)
 
 
@@ -73,10 +78,12 @@ def agents(root: Path) -> Iterator[Check]:
 def numbers(root: Path, *, distributed: bool = False) -> Iterator[Check]:
     """Does each number mean one plan, or one epic? Do the links and the scope of each epic mean plans?"""
     project = Project(root)
-    shared: list[WfError] = [plans.NumberShared(*of) for of in plans.duplicates(plans.all_plans(project)).items()]
+    shared: list[plans.NumberShared | epics.NumberShared] = [
+        plans.NumberShared(*of) for of in plans.duplicates(plans.all_plans(project)).items()
+    ]
     known = epics.all_epics(project)
     shared += [epics.NumberShared(*of) for of in references.shared(known).items()]
-    yield from (error("numbers", one.message, one.hint or "wf plan renumber FOLDER") for one in shared)
+    yield from (error("numbers", one.message, "; ".join(one.repair)) for one in shared)
     begun = renumber.unfinished(project)
     for kind, folder in begun:
         yield error("numbers", f"{kind} {folder} was not renumbered to the end", f"wf {kind} renumber {folder}")
@@ -161,7 +168,7 @@ def version_control(root: Path, spool_root: Path | None) -> Iterator[Check]:
     try:
         inside = _git(root, "rev-parse", "--is-inside-work-tree")
     except (OSError, subprocess.TimeoutExpired) as failure:
-        yield warn("git", f"git does not answer ({failure})", "install git; strict reviews record its state")
+        yield warn("git", f"git does not answer ({failure})", f"{_GET_GIT}; strict reviews record its state")
         return
     if inside.returncode != 0:
         yield warn("git", f"{root} is not in a git repository", "git init; agents' work is hard to undo without")

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from wf_cli import git, ids
 from wf_cli.clock import Clock
-from wf_cli.config.model import Config, Runtime
+from wf_cli.config.model import PROGRAMS, Config, Runtime
 from wf_cli.doctor import dry_call, logins
-from wf_cli.doctor.check import Check, Level, guarded, ok, warn
+from wf_cli.doctor.check import Check, Level, guarded, ok, warn, with_command
 from wf_cli.doctor.dry_call import Answer
 from wf_cli.doctor.logins import Login
 from wf_cli.runtimes import program, registry
@@ -90,8 +90,8 @@ class _Look:
             if not isinstance(adapter, AcpAdapter):  # what a program of any kind does with --version nobody knows
                 version = program.version(command, environment=self._request.environment)
         except RuntimeMissing as failure:
-            hint = failure.hint or "install it again, then wf doctor"
-            yield self._wrong("runtime", f"{failure.message}; it {self._does}", hint)
+            remedy = with_command(failure.hint, f"wf config set runtimes.{name}.command '[PROGRAM]'")
+            yield self._wrong("runtime", f"{failure.message}; it {self._does}", remedy)
             return
         shown = "".join(char for char in version[:_VERSION_WIDTH] if char.isprintable())
         told = "" if isinstance(adapter, AcpAdapter) else f", version {shown}" if shown else ", says no version"
@@ -101,7 +101,7 @@ class _Look:
             if not isinstance(adapter, AcpAdapter):
                 choice = adapter.choice(command, self._request)
         except CannotStart as failure:
-            yield self._wrong("protocol", failure.message, failure.hint or "wf doctor, once that is repaired")
+            yield self._wrong("protocol", failure.message, with_command(failure.hint, "wf config show --origin"))
             return
         yield ok(f"protocol:{name}", f"{choice.spoken}: {choice.why}")
         if isinstance(adapter, CursorAdapter) and choice.spoken == "acp":
@@ -162,15 +162,15 @@ class _Look:
             return ok(f"call:{self._runtime.name}", detail)
         match answer.failure.code:
             case "auth":
-                remedy = _LOG_IN.get(self._runtime.adapter, "log in with the agent's own command")
+                remedy = _LOG_IN.get(self._runtime.adapter) or f"{self._by_hand()}; log in there"
                 if login is not None and login.known:
-                    remedy = f"what is there ({login.text}) is not accepted: {remedy}"
+                    remedy = f"{remedy}; what is there ({login.text}) is not accepted"
             case "model_not_found":
                 remedy = f"wf config set routing.{roles[0]}.model MODEL, with one that is offered"
             case "invalid_spec":
                 remedy = f"wf config show --origin: see runtimes.{self._runtime.name}.options"
             case _:
-                remedy = f"start {self._settings.name} by hand in this folder, and see what it says; then wf doctor"
+                remedy = f"{self._by_hand()}; see what it says, then wf doctor"
         return self._wrong("call", f"{answer.failure.message} (with {whose})", remedy)
 
     def _what_cursor_asks(self) -> Iterator[Check]:
@@ -186,6 +186,11 @@ class _Look:
         said = f"approvalMode is {mode!r}" if mode else "no approvalMode is set"
         detail = f"{said} in {file}: Cursor may ask for nothing, and what is not asked for is not denied"
         yield warn(name, detail, f'${{EDITOR:-vi}} {shlex.quote(str(file))}: set "approvalMode": "allowlist"')
+
+    def _by_hand(self) -> str:
+        """The command that starts the agent's program as a person would."""
+        command = self._settings.command or PROGRAMS.get(self._runtime.adapter, (self._runtime.name,))
+        return f"cd {shlex.quote(str(self._request.root))} && {shlex.join(command)}"
 
     def _wrong(self, what: str, detail: str, remedy: str) -> Check:
         return Check(f"{what}:{self._runtime.name}", self._bad, detail, remedy)

@@ -86,10 +86,12 @@ def _workers(spool: Spool, clock: Clock) -> Iterator[Check]:
     """Which sessions live, whose jobs wait for a reaper, and which queued jobs nobody serves."""
     viewer = Viewer(spool, clock)
     known = list(sessions(viewer))
+    runtimes = {placed.token.owner: placed.token.pool.runtime for placed in scan.taken(spool)}
     for owner, count in sorted(scan.busy_owners(spool).items()):
         if viewer.is_gone(owner):
             remedy = (
-                "wf worker --runtime X: the next worker that looks ends these attempts (wf spool ls --status stalled)"
+                f"wf worker --runtime {runtimes.get(owner, 'X')}: the next worker that looks ends these attempts "
+                "(wf spool ls --status stalled)"
             )
             yield warn("workers", f"{owner} is gone and has {count} job(s)", remedy)
     served = {view.record.runtime for view in known if not viewer.is_gone(view.record.owner)}

@@ -94,7 +94,7 @@ def _print(settings: RuntimeSettings, why: str) -> Choice:
     if settings.permissions.restricts:
         raise CannotStart(
             f"runtimes.{settings.name}: the configured permissions need ACP, and {why}",
-            hint=f"update it, or remove the denials; runtimes.{settings.name}.protocol: acp insists on ACP",
+            hint=f"wf config set runtimes.{settings.name}.protocol acp insists on it; or update it, or deny nothing",
         )
     return Choice("print", why)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from wf_cli import ids
 from wf_cli.errors import Temporary
@@ -22,6 +24,12 @@ class Finding:
     severity: str
     detail: str
     fixed: bool = False
+    #: The command that repairs it.
+    remedy: str = "wf spool verify --fix"
+
+    def to_json(self) -> dict[str, Any]:
+        """What `wf spool verify --json` says; no remedy of what is repaired."""
+        return {**asdict(self), "remedy": None if self.fixed else self.remedy}
 
 
 @dataclass(slots=True)
@@ -53,7 +61,8 @@ def relative(spool: Spool, path: Path) -> str:
 def unreadable(spool: Spool, path: Path, error: OSError) -> Finding:
     """The finding of an item that cannot be looked at."""
     trouble = Trouble.of(path, error)
-    return Finding(relative(spool, path), "unreadable", "error", f"{trouble.what}; passed over ({trouble.remedy})")
+    look = f"ls -ld {shlex.quote(str(path))}: {trouble.remedy}"
+    return Finding(relative(spool, path), "unreadable", "error", f"{trouble.what}; passed over", remedy=look)
 
 
 def quarantine(spool: Spool, path: Path) -> bool:

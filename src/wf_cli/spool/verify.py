@@ -10,6 +10,7 @@ files that no process can use are ever deleted.
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -294,7 +295,10 @@ def _orphan(spool: Spool, job_id: str, staged: list[str], doubt: Callable[[str, 
             try:
                 _rebuild(spool, spec)
             except ContractError:  # a spec that makes no token, or an outcome that fits none
-                yield Finding(relative(spool, path), "missing_token", "error", "reserved, and cannot be rebuilt")
+                away = f"rm {shlex.quote(str(path))}: its key is free again, and what it was for is lost"
+                yield Finding(
+                    relative(spool, path), "missing_token", "error", "reserved, and cannot be rebuilt", remedy=away
+                )
                 return
         yield Finding(relative(spool, path), "missing_token", "error", "reserved, but in no directory", not leave)
 

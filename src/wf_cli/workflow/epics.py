@@ -47,10 +47,11 @@ class NumberShared(Refused):
 
     def __init__(self, number: str, sharing: Sequence[Epic]):
         folders = " and ".join(epic.relative for epic in sharing)
-        repair = ", ".join(f"wf epic renumber {epic.name}" for epic in sharing[1:])
+        #: The commands that give each later epic a number of its own.
+        self.repair = tuple(f"wf epic renumber {epic.name}" for epic in sharing[1:])
         super().__init__(
             f"{folders} have the same number, so epic {number} could mean each of them",
-            hint=f"give each later one a number of its own: {repair}",
+            hint=f"give each later one a number of its own: {', '.join(self.repair)}",
             epic_id=number,
             epics=[epic.name for epic in sharing],
         )

@@ -246,8 +246,8 @@ def test_doctor_names_both_folders_and_the_remedy(wf: Cli) -> None:
     two_epics(wf.root)
     checks = [c for c in diagnose(Patient(wf.root, {}, SystemClock()), call=False) if c.name == "numbers"]
     assert [(c.status, c.remedy) for c in checks] == [
-        (Level.ERROR, "give each later one a number of its own: wf plan renumber 01-b"),
-        (Level.ERROR, "give each later one a number of its own: wf epic renumber 01-small"),
+        (Level.ERROR, "wf plan renumber 01-b"),
+        (Level.ERROR, "wf epic renumber 01-small"),
     ]
     assert "plans/01-a and plans/01-b" in checks[0].detail
     assert wf("doctor", "--no-call")[0] == 5

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +17,10 @@ from wf_cli.cli.jobs import listing
 from wf_cli.cli.jobs.selectors import Filters, JobArgument, one
 from wf_cli.errors import Refused, Unhealthy
 from wf_cli.views.viewer import Viewer
+
+if TYPE_CHECKING:
+    from wf_cli.spool.findings import Finding
+    from wf_cli.spool.layout import Spool
 
 app = group("List, show, check and clean the jobs in the spool.")
 
@@ -93,8 +98,6 @@ def verify(
     wf spool verify          look only
     wf spool verify --fix    make the safe repairs, which delete no file of a job
     """
-    from dataclasses import asdict
-
     from wf_cli.spool import lease
     from wf_cli.spool import verify as checks
 
@@ -112,14 +115,21 @@ def verify(
 
     findings = checks.verify(spool, common.clock, fix=fix, watch=checks.Watch(lease_s, pause))
     left = sum(not finding.fixed for finding in findings)
-    values = {"findings": [asdict(finding) for finding in findings], "left": left}
+    values = {"findings": [finding.to_json() for finding in findings], "left": left}
     rows = [("fixed" if f.fixed else "found", f.severity, f.kind, f.path, f.detail) for f in findings]
     lines = tables.table(("STATE", "SEVERITY", "KIND", "PATH", "WHAT"), rows)
     if left:
-        hint = "`wf spool verify --fix` repairs what is safe" if not fix else "look at these files by hand"
+        hint = "`wf spool verify --fix` repairs what is safe" if not fix else "; ".join(_by_hand(spool, findings))
         error = Unhealthy(f"{left} of {len(findings)} finding(s) left in {spool.root}", hint=hint)
         raise common.failed(error, values, lines)
     common.emit(values, [*lines, f"{spool.root} is as it should be"])
+
+
+def _by_hand(spool: Spool, findings: Sequence[Finding]) -> list[str]:
+    """The commands for what `--fix` left; a file that it could not put away is looked at."""
+    left = [finding for finding in findings if not finding.fixed]
+    commands = (f"ls -ld {spool.root / f.path}" if "--fix" in f.remedy else f.remedy for f in left)
+    return list(dict.fromkeys(commands))[:3]
 
 
 @app.command("gc")

@@ -187,5 +187,5 @@ def _user_content(environment: Mapping[str, str]) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):  # The message leaves the text out, because it may hold keys.
-        raise CannotStart(f"{_CONTENT} is set and holds no JSON object", hint="correct it, or unset it")
+        raise CannotStart(f"{_CONTENT} is set and holds no JSON object", hint=f"unset {_CONTENT}, or correct it")
     return value
