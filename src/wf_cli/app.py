@@ -182,15 +182,11 @@ class App:
         return Path(given) if given and os.path.isabs(given) else self.spool_root
 
     @cached_property
-    def _reads_strictly(self) -> bool:
-        """Whether the mode is on. A switch that cannot be read is reported by whoever asks for the mode itself."""
-        try:
-            return self.distributed
-        except (WfError, OSError):
-            return False
+    def _is_strict(self) -> bool:
+        return mode.reads_strictly(lambda: self.distributed)  # Asked once, so a session reads all plans in one way.
 
     def project(self, permit: Permit | None = None) -> Project:
-        return Project(self.root, self.clock, permit, distributed=self._reads_strictly)
+        return Project(self.root, self.clock, permit, distributed=self._is_strict)
 
     # -- dispatching
 

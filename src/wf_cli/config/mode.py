@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wf_cli.config import legacy
 from wf_cli.config.places import find
-from wf_cli.errors import ConfigError
+from wf_cli.errors import ConfigError, WfError
 
 if TYPE_CHECKING:
     from wf_cli.config.document import Document
@@ -34,6 +34,17 @@ def is_distributed(root: Path, environ: Mapping[str, str], config_file: Path | N
                 raise ConfigError(f"{place}: mode: {mode!r} is no mode; expected: command or distributed", key="mode")
             return bool(mode == "distributed")
     return legacy.load_runtime(root).distributed
+
+
+def reads_strictly(is_distributed: Callable[[], bool]) -> bool:
+    """Whether lists of plans are read as the distributed mode reads them. False for a switch that cannot be read.
+
+    A command that only reads is not stopped by it, because whoever asks for the mode itself reports the switch.
+    """
+    try:
+        return is_distributed()
+    except (WfError, OSError):
+        return False
 
 
 def in_file(root: Path, content: Document) -> Callable[[tuple[str, ...]], str]:

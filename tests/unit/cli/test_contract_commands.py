@@ -12,8 +12,9 @@ import pytest
 
 from support.projects import Cli, make_epic, make_plan, make_session, state_of
 from wf_cli import __version__
+from wf_cli.app import App
 from wf_cli.cli.frame import contract_help, failures, registry
-from wf_cli.errors import StaleAttempt, Temporary
+from wf_cli.errors import ConfigError, StaleAttempt, StateError, Temporary
 
 SESSION = Path(".cursor/session/state.json")
 
@@ -175,6 +176,20 @@ def test_in_a_job_the_role_decides(wf: Cli) -> None:
     # The role is the token's own: a variable cannot give an agent more than its job has.
     job = {"WF_JOB_TOKEN": "p01-i0-code-plan-coder.a1.me-box-00000001", "WF_ROLE": "plan-reviewer"}
     assert "a job of role plan-coder" in wf("todo", "accept", "1", "T1", environ=job)[2]
+
+
+@pytest.mark.parametrize("switch", [{"wf.config.yaml": "mode: sometimes\n"}, {".wf/runtime.json": "{torn"}])
+def test_a_switch_that_cannot_be_read_stops_no_command_that_only_reads(wf: Cli, switch: dict[str, str]) -> None:
+    """An App and a contract command take the same answer for it: the lists are read as with the mode off."""
+    make_session(wf.root)
+    make_plan(wf.root, todo="- [ ] [T1] a\n")
+    for name, text in switch.items():
+        (wf.root / name).parent.mkdir(exist_ok=True)
+        (wf.root / name).write_text(text)
+    assert wf("todo", "list", "01")[0] == 0
+    assert App(wf.root, {}).project().distributed is False
+    with pytest.raises((ConfigError, StateError)):
+        _ = App(wf.root, {}).distributed
 
 
 def test_as_operator_is_taken_out_before_the_arguments_are_read(wf: Cli) -> None:

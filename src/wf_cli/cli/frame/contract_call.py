@@ -49,21 +49,13 @@ class Call:
         The permit is that of the job in ``WF_JOB_TOKEN``. Without one it is a person's, which refuses changes while
         a job of the plan is live. With ``as_operator`` no permit is asked.
         """
+        from wf_cli.config import mode
         from wf_cli.workflow.project import Project
 
         if self.as_operator:
             return Project(self.root)
-        return Project(self.root, permit=self._permit, distributed=self._reads_strictly)
-
-    @property
-    def _reads_strictly(self) -> bool:
-        """Whether the mode is on. A broken switch stops no command that does not need to know."""
-        from wf_cli.errors import WfError
-
-        try:
-            return self.is_distributed
-        except WfError:
-            return False
+        strictly = mode.reads_strictly(lambda: self.is_distributed)
+        return Project(self.root, permit=self._permit, distributed=strictly)
 
     def _permit(self, plan_id: str) -> AbstractContextManager[Ask]:
         return self.app.permit(plan_id)
