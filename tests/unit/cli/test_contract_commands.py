@@ -192,6 +192,21 @@ def test_a_switch_that_cannot_be_read_stops_no_command_that_only_reads(wf: Cli, 
         _ = App(wf.root, {}).distributed
 
 
+def test_epic_create_says_how_its_plans_come_to_be(wf: Cli) -> None:
+    make_session(wf.root)
+    code, out, _ = wf("epic", "create", "First")
+    assert (code, out.splitlines()[1]) == (
+        0,
+        "next: declare its plans below ## Scope in epic.md (- Plan 1: title), then wf epic run 01",
+    )
+    code, out, _ = wf("epic", "create", "Second", environ={"WF_DISTRIBUTED": "1"})
+    assert code == 0
+    assert "in any form, then wf epic run 02, which has an agent split it into plans" in out
+    assert "or declare its plans below ## Scope" in out
+    (wf.root / "wf.config.yaml").write_text("mode: sometimes\n")
+    assert wf("epic", "create", "Third")[0] == 0, "a switch that cannot be read stops no command that need not know"
+
+
 def test_as_operator_is_taken_out_before_the_arguments_are_read(wf: Cli) -> None:
     make_session(wf.root)
     plan = make_plan(wf.root, phase="planning")

@@ -43,11 +43,18 @@ def _create(call: Call, name: str) -> int:
     if not name:
         raise ArgumentError("the name of the epic is missing", hint=f"usage: {USAGES['create']}")
     epic = epics.create(call.project, name)
-    output.say(
-        f"epic {epic.id} created: {epic.relative}",
-        f"next: declare its plans below ## Scope in epic.md (- Plan 1: title), then wf epic run {epic.id}",
-    )
+    output.say(f"epic {epic.id} created: {epic.relative}", _what_next(call, epic))
     return 0
+
+
+def _what_next(call: Call, epic: Epic) -> str:
+    scope = "declare its plans below ## Scope in epic.md (- Plan 1: title)"
+    if not call.project.distributed:
+        return f"next: {scope}, then wf epic run {epic.id}"
+    return (
+        f"next: write into epic.md what you want, in any form, then wf epic run {epic.id}, which has an agent split "
+        f"it into plans; or {scope} yourself"
+    )
 
 
 def _attach(call: Call) -> int:
