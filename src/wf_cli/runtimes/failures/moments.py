@@ -71,6 +71,8 @@ _DATES = tuple(
         ),
     )
 )
+#: Of these dates services write the time of their own zone. A month with an accent is a CLI's, as any other is.
+_EASTERN = re.compile("[年月日년월일]")
 _DAY_OF_MONTH = re.compile(r"(?:the )?(?P<day>\d{1,2})(?:st|nd|rd|th)\b(?! \w+ \d{4})", _FLAGS)
 _NEXT_MONTH = re.compile(r"(?:the )?(?:(?:start|beginning|first(?: day)?|1st) of )?(?:the )?next month\b", _FLAGS)
 _WEEKDAY = re.compile(rf"(?:next |this |coming )?(?P<weekday>{_DAY})\b[.,]?", _FLAGS)
@@ -156,7 +158,7 @@ def _dated(text: str, date: re.Match[str], now: Now) -> float:
     if zone is None:
         written = text[date.start() : date.end()]
         machine = date["year"] is not None and written.startswith(date["year"]) and written.count("-") == 2
-        zone = UTC if time is None else now.server if machine or not written.isascii() else None
+        zone = UTC if time is None else now.server if machine or _EASTERN.search(written) else None
     return _on_day(date, time, zone, now)
 
 
