@@ -603,6 +603,17 @@ def test_i6_only_the_attempts_of_gone_owners_are_reaped(queue: Queue) -> None:
     assert queue.reap(nobody, by=REAPER) == []
 
 
+def test_a_recovered_job_runs_before_newer_ones_of_its_priority(queue: Queue, clock: FakeClock) -> None:
+    queue.enqueue_many([request("late-a"), request("late-b"), request("urgent", priority=1)])
+    for _ in range(2):
+        run_one(queue)  # urgent, then late-a
+        clock.advance(1)
+    queue.enqueue(request("newest"))
+    clock.advance(60)
+    queue.reap(everybody, by=REAPER)
+    assert order(queue, 4) == ["urgent", "late-a", "late-b", "newest"]
+
+
 def test_a_reaper_never_reaps_itself(queue: Queue) -> None:
     queue.enqueue(request("a"))
     run_one(queue, ME)

@@ -101,7 +101,13 @@ def decide(
         case End.LOST:
             losses, burned = losses + 1, min(burned + 1, NUMBER_LIMIT - 1)
             delay = 0.0 if losses == 1 else policy.delay(losses - 1, rng)
-            where = Disposition("dead", now_ms) if burned >= token.budget else _queued(now_ms, delay)
+            if burned >= token.budget:
+                where = Disposition("dead", now_ms)
+            elif delay > 0:
+                where = _queued(now_ms, delay)
+            else:
+                # The job keeps its place in the queue, because its wait is not to begin again behind a long queue.
+                where = Disposition("queued", min(token.time_ms, now_ms))
         case End.RELEASED:
             losses = 0
             delay = RELEASE_DELAY if ending.delay_s is None else max(RELEASE_DELAY, ending.delay_s)

@@ -69,12 +69,22 @@ def test_the_first_loss_in_a_row_is_ready_at_once_and_later_ones_wait(token: Tok
     roomy = replace(token, burned=0, budget=10)
     first = end(roomy, Ending(End.LOST), policy)
     assert (first.losses, first.burned) == (1, 1)
-    assert (first.disposition.time_ms, first.disposition.delay_s) == (NOW, 0)
+    assert (first.disposition.time_ms, first.disposition.delay_s) == (token.time_ms, 0)
     again = destination(roomy, first)[1].claimed_by("p")
     second = end(again, Ending(End.LOST), replace(policy, jitter=False), previous=first)
     assert second.losses == 2
     wait = math.ceil(min(policy.cap_s, policy.base_s) * 1000)
-    assert second.disposition.time_ms == NOW + wait
+    assert second.disposition.time_ms == (NOW + wait if wait else token.time_ms)
+
+
+def test_a_lost_job_keeps_its_place_in_the_queue_and_none_of_the_future() -> None:
+    token = Token(5, NOW - 60_000, "j", Pool("r", "x"), 1, 0, 9, owner="o")
+    older, newer = (Token(5, NOW + ms, name, token.pool, 0, 0, 9) for ms, name in ((-60_001, "a"), (-59_999, "b")))
+    _, lost = destination(token, end(token, Ending(End.LOST)))
+    assert sorted(t.name for t in (newer, lost, older)) == [older.name, lost.name, newer.name]
+    # A delayed token may be claimed by the own clock of its worker before the wall clock has reached its time.
+    ahead = replace(token, time_ms=NOW + 5000, delay_s=30)
+    assert end(ahead, Ending(End.LOST)).disposition.time_ms == NOW
 
 
 def test_a_failure_between_two_losses_breaks_the_row() -> None:
