@@ -65,24 +65,33 @@ class Yard:
     def running(self, **options: Any) -> Iterator[Worker]:
         """A watching worker in a thread of its own; ended with the block, which raises what it raised."""
         worker = self.worker(watch=True, **options)
+        ended = self.start(worker)
+        try:
+            yield worker
+        finally:
+            worker.abort()
+            error = ended()
+        if error is not None:
+            raise error
+
+    def start(self, worker: Worker) -> Callable[[], BaseException | None]:
+        """Run ``worker`` in a thread of its own. The result waits for its end, and returns what it raised."""
         errors: list[BaseException] = []
 
         def run() -> None:
             try:
                 worker.run()
-            except BaseException as error:  # noqa: BLE001 - raised again below
+            except BaseException as error:  # noqa: BLE001 - handed to the test
                 errors.append(error)
+
+        def ended() -> BaseException | None:
+            thread.join(60)
+            assert not thread.is_alive(), self.said
+            return errors[0] if errors else None
 
         thread = threading.Thread(target=run, name="the-worker", daemon=True)
         thread.start()
-        try:
-            yield worker
-        finally:
-            worker.abort()
-            thread.join(60)
-            assert not thread.is_alive(), self.said
-        if errors:
-            raise errors[0]
+        return ended
 
     def note(self, name: str) -> None:
         (self.notes / name).touch()

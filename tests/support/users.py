@@ -85,6 +85,12 @@ class User:
         assert done.code == 0, f"{self.name}: wf {' '.join(words)}: {done.text}"
         return done
 
+    def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """`wf` as a process that goes on; its stderr and stdout are one pipe. The caller ends it."""
+        argv = self._argv((sys.executable, "-m", "wf_cli", *words))
+        pipe = subprocess.PIPE
+        return subprocess.Popen(argv, env=self._environ(env), text=True, stdout=pipe, stderr=subprocess.STDOUT)
+
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """The result of ``function(*args)`` in a process of this user; arguments and result go through JSON.
 

@@ -13,6 +13,7 @@
     cooldown    how long the pool waits after an attempt that its provider refused
     refusals    agents that ended at once without work: the pool's fault, or the job's
     trouble     an error of this host in one line
+    outage      errors that may pass: they are waited for, and said once
 
 An attempt knows plans only through `steps.Steps`; nothing here imports the workflow, a worker or an editor.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,9 +39,11 @@ class Claimed:
     slot: Slot | None
 
     def let_go(self) -> None:
-        """Free the checkout. Safe to repeat."""
+        """Free the checkout. Safe to repeat. The error of a failing close is dropped, because it frees the lock too
+        and must not replace the ending of the attempt."""
         if self.slot is not None:
-            self.slot.close()
+            with contextlib.suppress(OSError):
+                self.slot.close()
 
 
 class Claims:

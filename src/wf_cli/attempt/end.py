@@ -7,8 +7,8 @@
    An agent that ended at once without work is weighed (`refusals`). All of this comes before the outcome, because
    the cool-down must be in place once the job is queued again.
 4. The outcome is published and the token is moved where it says (`SpoolQueue.end`). Exactly one outcome ever stands.
-5. When the disk refuses the outcome, it is offered again as long as the lease is held (`Ends.for_certain`), because
-   the work is done and must not be lost. The queue recognises the same bytes when they are offered again.
+5. When the disk refuses the outcome, it is offered again until it stands (`Ends.for_certain`), because the work is
+   done and must not be lost. The queue recognises the same bytes when they are offered again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from wf_cli import system_errors
 from wf_cli.attempt import cooldown, refusals, trouble
+from wf_cli.attempt.outage import Outage
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import Failure
@@ -35,7 +37,7 @@ from wf_cli.runtimes.base import CannotStart
 BUSY_DELAY = 2.0
 #: Seconds between two tries to publish an outcome, at first and at most.
 FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 10.0
+LONGEST_PAUSE = 2.0
 #: Never set: `wait` on it is a sleep that a test can cut short.
 _PAUSE = threading.Event()
 
@@ -77,6 +79,8 @@ def of_error(error: Exception) -> Ending:
     if isinstance(error, StateError):  # A person or git left the file so, and a person mends it.
         told = f"{error.message}; {error.hint}" if error.hint else error.message
         return Ending(End.RELEASED, reason=told, delay_s=HOST_DELAY)
+    if isinstance(error, WfError) and system_errors.may_pass(error):
+        return ending_of(Failure("disk_error", trouble.told(error)))
     if isinstance(error, WfError):
         return Ending(End.FAILED, failure=Failure("crashed", error.message))
     if isinstance(error, OSError):
@@ -88,11 +92,19 @@ def of_error(error: Exception) -> Ending:
 class Ends:
     """Ends the attempts of one process. Its methods may be called from any thread."""
 
-    def __init__(self, queue: SpoolQueue, clock: Clock, events: EventSink, say: Callable[[str], None]):
+    def __init__(
+        self,
+        queue: SpoolQueue,
+        clock: Clock,
+        events: EventSink,
+        say: Callable[[str], None],
+        outage: Outage | None = None,
+    ):
         self._queue = queue
         self._clock = clock
         self._events = events
         self._say = say
+        self._outage = outage or Outage(say)
 
     def once(self, token: Token, ending: Ending, *, by: str) -> Ended:
         """End the attempt. Raises OSError or Temporary when the disk or a busy lock prevents that now."""
@@ -104,34 +116,37 @@ class Ends:
         ending: Ending,
         *,
         by: str,
-        lost: Callable[[], object],
+        given_up: Callable[[Exception], object],
         each: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> Ended:
         """End the attempt, and try again until the disk and the locks allow it.
 
-        Each try and each pause is made in a block of ``each``. Once the session is ``lost``, this raises what the
-        last try raised, because another session ends the attempt then.
+        Each try and each pause is made in a block of ``each``. ``given_up`` is asked after each failed try, with its
+        error. When it says so, this raises that error, and another session ends the attempt.
         """
         with each():
             ending = self._tell_pool(token, ending)
-        pause, said = FIRST_PAUSE, ""
-        while True:
-            try:
+        pause, said, what = FIRST_PAUSE, "", f"{token.job_id}: cannot write the outcome"
+        try:
+            while True:
+                try:
+                    with each():
+                        return self._queue.end(token, ending, by=by)
+                except (OSError, Temporary) as error:
+                    if given_up(error):
+                        raise
+                    told = trouble.told(error)
+                    if not self._outage.met(what, error) and told != said:
+                        said = told
+                        self._say(f"{what}: {told}; trying again")
                 with each():
-                    return self._queue.end(token, ending, by=by)
-            except (OSError, Temporary) as error:
-                if lost():
-                    raise
-                told = trouble.told(error)
-                if told != said:
-                    said = told
-                    self._say(f"{token.job_id}: cannot write the outcome: {told}; trying again")
-            with each():
-                _PAUSE.wait(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+                    _PAUSE.wait(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+        finally:
+            self._outage.over(what)
 
     def _tell_pool(self, token: Token, ending: Ending) -> Ending:
-        """``ending``, delayed by its pool's cool-down. A disk error here is said and does not stop the ending."""
+        """``ending``, delayed by its pool's cool-down. Trouble here is said and does not stop the ending."""
         spool, runtime = self._queue.spool, token.pool.runtime
         try:
             before = self._queue.readable_outcome(token.job_id, token.attempt - 1) if token.attempt > 1 else None
@@ -139,6 +154,8 @@ class Ends:
             ending = cooldown.park(spool, runtime, ending, self._clock, self._events)
             if ending.end is End.SUCCEEDED and ending.started_ms is not None:
                 cooldown.warm_up(spool, runtime, self._clock, self._events)
-        except OSError as error:  # The job waits by its own delay, and the next refused job writes the cool-down.
-            self._say(f"{token.job_id}: cannot tell the pool: {trouble.told(error)}")
+        except (OSError, WfError) as error:
+            # The job waits by its own delay, and the next refused job writes the cool-down.
+            if not system_errors.may_pass(error):  # Else the outcome meets the same outage, which is said there.
+                self._say(f"{token.job_id}: cannot tell the pool: {trouble.told(error)}")
         return ending

@@ -1,7 +1,8 @@
 """The duties that a session repeats. Each has its own interval and its own try.
 
 Most duties look at files of other sessions. One bad file among them stops neither the other duties nor claiming,
-because the trouble of a duty is only said, once, and the duty is tried again in its next round.
+because the trouble of a duty is only said, once, and the duty is tried again in its next round. An outage of the
+spool meets most duties, and is said once for all of them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wf_cli.attempt import trouble
+from wf_cli.attempt.outage import Outage
 from wf_cli.attempt.reaper import Reaper
 from wf_cli.attempt.session import Session
 from wf_cli.clock import Clock
@@ -24,6 +26,8 @@ REAP_EVERY = 0.5
 SWEEP_EVERY = 2.0
 RECONCILE_EVERY = 5.0
 BURY_EVERY = 30.0
+#: At most, while the spool cannot be used, so that the end of the outage is noticed.
+OUTAGE_EVERY = 1.0
 
 
 @dataclass(slots=True)
@@ -38,10 +42,11 @@ class _Duty:
 class Rounds:
     """The duties of one session. Not thread-safe: the session's main loop calls `do_due`, which does them."""
 
-    def __init__(self, session: Session, clock: Clock, say: Callable[[str], None]):
+    def __init__(self, session: Session, clock: Clock, say: Callable[[str], None], outage: Outage | None = None):
         self._session = session
         self._clock = clock
         self._say = say
+        self._outage = outage or Outage(say)
         self._duties: list[_Duty] = []
 
     def every(self, seconds: float, name: str, do: Callable[[], object]) -> None:
@@ -87,11 +92,14 @@ class Rounds:
             if _is_another_spool(error):
                 raise
             told = trouble.told(error)
-            if told != duty.said:
+            if self._outage.met(duty.name, error):
+                duty.due = min(duty.due, self._clock.monotonic() + OUTAGE_EVERY)
+            elif told != duty.said:
                 duty.said = told
                 self._say(f"{duty.name}: {told}; trying again every {duty.every_s:g} s")
         else:
             duty.said = ""
+            self._outage.over(duty.name)
 
 
 def _is_another_spool(error: Exception) -> bool:

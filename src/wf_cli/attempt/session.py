@@ -122,9 +122,13 @@ class Session:
             self._lease.give_up(f"judged: {verdict.evidence}")
 
     def close(self, reason: str) -> None:
-        """End the session in an orderly way. The lease is given up even when the disk refuses the session's state."""
+        """End the session in an orderly way, as far as the disk allows.
+
+        A lease that cannot be removed is beaten no more, so others see it expire.
+        """
         self.say_state("stopped")
-        self._lease.release()
+        with contextlib.suppress(OSError):
+            self._lease.release()
         self._events.emit("worker.stopped", owner=self.owner, reason=self.lost or reason)
 
     def _lease_lost(self, reason: str) -> None:

@@ -11,15 +11,16 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from wf_cli.attempt import trouble
+from wf_cli import system_errors
+from wf_cli.attempt.outage import Outage
 from wf_cli.clock import Clock
 from wf_cli.contract.token import Token
-from wf_cli.errors import Absent, Temporary
+from wf_cli.errors import Absent, Temporary, WfError
 from wf_cli.queue.spool_queue import SpoolQueue
 
 #: Seconds between two looks at the token of a running attempt.
 TOKEN_POLL = 0.3
-#: Seconds for which a failing look at a finished agent's work is repeated. Then the attempt ends without its result.
+#: Seconds for which a look at a finished agent's work is repeated that fails by an error which may not pass.
 LOOK_LIMIT = 30.0
 #: Never set: `wait` on it is a sleep that a test can cut short.
 _PAUSE = threading.Event()
@@ -30,16 +31,13 @@ _T = TypeVar("_T")
 class Standing:
     """The standing of one attempt, for the thread that works on it. ``lost`` tells whether the lease was lost."""
 
-    def __init__(
-        self, queue: SpoolQueue, token: Token, *, lost: Callable[[], bool], clock: Clock, say: Callable[[str], None]
-    ):
+    def __init__(self, queue: SpoolQueue, token: Token, *, lost: Callable[[], bool], clock: Clock, outage: Outage):
         self._queue = queue
         self._token = token
         self._lost = lost
         self._clock = clock
-        self._say = say
+        self._outage = outage
         self._next_look = clock.monotonic()
-        self._said = ""
 
     def over(self) -> str | None:
         """Why the attempt is over; None while it stands, and while the spool cannot be read.
@@ -68,27 +66,42 @@ class Standing:
             _PAUSE.wait(TOKEN_POLL)
 
     def _look(self) -> bool | None:
+        what = f"{self._token.job_id}: cannot look at its token"
         try:
-            return self._queue.holds(self._token)
+            held = self._queue.holds(self._token)
         except OSError as error:
-            told = trouble.told(error)
-            if told != self._said:
-                self._said = told
-                self._say(f"{self._token.job_id}: cannot look at its token: {told}; looking again")
+            self._outage.met(what, error)
             return None
+        self._outage.over(what)
+        return held
 
     def patiently(self, look: Callable[[], _T], stopped: Callable[[], bool] = lambda: False) -> _T:
-        """The result of ``look``, which is repeated when it raises OSError or Temporary.
+        """The result of ``look``, which is repeated when it raises Temporary or an error of the system.
 
-        After `LOOK_LIMIT` seconds, or once the lease is lost or the session ``stopped``, its last error is raised.
+        Its last error is raised once the lease is lost or the session ``stopped``. An error that may pass is waited
+        for until then, because the work is done and must not be lost. Any other one is raised after `LOOK_LIMIT`
+        seconds.
         """
         deadline = self._clock.monotonic() + LOOK_LIMIT
-        while True:
-            try:
-                return look()
-            except Absent:  # Only a person brings it back, and the job waits for that without a session.
-                raise
-            except (OSError, Temporary):
-                if self._lost() or stopped() or self._clock.monotonic() >= deadline:
+        what = f"{self._token.job_id}: cannot check its work"
+        try:
+            while True:
+                try:
+                    return look()
+                except Absent:  # Only a person brings it back, and the job waits for that without a session.
                     raise
-            _PAUSE.wait(TOKEN_POLL)
+                except (OSError, WfError) as error:
+                    passes = system_errors.may_pass(error)
+                    if not passes and not isinstance(error, OSError | Temporary):
+                        raise
+                    late = not passes and self._clock.monotonic() >= deadline
+                    if self._lost() or stopped() or late:
+                        raise
+                    self._outage.met(what, error)
+                _PAUSE.wait(TOKEN_POLL)
+        finally:
+            self._outage.over(what)
+
+    def close(self) -> None:
+        """The attempt is over, so no look at it fails any more."""
+        self._outage.over(f"{self._token.job_id}: cannot look at its token")

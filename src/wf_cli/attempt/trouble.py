@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
-from wf_cli import sharing
+from wf_cli import sharing, system_errors
 from wf_cli.errors import FileTrouble, WfError
-
-#: The remedies for system errors that are not about permissions.
-_REMEDIES = {
-    errno.ENOSPC: "make room on that disk",
-    errno.EDQUOT: "make room on that disk",
-    errno.EROFS: "mount it for writing",
-    errno.EIO: "look at the disk or the mount",
-    errno.ESTALE: "look at the mount",
-}
 
 
 def told(error: OSError | WfError) -> str:
@@ -26,5 +16,5 @@ def told(error: OSError | WfError) -> str:
     if isinstance(known, FileTrouble):
         return str(known)
     said = f"{known.filename}: {known.strerror}" if known.filename else known.strerror or str(known)
-    remedy = _REMEDIES.get(known.errno or 0)
+    remedy = system_errors.remedy(known.errno)
     return f"{said}; {remedy}" if remedy else said

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from wf_cli import ids, proc
+from wf_cli import ids, proc, system_errors
 from wf_cli.app import App
 from wf_cli.attempt import trouble
 from wf_cli.attempt.claim import Claimed, Claims, Obstacle
@@ -89,8 +89,7 @@ class Keeper:
     def run(self) -> None:
         """Find a job, hand it over, and hold it to its end. Raises Temporary when there is none in time."""
         deadline = self._clock.monotonic() + self._request.wait_s
-        self._await_spool(deadline)
-        self._open_session(ids.owner_id(f"{self._request.runtime}-editor"))
+        self._await_session(deadline)
         why = "no job"
         try:
             held = self._find(deadline)
@@ -131,10 +130,21 @@ class Keeper:
 
     # -- looking for a job
 
-    def _await_spool(self, deadline: float) -> None:
-        while not layout.exists(self._app.spool_root):
+    def _await_session(self, deadline: float) -> None:
+        """Begin a session as soon as there is a spool that can be used. An error that may pass is waited for."""
+        owner = ids.owner_id(f"{self._request.runtime}-editor")
+        while True:
+            why = f"there is no spool at {self._app.spool_root} yet"
+            try:
+                if layout.exists(self._app.spool_root):
+                    self._open_session(owner)
+                    return
+            except (OSError, WfError) as error:
+                if not system_errors.may_pass(error):
+                    raise
+                why = trouble.told(error)
             self._assert_wanted()
-            self._pause_until(deadline, f"there is no spool at {self._app.spool_root} yet")
+            self._pause_until(deadline, why)
 
     def _find(self, deadline: float) -> Held:
         while True:
@@ -183,8 +193,11 @@ class Keeper:
         try:
             with self._session.working("claim"):
                 found = self._claims.take(self._session.owner, self._end, lambda: self._session.lost)
-        except SpoolError:
-            raise
+        except SpoolError as error:
+            if not system_errors.may_pass(error, was_allowed=True):
+                raise
+            self._hindrance = trouble.told(error)
+            return None
         except (OSError, WfError) as error:  # No step of a claim is left half done, so the next look tries again.
             self._hindrance = trouble.told(error)
             return None
@@ -316,7 +329,7 @@ class Keeper:
             token,
             ending,
             by=self._session.owner,
-            lost=lambda: self._session.lost,
+            given_up=lambda _error: self._session.lost,
             each=lambda: self._session.working("end"),
         )
 

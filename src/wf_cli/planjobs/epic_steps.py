@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
+from wf_cli import system_errors
 from wf_cli.attempt.steps import Opening
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
@@ -78,6 +79,8 @@ class EpicSteps:
         except Absent:
             raise
         except WfError as error:
+            if system_errors.may_pass(error):
+                raise  # The plan was not seen, so nothing is known of the work.
             return Failure("checks_unmet", error.message, errors=(error.message,))
 
     def _epic(self, target: Target) -> Epic:

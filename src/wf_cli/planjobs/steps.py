@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from wf_cli import system_errors
 from wf_cli.attempt.steps import Opening
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import Failure
@@ -189,6 +190,8 @@ class PlanSteps:
         except Absent:
             raise
         except WfError as error:
+            if system_errors.may_pass(error):
+                raise  # The plan was not seen, so nothing is known of the work.
             return Failure("checks_unmet", error.message, errors=(error.message,))
         return unmet
 

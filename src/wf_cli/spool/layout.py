@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wf_cli import fsio, ids, sharing
+from wf_cli import fsio, ids, sharing, system_errors
 from wf_cli.contract.token import outcome_name
 from wf_cli.errors import FileTrouble, SpoolError, SpoolMissing
 from wf_cli.seams import step
@@ -214,7 +214,9 @@ def _cannot(do: str, root: Path, error: OSError) -> SpoolError:
     known = sharing.explained(error, Path(error.filename) if isinstance(error.filename, str) else root)
     if isinstance(known, FileTrouble):
         return SpoolError(f"cannot {do} the spool at {root}: {known.filename}: {known.strerror}", hint=known.hint)
-    return SpoolError(f"cannot {do} the spool at {root}: {error}", hint="check the path and its permissions")
+    hint = system_errors.remedy(error.errno) or "check the path and its permissions"
+    where = error.filename or root
+    return SpoolError(f"cannot {do} the spool at {root}: {where}: {error.strerror or error}", hint=hint)
 
 
 def version_of(root: Path) -> Version:
@@ -230,9 +232,9 @@ def version_of(root: Path) -> Version:
         ) from None
     except NotADirectoryError as error:
         raise SpoolError(f"{root} is not a directory", hint="set spool.dir in wf.config") from error
-    except PermissionError as error:
+    except OSError as error:
         raise _cannot("open", root, error) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise SpoolError(f"cannot read {path}: {error}", hint="is this a spool of wf? see `wf spool path`") from error
     if found != FORMAT:
         raise SpoolError(

@@ -29,11 +29,13 @@ DEFAULT_SECONDS = {"local": 30.0, "shared": 180.0}
 SHORTEST_SECONDS = 2.0
 #: Bytes. A larger file is no lease.
 SIZE_LIMIT = 65536
+#: Time between two beats, as a share of the duration. A lease whose beats fail is given up one beat before its end,
+#: so it outlasts an outage of two thirds of its duration, whenever that begins.
+BEAT_SHARE = 1 / 6
 #: A session gives its lease up when its main loop has not ticked for this share of the duration.
 TICK_SHARE = 0.5
-#: It gives it up also when no thread of the process ran for this share. The heartbeat comes every third of the
-#: duration,
-#: so an observer may have seen the lease unchanged for all of it.
+#: It gives it up also when no thread of the process ran for this share. Together with the time since the last beat
+#: and the delay of an observer, the lease may have been seen unchanged for all of its duration then.
 SUSPENDED_SHARE = 2 / 3
 #: Seconds a main loop may go without a tick while it is at a piece of work that it has announced (`Lease.working`).
 LONGEST_WORK = 300.0
@@ -78,6 +80,7 @@ class Lease:
         self._marker = SoftFileLease(
             path_of(spool, owner),
             lease_duration=seconds,
+            heartbeat_interval=seconds * BEAT_SHARE,
             timeout=0,
             thread_local=False,
             **shared,
@@ -158,5 +161,7 @@ class Lease:
         return "suspended" if stood_still > self._seconds * SUSPENDED_SHARE else None
 
     def _give_up(self, why: str) -> None:
-        self._marker.release(force=True)
+        # A marker that the disk does not let go is beaten no more, so others see the lease expire all the same.
+        with contextlib.suppress(OSError):
+            self._marker.release(force=True)
         self._lose(why)

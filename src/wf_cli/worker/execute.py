@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from wf_cli import system_errors
 from wf_cli.attempt import briefing, refusals
 from wf_cli.attempt.budget import Purse
 from wf_cli.attempt.claim import Claimed
 from wf_cli.attempt.end import Ends, Known, of_error
 from wf_cli.attempt.opening import Opened, open_attempt
+from wf_cli.attempt.outage import Outage
 from wf_cli.attempt.session import Session
 from wf_cli.attempt.standing import Standing
 from wf_cli.clock import Clock
@@ -45,6 +47,15 @@ class Done:
     #: Why it was released, where no failure says so.
     reason: str | None = None
 
+    @property
+    def why(self) -> str:
+        """The cause in brackets, for people; empty when there is none to tell."""
+        if self.failure is None and self.end is End.RELEASED and self.reason is not None:
+            return f" ({self.reason[:400]})"
+        if self.failure is None or self.end is End.SUCCEEDED:
+            return ""
+        return f" ({self.failure.code}: {self.failure.message.partition(chr(10))[0][:200]})"
+
 
 class Execution:
     """Runs one claimed token to its end. `stop` and `view` may be called from any thread, the rest from one."""
@@ -58,6 +69,7 @@ class Execution:
         equipment: Equipment,
         clock: Clock,
         events: EventSink,
+        outage: Outage,
     ):
         self.token = claimed.token
         self.activity = "starting"
@@ -67,11 +79,12 @@ class Execution:
         self._equipment = equipment
         self._clock = clock
         self._events = events
-        self._standing = Standing(queue, self.token, lost=self._session_lost, clock=clock, say=equipment.say)
-        self._ends = Ends(queue, clock, events, equipment.say)
+        self._standing = Standing(queue, self.token, lost=self._session_lost, clock=clock, outage=outage)
+        self._ends = Ends(queue, clock, events, equipment.say, outage)
         self._known = Known()
         self._must_change = False
         self._stop_reason: str | None = None
+        self._gives_up = False
         self._begun_ms = clock.now_ms()
         #: The id of the agent's own session, as far as the worker's session file has it.
         self._session_id_on_record: str | None = None
@@ -91,8 +104,12 @@ class Execution:
         """Ask for the agent to be stopped and the job to be given back. The first ``reason`` counts."""
         self._stop_reason = self._stop_reason or reason
 
+    def give_up(self) -> None:
+        """Offer the outcome no more once the disk has refused it. Another session ends the attempt then."""
+        self._gives_up = True
+
     def run(self) -> Done:
-        """Make the whole attempt. Raises only when the outcome could not be written until the lease was lost."""
+        """Make the whole attempt. Raises only when the outcome could not be written and was given up."""
         try:
             ending = self._attempt()
         except Exception as error:  # noqa: BLE001 - each error has its ending
@@ -100,13 +117,14 @@ class Execution:
             if not isinstance(error, OSError | WfError):
                 self._say(f"this is a bug in wf: {type(error).__name__}: {error}")
         finally:
+            self._standing.close()
             self._claimed.let_go()
         if ending is None:  # The token was taken from this session, or has its outcome already.
             self._queue.forget(self.token)
             return Done(End.LOST, None)
         try:
             ending, owner = self._known.added_to(ending), self._session.owner
-            outcome = self._ends.for_certain(self.token, ending, by=owner, lost=self._session_lost).outcome
+            outcome = self._ends.for_certain(self.token, ending, by=owner, given_up=self._given_up).outcome
         finally:
             self._session.sign_off(self.token)
         return Done(outcome.end, outcome.failure, outcome.reason)
@@ -276,6 +294,14 @@ class Execution:
 
     def _session_lost(self) -> bool:
         return self._session.lost is not None
+
+    def _given_up(self, error: Exception) -> bool:
+        """Whether the outcome is offered no more after ``error``.
+
+        An outage that outlasts the lease does not throw the outcome away. No session can end the attempt during the
+        outage, and afterwards at most one outcome stands, whoever offers it.
+        """
+        return self._gives_up or (self._session_lost() and not system_errors.may_pass(error))
 
     def _is_stopped(self) -> bool:
         return self._stop_reason is not None

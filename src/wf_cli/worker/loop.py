@@ -14,6 +14,7 @@ from wf_cli import ids
 from wf_cli.attempt import trouble
 from wf_cli.attempt.claim import Claimed, Claims, Obstacle
 from wf_cli.attempt.end import Ends
+from wf_cli.attempt.outage import Outage
 from wf_cli.attempt.rounds import BURY_EVERY, REAP_EVERY, RECONCILE_EVERY, SWEEP_EVERY, Rounds
 from wf_cli.attempt.session import Session
 from wf_cli.clock import Clock
@@ -29,8 +30,8 @@ from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Reaped
 from wf_cli.seams import step
 from wf_cli.spool import control
-from wf_cli.spool.session import this_process
 from wf_cli.spool.watch import Watcher
+from wf_cli.worker.beginning import PAUSE, begin_session
 from wf_cli.worker.execute import Done, Execution
 from wf_cli.worker.settings import Equipment, SlotView, Tally, WorkerSettings
 
@@ -66,7 +67,8 @@ class Worker:
         self._claims = Claims(
             queue, equipment.steps, clock, pools=settings.pools, max_parallel_plans=settings.max_parallel_plans
         )
-        self._ends = Ends(queue, clock, events, equipment.say)
+        self._outage = Outage(equipment.say)
+        self._ends = Ends(queue, clock, events, equipment.say, self._outage)
         self._first_owner = settings.owner
         self._obstacle: Obstacle | None = None
         self._trouble_said = ""
@@ -89,11 +91,14 @@ class Worker:
     # -- the loop
 
     def run(self) -> Tally:
-        """Work until drained, until ``max_jobs`` are done or, without ``watch``, nothing is ready."""
-        while True:
-            again = self._run_session()
-            if not again:
-                return self.tally
+        """Work until drained, until ``max_jobs`` are done or, without ``watch``, nothing is ready.
+
+        While the spool cannot be used by errors that may pass, the worker waits. Raises SpoolError when the spool is
+        gone, replaced or damaged, and OSError of another kind when no session can begin.
+        """
+        while self._run_session():
+            pass
+        return self.tally
 
     def _run_session(self) -> bool:
         """Run one session. True when its lease was lost and another session has to follow."""
@@ -107,7 +112,10 @@ class Worker:
             )
             with contextlib.suppress(OSError):  # The loop rescans again, and says what is wrong.
                 self._queue.rescan()
-            self._session = self._open_session()
+            session = self._open_session()
+            if session is None:
+                return False
+            self._session = session
             try:
                 self._turn(self._duties())
             except SpoolError as gone:
@@ -121,40 +129,29 @@ class Worker:
                 watcher.close()
         return self._session.lost is not None and not self._finished()
 
-    def _open_session(self) -> Session:
-        settings = self._settings
-        owner = self._first_owner or ids.owner_id(settings.name or settings.runtime)
+    def _open_session(self) -> Session | None:
+        """The next session; None when the worker is drained before one can begin."""
+        owner = self._first_owner or ids.owner_id(self._settings.name or self._settings.runtime)
         self._first_owner = None  # An owner id is never used again.
-        record = this_process(
+        return begin_session(
+            self._queue.spool,
             owner,
-            settings.runtime,
-            settings.lease_seconds,
-            self._clock.now_ms(),
-            roles=tuple(sorted(pool.role for pool in settings.pools)),
-            concurrency=settings.concurrency,
+            self._settings,
+            clock=self._clock,
+            events=self._events,
+            say=self._equipment.say,
+            on_lost=self._wake.set,
+            outage=self._outage,
+            leaves_within=self._drains_within,
         )
-        while True:
-            try:
-                session = Session(
-                    self._queue.spool,
-                    record,
-                    clock=self._clock,
-                    events=self._events,
-                    say=self._equipment.say,
-                    on_lost=self._wake.set,
-                )
-            except OSError as error:
-                if not settings.watch or self._draining is not None:
-                    raise
-                self._pause(trouble.told(error), DISK_PAUSE)
-                self._wake.clear()
-                self._wake.wait(DISK_PAUSE)
-                continue
-            self._equipment.say(f"worker {owner} on {settings.runtime}: {', '.join(record.roles)}")
-            return session
+
+    def _drains_within(self, seconds: float) -> bool:
+        if self._draining is None and self._wake.wait(seconds):
+            self._wake.clear()
+        return self._draining is not None
 
     def _duties(self) -> Rounds:
-        rounds = Rounds(self._session, self._clock, self._equipment.say)
+        rounds = Rounds(self._session, self._clock, self._equipment.say, self._outage)
         reaper = rounds.for_others(self._queue, self._events, self._say_reaped)
         rounds.every(BURY_EVERY, "bury", reaper.bury)
         rounds.every(RECONCILE_EVERY, "reconcile", lambda: self._equipment.reconcile(None))
@@ -174,7 +171,8 @@ class Worker:
                 if not claimed and not self._running and not self._settings.watch:
                     # Without ``watch`` the worker ends when the queue is empty, so it lists the queue afresh first.
                     claimed = self._claim(rescan=True)
-            if not self._running and (self._finished() or not (claimed or self._settings.watch)):
+            stays = claimed or self._settings.watch or self._outage.lasts
+            if not self._running and (self._finished() or not stays):
                 return
             self._drain_step()
             self._wait(rounds)
@@ -198,12 +196,15 @@ class Worker:
     def _claim(self, *, rescan: bool = False) -> bool:
         """Fill the free slots; True when a job was claimed. An error of this host pauses claiming for a while."""
         took = False
+        if self._is_full():
+            self._outage.over("cannot claim")
         try:
             if rescan:
                 self._queue.rescan()
             while self._has_free_slot():
                 claimed = self._claims.take(self._session.owner, self._give_back, self._leaving)
                 self._trouble_said = ""
+                self._outage.over("cannot claim")
                 self._face(claimed if isinstance(claimed, Obstacle) else None)
                 if not isinstance(claimed, Claimed):
                     break
@@ -212,18 +213,21 @@ class Worker:
                 self._begin(claimed)
         except SpoolMissing:
             raise
-        except (WfError, LockTrouble) as error:  # This host cannot claim, and the error says why.
-            self._pause(trouble.told(error), HOST_DELAY)
-        except OSError as error:
-            # The disk is full, read-only or broken. No step is left half done, so each can be repeated later.
-            self._pause(trouble.told(error), DISK_PAUSE)
+        except (OSError, WfError) as error:
+            # This host cannot claim. No step is left half done, so each can be repeated later.
+            if self._outage.met("cannot claim", error):
+                self._paused_until = self._clock.monotonic() + PAUSE
+            else:
+                seconds = HOST_DELAY if isinstance(error, WfError | LockTrouble) else DISK_PAUSE
+                self._pause(trouble.told(error), seconds)
         return took
 
     def _has_free_slot(self) -> bool:
-        if self._clock.monotonic() < self._paused_until or len(self._running) >= self._settings.concurrency:
-            return False
-        limit = self._settings.max_jobs
-        return limit is None or self.tally.processed + len(self._running) < limit
+        return self._clock.monotonic() >= self._paused_until and not self._is_full()
+
+    def _is_full(self) -> bool:
+        limit, busy = self._settings.max_jobs, len(self._running)
+        return busy >= self._settings.concurrency or (limit is not None and self.tally.processed + busy >= limit)
 
     def _leaving(self) -> str | None:
         """Why this session takes no more jobs; None while it does."""
@@ -257,6 +261,7 @@ class Worker:
             equipment=self._equipment,
             clock=self._clock,
             events=self._events,
+            outage=self._outage,
         )
         token = claimed.token
         self._running[token] = execution
@@ -289,7 +294,7 @@ class Worker:
         for token, done in finished:
             self._running.pop(token, None)
             self.tally.processed += 1
-            self._equipment.say(f"{token.job_id}: {done.end}{_why(done)}")
+            self._equipment.say(f"{token.job_id}: {done.end}{done.why}")
             if done.end is End.SUCCEEDED:
                 self.tally.succeeded += 1
             elif done.end is End.FAILED:
@@ -353,6 +358,8 @@ class Worker:
         late = limit is not None and self._clock.monotonic() - self._drain_since > limit
         if self._aborting or late:
             self._stop_agents("drained too long" if late else "aborted")
+            for execution in self._running.values():
+                execution.give_up()
 
     def _stop_agents(self, reason: str) -> None:
         for execution in self._running.values():
@@ -365,6 +372,7 @@ class Worker:
             self._equipment.say(f"lost the lease ({lost}); stopping {len(self._running)} agent(s)")
         self._stop_agents("the session ends")
         while self._running:
+            self._drain_step()
             self._session.tick()
             self._wake.wait(0.2)
             self._wake.clear()
@@ -390,11 +398,3 @@ class Worker:
             waits = self._obstacle.text if self._obstacle is not None else "waiting for a job"
         free = self._settings.concurrency - len(running)
         return [execution.view() for execution in running] + [SlotView(None, 0, 0.0, waits)] * free
-
-
-def _why(done: Done) -> str:
-    if done.failure is None and done.end is End.RELEASED and done.reason is not None:
-        return f" ({done.reason[:400]})"
-    if done.failure is None or done.end is End.SUCCEEDED:
-        return ""
-    return f" ({done.failure.code}: {done.failure.message.partition(chr(10))[0][:200]})"

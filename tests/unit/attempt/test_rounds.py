@@ -72,7 +72,33 @@ def test_the_trouble_of_one_is_said_once_and_keeps_nobody_from_the_others(bench:
     bench.turn()
     bench.trouble = trouble
     bench.turn()
-    assert len(bench.said) == 2, "it is said again after it was over"
+    told = [line for line in bench.said if line.startswith("sweep: ")]
+    assert len(told) == 2, "it is said again after it was over"
+
+
+def test_an_outage_is_said_once_for_all_duties_and_its_end_once(bench: Bench) -> None:
+    """Each duty meets it at its own file; one that is due seldom is tried again soon, so that its end is noticed."""
+    bench.duty("sweep", 1, breaks=True)
+    bench.duty("bury", 30, breaks=True)
+    bench.trouble = EIO
+    for _ in range(3):
+        assert bench.turn() == ["sweep", "bury"]
+    assert bench.said == [
+        "sweep: /spool/tmp/x: Input/output error; look at the disk or the mount; waiting until that is over"
+    ]
+    bench.trouble = None
+    assert bench.turn() == ["sweep", "bury"]
+    assert bench.said[1:] == ["the spool can be used again; going on"]
+    assert bench.turn() == ["sweep"]
+
+
+def test_another_trouble_is_said_beside_an_outage(bench: Bench) -> None:
+    bench.duty("sweep", 1, breaks=True)
+    bench.trouble = EIO
+    bench.turn()
+    bench.trouble = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/spool/tmp/y")
+    bench.turn()
+    assert [line.split("; ")[1] for line in bench.said] == ["look at the disk or the mount", "make room on that disk"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from support.in_process import BUILDERS, Yard
+from support.outages import lasting, outage
 from support.views import write_session
 from wf_cli import proc
 from wf_cli.contract.job import End
@@ -116,6 +117,47 @@ def test_a_job_stays_with_its_agent_while_the_disk_does_not_tell(yard: Yard, mon
         with monkeypatch.context() as patch:
             patch.setattr(SpoolQueue, "holds", holds)
             yard.until(lambda: looks >= 2, "two looks that fail")
+        assert JobInHand(yard.app, token).finish().status == "succeeded"
+        kept.end()
+    assert kept.errors == []
+    assert yard.outcome("job").end is End.SUCCEEDED
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE])
+def test_a_keeper_that_begins_in_an_outage_waits_for_its_end(yard: Yard, code: int) -> None:
+    """It ended at once, and the agent was told that there is no job to be had."""
+    yard.enqueue("job")
+    waits = threading.Event()
+    real = Keeper._pause_until
+
+    def pause(keeper: Keeper, deadline: float, why: str) -> None:
+        assert "look at the disk or the mount" in why
+        waits.set()
+        real(keeper, deadline, why)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Keeper, "_pause_until", pause)
+        with outage(code, yard.spool.root):
+            with keeping(yard, wait_s=0) as hasty:
+                hasty.end()
+            (error,) = hasty.errors
+            assert isinstance(error, Temporary)
+            assert str(yard.spool.root) in error.message
+            waits.clear()
+            kept = Kept(yard, 60.0)
+            kept.thread.start()
+            assert waits.wait(60)
+    assert JobInHand(yard.app, kept.take()).finish().status == "succeeded"
+    kept.end()
+    assert kept.errors == []
+
+
+def test_a_job_stays_with_its_agent_in_an_outage(yard: Yard) -> None:
+    yard.enqueue("job")
+    with keeping(yard) as kept:
+        token = kept.take()
+        with outage(errno.EIO, yard.spool.root):
+            lasting(3)
         assert JobInHand(yard.app, token).finish().status == "succeeded"
         kept.end()
     assert kept.errors == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
 
+from support.outages import outage
 from support.projects import EVIDENCE, REVIEW, TODO, make_plan, state_of
 from wf_cli.attempt.end import of_error
 from wf_cli.attempt.steps import Opening
@@ -234,6 +236,16 @@ def test_a_broken_state_file_is_a_failed_check_with_its_path(tmp_path: Path) -> 
     failure = steps_of(tmp_path).check(target("code"), token_of(target("code")))
     assert failure is not None
     assert str(plan.state_json) in failure.message
+
+
+def test_a_plan_that_cannot_be_read_just_now_is_no_failed_check(tmp_path: Path) -> None:
+    """It burned an attempt, and its errors were told to the next agent."""
+    plan = make_plan(tmp_path)
+    set_state(plan, "awaiting_review", 3)
+    steps = steps_of(tmp_path)
+    assert steps.check(target("code"), token_of(target("code"))) is None
+    with outage(errno.EIO, plan.state_json, calls=["open"]), pytest.raises(StateError, match="Input/output"):
+        steps.check(target("code"), token_of(target("code")))
 
 
 def test_i2_the_worker_finishes_the_code_only_while_its_token_stands(tmp_path: Path) -> None:

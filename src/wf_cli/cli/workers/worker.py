@@ -15,7 +15,7 @@ from wf_cli.cli.frame import output, signals, tables
 from wf_cli.cli.frame.options import ConfigOption, JsonOption, SpoolOption, app_for, document
 from wf_cli.clock import format_duration, parse_duration
 from wf_cli.contract.token import Pool
-from wf_cli.errors import NotFound, Temporary, UsageError
+from wf_cli.errors import NotFound, Temporary, UsageError, WfError
 
 if TYPE_CHECKING:
     from wf_cli.app import App
@@ -142,21 +142,35 @@ def _pools(the_app: App, words: list[str], runtime: str) -> frozenset[Pool]:
 def _await_spool(the_app: App, *, wait: bool) -> Spool | None:
     """The spool. A worker never creates one; with ``wait`` it waits for one.
 
-    None when there is no spool, or when a signal ends the wait.
+    A spool that cannot be used now, by an error that may pass, is waited for in any case. None when there is no
+    spool, or when a signal ends the wait.
     """
+    from wf_cli import system_errors
+    from wf_cli.attempt import trouble
     from wf_cli.spool import layout
 
-    said = False
+    said, out = "", False
     asked_to_end = threading.Event()
     with signals.handling(lambda _number: asked_to_end.set()):
-        while not layout.exists(the_app.spool_root):
-            if not wait or asked_to_end.is_set():
-                return None
-            if not said:
-                _say(f"waiting for a spool at {the_app.spool_root} (made by `wf epic run`, `dispatch` and `enqueue`)")
-                said = True
+        while not asked_to_end.is_set():
+            try:
+                if layout.exists(the_app.spool_root):
+                    found = the_app.open_spool()
+                    if out:
+                        _say("the spool can be used again; going on")
+                    return found
+                if not wait:
+                    return None
+                why = f"waiting for a spool at {the_app.spool_root} (made by `wf epic run`, `dispatch` and `enqueue`)"
+            except (OSError, WfError) as error:
+                if not system_errors.may_pass(error):
+                    raise
+                why, out = f"{trouble.told(error)}; waiting until that is over", True
+            if why != said:
+                said = why
+                _say(said)
             asked_to_end.wait(SPOOL_POLL)
-    return the_app.open_spool()
+    return None
 
 
 def _explain_idleness(the_app: App, found: Spool, runtime: str) -> None:

@@ -46,9 +46,16 @@ class Transcript:
         """Write the bytes that were held back, and close the file. Safe to repeat."""
         for stream in self._streams.values():
             self._append(stream.end())
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._close()
+
+    def _close(self) -> None:
+        if self._fd < 0:
+            return
+        fd, self._fd = self._fd, -1
+        try:
+            os.close(fd)
+        except OSError as error:  # NFS reports a failed write here.
+            self.trouble = self.trouble or f"transcript incomplete: {error}"
 
     def _append(self, data: bytes) -> None:
         if self._fd < 0 or not data:
@@ -64,5 +71,4 @@ class Transcript:
             self.trouble = f"transcript incomplete: {error}"
             truncated = True
         if truncated:
-            os.close(self._fd)
-            self._fd = -1
+            self._close()
