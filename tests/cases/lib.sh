@@ -4,7 +4,7 @@ SCRATCH=$(mktemp -d); trap 'rm -rf "$SCRATCH"' EXIT
 unset WF_ROOT WF_SPOOL WF_DISTRIBUTED WF_JOB_TOKEN
 export GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@example.com GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@example.com
 repo() { # repo DIR: a repository with wf in it, every role on $SCRATCH/agent.sh
-  mkdir -p "$1" && cd "$1" && git init -q . && git commit -q --allow-empty -m start
+  mkdir -p "$1" && cd "$1" && SPOOL=$PWD/.wf/spool && git init -q . && git commit -q --allow-empty -m start
   wf set-model gpt-5.2 >/dev/null && wf init >/dev/null 2>&1
   cat >wf.config.yaml <<C
 version: 1
@@ -31,12 +31,17 @@ esac
 A
 }
 DONE="wf todo implemented 01 T1 --test=true --output=ok; wf finish-code 01"
-live() { wf spool ls --json | python3 -c 'import json,sys; c=json.load(sys.stdin)["counts"]; print(sum(c.get(s,0) for s in ("queued","claimed","running","stalled")))'; }
+# Waits look at the names of tokens (docs/explanation/spool-protocol.md), because a `wf` for each look takes longer than
+# the work that is waited for. What a case is about is asked of `wf`.
+lies() { # lies JOB FOLDER...: a token whose job has JOB in its name lies in one of these folders of the spool
+  local job=$1 folder; shift
+  for folder; do compgen -G "$SPOOL/$folder/*.*$job*.*@*.json" >/dev/null && return 0; done; return 1
+}
 work() { # work SECONDS: a worker, until no job is left, for so long at most
   timeout "${1:-12}" wf worker --runtime sh --watch >"$SCRATCH/worker.log" 2>&1 & local worker=$!
   local idle=0
-  while kill -0 $worker 2>/dev/null && [ $idle -lt 2 ]; do
-    sleep 0.4; if [ "$(live)" = 0 ]; then idle=$((idle + 1)); else idle=0; fi
+  while kill -0 $worker 2>/dev/null && [ $idle -lt 5 ]; do
+    sleep 0.2; if lies "" queued claimed running; then idle=0; else idle=$((idle + 1)); fi
   done
   kill $worker 2>/dev/null; wait $worker || true
 }

@@ -1,6 +1,6 @@
 # A hook of a linked worktree runs the worker. What an agent commits into a repository of its own lands there.
 . ./lib.sh; agent "git init -q nested; cd nested; echo x >app.txt; git add app.txt; git commit -qm agentwork; $DONE"
-repo "$SCRATCH/main"; git worktree add -q "$SCRATCH/wt" -b side; cd "$SCRATCH/wt"; wf set-model gpt-5.2 >/dev/null 2>&1; epic
+repo "$SCRATCH/main"; git worktree add -q "$SCRATCH/wt" -b side; cd "$SCRATCH/wt"; SPOOL=$PWD/.wf/spool; wf set-model gpt-5.2 >/dev/null 2>&1; epic
 cat >"$SCRATCH/main/.git/hooks/post-commit" <<H
 #!/bin/bash
 mkdir "$SCRATCH/once" 2>/dev/null || exit 0

@@ -9,7 +9,7 @@ epic() { # epic 01 with the plan 01-plan-1-alpha, running
 DONE="wf todo implemented 01 T1 --test=true --output=ok && wf finish-code 01"
 status() { wf spool ls --json 2>/dev/null | python3 -c 'import json,sys; k=sys.argv[1]; print(next((j["status"] for j in json.load(sys.stdin)["jobs"] if k in j["job_id"]), "none"))' "$1"; }
 attempts() { wf spool ls --json 2>/dev/null | python3 -c 'import json,sys; k=sys.argv[1]; print(*next(([j["attempt"], j["burned"]] for j in json.load(sys.stdin)["jobs"] if k in j["job_id"]), ()))' "$1"; }
-phase() { python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["phase"])' plans/01-*/state.json 2>/dev/null || echo gone; }
+phase() { sed -n 's/.*"phase": *"\([a-z_]*\)".*/\1/p' plans/01-*/state.json 2>/dev/null | grep . || echo gone; }
 until_true() { # until_true COMMAND...: wait for it; a minute is a hang
   for _ in $(seq 600); do "$@" >/dev/null 2>&1 && return 0; sleep 0.1; done; return 1
 }
@@ -17,9 +17,7 @@ start() { # a worker in the background, with the environment given before `start
   wf worker --runtime sh --watch >>"$SCRATCH/worker.log" 2>&1 & WORKER=$!
 }
 stop() { kill "$WORKER" 2>/dev/null; wait "$WORKER" 2>/dev/null; }
-ended() { # ended JOB: it is not queued, claimed or running
-  case $(status "$1") in succeeded|failed|cancelled|held) return 0 ;; esac; return 1
-}
+ended() { lies "$1" done dead held; } # ended JOB: it is not queued, claimed or running
 is_phase() { [ "$(phase)" = "$1" ]; }
 said() { grep -q -- "$1" "$SCRATCH/worker.log"; }
 work() { # work JOB: a worker until that job has ended
