@@ -8,7 +8,7 @@ COUNT := 100
 OPENCODE := .cache/opencode/node_modules/.bin/opencode
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench opencode format mutants clean
+.PHONY: help demo test check bench opencode mounts format mutants clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | column -t -s '	'
@@ -24,7 +24,7 @@ demo: $(READY) ## a whole epic on two worker pools, with scripted agents and a w
 	$(BIN)/wf demo $(DEMO_ARGS)
 
 test: $(READY) ## the test suite (without the real OpenCode)
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist worksteal -m "not opencode" $(TEST_ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist worksteal -m "not opencode and not mounts" $(TEST_ARGS)
 
 check: $(READY) ## ruff, mypy --strict, import layers, who opens files
 	$(BIN)/ruff check src tests benchmarks
@@ -41,6 +41,9 @@ $(OPENCODE):
 
 opencode: $(READY) $(OPENCODE) ## the end-to-end tests that drive the real OpenCode (needs npm)
 	WF_TEST_OPENCODE=$(abspath $(OPENCODE)) $(BIN)/python -m pytest -n 2 --dist worksteal -m opencode $(TEST_ARGS)
+
+mounts: $(READY) ## two hosts on sshfs and GlusterFS, with kills and outages (as root; needs their packages)
+	$(BIN)/python -m pytest -s -rs -m mounts tests/mounts $(TEST_ARGS)
 
 format: $(READY) ## reformat
 	$(BIN)/ruff format src tests benchmarks

@@ -46,6 +46,7 @@ class Session:
         self._on_lost = on_lost
         self._suspicions = Suspicions(clock, record.lease_seconds)
         self._say = say
+        self._say_once = SayOnce(say)
         self.repair()
         self.file = SessionFile(spool, record)
         try:
@@ -107,7 +108,7 @@ class Session:
         self._suspicions.look_again()
         suspicions = None if self._spool.version.topology == "local" else self._suspicions
         try:
-            verify.repair(self._spool, on_trouble=SayOnce(self._say), suspicions=suspicions)
+            verify.repair(self._spool, on_trouble=self._say_once, suspicions=suspicions)
         except (OSError, WfError) as error:
             self._spool.assert_same()
             self._say(f"cannot repair the spool: {trouble.told(error)}; `wf spool verify` tells more")
