@@ -160,10 +160,17 @@ _UNKNOWN = Row(Kind.UNKNOWN, "a type that wf does not know")
 _UNTOLD = Row(Kind.UNTOLD, "no mount table")
 
 
+#: Options by which the 9p of gVisor is told from that of other virtual machines.
+_OF_GVISOR = ("directfs", "disable_fifo_open", "overlayfs_stale_read")
+_SANDBOX = Row(Kind.LOCAL, f"the root of a gVisor sandbox, which asks its host at each look, {KNOWLEDGE}")
+
+
 def row(mount: Mount) -> Row:
     """What the table says of ``mount``. A type that is not in it is local when its source is a block device."""
     if mount.type == UNTOLD:
         return _UNTOLD
+    if mount.type == "9p" and any(mount.option(name) is not None for name in _OF_GVISOR):
+        return _SANDBOX
     known = TYPES.get(mount.type)
     if known is None and mount.type in ("fuse", "macfuse", "osxfuse"):
         name = next((name for start, name in _SOURCES.items() if mount.source.lower().startswith(start)), "")

@@ -118,6 +118,7 @@ def test_mounts_on_mounts_and_bind_mounts_and_links_are_seen_through(tmp_path: P
         (Mount("/x", "fuse.glusterfs", "srv:vol"), Kind.NETWORK),
         (Mount("/x", "fuse", "sshfs#me@srv:"), Kind.NETWORK),
         (Mount("/x", "9p", "C:\\"), Kind.NETWORK),
+        (Mount("/", "9p", "none", ("rw", "trans=fd", "disable_fifo_open", "directfs")), Kind.LOCAL),
         (Mount("/x", "virtiofs", "tag"), Kind.NETWORK),
         (Mount("/x", "fuse.rclone", "remote:"), Kind.UNFIT),
         (Mount("/x", "fuse.s3fs", "s3fs"), Kind.UNFIT),
