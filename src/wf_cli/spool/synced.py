@@ -22,8 +22,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from html import unescape
+from functools import cache, cached_property
 from pathlib import Path
 
 from wf_cli import fsio
@@ -41,6 +40,11 @@ class Folder:
     @cached_property
     def entries(self) -> frozenset[str]:
         return _entries(self.path)
+
+    @cached_property
+    def marks(self) -> frozenset[str]:
+        """The entries that are a mark of some service. A folder may have many others."""
+        return frozenset(filter(_any_mark().fullmatch, self.entries))
 
     @property
     def is_home(self) -> bool:
@@ -135,7 +139,7 @@ class Service:
             if re.fullmatch(pattern, folder.path.name):
                 return folder.path.name
         for pattern in self.marks:
-            found = min((name for name in folder.entries if re.fullmatch(pattern, name)), default=None)
+            found = min((name for name in folder.marks if re.fullmatch(pattern, name)), default=None)
             if found is not None:
                 return found
         return next((sign for pair in self.pairs if (sign := pair(folder)) is not None), None)
@@ -226,6 +230,11 @@ SERVICES: tuple[Service, ...] = (
 )
 
 
+@cache
+def _any_mark() -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{mark})" for service in SERVICES for mark in service.marks))
+
+
 @dataclass(frozen=True, slots=True)
 class Sign:
     """Why a folder counts as synced."""
@@ -263,7 +272,10 @@ def _declared() -> Iterator[tuple[Path, str]]:
               "AppData/Local/Syncthing")  # fmt: skip
     for place in places:
         text = _settings(home / place / "config.xml")
-        for path in re.findall(r"<folder\s[^>]*\bpath=\"([^\"]+)\"", text):
+        found = re.findall(r"<folder\s[^>]*\bpath=\"([^\"]+)\"", text)
+        if found:
+            from html import unescape  # Imported here, because its tables cost some milliseconds.
+        for path in found:
             yield Path(os.path.realpath(os.path.expanduser(unescape(path)))), "Syncthing"
     try:
         accounts = json.loads(_settings(home / ".dropbox" / "info.json") or "{}")
