@@ -55,12 +55,18 @@ def sync_dir(path: Path) -> None:
         os.close(fd)
 
 
-def write_new(path: Path, data: bytes, *, durable: bool, mode: int = 0o666) -> None:
-    """Create ``path`` with ``data``; nothing remains of it when that fails (a full disk leaves empty files)."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+def write_new(path: Path, data: bytes, *, durable: bool, mode: int | None = None) -> None:
+    """Create ``path`` with ``data``; nothing remains of it when that fails (a full disk leaves empty files).
+
+    ``mode`` counts past the umask. Without it the umask decides, and in a shared folder (`wf_cli.sharing`) the group
+    gets the folder's rights.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else mode)
     try:
         try:
-            if mode != 0o666:  # open's mode is cut by the umask
+            if mode is None:
+                sharing.let_group(fd, path.parent)
+            else:  # open's mode is cut by the umask
                 sharing.settle(fd, mode)
             view = memoryview(data)
             while view:
@@ -84,12 +90,12 @@ def write_atomic(
 
     A link of that name is replaced too, and its target stays as it was (`write_through` is for people's files).
     Does not exclude other writers: hold the lock of what the file belongs to. ``parents`` are created. ``mode``
-    counts past the umask. Without it the new file has the mode of the one that it replaces, or what the umask says.
+    counts past the umask. Without it the new file has the mode of the one that it replaces, or that of `write_new`.
     """
     if parents:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        sharing.make_folders(path.parent)
     part = path.with_name(f".{path.name}.{ids.nonce()}.part")
-    write_new(part, data.encode() if isinstance(data, str) else data, durable=durable, mode=mode or 0o666)
+    write_new(part, data.encode() if isinstance(data, str) else data, durable=durable, mode=mode)
     step("fsio.part-written")
     try:
         if mode is None:

@@ -80,6 +80,7 @@ def hold_in_project(root: Path, name: str) -> Iterator[None]:
     """`hold` the lock ``name`` of the project at ``root``. Whoever may write the project can take it."""
     folder = root / ".wf" / "locks"
     sharing.make_folder(folder, like=root)
+    sharing.pass_on(folder.parent)  # An earlier version made it for its own user alone.
     above = os.stat(root)
     sharing.widen(folder, stat.S_IMODE(above.st_mode), above.st_gid)
     marker = folder / ".gitignore"

@@ -1,9 +1,10 @@
 """Files that several users of one group use: which mode and group they get, and what to tell a user whom one stops.
 
 The umask of a process usually takes the right to write away from the group. So whatever another user must lock,
-write, rename or remove gets its mode after it was made, past the umask. Only the owner of a file can change its mode,
-and some file systems have no modes at all. A refused change is therefore no error: what the refusal costs shows when
-somebody opens the file, and then `explained` says whose file it is and how to repair it.
+write, rename or remove gets its mode after it was made, past the umask. A folder that hands its group on and lets it
+write (setgid, g+w) is *shared*: what wf makes in it has the folder's rights for the group. Only the owner of a file
+can change its mode, and some file systems have no modes at all. A refused change is therefore no error: what the
+refusal costs shows when somebody opens the file, and then `explained` says whose file it is and how to repair it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,22 @@ DENIED = frozenset({errno.EACCES, errno.EPERM})
 def mode_in(folder: Path) -> int:
     """The mode of a file that whoever may write ``folder`` may write too."""
     return stat.S_IMODE(os.stat(folder).st_mode) & 0o666 | 0o600
+
+
+def group_rights(folder: Path) -> int:
+    """The rights of the group (bits of 0o070) in a shared folder; 0 for any other folder, where the umask decides."""
+    try:
+        mode = os.stat(folder).st_mode
+    except OSError:
+        return 0
+    return mode & 0o070 if mode & stat.S_ISGID and mode & stat.S_IWGRP else 0
+
+
+def let_group(fd: int, folder: Path) -> None:
+    """Give the group of ``folder``, if that is a shared one, its rights to the new file ``fd`` in it."""
+    bits = group_rights(folder) & 0o060
+    if bits:
+        settle(fd, stat.S_IMODE(os.fstat(fd).st_mode) | bits)
 
 
 def settle(fd: int, mode: int, group: int | None = None) -> None:
@@ -58,6 +75,27 @@ def widen(path: Path, mode: int, group: int) -> None:
         os.close(fd)
 
 
+def pass_on(path: Path) -> None:
+    """Give the group what it lacks of a file or folder of ours in a shared folder. Whatever is refused stays."""
+    bits = group_rights(path.parent)
+    if not bits:
+        return
+    with contextlib.suppress(OSError):
+        mode = bits & 0o060 | (bits & 0o010 | stat.S_ISGID if stat.S_ISDIR(os.lstat(path).st_mode) else 0)
+        widen(path, mode, os.stat(path.parent).st_gid)
+
+
+def pass_on_tree(folder: Path) -> None:
+    """`pass_on` for ``folder`` and all below it. Links are not followed. One look where no group shares it."""
+    if not group_rights(folder.parent):
+        return
+    pass_on(folder)
+    for place, _, names in os.walk(folder):
+        pass_on(Path(place))
+        for name in names:
+            pass_on(Path(place, name))
+
+
 def _lacks(info: os.stat_result, mode: int) -> bool:
     ours = info.st_uid == os.geteuid() and (stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode))
     return ours and bool(mode & ~info.st_mode)
@@ -77,6 +115,17 @@ def make_folder(path: Path, *, mode: int | None = None, like: Path | None = None
         except FileNotFoundError:  # The folder above was replaced by another process that made it, too.
             if last or not os.path.isdir(path.parent):
                 raise
+
+
+def make_folders(path: Path) -> None:
+    """Make the folder ``path``, and what is missing above it, as the umask says; in a shared folder like that one."""
+    above = path
+    while not os.path.isdir(above) and above != above.parent:
+        above = above.parent
+    if above != path and group_rights(above):
+        make_folder(path)
+    else:
+        path.mkdir(parents=True, exist_ok=True)
 
 
 def _make_folder(path: Path, mode: int | None, like: Path | None) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from support import team_steps as steps
 from support.box import Done
+from support.hearing import Hearing
 from support.users import Team, User, dismiss, team
 from wf_cli.spool import layout
 
@@ -225,18 +226,79 @@ def test_a_log_that_another_user_may_not_read_is_named(people: Team, root: Path)
 # -- two workers
 
 
-def test_workers_of_two_users_take_turns_on_the_checkout(friends: Team) -> None:
-    """Each works on one step of a plan, for which it needs the one slot of the checkout. Their umask is 022."""
+@pytest.mark.parametrize("umask", [0o022, 0o077], ids=["022", "077"])
+def test_workers_of_two_users_take_turns_on_the_checkout(friends: Team, umask: int) -> None:
+    """Each works on one step of a plan, for which it needs the one slot of the checkout.
+
+    The reviewer has to write where the coder has worked.
+    """
     config = {
         "version": 1, "mode": "distributed", "spool": {"topology": "shared", "durability": "none"},
         "runtimes": {"cursor": {"adapter": "scripted"}, "opencode": {"adapter": "scripted"}},
     }  # fmt: skip
     (friends.project / "wf.config.json").write_text(json.dumps(config))
-    alice, bob = friends.alice, friends.bob
+    alice, bob = friends.alice.with_umask(umask), friends.bob.with_umask(umask)
     write_a_plan(alice)
     alice.ok("code", "1")
     for user, runtime in ((alice, "opencode"), (bob, "cursor")):
-        done = user.with_umask(0o022).ok("worker", "--runtime", runtime, "--json")
+        done = user.ok("worker", "--runtime", runtime, "--json")
         assert json.loads(done.out)["succeeded"] == 1, done.text
     (plan,) = (friends.project / "plans").glob("01-*")
     assert json.loads((plan / "state.json").read_text())["phase"] == "completed"
+
+
+def agents_that_wait(people: Team) -> Path:
+    """A runtime whose first agent of each job waits for ever and later ones end at once; the folder of its notes."""
+    notes, agent = people.project.parent / "notes", people.project.parent / "agent.sh"
+    notes.mkdir()
+    notes.chmod(0o777)
+    agent.write_text(f': > "{notes}/started.$1.$2"; mkdir -p made; : > "made/$1.$2"; [ "$2" -gt 1 ] || sleep 600\n')
+    agent.chmod(0o755)
+    config = {
+        "version": 1, "mode": "distributed", "spool": {"topology": "shared", "durability": "none"},
+        "runtimes": {"shell": {"adapter": "command", "argv": ["sh", str(agent), "{job_id}", "{attempt}"]}},
+        "routing": {"builder": {"runtime": "shell"}},
+    }  # fmt: skip
+    (people.project / "wf.config.json").write_text(json.dumps(config))
+    return notes
+
+
+def test_the_worker_of_one_user_goes_on_with_the_job_of_another_whose_worker_was_killed(people: Team) -> None:
+    """Both have umask 077. The agents write to one folder of the checkout."""
+    notes = agents_that_wait(people)
+    people.alice.ok("enqueue", "--role", "builder", "--key", "of-alice")
+    people.bob.ok("enqueue", "--role", "builder", "--key", "of-bob")
+    for user, other, job in ((people.alice, people.bob, "of-alice"), (people.bob, people.alice, "of-bob")):
+        heard = Hearing(user.start("worker", "--runtime", "shell", "--watch"))
+        heard.until((notes / f"started.{job}.1").exists, "its agent")
+        heard.close()  # With SIGKILL.
+        finisher = Hearing(other.start("worker", "--runtime", "shell", "--watch", "--max-jobs", "1"))
+        finisher.says(f"{job}: succeeded")
+        finisher.close()
+    assert sorted(path.name for path in (people.project / "made").iterdir()) == [
+        "of-alice.1", "of-alice.2", "of-bob.1", "of-bob.2",
+    ]  # fmt: skip
+
+
+# -- what cannot be looked at
+
+
+def test_a_session_that_another_user_may_not_read_is_shown_and_named_by_doctor(people: Team, root: Path) -> None:
+    """It was left out of every list, and its dead attempts waited for ever."""
+    people.alice.call(steps.begin_and_die, root)
+    (file,) = (root / "sessions").iterdir()
+    file.chmod(0o600)
+    listed = people.bob.ok("worker", "ls", env=ON)
+    assert "w-box-1" in listed.out
+    assert "unreadable" in listed.out
+    assert f"chmod g+rw {file}" in listed.err
+    (shown,) = json.loads(people.bob.ok("worker", "ls", "--json", env=ON).out)["workers"]
+    assert (shown["owner"], shown["state"], shown["runtime"]) == ("w-box-1", "unreadable", None)
+    assert [job["job_id"] for job in shown["jobs"]] == ["x"]
+    checked = people.bob.wf("doctor", "--json", env=ON)
+    assert checked.code == 5, checked.text
+    (named,) = [
+        check for check in json.loads(checked.out)["checks"] if "w-box-1 cannot be looked at" in check["detail"]
+    ]
+    assert named["status"] == "error"
+    assert f"chmod g+rw {file}" in named["remedy"] or str(file) in named["detail"]

@@ -7,17 +7,16 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from support.box import HANG, Box
+from support.hearing import Hearing
 from support.outages import lasting
 from support.users import Team, User, dismiss, team
-from support.wait import wait_until
 from wf_cli.spool import layout, records
 
 AGENT = """
@@ -30,7 +29,6 @@ echo x >> "$N/starts.$1"
 [ "$1" != fills ] || cat /dev/zero > "$N/../disk/filler" 2> /dev/null
 : > "$N/full"; exit 0
 """
-#: Names of the jobs that a started agent leaves behind.
 WAITING, OVER = "waiting until that is over", "the spool can be used again"
 
 
@@ -39,41 +37,6 @@ def people() -> Iterator[Team]:
     made = team(0o022)
     yield made
     dismiss(made)
-
-
-class Hearing:
-    """A `wf` process, and all that it has said so far."""
-
-    def __init__(self, process: subprocess.Popen[str]):
-        self.process = process
-        self.lines: list[str] = []
-        self._ear = threading.Thread(target=self._hear, daemon=True)
-        self._ear.start()
-
-    def _hear(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip())
-
-    def close(self) -> None:
-        """Kill the process, if it still runs, and hear its last words."""
-        self.process.kill()
-        self.process.wait(HANG)
-        self._ear.join(HANG)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-    def says(self, text: str, times: int = 1) -> None:
-        self.until(lambda: self.count(text) >= times, text)
-
-    def count(self, text: str) -> int:
-        return sum(text in line for line in self.lines)
-
-    def until(self, condition: Callable[[], object], what: str) -> None:
-        try:
-            wait_until(condition, HANG, what)
-        except AssertionError as error:
-            raise AssertionError(f"{error}; said: {self.lines}") from None
 
 
 @contextmanager

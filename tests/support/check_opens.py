@@ -23,9 +23,7 @@ METHODS = frozenset({"read_text", "read_bytes", "write_text", "write_bytes", "to
 OWN = frozenset({"files.read_text", "turn.open"})
 #: Module -> call -> why it may stay. None of these paths lies in a spool that others write.
 ALLOWED = {
-    "agents/model_guard.py": {".mkdir": "the session folder of the checkout, which has the rights of the checkout"},
     "assets/bundle.py": {".read_text": "texts of this package"},
-    "assets/sync.py": {".mkdir": "folders of the checkout"},
     "cli/frame/json_values.py": {".read_bytes": "a file that the user names, which may be a pipe"},
     "cli/frame/streams.py": {"open": "descriptor 0", "os.open": "/dev/null"},
     "demo.py": {".mkdir": "a project of its own", "open": "a project of its own"},
@@ -48,7 +46,9 @@ ALLOWED = {
     "schema.py": {".read_text": "schemas of this package"},
     "spool/layout.py": {".mkdir": "folders of a local spool, by the umask"},
     "views/explain.py": {".read_text": "/proc/locks"},
-    "workflow/plans.py": {".mkdir": "folders of the checkout, by the umask"},
+    "workflow/plans.py": {
+        ".mkdir": "folders of plans and epics; a shared one is opened to its group before it appears"
+    },
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from support.scenarios import register, stage_only
@@ -62,18 +63,18 @@ def sweep(root: str) -> list[str]:
     return [token.job_id for token in enqueue.sweep(open_at(root))]
 
 
-def begin_and_die(root: str) -> None:
+def begin_and_die(root: str, key: str = "x", owner: str = "w-box-1") -> None:
     """A session with a lease and a running attempt, whose process ends without a word."""
     child = os.fork()
     if child:
         assert os.waitpid(child, 0)[1] == 0
         return
     spool = open_at(root)
-    register(spool, "w-box-1")
-    lease.Lease(spool, "w-box-1", 30.0, SystemClock(), lambda _why: None)
+    register(spool, owner)
+    lease.Lease(spool, owner, 30.0, SystemClock(), lambda _why: None)
     queue = spool_queue(spool)
-    queue.enqueue(request("x"))
-    run_one(queue, "w-box-1")
+    queue.enqueue(request(key))
+    run_one(queue, owner)
     os._exit(0)
 
 
@@ -166,3 +167,25 @@ def reap_and_say(root: str) -> tuple[list[str], list[str]]:
         for r in queue.reap(lambda owner: "seen" * (owner == "gone-box-1"), by="r-box-1")
     ]
     return reaped, said
+
+
+def wf(words: list[str], environ: dict[str, str]) -> tuple[int, str]:
+    """The exit code of a `wf` command and all that it said. It is a fork of this process, which is quick."""
+    from wf_cli.cli import main
+
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        code = 70
+        try:
+            os.environ.update(environ)
+            for fd in (1, 2):
+                os.dup2(writing, fd)
+            code = main.run(words, os.environ)
+            sys.stdout.flush()
+        finally:
+            os._exit(code)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        said = pipe.read()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wf_cli import fsio, ids, routing
+from wf_cli import fsio, ids, routing, sharing
 from wf_cli.agents import models
 from wf_cli.clock import Clock, iso, iso_date
 from wf_cli.errors import Refused, StateError, UsageError
@@ -82,7 +82,7 @@ def ensure(root: Path, clock: Clock) -> None:
     }
     part = path.with_name(f".{path.name}.{ids.nonce()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        sharing.make_folders(path.parent)
         with fsio.discarding(part):
             fsio.write_new(part, fsio.json_text(content).encode(), durable=False)
             try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wf_cli import fsio, ids
+from wf_cli import fsio, ids, sharing
 from wf_cli.assets.bundle import KINDS, TOOLS, Kind, TemplateId, Tool, bundled
 from wf_cli.errors import Refused, StateError
 
@@ -162,10 +162,11 @@ def _write(path: Path, data: bytes) -> None:
 
 def _mirror(source: Path, target: Path) -> None:
     """Replace ``target`` by a copy of ``source``: bytes, modes and hidden files; links stay links."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    sharing.make_folders(target.parent)
     part = target.with_name(f".{target.name}.{ids.nonce()}.part")
     try:
         shutil.copytree(source, part, symlinks=True)
+        sharing.pass_on_tree(part)
         if target.is_symlink() or target.is_file():
             target.unlink()
         else:

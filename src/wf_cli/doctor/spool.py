@@ -94,7 +94,11 @@ def _workers(spool: Spool, clock: Clock) -> Iterator[Check]:
                 "(wf spool ls --status stalled)"
             )
             yield warn("workers", f"{owner} is gone and has {count} job(s)", remedy)
-    served = {view.record.runtime for view in known if not viewer.is_gone(view.record.owner)}
+    for view in known:
+        if view.trouble is not None:
+            text = f"session {view.owner} cannot be looked at: {view.trouble.path}: {view.trouble.what}"
+            yield error("workers", f"{text}; nobody but its user can tell that it died", view.trouble.remedy)
+    served = {view.record.runtime for view in known if view.record is not None and not viewer.is_gone(view.owner)}
     waiting = Counter(token.pool.runtime for token in scan.listing(spool, "queued"))
     for runtime in sorted(waiting.keys() - served):
         remedy = f"wf worker --runtime {runtime} --watch"

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from wf_cli import system_errors
+from wf_cli import sharing, system_errors
 from wf_cli.attempt.steps import Opening
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import Failure
@@ -179,6 +179,7 @@ class PlanSteps:
     def _check(self, target: Target, token: Token, idle: Failure | None) -> Failure | None:
         try:
             plan = self._need(target)
+            sharing.pass_on_tree(plan.path)  # The agent of the next step may be another user's.
             now = self._look(plan)
             unmet = opening.unmet(target, now)
             if unmet is not None and _step(target).must_change:

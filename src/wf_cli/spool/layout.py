@@ -122,7 +122,7 @@ class Spool:
         """A complete, synced file in ``tmp/`` under a name that no sweeper reads; removed at the end."""
         path = self.path("tmp", f"{ids.nonce()}.part")
         try:
-            fsio.write_new(path, data, durable=self.durable, mode=self.shared_mode or 0o666)
+            fsio.write_new(path, data, durable=self.durable, mode=self.shared_mode)
         except FileNotFoundError:
             self._assert_folder("tmp")
             raise
@@ -183,6 +183,8 @@ def create(root: Path, *, topology: str = "local", durability: str = "fsync") ->
     try:
         place.assert_links(root)
         _make_folder(root, shared=shared)
+        if shared:
+            sharing.pass_on(root.parent)  # An earlier command may have made .wf for its own user alone.
         for name in FOLDERS:
             _make_folder(root / name, shared=shared)
         ignore = root / ".gitignore"

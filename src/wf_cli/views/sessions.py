@@ -10,6 +10,7 @@ from wf_cli.clock import iso
 from wf_cli.contract.token import Token
 from wf_cli.spool import lease, scan, session
 from wf_cli.spool.liveness import Verdict
+from wf_cli.spool.troubles import Trouble
 from wf_cli.views.viewer import Viewer
 
 _STATES = {Verdict.DEAD: "gone", Verdict.ABSENT: "gone", Verdict.EXPIRED: "stalled", Verdict.UNKNOWN: "unknown"}
@@ -17,39 +18,54 @@ _STATES = {Verdict.DEAD: "gone", Verdict.ABSENT: "gone", Verdict.EXPIRED: "stall
 
 @dataclass(frozen=True, slots=True)
 class SessionView:
-    """One session. Its ``state`` is alive, draining, stalled (lease expired), gone, or unknown (on another host)."""
+    """One session. Its ``state`` is alive, draining, stalled (lease expired), gone, unknown (on another host), or
+    unreadable: its file cannot be read, so no process of this user can tell whether it lives."""
 
-    record: session.SessionRecord
+    owner: str
+    #: None when its file is missing, damaged or unreadable.
+    record: session.SessionRecord | None
     state: str
     heartbeat_age_s: float | None
     jobs: tuple[Token, ...]
+    #: Why its file cannot be read.
+    trouble: Trouble | None = None
 
     def to_json(self) -> dict[str, Any]:
+        record = self.record
         return {
-            "owner": self.record.owner,
-            "runtime": self.record.runtime,
-            "roles": list(self.record.roles),
-            "host": self.record.host,
-            "pid": self.record.pid,
+            "owner": self.owner,
+            "runtime": record.runtime if record is not None else None,
+            "roles": list(record.roles) if record is not None else [],
+            "host": record.host if record is not None else None,
+            "pid": record.pid if record is not None else None,
             "state": self.state,
-            "started_at": iso(self.record.started_ms),
+            "started_at": iso(record.started_ms) if record is not None else None,
             "heartbeat_age_s": self.heartbeat_age_s,
-            "concurrency": self.record.concurrency,
+            "concurrency": record.concurrency if record is not None else None,
+            "trouble": str(self.trouble) if self.trouble is not None else None,
             "jobs": [{"job_id": token.job_id, "attempt": token.attempt} for token in self.jobs],
         }
 
 
 def sessions(viewer: Viewer) -> Iterator[SessionView]:
-    """The sessions that have a lease file or jobs. A session that ended in order has neither and is left out."""
+    """The sessions that have a lease file or jobs, also those whose file cannot be read or is damaged.
+
+    A session that ended in order has neither and is left out.
+    """
     spool = viewer.spool
     taken = [placed.token for placed in scan.taken(spool)]
     for owner in session.owners(spool):
-        record = session.read(spool, owner)
+        record, trouble = None, None
+        path = spool.path("sessions", f"{owner}.json")
+        try:
+            record = session.load(spool, owner)
+        except OSError as error:
+            trouble = Trouble.of(path, error)
         jobs = tuple(token for token in taken if token.owner == owner)
         age = lease.beat_age_s(spool, owner, viewer.clock.now_ms())
-        if record is None or (age is None and not jobs):
+        if age is None and not jobs and trouble is None:
             continue
-        state = _STATES.get(viewer.verdict(owner), "alive")
-        if state == "alive" and record.state == "draining":
+        state = "unreadable" if trouble is not None else _STATES.get(viewer.verdict(owner), "alive")
+        if state == "alive" and record is not None and record.state == "draining":
             state = "draining"
-        yield SessionView(record, state, age, jobs)
+        yield SessionView(owner, record, state, age, jobs, trouble)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wf_cli import fsio
+from wf_cli import fsio, sharing
 from wf_cli.clock import iso, iso_date
 from wf_cli.errors import NotFound, Refused, StateError
 from wf_cli.workflow import files, grammar, phases, plans, references
@@ -170,6 +170,7 @@ def write_state(epic: Epic, state: dict[str, Any]) -> None:
     if files.read_text(epic.plans_map) != plans_map:
         fsio.write_through(epic.plans_map, plans_map)
     fsio.write_json(epic.state_json, state)
+    sharing.pass_on_tree(epic.path)
 
 
 def orchestration(state: dict[str, Any]) -> dict[str, Any]:

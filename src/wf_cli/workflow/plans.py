@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wf_cli import fsio, ids
+from wf_cli import fsio, ids, sharing
 from wf_cli.clock import iso_date
 from wf_cli.errors import NotFound, Refused, StateError
 from wf_cli.seams import step
@@ -193,8 +193,12 @@ def need_state(plan: Plan) -> PlanState:
 
 
 def write_state(plan: Plan, state: PlanState, **changes: object) -> None:
-    """Replace ``state.json``, keeping every key that ``changes`` does not name. Under the plan's lock."""
+    """Replace ``state.json``, keeping every key that ``changes`` does not name. Under the plan's lock.
+
+    In a shared folder the group gets its rights to what agents and editors of this user have made in the plan.
+    """
     fsio.write_json(plan.state_json, {**state.raw, **changes})
+    sharing.pass_on_tree(plan.path)
 
 
 #: Keys of a plan's state that only wf-cli knows: its title in full, and what the plan is for.
@@ -244,12 +248,13 @@ def create(project: Project, name: str, epic_id: str | None = None, *, goal: str
 
 def create_folder(path: Path, contents: dict[str, str]) -> None:
     """Make the folder ``path`` with these files appear at once, or not at all. Under the numbering lock."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    sharing.make_folders(path.parent)
     part = path.with_name(f".{path.name}.{ids.nonce()}.part")
     try:
         part.mkdir()
         for file_name, text in contents.items():
             fsio.write_new(part / file_name, text.encode(), durable=True)
+        sharing.pass_on_tree(part)
         fsio.sync_dir(part)
         step("folder.filled")
         os.rename(part, path)

@@ -205,4 +205,4 @@ def test_a_session_file_with_impossible_numbers_keeps_no_other_from_being_listed
     for owner in ("bad-box-1", "good-box-1"):
         beat(spool, owner)
     shown = [view.to_json()["owner"] for view in sessions(Viewer(spool, FakeClock()))]
-    assert shown == ["good-box-1"]
+    assert shown == ["bad-box-1", "good-box-1"]

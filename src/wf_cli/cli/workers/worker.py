@@ -251,13 +251,14 @@ def _list(the_app: App, *, as_json: bool) -> None:
         output.print_json(document(workers=[v.to_json() for v in views], stops=[stop.to_json() for stop in stops]))
         return
     output.note(*(tables.plain(stop.text()) for stop in stops))
+    output.note(*(f"{v.trouble.path}: {v.trouble.what} ({v.trouble.remedy})" for v in views if v.trouble is not None))
     if not views:
         output.say("no workers; start one: wf worker --runtime opencode --watch")
         return
     head = ("OWNER", "RUNTIME", "HOST", "PID", "STATE", "BEAT", "JOBS")
     rows = [
         (
-            v.record.owner, v.record.runtime, v.record.host, str(v.record.pid), v.state,
+            v.owner, *((v.record.runtime, v.record.host, str(v.record.pid)) if v.record else ("-",) * 3), v.state,
             "-" if v.heartbeat_age_s is None else format_duration(v.heartbeat_age_s),
             ",".join(f"{token.job_id}.a{token.attempt}" for token in v.jobs) or "-",
         )

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from wf_cli import proc
+from wf_cli import proc, sharing
 from wf_cli.runtimes.base import CannotStart, Launch
 from wf_cli.runtimes.jsonlines import brief
 from wf_cli.runtimes.process import strays
@@ -70,6 +70,7 @@ class Gate:
             "mark": mark,
             "ask_first": launch.ask_first,
             "grace_s": grace_s,
+            "shared": bool(sharing.group_rights(root)),
         }
         with contextlib.ExitStack() as undo:
             try:

@@ -116,6 +116,8 @@ def main(control_fd: int, status_fd: int) -> None:
 
 def _spawn(job: dict[str, Any]) -> subprocess.Popen[bytes]:
     """The agent, on this process's standard streams, which are then closed here so that its end is theirs."""
+    if job.get("shared"):  # What the agent makes in the checkout, the agents of other users have to change.
+        os.umask(os.umask(0o077) & ~0o070)
     agent = subprocess.Popen(
         job["argv"],
         cwd=job["cwd"],
