@@ -64,7 +64,10 @@ class Temporary(WfError):
 
 
 class Absent(Temporary):
-    """The plan or epic of a job is not in the checkout just now. It may come back, so the job is not decided."""
+    """The plan or epic of a job is not in the checkout just now, or is there in an earlier state than the job needs.
+
+    It may come back, so the job is not decided.
+    """
 
     code = "ABSENT"
 

@@ -18,7 +18,7 @@ class Opening(StrEnum):
     GO = "go"
     #: The job's check holds already, after a crash that followed the work. The job succeeds without an agent.
     DONE = "done"
-    #: The plan has moved on or is gone, so the job is superseded.
+    #: The plan has moved on, so the job is superseded. One that is away or behind raises Absent instead.
     SUPERSEDED = "superseded"
 
 
@@ -32,7 +32,8 @@ class Steps(Protocol):
     def opening(self, target: Target) -> AbstractContextManager[tuple[Opening, str]]:
         """Hold the plan's lock, and make the phase change that opens the job if it is due. Gives the verdict and why.
 
-        Raises Temporary when that cannot be decided now.
+        Raises Temporary when that cannot be decided now (Absent for a plan that is away or behind in the checkout),
+        and StateError for a state that tells nothing.
         """
         ...
 
