@@ -139,7 +139,7 @@ def _in_worktree(chain: list[Path], top: Path, main: Path, environ: Mapping[str,
         return Root(own)
     for one in chain:
         there = main / one.relative_to(top)
-        if _is_marked(there, _MARKS) and _has_spool_inside(there):
+        if _has_spool_inside(there):
             return Root(
                 there,
                 f"this is a linked worktree; the project is {there}, where its jobs are "

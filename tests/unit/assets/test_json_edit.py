@@ -25,6 +25,7 @@ WRITTEN = {
     "empty section over two lines": '{\n  "mcp": {\n  }\n}\n',
     "empty object": "{}\n",
     "braces in strings": '{\n  "q": "}, {",\n  "mcp": {\n    "a\\"}": "{"\n  }\n}\n',
+    "several members": '{\n  "mcp": {\n    "b": 1,\n    "a": {}\n  },\n  "y": 1,\n  "z": 2\n}\n',
     "minified": '{"a":1,"mcp":{"b":2}}',
     "brace on a line of its own": '{\n  "mcp":\n  {\n    "a": 1\n  }\n}\n',
 }
@@ -44,6 +45,7 @@ def test_only_the_entry_is_new(text: str) -> None:
     if "\t" in text:
         assert "\n " not in new
     assert new.endswith("\n") == text.endswith("\n")
+    assert "\n" in text or "\n" not in new, "one line stays one line"
 
 
 def test_the_new_lines_look_like_their_neighbours() -> None:
@@ -51,6 +53,27 @@ def test_the_new_lines_look_like_their_neighbours() -> None:
     lines = ["{", '    "mcp": {', '        "a": 1,', '        "wf": {', '            "command": "wf"', "        }",
              "    }", "}", ""]  # fmt: skip
     assert new == "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"mcp": {}}', '{"mcp": {\n  "wf": {\n    "command": "é"\n  }\n}}'),
+        ('{"mcp": {"b": 1, "a": 2}}', '{"mcp": {"b": 1, "a": 2, "wf": {"command": "é"}}}'),
+        (
+            '{\n "z": 1,\n "mcp": {\n  "b": 1,\n  "a": 2\n }\n}',
+            '{\n "z": 1,\n "mcp": {\n  "b": 1,\n  "a": 2,\n  "wf": {\n   "command": "é"\n  }\n }\n}',
+        ),
+        ('{\n "z": 1,\n "y": 2\n}', '{\n "z": 1,\n "y": 2,\n "mcp": {\n  "wf": {\n   "command": "é"\n  }\n }\n}'),
+    ],
+)
+def test_the_entry_is_the_last_of_its_object_and_its_letters_are_not_escaped(text: str, expected: str) -> None:
+    assert json_edit.added(text, "mcp", "wf", {"command": "é"}) == expected
+
+
+def test_a_byte_order_mark_is_part_of_the_text() -> None:
+    assert json_edit.decode(b"\xef\xbb\xbf{}") == "\ufeff{}"
+    assert json_edit.decode(b"{}") == "{}"
 
 
 @pytest.mark.parametrize(
@@ -67,6 +90,7 @@ def test_the_new_lines_look_like_their_neighbours() -> None:
         ('{"a": 1}'.encode("utf-16-le"), "save it as UTF-8"),
         (b'{"a": "\xff"}', "save it as UTF-8"),
         (b"[1]", "no JSON object"),
+        (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
         (b'{"mcp": 1, "mcpServers": []}', "is no object"),
         (b"<<<<<<< HEAD\n{}\n", "line 1 column 1"),
     ],

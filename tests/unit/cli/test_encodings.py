@@ -68,6 +68,19 @@ def test_utf_16_is_refused_with_its_path_and_what_helps(wf: Cli, tmp_path: Path,
     assert "save it as UTF-8" in out + err
 
 
+@pytest.mark.parametrize(("mark", "encoding"), [(b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")])
+def test_utf_16_without_a_latin_letter_is_recognised_by_its_mark(
+    wf: Cli, tmp_path: Path, mark: bytes, encoding: str
+) -> None:
+    """No byte of it is zero, as those of plain words are."""
+    data = mark + "计划说明".encode(encoding)
+    assert b"\0" not in data
+    (tmp_path / "plans/01-a/todo.md").write_bytes(data)
+    code, _, err = wf("todo", "list", "01")
+    assert code != 0
+    assert "UTF-16" in err
+
+
 BAD = {"half": '"\\ud800"', "key": '{"\\udc00": 1}', "nan": "NaN", "infinity": "[-Infinity]", "float": "1e999",
        "int": "9" * 400, "digits": "9" * 5000, "twice": '{"a": {"b": 1, "b": 2}}'}  # fmt: skip
 

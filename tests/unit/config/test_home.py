@@ -24,10 +24,18 @@ def test_the_home_folder_is_filled_in_at_the_beginning_of_a_path(text: str, expe
     assert path(text, ENVIRON) == expected
 
 
-@pytest.mark.parametrize("text", ["~bob/spool", "$WORK/spool", "/data/${USER}/spool", "$HOMER/x", "~+"])
+@pytest.mark.parametrize("text", ["~bob/spool", "$WORK/spool", "/data/${USER}/spool", "$HOMER/x", "~+", "${WORK/x"])
 def test_everything_else_that_a_shell_would_expand_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not expanded here"):
         path(text, ENVIRON)
+
+
+@pytest.mark.parametrize(
+    ("home", "text", "expected"),
+    [("/", "~", "/"), ("/", "~/x", "/x"), ("/home/me/", "~", "/home/me"), ("/home/me/", "$HOME/x", "/home/me/x")],
+)
+def test_a_home_that_ends_with_a_slash_gives_no_two(home: str, text: str, expected: str) -> None:
+    assert path(text, {"HOME": home}) == expected
 
 
 @pytest.mark.parametrize("environ", [{}, {"HOME": ""}, {"HOME": "me"}])

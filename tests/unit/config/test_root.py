@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wf_cli.config import root
-from wf_cli.errors import NotFound
+from wf_cli.errors import NotFound, Refused
 
 ON = {"WF_DISTRIBUTED": "1"}
 
@@ -76,6 +76,20 @@ def test_a_project_that_the_environment_alone_turns_on(project: Path) -> None:
     assert person(web, ON) == web, "there is no project yet"
     (project / "epics").mkdir()
     assert person(web, ON) == project
+    assert person(web, contract=False) == web, "folders that any project may have say nothing with the mode off"
+
+
+def test_a_project_of_another_user_around_ones_folder_is_refused_and_ones_own_folder_is_not(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its configuration names programs to run. Whoever goes into its root means it."""
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(Refused) as refused:
+        person(project / "packages" / "web")
+    assert refused.value.code == "PROJECT_OF_ANOTHER_USER"
+    assert str(project) in refused.value.message
+    assert refused.value.hint == f"if you trust it: cd {project}"
+    assert person(project) == project
 
 
 def test_a_repository_inside_is_one_of_its_own_and_a_submodule_is_part_of_the_project(project: Path) -> None:
@@ -100,6 +114,37 @@ def test_a_linked_worktree_means_the_checkout_with_the_jobs_and_says_so(project:
     assert person(worktree / "src", {"WF_ROOT": str(worktree)}) == worktree, "it is told to be one of its own"
     (worktree / ".wf" / "spool").mkdir(parents=True)
     assert person(worktree / "src") == worktree, "it has jobs of its own"
+
+
+def test_a_linked_worktree_of_a_submodule_is_a_checkout_of_its_own(project: Path, tmp_path: Path) -> None:
+    """A submodule is part of the project around it; what somebody checks out of it elsewhere is not."""
+    library = tmp_path / "library"
+    library.mkdir()
+    git(library, "init", "-q")
+    git(library, "commit", "-q", "--allow-empty", "-m", "start")
+    git(project, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library), "lib")
+    git(project / "lib", "worktree", "add", "-q", str(project / "side"), "-b", "side")
+    (project / "side" / "src").mkdir()
+    assert person(project / "side" / "src") == project / "side" / "src"
+    assert person(project / "lib") == project
+
+
+def test_the_folder_around_a_bare_repository_is_no_main_checkout(project: Path, tmp_path: Path) -> None:
+    hub = tmp_path / "hub"
+    (hub / ".wf" / "spool").mkdir(parents=True)
+    (hub / "wf.config.yaml").write_text("mode: distributed\n")
+    git(tmp_path, "clone", "-q", "--bare", str(project), str(hub / "repo.git"))
+    git(hub / "repo.git", "worktree", "add", "-q", str(tmp_path / "wt"), "-b", "side")
+    assert person(tmp_path / "wt") == tmp_path / "wt"
+
+
+def test_wf_root_of_a_worktree_is_read_as_a_path_and_what_is_none_says_nothing(project: Path, tmp_path: Path) -> None:
+    git(project, "worktree", "add", "-q", str(tmp_path / "wt"), "-b", "side")
+    environ = {"HOME": str(tmp_path)}
+    for given in ("~/wt", "$HOME/wt", str(tmp_path / "wt")):
+        assert person(tmp_path / "wt", {**environ, "WF_ROOT": given}) == tmp_path / "wt"
+    for given in ("${workspaceFolder}", "~bob/wt", "wt", ""):
+        assert person(tmp_path / "wt", {**environ, "WF_ROOT": given}) == project
 
 
 def test_a_linked_worktree_whose_configuration_names_one_spool_for_all_means_the_main_checkout(
@@ -143,6 +188,13 @@ class TestAnAgent:
 
     def test_means_the_root_of_its_job_wherever_it_is(self, project: Path) -> None:
         assert root.of_agent({"WF_JOB_TOKEN": "x", "WF_ROOT": str(project)}) == project
+
+    @pytest.mark.parametrize("given", ["relative", ".", "", "${workspaceFolder}"])
+    def test_whose_root_is_no_whole_path_has_none(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch, given: str
+    ) -> None:
+        monkeypatch.chdir(project)
+        assert root.of_agent({"WF_JOB_TOKEN": "x", "WF_ROOT": given}) is None
 
     def test_without_a_token_is_none(self, project: Path) -> None:
         assert root.of_agent({"WF_ROOT": str(project)}) is None
