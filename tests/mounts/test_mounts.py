@@ -185,8 +185,8 @@ def test_two_hosts_work_through_kills_and_outages(bed: Bed, request: pytest.Fixt
     again = [o for found in outcomes.values() for o in found[:-1] if (o.job_id, str(o.attempt)) in ends]
     print(
         f"\n{request.node.name}: {JOBS} jobs in {seconds:.0f} s ({JOBS / seconds:.1f} a second), "
-        f"{len(yard.killed)} workers killed, {sum(starts.values())} agents started, {len(again)} that had finished ran "
-        f"again, {len(judged)} sessions judged to be gone"
+        f"{len(yard.killed)} workers killed, {sum(starts.values())} agents started, {len(again)} that had "
+        f"finished ran again, {len(judged)} sessions judged to be gone"
     )
     assert len(outcomes) == JOBS
     assert lost == {}, "no job is lost"
