@@ -97,7 +97,7 @@ def test_i3_a_retried_job_is_not_put_away_because_old_listings_show_it_twice(
         assert queue.retry("a")
         verify.repair(spool)
         verify.verify(spool, clock, fix=True)
-        assert [p.folder for p in tokens_on_disk(spool)] == ["queued"]
+        assert len(list(spool.folder("queued").iterdir())) == 1
         # Not even one who trusts what it sees: the token to be kept cannot be opened.
         verify.repair(spool, suspicions=Suspicions(clock, 0.0))
     assert [p.folder for p in tokens_on_disk(spool)] == ["queued"]

@@ -13,6 +13,8 @@ from wf_cli.views.record import Attempt, Lease, Record
 
 #: How many of the latest events are shown; `wf logs --events` shows all.
 _EVENTS = 12
+#: How many lines are shown of what a failed program said.
+_SAID = 10
 #: How many characters of a payload or result are shown.
 _VALUE = 2000
 
@@ -42,6 +44,16 @@ def _facts(record: Record) -> Iterator[str]:
     yield from output.columns([(name, plain(str(value))) for name, value in facts if value is not None], indent="")
     for error in (record.error or {}).get("errors", ()):
         yield f"          - {plain(str(error))}"
+    for line in _last_words(record.error or {}):
+        yield f"          | {plain(line)}"
+
+
+def _last_words(error: dict[str, Any]) -> list[str]:
+    """The end of what the program said on stderr. Its last line, which the message has, may be only a hint."""
+    details = error.get("details")
+    said = details.get("stderr") if isinstance(details, dict) else None
+    lines = said.strip().splitlines()[-_SAID:] if isinstance(said, str) else []
+    return lines if len(lines) > 1 else []
 
 
 def _lease(lease: Lease) -> str:
