@@ -152,8 +152,10 @@ TYPES: dict[str, Row] = {
 }
 
 #: How the source of a mount of the bare type ``fuse`` begins, where the program does not name a subtype.
-_SOURCES = {"mountpoint-s3": "fuse.mountpoint-s3", "http://": "davfs", "https://": "davfs", "sshfs#": "fuse.sshfs",
-            "s3fs": "fuse.s3fs", "goofys": "fuse.goofys", "rclone": "fuse.rclone"}  # fmt: skip
+_SOURCES = {
+    "mfs#": "fuse.mfs", "sshfs#": "fuse.sshfs", "curlftpfs#": "fuse.curlftpfs", "mountpoint-s3": "fuse.mountpoint-s3",
+    "s3fs": "fuse.s3fs", "goofys": "fuse.goofys", "rclone": "fuse.rclone", "http://": "davfs", "https://": "davfs",
+}  # fmt: skip
 
 _BY_BLOCK_DEVICE = Row(Kind.LOCAL, "a type that wf does not know, on a block device")
 _UNKNOWN = Row(Kind.UNKNOWN, "a type that wf does not know")

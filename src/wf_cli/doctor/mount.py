@@ -31,8 +31,25 @@ def look(root: Path) -> Iterator[Check]:
         yield ok("mount", f"{place.described(mount)}: looks may be {filesystems.stale_s(mount):g} s old")
     else:
         yield ok("mount", place.described(mount))
+    yield from _options_that_lie(mount)
     if mount.type == "fuse.sshfs":
-        yield _directory_cache(mount, _options(mount.point))
+        options = _options(mount.point)
+        yield _directory_cache(mount, options)
+        if any("rename" in option.partition("workaround=")[2].split(":") for option in options or ()):
+            text = "workaround=rename deletes a file before it is replaced, so it is missing for a moment"
+            yield warn("mount-options", text, f"mount it without: sshfs {mount.source} {mount.point}")
+
+
+def _options_that_lie(mount: Mount) -> Iterator[Check]:
+    """Options by which a call says something else than what happened, or a lock holds for one host only."""
+    again = f"mount {mount.point} again, without this option"
+    if mount.type in ("nfs", "nfs4") and mount.option("soft") is not None:
+        yield warn("mount-options", "soft: a call that was reported as failed may be carried out later", again)
+    local_lock = mount.option("local_lock") not in (None, "none")
+    found = [name for name in ("nolock", "nobrl") if mount.option(name) is not None]
+    if found or local_lock:
+        name = found[0] if found else f"local_lock={mount.option('local_lock')}"
+        yield warn("mount-options", f"{name}: locks exclude this host only, so plans are protected per host", again)
 
 
 def _directory_cache(mount: Mount, options: Sequence[str] | None) -> Check:

@@ -11,9 +11,9 @@ from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.config.model import Config
 from wf_cli.doctor.check import Check, error, ok, warn
-from wf_cli.spool import control, layout, scan, session, verify
+from wf_cli.errors import SpoolError
+from wf_cli.spool import control, layout, place, scan, session, verify
 from wf_cli.spool.layout import Spool
-from wf_cli.spool.place import SHARE
 from wf_cli.views.sessions import sessions
 from wf_cli.views.viewer import Viewer
 
@@ -25,7 +25,7 @@ def look(root: Path, config: Config, clock: Clock) -> Iterator[Check]:
     """Everything about the spool at ``root``. Without one there is nothing to say but where it would be."""
     yield space(root)
     if not layout.exists(root):
-        yield ok("spool", f"none at {root}; the first job makes it")
+        yield _to_come(root, config)
         return
     spool = layout.open_spool(root)
     yield _version(spool, config)
@@ -34,6 +34,15 @@ def look(root: Path, config: Config, clock: Clock) -> Iterator[Check]:
     stops = control.Requests(spool, clock).stops()
     yield from (warn("claims", stop.text(), "wf resume") for stop in stops)
     yield from _drains(spool)
+
+
+def _to_come(root: Path, config: Config) -> Check:
+    """May the first job make a spool here? A warning only, because the distributed mode may not be wanted at all."""
+    try:
+        place.assert_fit(root, config.spool.topology)
+    except SpoolError as failure:
+        return warn("spool", f"none yet, and none can be made: {failure.message}", failure.hint or place.ELSEWHERE)
+    return ok("spool", f"none at {root}; the first job makes it")
 
 
 def space(root: Path) -> Check:
@@ -57,7 +66,8 @@ def _version(spool: Spool, config: Config) -> Check:
         return warn(
             "spool",
             f"{text}; wf.config says topology {config.spool.topology}",
-            f"{SHARE}: " + ("it changes the spool, too" if facts.topology == "local" else "a spool keeps its own"),
+            f"{place.SHARE}: "
+            + ("it changes the spool, too" if facts.topology == "local" else "a spool keeps its own"),
         )
     return ok("spool", text)
 

@@ -511,6 +511,21 @@ def test_the_probe_looks_into_the_spool_itself(root: Path, monkeypatch: pytest.M
     assert tried[1].parent == root / ".wf", "where it would be made"
 
 
+@pytest.mark.parametrize("place", ["network", "synced"])
+def test_a_spool_that_could_not_be_made_is_named_before_the_first_job(
+    root: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    assert "spool" not in bad(look(root))
+    if place == "network":
+        pretend(monkeypatch, root, "nfs4")
+    else:
+        (root / ".stfolder").mkdir()
+    found = bad(look(root))["spool"]
+    assert found.status is Level.WARN
+    assert "none can be made" in found.detail
+    assert "wf config set spool." in (found.remedy or "")
+
+
 def test_a_local_spool_on_a_network_mount_is_named_with_the_line_that_repairs_it(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

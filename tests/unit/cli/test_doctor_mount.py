@@ -46,6 +46,36 @@ def test_a_network_mount_is_named_with_what_its_caches_delay(
     assert (found.status, said in found.detail) == (level, True), found.detail
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "said"),
+    [
+        ("nfs4", "rw,hard,local_lock=none", []),
+        ("nfs4", "rw,soft", ["soft"]),
+        ("nfs", "rw,hard,nolock,local_lock=all", ["nolock"]),
+        ("nfs", "rw,soft,local_lock=flock", ["soft", "local_lock=flock"]),
+        ("cifs", "rw,soft,nobrl", ["nobrl"]),  # every SMB mount is soft
+        ("ext4", "rw", []),
+    ],
+)
+def test_options_by_which_calls_or_locks_say_what_is_not_so_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, options: str, said: list[str]
+) -> None:
+    pretend(monkeypatch, tmp_path, kind, options=options)
+    found = [check for check in mount.look(tmp_path) if check.name == "mount-options"]
+    assert [check.detail.partition(":")[0] for check in found] == said
+    assert all(check.status is Level.WARN and check.remedy for check in found)
+
+
+def test_the_rename_workaround_of_sshfs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, tmp_path, "fuse.sshfs")
+    point = mounts.of(tmp_path).point
+    with running_sshfs(tmp_path, "me@srv:/data", point, "-o", "dir_cache=no,workaround=truncate:rename"):
+        wait_until(lambda: mount._options(point) is not None)
+        found = look(tmp_path)
+    assert "workaround=rename" in found["mount-options"].detail
+    assert found["dir-cache"].status is Level.OK
+
+
 def test_no_mount_table_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mounts, "TABLE", tmp_path / "none")
     assert "not told" in look(tmp_path)["mount"].detail
