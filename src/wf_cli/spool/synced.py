@@ -150,7 +150,7 @@ _KNOWLEDGE = "general knowledge, not looked up"
 SERVICES: tuple[Service, ...] = (
     Service(
         "Syncthing",
-        "docs.syncthing.net: users/config (markerName, .stfolder), users/ignoring (.stignore), users/versioning",
+        "docs.syncthing.net: users/config (markerName, .stfolder), users/ignoring (.stignore)",
         marks=(r"\.stfolder", r"\.stversions", r"\.stignore"),
     ),
     Service(
@@ -162,7 +162,7 @@ SERVICES: tuple[Service, ...] = (
     ),
     Service(
         "OneDrive",
-        f"support.microsoft.com (OneDrive, 'OneDrive - Company'); the hidden file with the id: {_KNOWLEDGE}",
+        f"the names of its folders, and the hidden file with the id: {_KNOWLEDGE}",
         marks=(r"\.849C9593-D756-4E56-8D6E-42412F2A707B",),
         names=(r"OneDrive", r"OneDrive ?- ?.+"),
     ),
@@ -263,7 +263,7 @@ def _declared() -> Iterator[tuple[Path, str]]:
     """The folders that settings of services name, for those whose marks may have another name.
 
     Syncthing: config.xml, where markerName may be anything (docs.syncthing.net/users/config). Dropbox: info.json
-    (help.dropbox.com/installs/locate-dropbox-folder). Settings that cannot be read name none.
+    (general knowledge, not looked up). Settings that cannot be read name none.
     """
     home = _home()
     if home is None:
