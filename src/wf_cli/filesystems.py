@@ -32,8 +32,8 @@ class Kind(StrEnum):
 SLOWEST_S = 60.0
 #: Seconds that any look through a network may be old: the client or the server may be busy, whatever its caches.
 FASTEST_S = 10.0
-#: A shared lease lasts this many times as long as a look may be old. An owner beats every third of its lease. So one
-#: beat may be late by all that the caches delay it, the next one too, and an observer has still seen a change.
+#: A shared lease lasts this many times as long as a look may be old. An owner beats every sixth of its lease. So
+#: beats may be late by all that the caches delay them, twice over, and an observer has still seen a change.
 LEASE_LOOKS = 3
 
 KNOWLEDGE = "general knowledge"
