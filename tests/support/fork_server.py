@@ -30,7 +30,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -48,6 +48,8 @@ _OTHERS = (
 _OTHERS += ("wf_cli.runtimes.acp.conversation", "wf_cli.editor.mcp_server")
 #: What commands import when they need it.
 _LATE = ("typer.rich_utils", "rich.console", "rich.table", "yaml", "jsonschema", "filelock", "watchdog.observers")
+#: The most descriptors that an order carries.
+_MOST = 8
 #: Variables that a Python reads when it starts.
 _AT_START = ("PYTHON", "LC_", "LANG")
 _LANGUAGE = {"LANG": "C.UTF-8"}
@@ -123,14 +125,14 @@ class Forked:
 
 
 class ForkServer:
-    """The client of one server process, which starts with the first command."""
+    """The client of one server process: this file, or another that calls `serve`."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: str = __file__) -> None:
         self._owner = os.getpid()
         self._folder = tempfile.mkdtemp(prefix="wf-fork-")
         self._path = os.path.join(self._folder, "socket")
         self._process = subprocess.Popen(
-            [sys.executable, "-P", __file__, self._path],
+            [sys.executable, "-P", program, self._path],
             cwd="/",
             env={"PATH": os.defpath, **_LANGUAGE},
             stdin=subprocess.PIPE,
@@ -145,17 +147,22 @@ class ForkServer:
         """Start ``wf words``; the command, and the descriptor that is its stdin."""
         stdin, out, err = os.pipe(), os.pipe(), os.pipe()
         theirs = [stdin[0], out[1], err[1]]
-        connection = socket.socket(socket.AF_UNIX)
         try:
-            connection.connect(self._path)
-            order = json.dumps({"words": list(words), "cwd": str(cwd), "env": dict(env)}).encode()
-            fds = array.array("i", theirs)
-            connection.sendmsg([len(order).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
-            connection.sendall(order)
+            connection = self.order({"words": list(words), "cwd": str(cwd), "env": dict(env)}, theirs)
         finally:
             for fd in theirs:
                 os.close(fd)
         return Forked(connection, out[0], err[0]), stdin[1]
+
+    def order(self, what: Mapping[str, Any], fds: Sequence[int]) -> socket.socket:
+        """Order a process with these descriptors; the answer says its pid, and its exit code once it has ended."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(self._path)
+        data = json.dumps(what).encode()
+        rights = array.array("i", fds)
+        connection.sendmsg([len(data).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        connection.sendall(data)
+        return connection
 
     def run(
         self,
@@ -201,18 +208,21 @@ def fits(env: Mapping[str, str]) -> bool:
 # -- the server's side
 
 
-def serve(path: str) -> None:
-    """Until stdin ends."""
+def import_commands() -> None:
+    """Import all that commands do."""
     import wf_cli
-    from wf_cli.cli import main as program
 
     ours = [found.name for found in pkgutil.walk_packages(wf_cli.__path__, "wf_cli.")]
     for name in [*ours, *_LATE]:
         if name not in _OTHERS:
             with contextlib.suppress(ImportError):  # the command that needs it says so
                 importlib.import_module(name)
+
+
+def serve(path: str, child: Callable[[dict[str, Any], list[int]], NoReturn]) -> None:
+    """Fork for each order, until stdin ends. The fork calls ``child`` with the order and its descriptors."""
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # For good, because a collection in a fork would copy all that was imported.
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(64)
@@ -240,7 +250,7 @@ def serve(path: str) -> None:
                 order, fds = _order(connection)
                 pid = os.fork()
                 if pid == 0:
-                    _become(program.main, order, fds)
+                    child(order, fds)
                 for fd in fds:
                     os.close(fd)
                 running[pid] = connection
@@ -249,7 +259,7 @@ def serve(path: str) -> None:
 
 def _order(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     fds = array.array("i")
-    head, ancillary, _, _ = connection.recvmsg(4, socket.CMSG_LEN(3 * fds.itemsize))
+    head, ancillary, _, _ = connection.recvmsg(4, socket.CMSG_LEN(_MOST * fds.itemsize))
     for _, _, data in ancillary:
         fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
     with connection.makefile("rb") as file:
@@ -265,22 +275,35 @@ def _report(running: dict[int, socket.socket]) -> None:
             connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
 
 
-def _become(main: Any, order: dict[str, Any], fds: list[int]) -> NoReturn:
-    """Be that command, as a Python would that was started for it."""
-    code = 1
-    try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+def become_wf(order: dict[str, Any], fds: list[int]) -> NoReturn:
+    """Be that command."""
+    from wf_cli.cli import main as program
+
+    def prepare() -> None:
         os.setsid()
         for number, fd in enumerate(fds):
             os.dup2(fd, number)
         os.closerange(3, 256)
+
+    become(program.main, ["wf", *order["words"]], order["cwd"], order["env"], prepare)
+
+
+def become(
+    main: Callable[[], Any], argv: Sequence[str], cwd: str, env: Mapping[str, str], prepare: Callable[[], None]
+) -> NoReturn:
+    """Be a program as a Python would be that was started for it. ``prepare`` gives it its session and descriptors."""
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        prepare()
         os.environ.clear()
-        os.environ.update(order["env"])
+        os.environ.update(env)
         time.tzset()
-        os.chdir(order["cwd"])
-        sys.argv = ["wf", *order["words"]]
+        os.chdir(cwd)
+        sys.argv = list(argv)
         streams = {"stdin": "r", "stdout": "w", "stderr": "w"}
         for number, (name, mode) in enumerate(streams.items()):
             old = getattr(sys, name)
@@ -288,7 +311,6 @@ def _become(main: Any, order: dict[str, Any], fds: list[int]) -> NoReturn:
             new = io.TextIOWrapper(binary, old.encoding, old.errors, line_buffering=old.line_buffering)
             setattr(sys, name, new)
             setattr(sys, f"__{name}__", new)
-        gc.unfreeze()
         code = exit_code_of(main)
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
@@ -304,4 +326,5 @@ def _become(main: Any, order: dict[str, Any], fds: list[int]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    import_commands()
+    serve(sys.argv[1], become_wf)

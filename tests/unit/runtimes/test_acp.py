@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from support import forked_launchers
 from support.acp_agent import KNOWN, SESSION
 from support.runs import SUPPORT, Bench, Outcome, request_for
 from wf_cli.contract.failure import ErrorClass, Failure
@@ -26,6 +27,11 @@ STAND_IN = (sys.executable, str(SUPPORT / "acp_agent.py"))
 #: The library's own agent side.
 LIBRARY_AGENT = (sys.executable, str(SUPPORT / "acp_library_agent.py"))
 LONG = Limits(startup_s=60, stall_s=60, max_runtime_s=90, grace_s=1.5)
+
+
+@pytest.fixture(autouse=True)
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    forked_launchers.install(monkeypatch)
 
 
 def run(
@@ -67,6 +73,16 @@ def failure_of(outcome: Outcome) -> Failure:
     failure = outcome.result.verdict.failure
     assert failure is not None
     return failure
+
+
+def test_a_client_that_is_started_does_what_a_forked_one_does(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    forked = run(bench, prompt="do it", model="large")
+    monkeypatch.undo()
+    started = run(bench, prompt="do it", model="large")
+    assert forked.result == replace(started.result, duration_s=forked.result.duration_s)
+    assert [event.kind for event in forked.events] == [event.kind for event in started.events]
+    first, second = notes(bench, "prompt")
+    assert first == second
 
 
 def test_a_turn_that_ends_is_a_success_with_session_usage_and_summary(bench: Bench) -> None:

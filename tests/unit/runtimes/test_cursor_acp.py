@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from support import forked_launchers
 from support.acp_agent import KNOWN, SESSION
 from support.runs import SUPPORT, Bench, Outcome, request_for
 from wf_cli.contract.failure import ErrorClass
@@ -24,6 +25,11 @@ from wf_cli.runtimes.permissions import Permissions
 
 STAND_IN = (sys.executable, str(SUPPORT / "acp_agent.py"))
 LONG = Limits(startup_s=60, stall_s=60, max_runtime_s=90, grace_s=1.5)
+
+
+@pytest.fixture(autouse=True)
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    forked_launchers.install(monkeypatch)
 
 
 def program(folder: Path, version: str) -> str:

@@ -1,0 +1,171 @@
+"""Launchers and ACP clients without a Python start for each: a process that has them imported, and forks.
+
+The import of the package ``acp`` takes most of what a test of an ACP agent takes. `install` puts `start` in the place
+of `gate._start`. The launcher then is a fork of a server, and an ACP client below it is a fork of that launcher. Both
+are processes with sessions, descriptors, directories and environments of their own. The client is a child of its
+launcher and dies with it. What ``/proc`` shows of their command lines and environments is that of the server, so only
+the agent below a client shows the attempt's mark. A launcher starts every other agent as always.
+
+As a program (``forked_launchers.py SOCKET``) this is the server.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import select
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from support import fork_server
+from wf_cli.runtimes.process import gate, launcher
+
+_CLIENT = [sys.executable, "-P", "-m", "wf_cli.runtimes.acp"]
+
+
+# -- the tests' side
+
+
+class ForkedLauncher:
+    """What `Gate` needs of its launcher's `subprocess.Popen`."""
+
+    def __init__(self, connection: socket.socket, stdin: int, stdout: int, stderr: int):
+        self._connection = connection
+        self.stdin = open(stdin, "wb", buffering=0)  # noqa: SIM115 - the gate closes it
+        self.stdout = open(stdout, "rb", buffering=0)  # noqa: SIM115
+        self.stderr = open(stderr, "rb", buffering=0)  # noqa: SIM115
+        self.pid = self._number()
+        self.returncode: int | None = None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; its exit code. Raises subprocess.TimeoutExpired."""
+        if self.returncode is None:
+            if not select.select([self._connection], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("wf-launcher", timeout or 0.0)
+            self.returncode = self._number()
+            self._connection.close()
+        return self.returncode
+
+    def _number(self) -> int:
+        """The next line of the server, and no byte beyond it, so that `wait` sees whether there is another."""
+        line = b""
+        while not line.endswith(b"\n"):
+            line += self._connection.recv(1)
+        return int(line)
+
+
+_servers: dict[int, fork_server.ForkServer] = {}
+
+
+def _server() -> fork_server.ForkServer:
+    if os.getpid() not in _servers:
+        made = _servers[os.getpid()] = fork_server.ForkServer(__file__)
+        atexit.register(made.close)
+    return _servers[os.getpid()]
+
+
+def start(control: int, status: int, slot_fd: int | None, mark: str) -> ForkedLauncher:
+    """Do what `gate._start` does."""
+    stdin, out, err = os.pipe(), os.pipe(), os.pipe()
+    theirs = [stdin[0], out[1], err[1]]
+    slot = [] if slot_fd is None else [slot_fd]
+    try:
+        order = {"env": dict(os.environ), "mark": mark}
+        connection = _server().order(order, [*theirs, control, status, *slot])
+    finally:
+        for fd in theirs:
+            os.close(fd)
+    return ForkedLauncher(connection, stdin[1], out[0], err[0])
+
+
+def install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork the launchers of a test. The server is started now, before the test counts its processes."""
+    _server()
+    monkeypatch.setattr(gate, "_start", start)
+
+
+# -- the server's side
+
+
+def become_launcher(order: dict[str, Any], fds: list[int]) -> NoReturn:
+    """Be a launcher, with its control pipe, status pipe and perhaps slot after the standard streams."""
+
+    def prepare() -> None:
+        os.setsid()
+        for number, fd in enumerate(fds):
+            os.dup2(fd, _CONTROL - 3 + number)
+        for number in range(3):
+            os.dup2(_CONTROL - 3 + number, number)
+        os.closerange(3, _CONTROL)
+        os.closerange(_CONTROL + len(fds) - 3, _END)
+
+    def main() -> None:
+        launcher.main(_CONTROL, _CONTROL + 1)
+
+    launcher._spawn = _spawn(launcher._spawn)
+    fork_server.become(main, ["wf-launcher", order["mark"]], "/", order["env"], prepare)
+
+
+#: A launcher's descriptors beyond the standard streams begin here, above all that the server has.
+_CONTROL = 203
+_END = 1024
+
+
+class _Agent:
+    """What a launcher needs of its agent's `subprocess.Popen`."""
+
+    def __init__(self, pid: int):
+        self.pid = pid
+        self.returncode: int | None = None
+
+
+def _spawn(started: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    """`launcher._spawn` that forks for an ACP client."""
+
+    def spawn(job: dict[str, Any]) -> Any:
+        if job["argv"] != _CLIENT or not os.path.isdir(job["cwd"]) or not _fits(job["environment"]):
+            return started(job)
+        pid = os.fork()
+        if pid == 0:
+            _become_client(job["argv"], job["cwd"], job["environment"])
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(nowhere, fd)
+        os.close(nowhere)
+        return _Agent(pid)
+
+    return spawn
+
+
+def _fits(env: Mapping[str, str]) -> bool:
+    """Whether a client that was started with it would be the same. PYTHONPATH is for the agents of these tests."""
+    return fork_server.fits({key: value for key, value in env.items() if key != "PYTHONPATH"})
+
+
+def _become_client(argv: Sequence[str], cwd: str, env: Mapping[str, str]) -> NoReturn:
+    from wf_cli import proc
+    from wf_cli.runtimes.acp import client
+
+    def prepare() -> None:
+        os.setsid()
+        proc.die_with_parent()
+        os.closerange(3, _END)
+
+    fork_server.become(client.main, [client.__file__, *argv[4:]], cwd, env, prepare)
+
+
+if __name__ == "__main__":
+    from wf_cli.runtimes.acp.__main__ import import_library
+
+    import_library()
+    import wf_cli.runtimes.acp.client  # noqa: F401
+
+    fork_server.serve(sys.argv[1], become_launcher)
