@@ -114,6 +114,28 @@ def test_a_spool_that_is_closed_for_two_seconds_costs_no_agent_no_result_and_no_
     assert [(notes / f"starts.{job}").read_text() for job in ("ends", "goes-on")] == ["x\n", "x\n"]
 
 
+def test_who_follows_an_epic_or_dispatches_waits_too(people: Team) -> None:
+    """The end of a follower drains the workers that it started."""
+    alice = people.alice
+    root, _ = set_up(people)
+    alice.ok("init")
+    alice.ok("set-model", "gpt-5.2")
+    alice.ok("epic", "create", "Big")
+    (folder,) = (people.project / "epics").glob("01-*")
+    (folder / "epic.md").write_text("# Epic: Big\n\n## Goal\n\nBe big.\n\n## Scope\n\n- Plan 1: One\n")
+    alice.ok("epic", "run", "01")
+    for words in (("epic", "run", "01", "--follow"), ("dispatch", "--watch")):
+        heard = Hearing(alice.start(*words))
+        heard.until(lambda heard=heard: heard.lines, " ".join(words))
+        with closed(root):
+            heard.says(WAITING)
+        heard.says(OVER)
+        heard.process.send_signal(signal.SIGINT)
+        assert heard.process.wait(HANG) == 130, heard.lines
+        heard.close()
+        alice.run("sh", "-c", "cp -r plans/01-* plans/01-again")  # A number of two plans is what dispatch tells of.
+
+
 def test_a_worker_that_is_stopped_while_the_spool_is_closed_gives_its_job_back(people: Team) -> None:
     """The second signal ends it at once. Another worker ends its attempt, because its process is gone."""
     root, notes = set_up(people, "job")

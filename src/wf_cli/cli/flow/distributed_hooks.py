@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wf_cli.cli.frame import output, signals
 from wf_cli.contract.step import STEPS, roles
+from wf_cli.errors import WfError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,7 +216,8 @@ def epic_changed(call: Call, epic: Epic) -> None:
 def follow(call: Call, epic: Epic, document: dict[str, Any]) -> int:
     """Draw the epic's progress until it ends. Returns 0 when it is completed, 1 when it is blocked or dead.
 
-    Workers that ``--auto-workers`` started are drained at the end, also after Ctrl-C. Ctrl-C does not stop the epic.
+    Errors of the system that may pass are waited for. Workers that ``--auto-workers`` started are drained at the end,
+    also after Ctrl-C. Ctrl-C does not stop the epic.
     SIGTERM, SIGQUIT and a closed terminal are Ctrl-C, too.
     """
     with signals.as_interrupt():
@@ -223,6 +225,7 @@ def follow(call: Call, epic: Epic, document: dict[str, Any]) -> int:
 
 
 def _follow(call: Call, epic: Epic, document: dict[str, Any]) -> int:
+    from wf_cli.attempt.outage import Outage
     from wf_cli.cli.workers import auto_workers
     from wf_cli.cli.workers.follow import cost, follower, picture
     from wf_cli.views.progress import look
@@ -232,13 +235,22 @@ def _follow(call: Call, epic: Epic, document: dict[str, Any]) -> int:
     queue, dispatcher, project = the_app.queue(spool), the_app.dispatcher(spool), the_app.project()
     lonely: dict[str, float] = {}
     with follower(to_stderr=call.as_json) as view:
+        outage, what = Outage(view.interject), f"cannot look at epic {epic.id}"
         try:
             while True:
-                now = look(project, queue, epic, dispatcher.reconcile(epic))
+                try:
+                    now = look(project, queue, epic, dispatcher.reconcile(epic))
+                    idle = auto_workers.unserved(spool, now, lonely, the_app.clock, patience_s=_PATIENCE)
+                except (OSError, WfError) as error:
+                    if not outage.met(what, error):
+                        raise
+                    time.sleep(_FOLLOW_EVERY)
+                    continue
+                outage.over(what)
                 view.show(now)
                 if now.end is not None:
                     break
-                for runtime in auto_workers.unserved(spool, now, lonely, the_app.clock, patience_s=_PATIENCE):
+                for runtime in idle:
                     view.interject(
                         f"no worker takes jobs of {runtime}; start one: wf worker --runtime {runtime} --watch"
                     )

@@ -12,7 +12,7 @@ from wf_cli.cli.frame import output, signals
 from wf_cli.cli.frame.options import ConfigOption, JsonOption, ReasonOption, SpoolOption, app_for, document, seconds
 from wf_cli.contract import plain_json
 from wf_cli.contract.token import is_word
-from wf_cli.errors import UsageError
+from wf_cli.errors import UsageError, WfError
 
 if TYPE_CHECKING:
     from wf_cli.planjobs.round import Reconciled
@@ -59,10 +59,20 @@ def dispatch(
 
 
 def _watch(reconcile: Callable[[], Reconciled], *, as_json: bool) -> NoReturn:
-    """Reconcile for ever, and print what is new."""
+    """Reconcile for ever, and print what is new. Errors of the system that may pass are waited for."""
+    from wf_cli.attempt.outage import Outage
+
     said: list[str] = []
+    outage, what = Outage(output.note), "cannot look for jobs that are due"
     while True:
-        found = reconcile()
+        try:
+            found = reconcile()
+        except (OSError, WfError) as error:
+            if not outage.met(what, error):
+                raise
+            time.sleep(WATCH_EVERY)
+            continue
+        outage.over(what)
         if as_json:
             if found.published:
                 output.stream(plain_json.dumps(_document(found)), works=True)
