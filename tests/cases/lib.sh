@@ -3,9 +3,13 @@ set -u
 SCRATCH=$(mktemp -d); trap 'rm -rf "$SCRATCH"' EXIT
 unset WF_ROOT WF_SPOOL WF_DISTRIBUTED WF_JOB_TOKEN
 export GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@example.com GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@example.com
-repo() { # repo DIR: a repository with wf in it, every role on $SCRATCH/agent.sh
-  mkdir -p "$1" && cd "$1" && SPOOL=$PWD/.wf/spool && git init -q . && git commit -q --allow-empty -m start
-  wf set-model gpt-5.2 >/dev/null && wf init >/dev/null 2>&1
+made() { # made DIR: a repository with wf in it, or a copy of CASES_REPOSITORY, which is one
+  mkdir -p "$1" && cd "$1" || exit 1
+  if [ -n "${CASES_REPOSITORY-}" ]; then cp -R "$CASES_REPOSITORY/." . && return; fi
+  git init -q . && git commit -q --allow-empty -m start && wf set-model gpt-5.2 >/dev/null && wf init >/dev/null 2>&1
+}
+repo() { # repo DIR: the same with every role on $SCRATCH/agent.sh
+  made "$1"; SPOOL=$PWD/.wf/spool
   cat >wf.config.yaml <<C
 version: 1
 mode: distributed

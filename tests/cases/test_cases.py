@@ -19,12 +19,13 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_case(script: str, tmp_path: Path) -> None:
+def test_case(script: str, tmp_path: Path, repository: Path) -> None:
     environ = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(tmp_path),
         "TMPDIR": str(tmp_path),
         "LANG": "C.UTF-8",
+        "CASES_REPOSITORY": str(repository),
     }
     done = subprocess.run(
         ["bash", str(HERE / script)], env=environ, cwd=tmp_path, capture_output=True, text=True, check=False
