@@ -8,10 +8,14 @@ import tempfile
 
 from hypothesis import settings
 
-# A shell that runs the tests in the background (``make test &`` in a script) has SIGINT ignored, and every process
-# below inherits that: tests of Ctrl-C would wait for ever. A handler, unlike SIG_IGN, is not inherited.
+# A shell that runs the tests in the background (``make test &`` in a script) has SIGINT and SIGQUIT ignored, and nohup
+# ignores SIGHUP. Every process below inherits that: tests of Ctrl-C would wait for ever. A handler, unlike SIG_IGN, is
+# not inherited.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+for _number in (signal.SIGHUP, signal.SIGQUIT):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 # A deadline for one example is an assertion about time, which a busy machine fails.
 settings.register_profile("default", deadline=None)
