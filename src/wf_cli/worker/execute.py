@@ -216,7 +216,7 @@ class Execution:
             self._tell_doubt(steps.doubt(target))
             return None
         if claimed is not None and claimed.error_class is not ErrorClass.QUALITY:
-            return claimed
+            return _with_unmet(claimed, unmet)
         return unmet
 
     def _tell_doubt(self, why: str | None) -> None:
@@ -362,3 +362,13 @@ class Execution:
             return None
         fresh = control.has(self._queue.spool, f"fresh.{self.token.job_id}.a{self.token.attempt}")
         return None if fresh else before.session_id
+
+
+def _with_unmet(claimed: Failure, unmet: Failure) -> Failure:
+    """The failure of an agent that ended with an error, with what its step lacks, because the next agent has to know.
+
+    A script that ends with the code of its last command, a refused `wf finish-code` say, tells less than its plan.
+    """
+    if claimed.code != "crashed" or not unmet.errors:
+        return claimed
+    return replace(claimed, errors=(f"{claimed.code}: {claimed.message}", *unmet.errors))
