@@ -8,9 +8,9 @@ import tempfile
 
 from hypothesis import settings
 
-# A shell that runs the tests in the background (``make test &`` in a script) has SIGINT and SIGQUIT ignored, and nohup
-# ignores SIGHUP. Every process below inherits that: tests of Ctrl-C would wait for ever. A handler, unlike SIG_IGN, is
-# not inherited.
+# A shell that runs the tests in the background (``make test &`` in a script) has SIGINT and SIGQUIT ignored, and
+# nohup ignores SIGHUP. Every process below inherits that: tests of Ctrl-C would wait for ever. A handler, unlike
+# SIG_IGN, is not inherited.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 for _number in (signal.SIGHUP, signal.SIGQUIT):
