@@ -26,13 +26,13 @@ class Outage:
         #: The kinds of errors that were said since the outage began.
         self._said: set[object] = set()
 
-    def met(self, what: str, error: OSError | WfError) -> bool:
+    def met(self, what: str, error: OSError | WfError, *, was_allowed: bool = True) -> bool:
         """Note that ``what`` failed. True when ``error`` may pass, so that the caller has to wait and try again.
 
         It is said with path and remedy, unless an error of its kind was said since the outage began. A refusal counts
-        as one that may pass, because this process has used the spool before.
+        as one that may pass unless this process has not used the spool before (``was_allowed``).
         """
-        if not system_errors.may_pass(error, was_allowed=True):
+        if not system_errors.may_pass(error, was_allowed=was_allowed):
             return False
         kind = _kind(error)
         with self._lock:

@@ -22,6 +22,8 @@ from wf_cli.queue.spool_queue import SpoolQueue
 TOKEN_POLL = 0.3
 #: Seconds for which a look at a finished agent's work is repeated that fails by an error which may not pass.
 LOOK_LIMIT = 30.0
+#: The same for a refusal (EACCES). The plan was seen before, so it may pass; only a person mends one that does not.
+REFUSED_LIMIT = 600.0
 #: Never set: `wait` on it is a sleep that a test can cut short.
 _PAUSE = threading.Event()
 
@@ -80,9 +82,9 @@ class Standing:
 
         Its last error is raised once the lease is lost or the session ``stopped``. An error that may pass is waited
         for until then, because the work is done and must not be lost. Any other one is raised after `LOOK_LIMIT`
-        seconds.
+        seconds, and a refusal after `REFUSED_LIMIT`.
         """
-        deadline = self._clock.monotonic() + LOOK_LIMIT
+        began = self._clock.monotonic()
         what = f"{self._token.job_id}: cannot check its work"
         try:
             while True:
@@ -92,9 +94,11 @@ class Standing:
                     raise
                 except (OSError, WfError) as error:
                     passes = system_errors.may_pass(error)
-                    if not passes and not isinstance(error, OSError | Temporary):
+                    refused = not passes and system_errors.may_pass(error, was_allowed=True)
+                    if not (passes or refused or isinstance(error, OSError | Temporary)):
                         raise
-                    late = not passes and self._clock.monotonic() >= deadline
+                    limit = REFUSED_LIMIT if refused else LOOK_LIMIT
+                    late = not passes and self._clock.monotonic() - began >= limit
                     if self._lost() or stopped() or late:
                         raise
                     self._outage.met(what, error)

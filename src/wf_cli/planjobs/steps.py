@@ -191,8 +191,8 @@ class PlanSteps:
         except Absent:
             raise
         except WfError as error:
-            if system_errors.may_pass(error):
-                raise  # The plan was not seen, so nothing is known of the work.
+            if system_errors.may_pass(error, was_allowed=True):
+                raise  # What the job was opened on was not seen, so nothing is known of the work.
             return Failure("checks_unmet", error.message, errors=(error.message,))
         return unmet
 

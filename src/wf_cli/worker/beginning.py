@@ -29,12 +29,14 @@ def begin_session(
     say: Callable[[str], None],
     on_lost: Callable[[], None],
     outage: Outage,
+    is_first: bool,
     leaves_within: Callable[[float], bool],
 ) -> Session | None:
     """The session ``owner``; None when the worker leaves before it can begin.
 
     ``leaves_within`` waits for so many seconds, and tells whether the worker leaves. Errors that may pass are waited
-    for. Raises SpoolError when the spool is gone or another one, and any other OSError unless the worker watches.
+    for; a refusal (EACCES) is one of them unless this is the worker's first session. Raises SpoolError when the spool
+    is gone or another one, and any other OSError unless the worker watches.
     """
     record = this_process(
         owner,
@@ -50,7 +52,7 @@ def begin_session(
             try:
                 session = Session(spool, record, clock=clock, events=events, say=say, on_lost=on_lost)
             except (OSError, WfError) as error:
-                if not outage.met(_WHAT, error):
+                if not outage.met(_WHAT, error, was_allowed=not is_first):
                     if isinstance(error, WfError) or not settings.watch:
                         raise
                     if trouble.told(error) != said:

@@ -104,9 +104,10 @@ class Execution:
         """Ask for the agent to be stopped and the job to be given back. The first ``reason`` counts."""
         self._stop_reason = self._stop_reason or reason
 
-    def give_up(self) -> None:
-        """Offer the outcome no more once the disk has refused it. Another session ends the attempt then."""
+    def give_up(self, reason: str) -> None:
+        """`stop`, and offer an outcome no more that the disk has refused. Another session ends the attempt then."""
         self._gives_up = True
+        self.stop(reason)
 
     def run(self) -> Done:
         """Make the whole attempt. Raises only when the outcome could not be written and was given up."""
@@ -301,7 +302,7 @@ class Execution:
         An outage that outlasts the lease does not throw the outcome away. No session can end the attempt during the
         outage, and afterwards at most one outcome stands, whoever offers it.
         """
-        return self._gives_up or (self._session_lost() and not system_errors.may_pass(error))
+        return self._gives_up or (self._session_lost() and not system_errors.may_pass(error, was_allowed=True))
 
     def _is_stopped(self) -> bool:
         return self._stop_reason is not None

@@ -131,8 +131,8 @@ class Worker:
 
     def _open_session(self) -> Session | None:
         """The next session; None when the worker is drained before one can begin."""
-        owner = self._first_owner or ids.owner_id(self._settings.name or self._settings.runtime)
-        self._first_owner = None  # An owner id is never used again.
+        first, self._first_owner = self._first_owner, None  # An owner id is never used again.
+        owner = first or ids.owner_id(self._settings.name or self._settings.runtime)
         return begin_session(
             self._queue.spool,
             owner,
@@ -142,6 +142,7 @@ class Worker:
             say=self._equipment.say,
             on_lost=self._wake.set,
             outage=self._outage,
+            is_first=first is not None,
             leaves_within=self._drains_within,
         )
 
@@ -357,9 +358,8 @@ class Worker:
         limit = self._settings.drain_timeout
         late = limit is not None and self._clock.monotonic() - self._drain_since > limit
         if self._aborting or late:
-            self._stop_agents("drained too long" if late else "aborted")
             for execution in self._running.values():
-                execution.give_up()
+                execution.give_up("drained too long" if late else "aborted")
 
     def _stop_agents(self, reason: str) -> None:
         for execution in self._running.values():

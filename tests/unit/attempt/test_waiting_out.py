@@ -15,7 +15,7 @@ from wf_cli import system_errors
 from wf_cli.attempt import end, standing
 from wf_cli.attempt.claim import Claimed
 from wf_cli.attempt.outage import Outage
-from wf_cli.attempt.standing import LOOK_LIMIT, Standing
+from wf_cli.attempt.standing import LOOK_LIMIT, REFUSED_LIMIT, Standing
 from wf_cli.contract.job import End
 from wf_cli.contract.retry import Ending
 from wf_cli.errors import SpoolMissing, StateError, Temporary
@@ -92,11 +92,19 @@ def test_the_lease_decides_how_long_finished_work_is_looked_at(bench: Bench) -> 
     assert bench.pauses == LONG
 
 
-@pytest.mark.parametrize("error", [Temporary("the lock stays busy"), system_error(errno.EACCES)])
-def test_what_does_not_pass_by_itself_is_looked_at_for_a_while(bench: Bench, error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "limit"),
+    [
+        (Temporary("the lock stays busy"), LOOK_LIMIT),
+        (system_error(errno.ENAMETOOLONG), LOOK_LIMIT),
+        (system_error(errno.EACCES), REFUSED_LIMIT),
+        (caused(errno.EACCES), REFUSED_LIMIT),
+    ],
+)
+def test_what_does_not_pass_by_itself_is_looked_at_for_a_while(bench: Bench, error: Exception, limit: float) -> None:
     with pytest.raises(type(error)):
-        bench.standing.patiently(bench.failing(error, LONG))
-    assert bench.pauses == LOOK_LIMIT
+        bench.standing.patiently(bench.failing(error, 2 * LONG + 100))
+    assert bench.pauses == limit
 
 
 def test_a_damaged_plan_is_not_looked_at_again(bench: Bench) -> None:
