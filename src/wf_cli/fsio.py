@@ -1,8 +1,8 @@
 """Every change wf makes to the disk: write whole, publish exclusively, rename, sync.
 
 Return codes lie on network file systems: a retried rename says ENOENT and a retried link EEXIST, and it
-was us; a cached lookup may still say no. So after any error the verdict comes from a fresh ``listdir``
-of the destination, and from the content there, never from errno or ``exists()``.
+was us. A cached lookup may still say no (NFS), and so may a cached listing (sshfs). So after any error the verdict
+comes from a fresh ``listdir`` of the destination, then from a lookup there, and from the content, never from errno.
 
 Assumption: source and destination of a rename lie in one file system.
 """
@@ -94,8 +94,9 @@ def write_atomic(
     """
     if parents:
         sharing.make_folders(path.parent)
+    raw = data.encode() if isinstance(data, str) else data
     part = path.with_name(f".{path.name}.{ids.nonce()}.part")
-    write_new(part, data.encode() if isinstance(data, str) else data, durable=durable, mode=mode)
+    write_new(part, raw, durable=durable, mode=mode)
     step("fsio.part-written")
     try:
         if mode is None:
@@ -105,7 +106,8 @@ def write_atomic(
     except OSError:
         with contextlib.suppress(OSError):
             os.unlink(part)
-        raise
+        if not raw or not _holds(path, raw):  # A lost reply: the file was replaced.
+            raise
     step("fsio.replaced")
     if durable:
         sync_dir(path.parent)
@@ -229,6 +231,15 @@ def listed(directory: Path, name: str) -> bool:
     return name in os.listdir(directory)
 
 
+def _is_there(path: Path) -> bool:
+    """Whether a listing or a lookup shows ``path``, after an answer that may be wrong.
+
+    The listing comes first, because it refreshes what lookups know of the directory (NFS). Where listings are the
+    older ones (sshfs), the lookup shows a name that the listing does not. Raises OSError when a look fails.
+    """
+    return listed(path.parent, path.name) or exists(path)
+
+
 def move(source: Path, target: Path) -> bool:
     """Rename; True when ``target`` exists afterwards, whoever moved it; False when ``source`` was gone.
 
@@ -238,7 +249,7 @@ def move(source: Path, target: Path) -> bool:
     try:
         os.rename(source, target)
     except OSError as error:
-        if listed(target.parent, target.name):
+        if _is_there(target):
             return True
         if isinstance(error, FileNotFoundError):
             return False
@@ -284,12 +295,24 @@ def _what_is_there(path: Path, limit: int) -> bytes | None:
     return None
 
 
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether ``data`` is the content of ``path``. False when that cannot be told."""
+    try:
+        return _what_is_there(path, len(data)) == data
+    except OSError:
+        return False
+
+
 def unlink_quietly(path: Path) -> bool:
-    """Remove ``path``; False when it was gone already, which is fine."""
+    """Remove ``path``; False when it was gone already, which is fine. Raises what the system says when it is still
+    there, or when that cannot be told."""
     try:
         os.unlink(path)
     except FileNotFoundError:
         return False
+    except OSError:
+        if _is_there(path):
+            raise
     return True
 
 
@@ -308,7 +331,7 @@ def create(path: Path, *, mode: int, group: int | None = None) -> None:
         try:
             os.link(part, path)
         except OSError as error:
-            if listed(path.parent, path.name):
+            if _is_there(path):
                 return  # Another process was faster, or the answer was wrong.
             if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
                 raise

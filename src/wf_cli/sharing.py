@@ -136,7 +136,11 @@ def _make_folder(path: Path, mode: int | None, like: Path | None) -> None:
         make_folder(path.parent, like=like)
     above = os.stat(like or path.parent)
     part = path.with_name(f".{path.name}.{ids.nonce()}.part")
-    os.mkdir(part, 0o700)
+    try:
+        os.mkdir(part, 0o700)
+    except OSError:
+        if not _is_folder_now(part):  # A lost reply. Nobody else makes a folder of this name.
+            raise
     try:
         fd = os.open(part, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
@@ -148,11 +152,18 @@ def _make_folder(path: Path, mode: int | None, like: Path | None) -> None:
             if not os.path.isdir(path):
                 os.rename(part, path)
     except OSError:
-        if not os.path.isdir(path):  # Otherwise another process was faster.
+        if not _is_folder_now(path):  # Otherwise another process was faster, or the answer was wrong.
             raise
     finally:
         with contextlib.suppress(OSError):  # It has gone to its name, unless another process was faster.
             os.rmdir(part)
+
+
+def _is_folder_now(path: Path) -> bool:
+    """Whether ``path`` is a folder. The folder above is listed first, because that refreshes lookups (NFS)."""
+    with contextlib.suppress(OSError):
+        os.listdir(path.parent)
+    return os.path.isdir(path)
 
 
 @contextlib.contextmanager

@@ -10,8 +10,20 @@ from pathlib import Path
 import pytest
 
 from support.clock import FakeClock
-from support.old_listings import Caches
-from support.spools import POOL, SUCCESS, failing, make_spool, request, run_one, spool_queue, tokens_on_disk, where
+from support.lying import Host
+from support.spools import (
+    POOL,
+    RELEASE,
+    SUCCESS,
+    claim_one,
+    failing,
+    make_spool,
+    request,
+    run_one,
+    spool_queue,
+    tokens_on_disk,
+    where,
+)
 from wf_cli import seams
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import session, verify
@@ -58,10 +70,11 @@ def repairs(spool: Spool, clock: FakeClock, suspicions: Suspicions, times: int, 
 def test_i1_a_session_does_not_make_a_running_job_again_because_old_listings_do_not_show_it(
     spool: Spool, queue: SpoolQueue, clock: FakeClock
 ) -> None:
-    with Caches().mounted() as caches:
-        caches.keep(*folders(spool, "claimed", "running"))
-        run_one(queue, A)
-        verify.repair(spool)  # as a session of another host does at its start
+    other_host = Host(spool.root)
+    other_host.keep(*folders(spool, "claimed", "running"))
+    run_one(queue, A)
+    with other_host.mounted():
+        verify.repair(spool)  # as a session does at its start
         assert queue.claim(B, (POOL,)) is None, "no token was made again"
     assert [p.folder for p in tokens_on_disk(spool)] == ["running"]
 
@@ -71,11 +84,11 @@ def test_i1_a_token_made_again_from_old_listings_starts_no_attempt_twice(
 ) -> None:
     """The second line of defence: the repair as it was, which trusts what it sees once."""
     trusting = Suspicions(clock, 0.0)
-    with Caches().mounted() as caches:
-        caches.keep(*folders(spool, "claimed", "running"))
-        first = run_one(queue, A)
+    other_host = Host(spool.root)
+    other_host.keep(*folders(spool, "claimed", "running"))
+    first = run_one(queue, A)
+    with other_host.mounted():
         verify.repair(spool, suspicions=trusting)
-        caches.expire()
     assert sorted(p.folder for p in tokens_on_disk(spool)) == ["queued", "running"]
     other = spool_queue(spool, clock)
     twin = other.claim(B, (POOL,))
@@ -92,12 +105,14 @@ def test_i3_a_retried_job_is_not_put_away_because_old_listings_show_it_twice(
     token = run_one(queue, A)
     queue.end(token, failing("policy_denied"), by=A)
     assert where(queue, "a") == "dead"
-    with Caches().mounted() as caches:
-        caches.keep(*folders(spool, "dead"))
-        assert queue.retry("a")
+    other_host = Host(spool.root)
+    other_host.keep(*folders(spool, "dead"))
+    assert queue.retry("a")
+    with other_host.mounted():
         verify.repair(spool)
         verify.verify(spool, clock, fix=True)
-        assert len(list(spool.folder("queued").iterdir())) == 1
+    assert [p.folder for p in tokens_on_disk(spool)] == ["queued"]
+    with other_host.mounted():
         # Not even one who trusts what it sees: the token to be kept cannot be opened.
         verify.repair(spool, suspicions=Suspicions(clock, 0.0))
     assert [p.folder for p in tokens_on_disk(spool)] == ["queued"]
@@ -109,17 +124,17 @@ def test_i3_a_token_put_away_comes_back_when_the_kept_one_moved_meanwhile(
 ) -> None:
     """`hold` needs no fence: it moves the job from where the repair has just opened it to where it then looks."""
     queue.hold("a")
-    with Caches().mounted() as caches:
-        caches.keep(*folders(spool, "held"))
-        queue.unhold("a")
-        caches.keep(*folders(spool, "held", "queued"))
-        caches._kept[str(spool.folder("held"))] = caches._kept[str(spool.folder("queued"))]
+    other_host = Host(spool.root)
+    other_host.keep(*folders(spool, "held"))
+    queue.unhold("a")
+    other_host.keep(*folders(spool, "queued"))
 
-        def hold_again(name: str) -> None:
-            if name == "repair.choosing":
-                assert queue.hold("a")
+    def hold_again(name: str) -> None:
+        if name == "repair.choosing":
+            assert queue.hold("a")
 
-        monkeypatch.setattr(seams, "_hook", hold_again)
+    monkeypatch.setattr(seams, "_hook", hold_again)
+    with other_host.mounted():
         verify.repair(spool, suspicions=Suspicions(clock, 0.0))
     assert [p.folder for p in tokens_on_disk(spool)] == ["held"]
 
