@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wf_cli import ids
+from wf_cli import fsio, ids
 from wf_cli.errors import Temporary
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.troubles import OnTrouble, Trouble, ignored
@@ -78,7 +78,8 @@ def take_away(spool: Spool, path: Path) -> Path | None:
         last = os.fsdecode(os.fsencode(f"{path.parent.name}.{path.name}")[-200:])
         target = folder / f"{ids.nonce()}.{last}"
         spool.sync("archive")
-        os.rename(path, target)
+        if not fsio.move(path, target):
+            return None
         spool.sync("archive/quarantine")
     except OSError:
         return None

@@ -16,7 +16,7 @@ from wf_cli.contract.token import NUMBER_LIMIT, late_name
 from wf_cli.errors import ContractError
 from wf_cli.spool.layout import Spool
 
-__all__ = ["RECORD_LIMIT", "parse_spec", "read_late", "read_outcome", "read_spec", "readable"]
+__all__ = ["RECORD_LIMIT", "parse_spec", "read", "read_late", "read_outcome", "read_spec", "readable"]
 
 
 _Record = TypeVar("_Record", Spec, Outcome)
@@ -96,7 +96,11 @@ def parse_spec(data: bytes, path: Path) -> Spec:
     return _load("spec", data, path, Spec.from_json)
 
 
-def _read(spool: Spool, path: Path) -> bytes | None:
+def read(spool: Spool, path: Path) -> bytes | None:
+    """The bytes of a record; None when there is none. ValueError as `fsio.open_regular` says.
+
+    Raises OSError when the disk does not tell: also FileNotFoundError, for a file that is listed and not found.
+    """
     try:
         return fsio.read_regular(path, RECORD_LIMIT)
     except FileNotFoundError:
@@ -110,7 +114,7 @@ def read_spec(spool: Spool, job_id: str) -> Spec | None:
     """The spec that reserves ``job_id``; None when the id is free; ContractError when the file is damaged."""
     path = spool.spec_path(job_id)
     try:
-        data = _read(spool, path)
+        data = read(spool, path)
     except (ValueError, IsADirectoryError) as error:
         raise ContractError(f"{path}: {error}", code="invalid_spec", path=str(path)) from error
     if data is None:
@@ -136,7 +140,7 @@ def read_late(spool: Spool, job_id: str, attempt: int, owner: str) -> Outcome | 
 
 def _read_outcome(spool: Spool, path: Path, job_id: str, attempt: int) -> Outcome | None:
     try:
-        data = _read(spool, path)
+        data = read(spool, path)
     except (ValueError, IsADirectoryError) as error:
         raise ContractError(f"{path}: {error}", code="invalid_outcome", path=str(path)) from error
     if data is None:

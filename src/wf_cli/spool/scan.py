@@ -198,8 +198,13 @@ def match_jobs(spool: Spool, wanted: Iterable[str]) -> dict[str, list[Placed]]:
 
 
 def holds(spool: Spool, folder: str, token: Token) -> bool:
-    """Whether ``token`` lies in ``folder`` now. Raises OSError when the disk does not tell, which is no "no"."""
-    return has(spool, folder, token.name)
+    """Whether ``token`` lies in ``folder`` now. Raises OSError when the disk does not tell, which is no "no".
+
+    A listing may be older than the token (sshfs, after a lost reply). So a lookup has to miss it, too.
+    """
+    return has(spool, folder, token.name) or (
+        spool.version.topology != "local" and fsio.exists(spool.path(folder, token.name))
+    )
 
 
 def has(spool: Spool, folder: str, name: str) -> bool:

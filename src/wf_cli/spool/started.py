@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from wf_cli import fsio, ids
 from wf_cli.contract.token import Token, is_word, outcome_name
 from wf_cli.seams import step
+from wf_cli.spool import records
 from wf_cli.spool.layout import Spool
-
-_LIMIT = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +55,14 @@ def start_of(spool: Spool, job_id: str, attempt: int) -> Start | None:
     if spool.version.topology == "local":
         return None
     try:
-        value = json.loads(fsio.read_regular(spool.path("started", outcome_name(job_id, attempt)), _LIMIT))
-        owner = value["owner"]
+        data = records.read(spool, spool.path("started", outcome_name(job_id, attempt)))
+        if data is None:
+            return None
+        owner = json.loads(data)["owner"]
     except FileNotFoundError:
-        return None
+        if fsio.is_folder(spool.folder("started")):  # Listed and not found, so a look is old.
+            raise
+        return None  # The spool was made by a wf that did not know it.
     except (ValueError, KeyError, TypeError):
         return Start("")
     return Start(owner if isinstance(owner, str) and is_word(owner) else "")

@@ -5,12 +5,13 @@ Those that call a repair without suspicions fail on version 0.4.0, whose repairs
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from support.clock import FakeClock
-from support.lying import Host
+from support.lying import Always, Host, Lie
 from support.spools import (
     POOL,
     RELEASE,
@@ -26,7 +27,7 @@ from support.spools import (
 )
 from wf_cli import seams
 from wf_cli.queue.spool_queue import SpoolQueue
-from wf_cli.spool import session, verify
+from wf_cli.spool import session, started, verify
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.session import SessionFile
 from wf_cli.spool.suspicion import Suspicions
@@ -219,3 +220,64 @@ def test_on_a_local_spool_a_repair_is_made_at_once(tmp_path: Path, clock: FakeCl
     (placed,) = tokens_on_disk(local)
     local.path("queued", placed.token.name).unlink()
     assert [(f.kind, f.fixed) for f in verify.repair(local)] == [("missing_token", True)]
+
+
+# -- after lost replies
+
+
+def test_i3_a_twin_whose_removal_got_no_reply_comes_back_when_the_kept_one_moved_meanwhile(
+    spool: Spool, queue: SpoolQueue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills: the token counts as not put away because the rename said EIO, so nobody looks after the kept one."""
+    queue.hold("a")
+    other_host = Host(spool.root, Always(Lie(errno.EIO), ("rename",)))
+    other_host.keep(*folders(spool, "held"))
+    queue.unhold("a")
+    other_host.keep(*folders(spool, "queued"))
+
+    def hold_again(name: str) -> None:
+        if name == "repair.choosing":
+            assert queue.hold("a")
+
+    monkeypatch.setattr(seams, "_hook", hold_again)
+    with other_host.mounted():
+        verify.repair(spool, suspicions=Suspicions(clock, 0.0))
+    assert [p.folder for p in tokens_on_disk(spool)] == ["held"]
+
+
+def test_a_session_holds_a_token_whose_renames_got_no_reply(
+    spool: Spool, queue: SpoolQueue, clock: FakeClock
+) -> None:
+    """Kills: an old listing without the token ends a running agent. Lookups are fresh there (sshfs)."""
+    host = Host(spool.root, Always(Lie(errno.EIO), ("rename",)), clock=clock, listings_s=20)
+    with host.mounted():
+        queue.placed()
+        token = run_one(queue, A)
+        assert queue.holds(token)
+        assert queue.end(token, SUCCESS, by=A).accepted
+        clock.advance(21)
+        assert not queue.holds(token)
+
+
+def test_i5_a_session_that_missed_the_start_of_its_twin_does_not_end_the_attempt(
+    spool: Spool, queue: SpoolQueue, clock: FakeClock
+) -> None:
+    """Kills: a lookup of the past says that no session started the attempt. The listing tells (NFS)."""
+    (placed,) = tokens_on_disk(spool)
+    data = spool.path("queued", placed.token.name).read_bytes()
+    first = claim_one(queue, A)
+    spool.path("queued", placed.token.name).write_bytes(data)
+    other = spool_queue(spool, clock)
+    twin = claim_one(other, B)
+    host = Host(spool.root, clock=clock, lookups_s=30)
+    with host.mounted():
+        assert not started.is_twin(spool, twin)
+    with queue.fence("a"):
+        assert queue.start(first) == "go"
+    with host.mounted(), pytest.raises(FileNotFoundError):
+        other.end(twin, RELEASE, by=B)
+    assert queue.outcome("a", 1) is None
+    clock.advance(31)
+    with host.mounted():
+        assert not other.end(twin, RELEASE, by=B).accepted
+    assert queue.end(first, SUCCESS, by=A).accepted
