@@ -1,15 +1,21 @@
-"""What every `Queue` does: one suite for the spool and for its model in memory."""
+"""What every `Queue` does: one suite for the spool and for its model in memory.
+
+It runs over mounts that lose the reply of every change, too, because no answer may depend on that.
+``WF_HYPOTHESIS=long`` runs it over every such lie of every call.
+"""
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from support.clock import FakeClock
+from support.lying import LOSSES, SINGLE_LOSSES, Always, Host, Lie
 from support.queues import Queue
 from support.spools import (
     OTHER,
@@ -50,12 +56,19 @@ def events() -> Recorder:
     return Recorder()
 
 
-@pytest.fixture(params=["memory", "spool", "spool-shared"])
-def queue(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock, events: Recorder) -> Queue:
+LYING = LOSSES | (SINGLE_LOSSES if os.environ.get("WF_HYPOTHESIS") == "long" else {})
+
+
+@pytest.fixture(params=["memory", "spool", "spool-shared", *(f"over-{name}" for name in LYING)])
+def queue(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock, events: Recorder) -> Iterator[Queue]:
     if request.param == "memory":
-        return memory_queue(clock, events)
-    topology = "shared" if request.param == "spool-shared" else "local"
-    return spool_queue(make_spool(tmp_path / "spool", topology=topology), clock, events)
+        yield memory_queue(clock, events)
+        return
+    topology = "local" if request.param == "spool" else "shared"
+    spool = make_spool(tmp_path / "spool", topology=topology)
+    lies = LYING.get(request.param.removeprefix("over-"), {})
+    with Host(spool.root, Always(lies)).mounted():
+        yield spool_queue(spool, clock, events)
 
 
 def order(queue: Queue, n: int) -> list[str]:
@@ -994,3 +1007,17 @@ def test_i1_many_threads_of_one_session_claim_and_start_each_job_once(queue: Que
     for thread in threads:
         thread.join(60)
     assert sorted(won) == sorted((f"j{i}", 1) for i in range(n))
+
+
+@pytest.mark.parametrize("lies", LYING.values(), ids=list(LYING))
+def test_the_lies_reach_the_queue(tmp_path: Path, lies: Mapping[str, Lie]) -> None:
+    """Without this, all of the above could pass over a mount that tells the truth."""
+    spool, liar = make_spool(tmp_path / "spool", topology="shared"), Always(lies)
+    with Host(spool.root, liar).mounted():
+        queue = spool_queue(spool)
+        for key in ("a", "b"):
+            queue.enqueue(request(key))
+            end(queue, run_one(queue), SUCCESS)
+        spool.replace("control", "pause.json", "{}")
+        spool.make_folder("archive", "quarantine")
+    assert liar.told

@@ -17,7 +17,7 @@ from __future__ import annotations
 import errno
 import os
 import random
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,20 +66,47 @@ def honest(_name: str, _path: str) -> Lie | None:
     return None
 
 
-@dataclass(slots=True)
 class Always:
-    """Every one of these ``calls`` lies, except below ``but``."""
+    """Every one of these calls lies. What lies below locks/ keeps no token and is left out."""
 
-    lie: Lie
-    calls: Container[str]
-    but: tuple[str, ...] = ()
-    told: int = 0
+    def __init__(self, lies: Mapping[str, Lie]):
+        self._lies = lies
+        self.told = 0
 
     def __call__(self, name: str, path: str) -> Lie | None:
-        if name not in self.calls or any(f"/{folder}/" in path for folder in self.but):
-            return None
-        self.told += 1
-        return self.lie
+        lie = self._lies.get(name) if "/locks/" not in path else None
+        self.told += lie is not None
+        return lie
+
+
+def always(lie: Lie, *calls: str) -> Always:
+    """Each of ``calls`` tells the same lie."""
+    return Always(dict.fromkeys(calls, lie))
+
+
+_LOST = ("rename", "replace", "link", "unlink", "mkdir")
+#: What mounts do that lose every reply. Each call is performed before somebody can look, so nothing may change by it.
+LOSSES: dict[str, Mapping[str, Lie]] = {
+    # The client repeats the request, and the server answers to the second one.
+    "nfs": {
+        "rename": Lie(errno.ENOENT, hidden_from="lookups"),
+        "replace": Lie(errno.ENOENT, hidden_from="lookups"),
+        "link": Lie(errno.EEXIST, hidden_from="lookups"),
+        "mkdir": Lie(errno.EEXIST, hidden_from="lookups"),
+        "unlink": Lie(errno.ENOENT),
+    },
+    # The connection broke, and the cache of the directory stays as it was.
+    "sshfs": dict.fromkeys(_LOST, Lie(errno.EIO)) | dict.fromkeys(("rename", "mkdir"), Lie(errno.EIO, 0, "listings")),
+    "soft": dict.fromkeys(_LOST, Lie(errno.ETIMEDOUT, late=1)),
+    "stale": dict.fromkeys(_LOST, Lie(errno.ESTALE)),
+}
+#: The same by single calls: every lie of every call.
+SINGLE_LOSSES: dict[str, Mapping[str, Lie]] = {
+    f"{call}-{lie}": {call: lie}
+    for call in _LOST
+    for lie in LIES
+    if lie.late <= 1 and not (lie.hidden_from == "listings" and call in ("link", "unlink", "replace"))
+}
 
 
 @dataclass(slots=True)
@@ -263,7 +290,9 @@ class Host:
                 self._look_up(texts[0])
             if name == "link":
                 self._absent.pop(texts[-1], None)  # The client asks the server for the name again.
-            lie = self.liar(name, texts[-1])
+            # A call that cannot succeed answers with its own error.
+            possible = name == "mkdir" or self._exists(texts[0])
+            lie = self.liar(name, texts[-1]) if possible else None
             if lie is not None:
                 self._tell(lie, texts[-1], lambda: self._real[name](path, *args, **options))
             self._real[name](path, *args, **options)
@@ -288,6 +317,13 @@ class Host:
         if lie.hidden_from == "lookups":
             self._absent[text] = float("inf")
         raise error
+
+    def _exists(self, text: str) -> bool:
+        try:
+            self._real["lstat"](text)
+        except OSError:
+            return False
+        return True
 
     def _perform_late(self) -> None:
         due = [perform for left, perform in self._late if left <= 1]

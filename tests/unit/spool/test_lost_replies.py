@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.lying import CODES, LIES, Always, Host, Lie
+from support.lying import CODES, LIES, Host, Lie, always
 from wf_cli import fsio, sharing
 
 #: Those after which the call has been performed when the looks come.
@@ -17,7 +17,7 @@ lies = pytest.mark.parametrize("lie", PERFORMED, ids=str)
 
 
 def lying(root: Path, lie: Lie, *calls: str) -> Host:
-    return Host(root, Always(lie, calls))
+    return Host(root, always(lie, *calls))
 
 
 @lies

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.clock import FakeClock
-from support.lying import Always, Host, Lie
+from support.lying import Host, Lie, always
 from support.spools import (
     POOL,
     RELEASE,
@@ -230,7 +230,7 @@ def test_i3_a_twin_whose_removal_got_no_reply_comes_back_when_the_kept_one_moved
 ) -> None:
     """Kills: the token counts as not put away because the rename said EIO, so nobody looks after the kept one."""
     queue.hold("a")
-    other_host = Host(spool.root, Always(Lie(errno.EIO), ("rename",)))
+    other_host = Host(spool.root, always(Lie(errno.EIO), "rename"))
     other_host.keep(*folders(spool, "held"))
     queue.unhold("a")
     other_host.keep(*folders(spool, "queued"))
@@ -249,7 +249,7 @@ def test_a_session_holds_a_token_whose_renames_got_no_reply(
     spool: Spool, queue: SpoolQueue, clock: FakeClock
 ) -> None:
     """Kills: an old listing without the token ends a running agent. Lookups are fresh there (sshfs)."""
-    host = Host(spool.root, Always(Lie(errno.EIO), ("rename",)), clock=clock, listings_s=20)
+    host = Host(spool.root, always(Lie(errno.EIO), "rename"), clock=clock, listings_s=20)
     with host.mounted():
         queue.placed()
         token = run_one(queue, A)
