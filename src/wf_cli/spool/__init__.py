@@ -9,6 +9,7 @@ pure function of both, so anyone can finish the step: worker, reaper, operator, 
 What each module is for::
 
     layout      the folder: directories, VERSION, creation, syncing
+    place       which mounts can carry a spool; synced: folders that a sync service replicates; change: another topology
     enqueue     stage, reserve, admit; sweeping of what a dead enqueuer left
     attempt     claim, start, outcome, roll forward
     operate     cancel, hold, retry, re-route, gc
@@ -19,8 +20,12 @@ What each module is for::
     suspicion   which jobs a repair may repair where listings can be old
     session     what a session is and runs, in one file with one writer
     liveness    is a session alive? by proof, or by watching its lease
+    shortest_lease  how long a lease has to last on the mount
     control     pause, drain, cool-down
-    verify      every state a crash can leave, and its repair
+    verify      every state a crash can leave, and its repair; foreign: files that no wf wrote
+    retention   what is removed for good, and when
+    records     reading specs and outcomes; late: results of superseded attempts
+    troubles    how a loop over foreign things goes on after a bad one
     watch       wake-ups
 
 Assumptions: one file system holds the whole folder; rename and link in it are atomic and have one
