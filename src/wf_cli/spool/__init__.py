@@ -9,7 +9,8 @@ pure function of both, so anyone can finish the step: worker, reaper, operator, 
 What each module is for::
 
     layout      the folder: directories, VERSION, creation, syncing
-    place       which mounts can carry a spool; synced: folders that a sync service replicates; change: another topology
+    place       which mounts can carry a spool; synced: folders that a sync service replicates
+    change      another topology for a spool that exists
     enqueue     stage, reserve, admit; sweeping of what a dead enqueuer left
     attempt     claim, start, outcome, roll forward
     operate     cancel, hold, retry, re-route, gc
