@@ -42,7 +42,7 @@ $(OPENCODE):
 opencode: $(READY) $(OPENCODE) ## the end-to-end tests that drive the real OpenCode (needs npm)
 	WF_TEST_OPENCODE=$(abspath $(OPENCODE)) $(BIN)/python -m pytest -n 2 --dist worksteal -m opencode $(TEST_ARGS)
 
-mounts: $(READY) ## two hosts on sshfs and GlusterFS, with kills and outages (as root; needs their packages)
+mounts: $(READY) ## two hosts on sshfs, GlusterFS, NFS and SMB, with kills and outages (as root; needs their packages)
 	$(BIN)/python -m pytest -s -rs -m mounts tests/mounts $(TEST_ARGS)
 
 format: $(READY) ## reformat

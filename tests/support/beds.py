@@ -27,8 +27,13 @@ def missing(*programs: str) -> str | None:
         return "needs root"
     if not os.access("/dev/fuse", os.W_OK):
         return "needs /dev/fuse"
-    absent = [name for name in programs if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
-    return f"needs {', '.join(absent)}" if absent else None
+    lacking = absent(*programs)
+    return f"needs {', '.join(lacking)}" if lacking else None
+
+
+def absent(*programs: str) -> list[str]:
+    """Those of these programs that are not installed."""
+    return [name for name in programs if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
 
 
 def _free_port() -> int:
@@ -160,7 +165,7 @@ class Sshfs(Bed):
 
     def cut(self) -> None:
         """Kill every connection at the server's side. The mounts connect again."""
-        for child in _children(self._sshd.pid):
+        for child in children(self._sshd.pid):
             os.kill(child, signal.SIGKILL)
 
     def _stop_server(self, seconds: float) -> None:
@@ -301,7 +306,8 @@ def _signal(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The processes that ``pid`` started and that are there still, and those of its first thread only."""
     try:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except FileNotFoundError:
@@ -309,7 +315,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _descendants(pid: int) -> list[int]:
-    found = _children(pid)
+    found = children(pid)
     return found + [below for child in found for below in _descendants(child)]
 
 
@@ -322,14 +328,19 @@ class Host:
 
     def __init__(self, name: str, folder: Path):
         self.name = name
+        self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        self.power_on()
+
+    def power_on(self) -> None:
+        """Start the host, with a boot id that is new."""
         digits = f"{time.time_ns():032x}"[-32:]
-        boot = folder / f"{name}.boot"
+        boot = self._folder / f"{self.name}.boot"
         boot.write_text(f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}\n")
-        ready = folder / f"{name}.ready"
+        ready = self._folder / f"{self.name}.ready"
         ready.unlink(missing_ok=True)
         script = (
-            f"hostname {name} && mount --bind {boot} /proc/sys/kernel/random/boot_id && : > {ready} && "
+            f"hostname {self.name} && mount --bind {boot} /proc/sys/kernel/random/boot_id && : > {ready} && "
             "exec sleep infinity"
         )
         self._outside = subprocess.Popen(
@@ -337,14 +348,14 @@ class Host:
             start_new_session=True,
             stderr=subprocess.DEVNULL,
         )
-        wait_until(ready.exists, 30, f"the host {name}")
-        (self._init,) = _children(self._outside.pid)
+        wait_until(ready.exists, 30, f"the host {self.name}")
+        (self._init,) = children(self._outside.pid)
 
-    def run(self, *words: str, log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        """Start a program on this host."""
+    def run(self, *words: str, folder: Path, log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        """Start a program on this host, in a folder."""
         with log.open("ab") as out:
             return subprocess.Popen(
-                ["nsenter", "-t", str(self._init), "-p", "-m", "-u", "--", *words],
+                ["nsenter", "-t", str(self._init), "-p", "-m", "-u", f"--wd={folder}", "--", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -354,7 +365,7 @@ class Host:
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """SIGKILL the program that `run` started, and nothing else."""
-        for child in _children(process.pid):
+        for child in children(process.pid):
             _signal(child, signal.SIGKILL)
         process.wait()
 
