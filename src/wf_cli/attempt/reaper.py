@@ -14,7 +14,8 @@ from wf_cli.runtimes.process import strays
 from wf_cli.spool import judgement, lease, scan, session
 from wf_cli.spool.judgement import Judgement
 from wf_cli.spool.liveness import GONE, Observer, Verdict
-from wf_cli.spool.troubles import EachItem
+from wf_cli.spool.patience import Patience
+from wf_cli.spool.troubles import EachItem, Trouble
 
 
 class Reaper:
@@ -26,6 +27,7 @@ class Reaper:
         self._me = me
         self._clock = clock
         self._observer = Observer(queue.spool, clock)
+        self._patience = Patience(clock)
 
     def round(self) -> list[Reaped]:
         """End the attempts of every session that is proven dead or was seen silent for its whole lease.
@@ -74,7 +76,13 @@ class Reaper:
         return judgement.publish(spool, new)
 
     def _stop_agents(self, owner: str, evidence: str) -> None:
-        record = session.load(self._queue.spool, owner)
+        try:
+            record = session.load(self._queue.spool, owner)
+        except OSError as error:
+            if not self._patience.is_over(owner):
+                raise
+            self._queue.troubles(Trouble.of(self._queue.spool.path("sessions", f"{owner}.json"), error))
+            record = None
         self._events.emit("job.stalled", owner=owner, reason=f"its session is gone: {evidence}")
         if record is None or not record.on_this_host:
             return

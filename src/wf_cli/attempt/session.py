@@ -20,6 +20,7 @@ from wf_cli.proc import ProcessRef
 from wf_cli.spool import judgement, verify
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.lease import LONGEST_WORK, Lease
+from wf_cli.spool.patience import Patience
 from wf_cli.spool.session import Agent, SessionFile, SessionRecord
 from wf_cli.spool.suspicion import Suspicions
 from wf_cli.spool.troubles import SayOnce
@@ -44,6 +45,7 @@ class Session:
         self._runtime = record.runtime
         self._events = events
         self._on_lost = on_lost
+        self._patience = Patience(clock)
         self._suspicions = Suspicions(clock, record.lease_seconds)
         self._say = say
         self._say_once = SayOnce(say)
@@ -74,11 +76,18 @@ class Session:
         """Record in the session's file that ``process`` works on the attempt, and its ``baseline``.
 
         The record is durable when this returns. A reaper that finds this session dead kills ``process`` and every
-        process that carries the attempt's mark.
+        process that carries the attempt's mark. OSError when the file cannot be written. When that lasts
+        (`Patience`), the lease is given up, because this session can start no agent and the next has another file.
         """
-        self.file.add_agent(
-            Agent(token.job_id, token.attempt, mark(token), process.pid, process.start or None, baseline=baseline)
-        )
+        try:
+            self.file.add_agent(
+                Agent(token.job_id, token.attempt, mark(token), process.pid, process.start or None, baseline=baseline)
+            )
+        except OSError as error:
+            if self._patience.is_over(self.owner):
+                self._lease.give_up(f"cannot write its file: {error.strerror or error}")
+            raise
+        self._patience.works(self.owner)
 
     def sign_off(self, token: Token) -> None:
         """Remove the attempt from the session's file. The record stays when the disk refuses that, which is harmless

@@ -32,6 +32,7 @@ from wf_cli.spool import attempt, enqueue, operate, records, scan, session, star
 from wf_cli.spool import late as late_results
 from wf_cli.spool.late import LateResult
 from wf_cli.spool.layout import Spool
+from wf_cli.spool.patience import Patience
 from wf_cli.spool.troubles import EachItem, SayOnce, Trouble
 
 #: Looks again this often when a job keeps moving while an operator reaches for it.
@@ -58,6 +59,7 @@ class SpoolQueue:
         self._clock = clock
         self._report = Report(events)
         self._twins = Twins(spool, clock, self._report)
+        self._patience = Patience(clock)
         self._policy = policy or (lambda _token: RetryPolicy())
         self._rng = rng or random.Random()
         self._index = scan.ReadyIndex(clock)
@@ -284,7 +286,7 @@ class SpoolQueue:
                 self.troubles(Trouble.of(self.spool.outcome_path(token.job_id, token.attempt - 1), error))
         return decide(
             token,
-            self._with_what_its_session_knows(token, ending),
+            self._with_what_its_session_knows(token, ending, by),
             by=by,
             nonce=ids.nonce(),
             now_ms=self._clock.now_ms(),
@@ -293,9 +295,20 @@ class SpoolQueue:
             rng=self._rng,
         )
 
-    def _with_what_its_session_knows(self, token: Token, ending: Ending) -> Ending:
-        """The agent's own session and the checkout before it, which the next attempt needs, whoever ends this one."""
-        agent = session.agent_of(self.spool, token) if ending.end is not End.SUCCEEDED else None
+    def _with_what_its_session_knows(self, token: Token, ending: Ending, by: str) -> Ending:
+        """The agent's own session and the checkout before it, which the next attempt needs, whoever ends this one.
+
+        The owner knows both, so it never waits for its file. Others do for a while (`Patience`), and raise OSError.
+        """
+        owner = token.owner or ""
+        try:
+            agent = session.agent_of(self.spool, token) if ending.end is not End.SUCCEEDED else None
+        except OSError as error:
+            if by != owner and not self._patience.is_over(owner):
+                raise
+            self.troubles(Trouble.of(self.spool.path("sessions", f"{owner}.json"), error))
+            return ending
+        self._patience.works(owner)
         if agent is None:
             return ending
         return replace(

@@ -18,6 +18,7 @@ What each module is for::
     lease       a session's lockfile and heartbeat
     started     the start as an exclusive link, where listings can be old
     judgement   the published verdict that a session is gone
+    patience    how long an unreadable file is waited for before work goes on without it
     suspicion   which jobs a repair may repair where listings can be old
     session     what a session is and runs, in one file with one writer
     liveness    is a session alive? by proof, or by watching its lease

@@ -40,6 +40,10 @@ GAP_SHARE = 0.5
 SHORTEST_GAP = 1.0
 
 
+#: A session whose record cannot be read counts as gone after so many leases of the usual duration.
+UNREADABLE_LEASES = 4
+
+
 @dataclass(slots=True)
 class _Watch:
     seen: tuple[object, ...]
@@ -85,13 +89,13 @@ class Observer:
             published = judgement.standing(self._spool, owner)
             if published is not None:
                 return Verdict(published.rule) if published.rule in GONE else Verdict.EXPIRED
-            record = session.load(self._spool, owner)
-        except OSError:  # How long its lease lasts is not known, so no watch can end.
-            self._watches.pop(owner, None)
-            return Verdict.UNKNOWN
+            record, unknown = session.load(self._spool, owner), 1
+        except OSError:
+            # How long its lease lasts is not known. The file may stay unreadable (`patience`): the watch ends late.
+            record, unknown = None, UNREADABLE_LEASES
         if record is not None and record.proven_dead:
             return Verdict.DEAD
-        seconds = max(record.lease_seconds if record is not None else self._default, self._shortest)
+        seconds = max(record.lease_seconds if record is not None else self._default, self._shortest) * unknown
         seen = self._read(owner)
         if seen is None:
             self._watches.pop(owner, None)  # The lease could not be read, so the watch starts again.
