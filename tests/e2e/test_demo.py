@@ -13,6 +13,12 @@ from support.box import Box
 pytestmark = pytest.mark.timeout(200)
 
 
+@pytest.fixture(autouse=True)
+def started(box: Box) -> None:
+    """The demo ends all that it started, which the installed `wf` has to show."""
+    box.forks = False
+
+
 @pytest.mark.stress
 def test_the_demo_completes_its_epic_and_recovers_the_killed_workers_job(box: Box) -> None:
     done = box.wf("demo", "--json", "--keep", "scratch", deadline_s=150)

@@ -1,12 +1,17 @@
-"""The forked commands of a `Box` do what the installed `wf` does."""
+"""The forked commands and workers of a `Box` do what the installed `wf` does."""
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import sys
+from pathlib import Path
 
 import pytest
 
-from support.box import Box
+from support.box import Box, Running
+from wf_cli.contract.lifecycle import Status
 
 COMMANDS = [
     ("--help",),
@@ -54,3 +59,74 @@ def test_a_forked_command_that_hangs_is_ended(box: Box) -> None:
     with pytest.raises(TimeoutError):
         box.wf("worker", "--runtime", "shell", "--watch", deadline_s=0.5)
     box.await_empty()
+
+
+# -- what goes on by itself
+
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is the installed wf")
+SLOW = ': > "$N/began.$1.$2"; while [ ! -e "$N/end" ]; do sleep 0.02; done\n'
+
+
+def seen(worker: Running) -> dict[str, object]:
+    """What other processes see of it, and what signals do to it."""
+    folder = Path(f"/proc/{worker.pid}")
+    status = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)
+    changing = rf"\d+|job-[ab]|{worker.owner}"
+    kept = ("State", "Umask", "Uid", "Gid", "Groups", "Threads", "SigBlk", "SigIgn", "SigCgt", "CapEff", "NoNewPrivs")
+    return {
+        **{name: status[name] for name in kept},
+        "session and group": [os.getsid(worker.pid) == worker.pid, os.getpgid(worker.pid) == worker.pid],
+        "terminal": (folder / "stat").read_text().rpartition(")")[2].split()[4],
+        "environment": sorted(filter(None, (folder / "environ").read_bytes().split(b"\0"))),
+        "directory": os.readlink(folder / "cwd"),
+        "streams": [known_stream(folder / "fd" / str(number)) for number in range(3)],
+        "descriptors": sorted(re.sub(changing, "", os.readlink(path)) for path in (folder / "fd").iterdir()),
+        "limits": (folder / "limits").read_text(),
+        "niceness and oom": [os.getpriority(os.PRIO_PROCESS, worker.pid), (folder / "oom_score_adj").read_text()],
+    }
+
+
+def known_stream(fd: Path) -> tuple[str, str]:
+    info = (fd.parent.parent / "fdinfo" / fd.name).read_text()
+    return re.sub(r"\d+", "N", os.readlink(fd)), info[info.index("flags:") :].splitlines()[0]
+
+
+def started(box: Box, job_id: str, *, forks: bool) -> Running:
+    """A worker that waits for the agent of this new job."""
+    box.enqueue(job_id)
+    box.forks = forks
+    worker = box.worker()
+    box.noted(f"began.{job_id}.1")
+    return worker
+
+
+@ON_LINUX
+def test_a_forked_worker_is_seen_as_a_started_one(box: Box) -> None:
+    box.shell(SLOW)
+    installed, forked = started(box, "job-a", forks=False), started(box, "job-b", forks=True)
+    assert {installed.pid, forked.pid} <= {process.pid for process in box.processes()}
+    assert seen(forked) == seen(installed)
+    box.note("end")
+    assert [worker.stop().code for worker in (installed, forked)] == [0, 0]
+
+
+@ON_LINUX
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGKILL"])
+def test_a_signal_does_to_a_forked_worker_what_it_does_to_a_started_one(box: Box, number: str) -> None:
+    box.shell(SLOW)
+    ends = []
+    for job_id, forks in (("job-a", False), ("job-b", True)):
+        worker = started(box, job_id, forks=forks)
+        worker.signal(signal.Signals[number])
+        if number not in ("SIGKILL", "SIGQUIT"):
+            worker.says("draining")
+            box.note("end")
+        done = worker.ended()
+        status = box.status(job_id)
+        if status is not Status.SUCCEEDED:
+            box.ok("cancel", job_id)
+        told = re.sub(r"(?m)^\S+ ", "", done.err.replace(worker.owner, "<owner>").replace(job_id, "<job>"))
+        ends.append((done.code, status, done.out, told))
+        (box.notes / "end").unlink(missing_ok=True)
+    assert ends[0] == ends[1]
+    assert ends[1][0] == (-signal.SIGKILL if number == "SIGKILL" else 0)

@@ -20,6 +20,12 @@ while [ ! -e "$N/end.$1.$2" ]; do sleep 0.02; done
 """
 
 
+@pytest.fixture(autouse=True)
+def started(box: Box) -> None:
+    """What the end of a terminal does to a process is for the installed `wf` to show."""
+    box.forks = False
+
+
 def test_the_end_of_the_terminal_drains_a_worker_and_its_job_is_finished(box: Box) -> None:
     box.shell(WAITS)
     job_id, waiting = box.enqueue("job", "waiting")

@@ -13,14 +13,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from support import fork_server
+from support.running import HANG, WF, Done, Running
 from support.spools import tokens_on_disk
 from support.wait import wait_until
 from wf_cli import ids, proc
@@ -32,9 +32,6 @@ from wf_cli.spool import layout, records, session
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.session import Agent
 
-WF = str(Path(sys.executable).parent / "wf")
-#: Seconds until something counts as hanging. Not a timing: a loaded machine is slow.
-HANG = 60.0
 #: In the environment of every process of a box.
 MARK = "WFTEST_BOX"
 PLAN_AGENT = Path(__file__).parent / "plan_agent.py"
@@ -42,105 +39,6 @@ PLAN_AGENT = Path(__file__).parent / "plan_agent.py"
 GRACE = "1s"
 #: Back-off that a test can wait for.
 FAST_RETRY = {"max_attempts": 3, "backoff": {"base": "50ms", "factor": 1, "cap": "50ms"}}
-
-
-@dataclass(frozen=True)
-class Done:
-    """A command that has ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def text(self) -> str:
-        """Everything it said, for messages."""
-        return f"exit {self.code}\n{self.out}\n{self.err}"
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The one JSON document on stdout (a second one is an error)."""
-        value: dict[str, Any] = json.loads(self.out)
-        return value
-
-
-class Running:
-    """A `wf` process that goes on while the test does."""
-
-    def __init__(self, words: Sequence[str], root: Path, environ: Mapping[str, str], logs: Path):
-        self.words = words
-        base = logs / f"{len(list(logs.iterdir())):03d}-{'-'.join(w for w in words[:2] if w.isalnum())}"
-        self._out, self._err = base.with_suffix(".out"), base.with_suffix(".err")
-        with open(self._out, "wb") as out, open(self._err, "wb") as err:
-            self.process = subprocess.Popen(
-                [WF, *words],
-                cwd=root,
-                env=dict(environ),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    @property
-    def out(self) -> str:
-        return self._out.read_text(encoding="utf-8", errors="replace")
-
-    @property
-    def err(self) -> str:
-        return self._err.read_text(encoding="utf-8", errors="replace")
-
-    @property
-    def runs(self) -> bool:
-        return self.process.poll() is None
-
-    def signal(self, number: int) -> None:
-        """Send a signal. SIGSTOP is waited for: afterwards nothing moves any more."""
-        self.process.send_signal(number)
-        if number == signal.SIGSTOP:
-            wait_until(lambda: psutil.Process(self.pid).status() == psutil.STATUS_STOPPED, HANG, "the stop")
-
-    def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
-        self.process.kill()
-        self.process.wait(HANG)
-
-    def ended(self, deadline_s: float = HANG) -> Done:
-        """Wait for its end by itself."""
-        try:
-            code = self.process.wait(deadline_s)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"wf {' '.join(self.words)} does not end; it said:\n{self.out}{self.err}") from None
-        return Done(code, self.out, self.err)
-
-    def stop(self) -> Done:
-        """SIGTERM, and wait for its end."""
-        if self.runs:
-            self.signal(signal.SIGTERM)
-        return self.ended()
-
-    def says(self, text: str, deadline_s: float = HANG) -> None:
-        """Wait until it has said ``text``."""
-        try:
-            wait_until(lambda: text in self.out + self.err, deadline_s, f"{text!r} in its output")
-        except AssertionError as error:
-            raise AssertionError(f"{error}; wf {' '.join(self.words)} said:\n{self.out}{self.err}") from None
-
-    @property
-    def owners(self) -> list[str]:
-        """The owner ids of a worker's sessions so far, in order."""
-        words = (line.split() for line in self.err.splitlines())
-        return [w[2] for w in words if len(w) > 4 and w[1] == "worker" and w[3] == "on"]
-
-    @property
-    def owner(self) -> str:
-        """The owner id of its latest session."""
-        wait_until(lambda: self.owners or not self.runs, HANG, "a session")
-        return self.owners[-1]
 
 
 class Box:
@@ -160,6 +58,8 @@ class Box:
             "GIT_CONFIG_NOSYSTEM": "1",
             MARK: self.mark,
         }
+        #: Whether what goes on by itself is forked, too. A test of how a program is started does not want that.
+        self.forks = True
         self._started: list[Running] = []
 
     # -- the project
@@ -287,7 +187,8 @@ class Box:
 
     def start(self, *words: str, env: Mapping[str, str] | None = None) -> Running:
         """A command that goes on by itself."""
-        running = Running(words, self.root, {**self.environ, **(env or {})}, self._logs)
+        environ = {**self.environ, **(env or {})}
+        running = Running(words, self.root, environ, self._logs, forks=self.forks)
         self._started.append(running)
         return running
 

@@ -1,9 +1,9 @@
 """`wf` commands without a Python start for each: a process that has everything imported, and forks.
 
 Each command still is a process of its own with its own session, directory, environment and standard streams. It
-differs from the installed ``wf`` in its command line and in what ``/proc`` shows of its environment; what it starts
-has the right ones. `Box.start` and agents use the installed ``wf``; ``tests/e2e/test_forked_commands.py`` compares
-the two.
+differs from the installed ``wf`` in its parent and its command line, and what it starts has the right ones. ``/proc``
+shows its environment on Linux only (`ForkServer.shows`). Agents start the installed ``wf``;
+``tests/e2e/test_forked_commands.py`` compares the two.
 
 As a program (``fork_server.py SOCKET``) this is the server. It ends when its stdin ends, with the process of the
 tests.
@@ -20,6 +20,7 @@ import io
 import json
 import os
 import pkgutil
+import select
 import selectors
 import shutil
 import signal
@@ -36,6 +37,7 @@ from typing import Any, NamedTuple, NoReturn
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
+from support import shown_environment
 from support.program import exit_code_of
 
 #: Modules of the package that are not imported beforehand: they belong to processes with an import of their own.
@@ -66,14 +68,56 @@ class Ended(NamedTuple):
 # -- the tests' side
 
 
-class Forked:
-    """A running command."""
+class Process:
+    """A process that a server forked, with as much of `subprocess.Popen` as its users need."""
+
+    def __init__(self, connection: socket.socket):
+        self._connection = connection
+        self.pid = self._number()
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.wait(0)
+        return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; its exit code. Raises subprocess.TimeoutExpired."""
+        if self.returncode is None:
+            if not select.select([self._connection], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(f"fork {self.pid}", timeout or 0.0)
+            self.returncode = self._number()
+            self._connection.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def _number(self) -> int:
+        """The next line of the server, and no byte beyond it, so that `wait` sees whether there is another."""
+        line = b""
+        while not line.endswith(b"\n"):
+            byte = self._connection.recv(1)
+            if not byte:
+                raise RuntimeError("the fork server has ended; what it said is on stderr")
+            line += byte
+        return int(line)
+
+
+class Forked(Process):
+    """A running command whose output is read."""
 
     def __init__(self, connection: socket.socket, out: int, err: int):
-        self._connection = connection
-        self._lines = connection.makefile("rb")
+        super().__init__(connection)
         self._streams = (out, err)
-        self.pid = int(self._lines.readline())
 
     def communicate(self, stdin_fd: int, stdin: bytes, timeout: float) -> Ended:
         """Feed it, and wait for its end and for that of its streams. TimeoutError, with the command killed."""
@@ -111,18 +155,6 @@ class Forked:
         out, err = (bytes(read[fd]) for fd in self._streams)
         return Ended(code, out, err)
 
-    def kill(self) -> None:
-        """SIGKILL."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-
-    def wait(self) -> int:
-        """Wait for its end; its exit code."""
-        code = int(self._lines.readline())
-        self._lines.close()
-        self._connection.close()
-        return code
-
 
 class ForkServer:
     """The client of one server process: this file, or another that calls `serve`."""
@@ -134,14 +166,26 @@ class ForkServer:
         self._process = subprocess.Popen(
             [sys.executable, "-P", program, self._path],
             cwd="/",
-            env={"PATH": os.defpath, **_LANGUAGE},
+            env={"PATH": os.defpath, **_LANGUAGE, **shown_environment.ROOM},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
         assert self._process.stdout is not None
-        if self._process.stdout.readline() != b"listening\n":
+        said = self._process.stdout.readline().split()
+        if said[:1] != [b"listening"]:
             raise RuntimeError("the fork server has ended; what it said is on stderr")
+        self._room = int(said[1])
+
+    def shows(self, env: Mapping[str, str]) -> bool:
+        """Whether other processes see this environment of a fork, as they see it of a program."""
+        return shown_environment.size(env) <= self._room
+
+    def start_on(
+        self, words: Sequence[str], fds: Sequence[int], *, cwd: Path | str, env: Mapping[str, str]
+    ) -> Process:
+        """Start ``wf words`` with these standard streams."""
+        return Process(self.order({"words": list(words), "cwd": str(cwd), "env": dict(env)}, fds))
 
     def start(self, words: Sequence[str], *, cwd: Path | str, env: Mapping[str, str]) -> tuple[Forked, int]:
         """Start ``wf words``; the command, and the descriptor that is its stdin."""
@@ -231,7 +275,8 @@ def serve(path: str, child: Callable[[dict[str, Any], list[int]], NoReturn]) -> 
     os.set_blocking(reading, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    sys.stdout.write("listening\n")
+    os.environ.clear()
+    sys.stdout.write(f"listening {shown_environment.show({'SERVER': path})}\n")
     sys.stdout.flush()
     running: dict[int, socket.socket] = {}
     with selectors.DefaultSelector() as selector:
@@ -301,6 +346,7 @@ def become(
         prepare()
         os.environ.clear()
         os.environ.update(env)
+        shown_environment.show(env)
         time.tzset()
         os.chdir(cwd)
         sys.argv = list(argv)

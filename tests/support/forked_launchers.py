@@ -3,8 +3,8 @@
 The import of the package ``acp`` takes most of what a test of an ACP agent takes. `install` puts `start` in the place
 of `gate._start`. The launcher then is a fork of a server, and an ACP client below it is a fork of that launcher. Both
 are processes with sessions, descriptors, directories and environments of their own. The client is a child of its
-launcher and dies with it. What ``/proc`` shows of their command lines and environments is that of the server, so only
-the agent below a client shows the attempt's mark. A launcher starts every other agent as always.
+launcher and dies with it. What ``/proc`` shows of their command lines is that of the server. A launcher starts every
+other agent as always.
 
 As a program (``forked_launchers.py SOCKET``) this is the server.
 """
@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import atexit
 import os
-import select
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -34,32 +32,14 @@ _CLIENT = [sys.executable, "-P", "-m", "wf_cli.runtimes.acp"]
 # -- the tests' side
 
 
-class ForkedLauncher:
+class ForkedLauncher(fork_server.Process):
     """What `Gate` needs of its launcher's `subprocess.Popen`."""
 
     def __init__(self, connection: socket.socket, stdin: int, stdout: int, stderr: int):
-        self._connection = connection
+        super().__init__(connection)
         self.stdin = open(stdin, "wb", buffering=0)  # noqa: SIM115 - the gate closes it
         self.stdout = open(stdout, "rb", buffering=0)  # noqa: SIM115
         self.stderr = open(stderr, "rb", buffering=0)  # noqa: SIM115
-        self.pid = self._number()
-        self.returncode: int | None = None
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end; its exit code. Raises subprocess.TimeoutExpired."""
-        if self.returncode is None:
-            if not select.select([self._connection], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired("wf-launcher", timeout or 0.0)
-            self.returncode = self._number()
-            self._connection.close()
-        return self.returncode
-
-    def _number(self) -> int:
-        """The next line of the server, and no byte beyond it, so that `wait` sees whether there is another."""
-        line = b""
-        while not line.endswith(b"\n"):
-            line += self._connection.recv(1)
-        return int(line)
 
 
 _servers: dict[int, fork_server.ForkServer] = {}
