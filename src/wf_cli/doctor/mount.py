@@ -37,12 +37,16 @@ def look(root: Path) -> Iterator[Check]:
         yield _directory_cache(mount, options)
         if any("rename" in option.partition("workaround=")[2].split(":") for option in options or ()):
             text = "workaround=rename deletes a file before it is replaced, so it is missing for a moment"
-            yield warn("mount-options", text, f"mount it without: sshfs {mount.source} {mount.point}")
+            yield warn(
+                "mount-options",
+                text,
+                f"umount {mount.point} && sshfs {mount.source} {mount.point}, without that option",
+            )
 
 
 def _options_that_lie(mount: Mount) -> Iterator[Check]:
     """Options by which a call says something else than what happened, or a lock holds for one host only."""
-    again = f"mount {mount.point} again, without this option"
+    again = f"umount {mount.point}; then mount it without this option"
     if mount.type in ("nfs", "nfs4") and mount.option("soft") is not None:
         yield warn("mount-options", "soft: a call that was reported as failed may be carried out later", again)
     local_lock = mount.option("local_lock") not in (None, "none")
@@ -54,7 +58,7 @@ def _options_that_lie(mount: Mount) -> Iterator[Check]:
 
 def _directory_cache(mount: Mount, options: Sequence[str] | None) -> Check:
     """Does sshfs answer listings from a cache? ``options`` are those of its program; None when they are not told."""
-    remedy = f"mount it without: sshfs -o dir_cache=no {mount.source} {mount.point}"
+    remedy = f"umount {mount.point} && sshfs -o dir_cache=no {mount.source} {mount.point}"
     late = "jobs of other hosts are seen, and workers wake up,"
     if options is None:
         text = f"whether sshfs caches folders cannot be told (its process is not ours); if so, {late} up to 20 s late"

@@ -10,7 +10,7 @@ from pathlib import Path
 from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.config.model import Config
-from wf_cli.doctor.check import Check, error, ok, warn
+from wf_cli.doctor.check import Check, error, ok, warn, with_command
 from wf_cli.errors import SpoolError
 from wf_cli.spool import control, layout, place, scan, session, verify
 from wf_cli.spool.layout import Spool
@@ -19,6 +19,8 @@ from wf_cli.views.viewer import Viewer
 
 #: Bytes of free space below which jobs may fail soon, and below which they will.
 LOW_SPACE, NO_SPACE = 1024**3, 100 * 1024**2
+
+_ELSEWHERE, _SHARE = place.ELSEWHERE, place.SHARE
 
 
 def look(root: Path, config: Config, clock: Clock) -> Iterator[Check]:
@@ -41,7 +43,8 @@ def _to_come(root: Path, config: Config) -> Check:
     try:
         place.assert_fit(root, config.spool.topology)
     except SpoolError as failure:
-        return warn("spool", f"none yet, and none can be made: {failure.message}", failure.hint or place.ELSEWHERE)
+        remedy = with_command(failure.hint, _ELSEWHERE)
+        return warn("spool", f"none yet, and none can be made: {failure.message}", remedy)
     return ok("spool", f"none at {root}; the first job makes it")
 
 
@@ -63,12 +66,8 @@ def _version(spool: Spool, config: Config) -> Check:
     facts = spool.version
     text = f"{spool.root}: topology {facts.topology}, durability {facts.durability}"
     if facts.topology != config.spool.topology:
-        return warn(
-            "spool",
-            f"{text}; wf.config says topology {config.spool.topology}",
-            f"{place.SHARE}: "
-            + ("it changes the spool, too" if facts.topology == "local" else "a spool keeps its own"),
-        )
+        what = "it changes the spool, too" if facts.topology == "local" else "a spool keeps its own"
+        return warn("spool", f"{text}; wf.config says topology {config.spool.topology}", f"{_SHARE}: {what}")
     return ok("spool", text)
 
 
