@@ -15,6 +15,7 @@ import errno
 import json
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from wf_cli.errors import StateError
 from wf_cli.seams import step
 
 _HAS_FULLFSYNC = hasattr(__import__("fcntl"), "F_FULLFSYNC") if os.name == "posix" else False
+#: Seconds in which an open that says EINVAL is tried again (`_open`). An SMB client keeps a closed file open for one
+#: second, unless its mount says otherwise (closetimeo).
+_OTHER_NAME_S = 3.0
 
 
 def sync_file(fd: int) -> None:
@@ -339,6 +343,23 @@ def create(path: Path, *, mode: int, group: int | None = None) -> None:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, mode))
 
 
+def _open(path: Path, flags: int) -> int:
+    """`os.open` of a file that may have a second name.
+
+    An SMB server ties the lease of an open file to its name. While this host has a file open under one name, or
+    closed it a moment ago, an open by another name is refused with EINVAL. Published files have another name for a
+    while, the one of their part.
+    """
+    end = time.monotonic() + _OTHER_NAME_S
+    while True:
+        try:
+            return os.open(path, flags)
+        except OSError as error:
+            if error.errno != errno.EINVAL or time.monotonic() > end:
+                raise
+        time.sleep(0.05)
+
+
 def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = False) -> int:
     """A descriptor of the regular file ``path``; ValueError for links, devices, pipes and folders.
 
@@ -348,7 +369,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = False) 
     """
     flags |= os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
     try:
-        fd = os.open(path, flags)
+        fd = _open(path, flags)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR):
             raise ValueError(f"{path} is not a regular file") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -43,6 +44,27 @@ def bed(request: pytest.FixtureRequest) -> Iterator[Kernels]:
             yield made
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+#: A file is published as wf does it, and read at once under its new name.
+PUBLISH = """
+import sys
+from pathlib import Path
+from wf_cli import fsio
+for n in range(5):
+    part, target = (Path(sys.argv[1], f"{n}.{kind}") for kind in ("part", "json"))
+    fsio.write_new(part, b"whole", durable=True)
+    assert fsio.publish(part, target)
+    assert fsio.read_regular(target) == b"whole"
+"""
+
+
+@pytest.mark.parametrize("bed", ["smb-3"], indirect=True)
+def test_a_published_file_can_be_read_at_once_while_its_part_is_there(bed: Kernels) -> None:
+    client, log = bed.clients[0], bed.share / "published"
+    words = [sys.executable, "-c", PUBLISH, str(bed.mount)]
+    published = client.run(*words, folder=bed.share, log=log, environment={"HOME": str(bed.share)})
+    assert published.wait(120) == 0, log.read_text()
 
 
 def test_two_kernels_work_through_kills_and_a_restart_of_the_server(

@@ -289,3 +289,37 @@ def test_the_check_that_opens_are_in_one_place_is_part_of_make_check() -> None:
     root = Path(__file__).resolve().parents[2]
     said = subprocess.run(["make", "-n", "check"], cwd=root, capture_output=True, text=True, check=True).stdout
     assert "tests/support/check_opens.py" in said
+
+
+def refusing(monkeypatch: pytest.MonkeyPatch, path: Path, times: float) -> None:
+    """``os.open`` of ``path`` says EINVAL so many times, as on SMB while another name of the file is in use."""
+    real, left = os.open, [times]
+
+    def opened(name: Any, *rest: Any, **options: Any) -> int:
+        if os.fspath(name) == str(path) and left[0] > 0:
+            left[0] -= 1
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(name))
+        return real(name, *rest, **options)
+
+    monkeypatch.setattr(os, "open", opened)
+
+
+def test_a_file_whose_other_name_is_in_use_on_smb_is_opened_as_soon_as_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "published"
+    path.write_bytes(b"whole")
+    refusing(monkeypatch, path, times=3)
+
+    assert fsio.read_regular(path) == b"whole"
+
+
+def test_an_open_that_stays_invalid_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "refused"
+    path.write_bytes(b"whole")
+    refusing(monkeypatch, path, times=float("inf"))
+    monkeypatch.setattr(fsio, "_OTHER_NAME_S", 0.0)
+
+    with pytest.raises(OSError, match="Invalid argument") as raised:
+        fsio.read_regular(path)
+    assert raised.value.errno == errno.EINVAL
