@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -99,7 +100,8 @@ def parse_spec(data: bytes, path: Path) -> Spec:
 def read(spool: Spool, path: Path) -> bytes | None:
     """The bytes of a record; None when there is none. ValueError as `fsio.open_regular` says.
 
-    Raises OSError when the disk does not tell: also FileNotFoundError, for a file that is listed and not found.
+    Raises OSError when the disk does not tell. A file that is listed and not found counts as that (ESTALE), because
+    one of the two looks is old.
     """
     try:
         return fsio.read_regular(path, RECORD_LIMIT)
@@ -107,7 +109,10 @@ def read(spool: Spool, path: Path) -> bytes | None:
         # A cached lookup may say no for half a minute on a network file system; the listing decides there.
         if spool.version.topology == "local" or not fsio.listed(path.parent, path.name):
             return None
+    try:
         return fsio.read_regular(path, RECORD_LIMIT)
+    except FileNotFoundError as error:
+        raise OSError(errno.ESTALE, "listed, but not found; the mount's caches are old", str(path)) from error
 
 
 def read_spec(spool: Spool, job_id: str) -> Spec | None:

@@ -60,8 +60,6 @@ def start_of(spool: Spool, job_id: str, attempt: int) -> Start | None:
             return None
         owner = json.loads(data)["owner"]
     except FileNotFoundError:
-        if fsio.is_folder(spool.folder("started")):  # Listed and not found, so a look is old.
-            raise
         return None  # The spool was made by a wf that did not know it.
     except (ValueError, KeyError, TypeError):
         return Start("")

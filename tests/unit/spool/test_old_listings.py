@@ -274,7 +274,7 @@ def test_i5_a_session_that_missed_the_start_of_its_twin_does_not_end_the_attempt
         assert not started.is_twin(spool, twin)
     with queue.fence("a"):
         assert queue.start(first) == "go"
-    with host.mounted(), pytest.raises(FileNotFoundError):
+    with host.mounted(), pytest.raises(OSError, match="listed, but not found"):
         other.end(twin, RELEASE, by=B)
     assert queue.outcome("a", 1) is None
     clock.advance(31)
