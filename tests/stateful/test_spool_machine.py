@@ -14,6 +14,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from support.clock import FakeClock
+from support.lying import LIES, LOST, Host, Sometimes
 from support.memory_queue import MemoryQueue
 from support.queues import Queue
 from support.spools import OTHER, POOL, make_spool, memory_queue, request, spool_queue, state, tokens_on_disk
@@ -74,11 +76,13 @@ def clone(model: MemoryQueue, clock: FakeClock) -> MemoryQueue:
 class SpoolMachine(RuleBasedStateMachine):
     """Rules are the operations of `Queue`; each runs on both."""
 
+    topology = "local"
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="wf-machine-"))
         self.clock = FakeClock()
-        self.spool = make_spool(self.folder / "spool")
+        self.spool = make_spool(self.folder / "spool", topology=self.topology)
         self.queue = spool_queue(self.spool, self.clock)
         self.model = memory_queue(self.clock)
         #: What each session believes to hold, also after it was reaped: zombies act too.
@@ -101,9 +105,12 @@ class SpoolMachine(RuleBasedStateMachine):
     # -- both at once
 
     def both(self, operation: Callable[[Queue], Any]) -> Any:
-        got, expected = operation(self.queue), operation(self.model)
+        got, expected = self.on_spool(operation), operation(self.model)
         assert _comparable(got) == _comparable(expected)
         return got
+
+    def on_spool(self, operation: Callable[[Queue], Any]) -> Any:
+        return operation(self.queue)
 
     # -- rules
 
@@ -263,21 +270,7 @@ class SpoolMachine(RuleBasedStateMachine):
         legal: list[Callable[[MemoryQueue], object]] | None = None,
         dead: str | None = None,
     ) -> None:
-        left = at
-
-        def hook(_name: str) -> None:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                raise Crash
-
-        seams.install(hook)
-        try:
-            operation(self.queue)
-        except Crash:
-            pass
-        finally:
-            seams.install(None)
+        self._break_off(operation, at)
         self._fresh_process()
         enqueue.sweep(self.spool)
         assert verify.repair(self.spool) == [], "a crash leaves nothing that only a repair could mend"
@@ -295,6 +288,24 @@ class SpoolMachine(RuleBasedStateMachine):
         self.model = chosen
         # What the dead session's attempts became is in the outcomes.
         self.accepted |= set(self.model._outcomes)
+
+    def _break_off(self, operation: Callable[[Queue], object], at: int) -> None:
+        """Call ``operation``, which does not come to its end."""
+        left = at
+
+        def hook(_name: str) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Crash
+
+        seams.install(hook)
+        try:
+            operation(self.queue)
+        except Crash:
+            pass
+        finally:
+            seams.install(None)
 
     # -- invariants
 
@@ -347,17 +358,55 @@ def _comparable(value: Any) -> Any:
 
 _LONG = os.environ.get("WF_HYPOTHESIS") == "long"
 
+
+class LyingMachine(SpoolMachine):
+    """The same on a shared spool whose file system lies: every rule must hold with the same answers.
+
+    Of the calls of one operation two at most are performed and answer with an error. Where `SpoolMachine` crashes,
+    calls fail instead, or are performed much later, and the session ends by the error.
+    """
+
+    topology = "shared"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mount(0)
+
+    @initialize(seed=st.integers(0, 2**32))
+    def mount(self, seed: int) -> None:
+        lies = tuple(lie for lie in LIES if lie.late <= 1)
+        self.losses = Sometimes(seed, calls=LOST, lies=lies)
+        self.seed = seed
+
+    def on_spool(self, operation: Callable[[Queue], Any]) -> Any:
+        self.losses.left = 2
+        with Host(self.spool.root, self.losses).mounted():
+            return operation(self.queue)
+
+    def _break_off(self, operation: Callable[[Queue], object], at: int) -> None:
+        host = Host(self.spool.root, Sometimes(self.seed + at, share=0.4, left=3))
+        with host.mounted(), suppress(OSError):
+            operation(self.queue)
+        host.settle()
+
+
+def _settings(examples: int) -> settings:
+    return settings(
+        max_examples=1500 if _LONG else examples,
+        stateful_step_count=60 if _LONG else 30,
+        deadline=None,
+        report_multiple_bugs=False,
+        # Shrinking a history takes minutes: `long` does it.
+        phases=(Phase.explicit, Phase.reuse, Phase.generate, *((Phase.shrink,) if _LONG else ())),
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+    )
+
+
 TestSpoolMachine = SpoolMachine.TestCase
-TestSpoolMachine.settings = settings(
-    max_examples=1500 if _LONG else 50,
-    stateful_step_count=60 if _LONG else 30,
-    deadline=None,
-    report_multiple_bugs=False,
-    # Shrinking a history takes minutes: `long` does it.
-    phases=(Phase.explicit, Phase.reuse, Phase.generate, *((Phase.shrink,) if _LONG else ())),
-    suppress_health_check=list(HealthCheck),
-    print_blob=True,
-)
+TestSpoolMachine.settings = _settings(50)
+TestLyingMachine = LyingMachine.TestCase
+TestLyingMachine.settings = _settings(25)
 
 
 def test_the_machine_has_a_rule_for_every_operation_of_the_queue() -> None:

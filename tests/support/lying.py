@@ -84,7 +84,8 @@ def always(lie: Lie, *calls: str) -> Always:
     return Always(dict.fromkeys(calls, lie))
 
 
-_LOST = ("rename", "replace", "link", "unlink", "mkdir")
+#: Changes that can be performed and answer with an error. (A file that is made so is made again.)
+LOST = ("rename", "replace", "link", "unlink", "mkdir")
 #: What mounts do that lose every reply. Each call is performed before somebody can look, so nothing may change by it.
 LOSSES: dict[str, Mapping[str, Lie]] = {
     # The client repeats the request, and the server answers to the second one.
@@ -96,14 +97,14 @@ LOSSES: dict[str, Mapping[str, Lie]] = {
         "unlink": Lie(errno.ENOENT),
     },
     # The connection broke, and the cache of the directory stays as it was.
-    "sshfs": dict.fromkeys(_LOST, Lie(errno.EIO)) | dict.fromkeys(("rename", "mkdir"), Lie(errno.EIO, 0, "listings")),
-    "soft": dict.fromkeys(_LOST, Lie(errno.ETIMEDOUT, late=1)),
-    "stale": dict.fromkeys(_LOST, Lie(errno.ESTALE)),
+    "sshfs": dict.fromkeys(LOST, Lie(errno.EIO)) | dict.fromkeys(("rename", "mkdir"), Lie(errno.EIO, 0, "listings")),
+    "soft": dict.fromkeys(LOST, Lie(errno.ETIMEDOUT, late=1)),
+    "stale": dict.fromkeys(LOST, Lie(errno.ESTALE)),
 }
 #: The same by single calls: every lie of every call.
 SINGLE_LOSSES: dict[str, Mapping[str, Lie]] = {
     f"{call}-{lie}": {call: lie}
-    for call in _LOST
+    for call in LOST
     for lie in LIES
     if lie.late <= 1 and not (lie.hidden_from == "listings" and call in ("link", "unlink", "replace"))
 }
@@ -130,7 +131,11 @@ class Sometimes:
             return None
         self.left -= 1
         self.told += 1
-        return self._rng.choice(self.lies)
+        lie = self._rng.choice(self.lies)
+        # The old listing is for the verdict on a rename or a new folder. Other calls are judged by other looks.
+        if lie.hidden_from == "listings" and name not in ("rename", "mkdir"):
+            return Lie(lie.code)
+        return lie
 
 
 @dataclass(slots=True)
