@@ -16,7 +16,10 @@ import pytest
 
 from support.hosts import LEASE, Simulation
 from support.lying import Sometimes
-from wf_cli.spool import started
+from wf_cli import fsio
+from wf_cli.contract.token import Placed
+from wf_cli.spool import started, verify
+from wf_cli.spool.layout import Spool
 
 LONG = os.environ.get("WF_HYPOTHESIS") == "long"
 TURNS = 200
@@ -76,4 +79,20 @@ def test_without_both_rules_the_histories_show_double_starts(tmp_path: Path) -> 
     """If this fails, the simulation has lost its eyes, and the tests above show nothing."""
     assert any(simulate(tmp_path, seed, watch_s=AT_ONCE).history.twice for seed in range(60)), (
         "no attempt was started twice in 60 histories, although neither the repair nor the start prevents it"
+    )
+
+
+def test_a_repair_that_unlinks_what_it_sees_twice_loses_jobs_in_the_histories(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it was in 0.4.0: of two tokens in listings of different age the real one was removed."""
+
+    def unlink(spool: Spool, extra: Placed, _keep: Placed) -> bool:
+        return fsio.unlink_quietly(spool.path(extra.folder, extra.token.name))
+
+    monkeypatch.setattr(verify, "_put_twin_away", unlink)
+    # Only the removal is put back, so that no lost token is made again.
+    monkeypatch.setattr(verify, "_orphan", lambda *_: iter(()))
+    assert any("has 0 tokens" in " ".join(simulate(tmp_path, seed, watch_s=AT_ONCE).wrong()) for seed in range(60)), (
+        "no job was lost in 60 histories, although the repair removes tokens that live"
     )
