@@ -106,7 +106,8 @@ def _workers(spool: Spool, clock: Clock) -> Iterator[Check]:
     for view in known:
         if view.trouble is not None:
             text = f"session {view.owner} cannot be looked at: {view.trouble.path}: {view.trouble.what}"
-            yield error("workers", f"{text}; nobody but its user can tell that it died", view.trouble.remedy)
+            remedy = with_command(view.trouble.remedy, f"ls -l {view.trouble.path}")
+            yield error("workers", f"{text}; nobody but its user can tell that it died", remedy)
     served = {view.record.runtime for view in known if view.record is not None and not viewer.is_gone(view.owner)}
     waiting = Counter(token.pool.runtime for token in scan.listing(spool, "queued"))
     for runtime in sorted(waiting.keys() - served):
