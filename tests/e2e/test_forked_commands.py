@@ -8,9 +8,11 @@ import signal
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from support.box import Box, Running
+from support.wait import wait_until
 from wf_cli.contract.lifecycle import Status
 
 COMMANDS = [
@@ -67,22 +69,23 @@ ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is t
 SLOW = ': > "$N/began.$1.$2"; while [ ! -e "$N/end" ]; do sleep 0.02; done\n'
 
 
-def seen(worker: Running) -> dict[str, object]:
-    """What other processes see of it, and what signals do to it."""
-    folder = Path(f"/proc/{worker.pid}")
+def seen(pid: int, changing: str = "") -> dict[str, object]:
+    """What other processes see of it, and what signals do to it, without the words that fit ``changing``."""
+    folder = Path(f"/proc/{pid}")
     status = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)
-    changing = rf"\d+|job-[ab]|{worker.owner}"
-    kept = ("State", "Umask", "Uid", "Gid", "Groups", "Threads", "SigBlk", "SigIgn", "SigCgt", "CapEff", "NoNewPrivs")
+    changing = rf"\d+|job-[ab]|{changing}"
+    kept = ("Umask", "Uid", "Gid", "Groups", "Threads", "SigBlk", "SigIgn", "SigCgt", "CapEff", "NoNewPrivs")
+    environ = (folder / "environ").read_text().split("\0")
     return {
         **{name: status[name] for name in kept},
-        "session and group": [os.getsid(worker.pid) == worker.pid, os.getpgid(worker.pid) == worker.pid],
+        "session and group": [os.getsid(pid) == pid, os.getpgid(pid) == pid],
         "terminal": (folder / "stat").read_text().rpartition(")")[2].split()[4],
-        "environment": sorted(filter(None, (folder / "environ").read_bytes().split(b"\0"))),
+        "environment": sorted(re.sub(r"\b0\d-\w+|p0\d-|WF_JOB_TOKEN=.*", "", text) for text in environ if text),
         "directory": os.readlink(folder / "cwd"),
         "streams": [known_stream(folder / "fd" / str(number)) for number in range(3)],
         "descriptors": sorted(re.sub(changing, "", os.readlink(path)) for path in (folder / "fd").iterdir()),
         "limits": (folder / "limits").read_text(),
-        "niceness and oom": [os.getpriority(os.PRIO_PROCESS, worker.pid), (folder / "oom_score_adj").read_text()],
+        "niceness and oom": [os.getpriority(os.PRIO_PROCESS, pid), (folder / "oom_score_adj").read_text()],
     }
 
 
@@ -105,7 +108,12 @@ def test_a_forked_worker_is_seen_as_a_started_one(box: Box) -> None:
     box.shell(SLOW)
     installed, forked = started(box, "job-a", forks=False), started(box, "job-b", forks=True)
     assert {installed.pid, forked.pid} <= {process.pid for process in box.processes()}
-    assert seen(forked) == seen(installed)
+
+    def difference() -> list[tuple[object, object]]:
+        one, other = (seen(worker.pid, worker.owner) for worker in (installed, forked))
+        return [(one[name], other[name]) for name in one if one[name] != other[name]]
+
+    wait_until(lambda: not difference(), what=f"the same to be seen of both, unlike {difference()}")
     box.note("end")
     assert [worker.stop().code for worker in (installed, forked)] == [0, 0]
 
@@ -130,3 +138,40 @@ def test_a_signal_does_to_a_forked_worker_what_it_does_to_a_started_one(box: Box
         (box.notes / "end").unlink(missing_ok=True)
     assert ends[0] == ends[1]
     assert ends[1][0] == (-signal.SIGKILL if number == "SIGKILL" else 0)
+
+
+def waiting(pid: int, owner: str) -> dict[str, object]:
+    """`seen` of a plan agent that has its lock and has read the folder of notes."""
+    found: list[dict[str, object]] = []
+
+    def waits() -> bool:
+        found.append(seen(pid, owner))
+        files = str(found[-1]["descriptors"])
+        return "/notes/busy." in files and "/notes'" not in files
+
+    wait_until(waits, what="the agent's lock")
+    return found[-1]
+
+
+@ON_LINUX
+def test_a_plan_agent_of_a_forked_worker_is_seen_as_that_of_a_started_one(project: Box) -> None:
+    found = []
+    for plan_id, forks in (("01", False), ("02", True)):
+        project.plan_agents({"wait": ["code"]})
+        project.ok("plan", "parser")
+        (project.plan(plan_id) / "plan.md").write_text("# a plan\n")
+        (project.plan(plan_id) / "todo.md").write_text("- [ ] [T1] first\n")
+        project.ok("code", plan_id)
+        project.forks = forks
+        worker = project.worker("opencode")
+        job_id = f"p{plan_id}-i0-code-plan-coder"
+        project.noted(f"environment.{job_id}.a1")
+        launcher = psutil.Process(project.agent_of(worker).pid)
+        (agent,) = launcher.children()
+        found.append([seen(launcher.pid, worker.owner), waiting(agent.pid, worker.owner)])
+        project.note(f"go.{job_id}.a1")
+        project.await_status(job_id, Status.SUCCEEDED)
+        assert worker.stop().code == 0
+        assert project.phase(plan_id) == "awaiting_review"
+    for started_one, forked_one in zip(*found, strict=True):
+        assert forked_one == started_one

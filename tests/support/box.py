@@ -60,6 +60,7 @@ class Box:
         }
         #: Whether what goes on by itself is forked, too. A test of how a program is started does not want that.
         self.forks = True
+        self._forks_agents = False
         self._started: list[Running] = []
 
     # -- the project
@@ -86,7 +87,8 @@ class Box:
         )
 
     def plan_agents(self, behaviour: Mapping[str, Any] | None = None, **values: Any) -> None:
-        """Both pools run `plan_agent` with this behaviour (see there)."""
+        """Both pools run `plan_agent` with this behaviour (see there). Forked workers fork for it, too."""
+        self._forks_agents = True
         self.behave(behaviour or {})
         agent = {"adapter": "command", "argv": [sys.executable, "-P", str(PLAN_AGENT), str(self.notes)]}
         self.configure(runtimes={"cursor": agent, "opencode": agent}, **values)
@@ -158,7 +160,12 @@ class Box:
         environ = {key: value for key, value in given.items() if value is not None}
         if fork_server.fits(environ):
             ended = fork_server.server().run(
-                words, cwd=self.root, env=environ, stdin=stdin.encode(), timeout=deadline_s
+                words,
+                cwd=self.root,
+                env=environ,
+                stdin=stdin.encode(),
+                timeout=deadline_s,
+                agents=self._forks_agents,
             )
             return Done(ended.code, _text(ended.out), _text(ended.err))
         return self.installed(*words, environ=environ, stdin=stdin, deadline_s=deadline_s)
@@ -188,7 +195,7 @@ class Box:
     def start(self, *words: str, env: Mapping[str, str] | None = None) -> Running:
         """A command that goes on by itself."""
         environ = {**self.environ, **(env or {})}
-        running = Running(words, self.root, environ, self._logs, forks=self.forks)
+        running = Running(words, self.root, environ, self._logs, forks=self.forks, agents=self._forks_agents)
         self._started.append(running)
         return running
 

@@ -20,7 +20,6 @@ import io
 import json
 import os
 import pkgutil
-import select
 import selectors
 import shutil
 import signal
@@ -33,11 +32,12 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from support import shown_environment
+from support.forked_process import Ended, Forked, Process
 from support.program import exit_code_of
 
 #: Modules of the package that are not imported beforehand: they belong to processes with an import of their own.
@@ -57,103 +57,24 @@ _AT_START = ("PYTHON", "LC_", "LANG")
 _LANGUAGE = {"LANG": "C.UTF-8"}
 
 
-class Ended(NamedTuple):
-    """A command that has ended. The code is negative for a signal, as in `subprocess`."""
-
-    code: int
-    out: bytes
-    err: bytes
-
-
 # -- the tests' side
 
 
-class Process:
-    """A process that a server forked, with as much of `subprocess.Popen` as its users need."""
-
-    def __init__(self, connection: socket.socket):
-        self._connection = connection
-        self.pid = self._number()
-        self.returncode: int | None = None
-
-    def poll(self) -> int | None:
-        """Its exit code, negative for a signal; None while it runs."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self.wait(0)
-        return None
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end; its exit code. Raises subprocess.TimeoutExpired."""
-        if self.returncode is None:
-            if not select.select([self._connection], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired(f"fork {self.pid}", timeout or 0.0)
-            self.returncode = self._number()
-            self._connection.close()
-        return self.returncode
-
-    def send_signal(self, number: int) -> None:
-        """Send a signal, unless it has ended."""
-        if self.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number)
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self.send_signal(signal.SIGKILL)
-
-    def _number(self) -> int:
-        """The next line of the server, and no byte beyond it, so that `wait` sees whether there is another."""
-        line = b""
-        while not line.endswith(b"\n"):
-            byte = self._connection.recv(1)
-            if not byte:
-                raise RuntimeError("the fork server has ended; what it said is on stderr")
-            line += byte
-        return int(line)
+def order(path: str, what: Mapping[str, Any], fds: Sequence[int]) -> socket.socket:
+    """Order a process with these descriptors; the answer says its pid, and its exit code once it has ended."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(path)
+    data = json.dumps(what).encode()
+    rights = array.array("i", fds)
+    connection.sendmsg([len(data).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+    connection.sendall(data)
+    return connection
 
 
-class Forked(Process):
-    """A running command whose output is read."""
-
-    def __init__(self, connection: socket.socket, out: int, err: int):
-        super().__init__(connection)
-        self._streams = (out, err)
-
-    def communicate(self, stdin_fd: int, stdin: bytes, timeout: float) -> Ended:
-        """Feed it, and wait for its end and for that of its streams. TimeoutError, with the command killed."""
-        end = time.monotonic() + timeout
-        read: dict[int, bytearray] = {fd: bytearray() for fd in self._streams}
-        left = memoryview(stdin)
-        os.set_blocking(stdin_fd, False)
-        with selectors.DefaultSelector() as selector:
-            for fd in self._streams:
-                selector.register(fd, selectors.EVENT_READ)
-            selector.register(stdin_fd, selectors.EVENT_WRITE)
-            while selector.get_map() and time.monotonic() < end:
-                for key, _ in selector.select(1.0):
-                    if key.fd == stdin_fd:
-                        try:
-                            left = left[os.write(stdin_fd, left[:65536]) :] if left else left
-                        except BrokenPipeError:
-                            left = left[:0]
-                        more = bool(left)
-                    else:
-                        data = os.read(key.fd, 65536)
-                        read[key.fd] += data
-                        more = bool(data)
-                    if not more:
-                        selector.unregister(key.fd)
-                        os.close(key.fd)
-            open_fds = [key.fd for key in selector.get_map().values()]
-        if open_fds:
-            self.kill()
-            for fd in open_fds:
-                os.close(fd)
-        code = self.wait()
-        if open_fds:
-            raise TimeoutError(f"process {self.pid} did not end within {timeout:g} s")
-        out, err = (bytes(read[fd]) for fd in self._streams)
-        return Ended(code, out, err)
+def _command(
+    words: Sequence[str], *, cwd: Path | str, env: Mapping[str, str], agents: bool = False
+) -> dict[str, Any]:
+    return {"words": list(words), "cwd": str(cwd), "env": dict(env), "agents": agents}
 
 
 class ForkServer:
@@ -162,9 +83,9 @@ class ForkServer:
     def __init__(self, program: str = __file__) -> None:
         self._owner = os.getpid()
         self._folder = tempfile.mkdtemp(prefix="wf-fork-")
-        self._path = os.path.join(self._folder, "socket")
+        self.path = os.path.join(self._folder, "socket")
         self._process = subprocess.Popen(
-            [sys.executable, "-P", program, self._path],
+            [sys.executable, "-P", program, self.path],
             cwd="/",
             env={"PATH": os.defpath, **_LANGUAGE, **shown_environment.ROOM},
             stdin=subprocess.PIPE,
@@ -182,31 +103,31 @@ class ForkServer:
         return shown_environment.size(env) <= self._room
 
     def start_on(
-        self, words: Sequence[str], fds: Sequence[int], *, cwd: Path | str, env: Mapping[str, str]
+        self,
+        words: Sequence[str],
+        fds: Sequence[int],
+        *,
+        cwd: Path | str,
+        env: Mapping[str, str],
+        agents: bool = False,
     ) -> Process:
-        """Start ``wf words`` with these standard streams."""
-        return Process(self.order({"words": list(words), "cwd": str(cwd), "env": dict(env)}, fds))
+        """Start ``wf words`` with these standard streams. With ``agents``, see `forked_launchers`."""
+        return Process(self.order({"words": list(words), "cwd": str(cwd), "env": dict(env), "agents": agents}, fds))
 
-    def start(self, words: Sequence[str], *, cwd: Path | str, env: Mapping[str, str]) -> tuple[Forked, int]:
-        """Start ``wf words``; the command, and the descriptor that is its stdin."""
+    def start(self, words: Sequence[str], **where: Any) -> tuple[Forked, int]:
+        """Start ``wf words`` (see `run`); the command, and the descriptor that is its stdin."""
         stdin, out, err = os.pipe(), os.pipe(), os.pipe()
         theirs = [stdin[0], out[1], err[1]]
         try:
-            connection = self.order({"words": list(words), "cwd": str(cwd), "env": dict(env)}, theirs)
+            connection = self.order(_command(words, **where), theirs)
         finally:
             for fd in theirs:
                 os.close(fd)
         return Forked(connection, out[0], err[0]), stdin[1]
 
     def order(self, what: Mapping[str, Any], fds: Sequence[int]) -> socket.socket:
-        """Order a process with these descriptors; the answer says its pid, and its exit code once it has ended."""
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(self._path)
-        data = json.dumps(what).encode()
-        rights = array.array("i", fds)
-        connection.sendmsg([len(data).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-        connection.sendall(data)
-        return connection
+        """`order` of this server."""
+        return order(self.path, what, fds)
 
     def run(
         self,
@@ -216,9 +137,10 @@ class ForkServer:
         env: Mapping[str, str],
         stdin: bytes = b"",
         timeout: float = 60.0,
+        agents: bool = False,
     ) -> Ended:
-        """Run ``wf words`` to its end. TimeoutError when it takes longer."""
-        forked, fd = self.start(words, cwd=cwd, env=env)
+        """Run ``wf words`` to its end. TimeoutError when it takes longer. ``agents`` forks for plan agents, too."""
+        forked, fd = self.start(words, cwd=cwd, env=env, agents=agents)
         return forked.communicate(fd, stdin, timeout)
 
     def close(self) -> None:
@@ -321,8 +243,15 @@ def _report(running: dict[int, socket.socket]) -> None:
 
 
 def become_wf(order: dict[str, Any], fds: list[int]) -> NoReturn:
-    """Be that command."""
+    """Be that command, or the launcher that a command has ordered."""
+    from support import forked_launchers
     from wf_cli.cli import main as program
+    from wf_cli.runtimes.process import gate
+
+    if "mark" in order:
+        forked_launchers.become_launcher(order, fds)
+    if order["agents"]:
+        gate._start = forked_launchers.starter(sys.argv[1], agents=True)  # type: ignore[assignment]
 
     def prepare() -> None:
         os.setsid()
@@ -373,4 +302,6 @@ def become(
 
 if __name__ == "__main__":
     import_commands()
+    from support import forked_launchers, plan_agent  # noqa: F401 - for the forks
+
     serve(sys.argv[1], become_wf)

@@ -6,6 +6,9 @@ are processes with sessions, descriptors, directories and environments of their 
 launcher and dies with it. What ``/proc`` shows of their command lines is that of the server. A launcher starts every
 other agent as always.
 
+A command of `fork_server` does the same for `plan_agent` when it is told to. Its launchers are forks of that server,
+and the agents are forks of their launchers.
+
 As a program (``forked_launchers.py SOCKET``) this is the server.
 """
 
@@ -17,16 +20,19 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
-
-import pytest
+from typing import TYPE_CHECKING, Any, NoReturn
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from support import fork_server
+from wf_cli import proc
 from wf_cli.runtimes.process import gate, launcher
 
+if TYPE_CHECKING:
+    import pytest
+
 _CLIENT = [sys.executable, "-P", "-m", "wf_cli.runtimes.acp"]
+_PLAN_AGENT = [sys.executable, "-P", str(Path(__file__).with_name("plan_agent.py"))]
 
 
 # -- the tests' side
@@ -52,24 +58,27 @@ def _server() -> fork_server.ForkServer:
     return _servers[os.getpid()]
 
 
-def start(control: int, status: int, slot_fd: int | None, mark: str) -> ForkedLauncher:
-    """Do what `gate._start` does."""
-    stdin, out, err = os.pipe(), os.pipe(), os.pipe()
-    theirs = [stdin[0], out[1], err[1]]
-    slot = [] if slot_fd is None else [slot_fd]
-    try:
-        order = {"env": dict(os.environ), "mark": mark}
-        connection = _server().order(order, [*theirs, control, status, *slot])
-    finally:
-        for fd in theirs:
-            os.close(fd)
-    return ForkedLauncher(connection, stdin[1], out[0], err[0])
+def starter(path: str, *, agents: bool = False) -> Callable[[int, int, int | None, str], ForkedLauncher]:
+    """What does for `gate` what its `_start` does, with the server at this path. ``agents`` forks for plan agents."""
+
+    def start(control: int, status: int, slot_fd: int | None, mark: str) -> ForkedLauncher:
+        stdin, out, err = os.pipe(), os.pipe(), os.pipe()
+        theirs = [stdin[0], out[1], err[1]]
+        slot = [] if slot_fd is None else [slot_fd]
+        try:
+            order = {"env": dict(os.environ), "mark": mark, "agents": agents}
+            connection = fork_server.order(path, order, [*theirs, control, status, *slot])
+        finally:
+            for fd in theirs:
+                os.close(fd)
+        return ForkedLauncher(connection, stdin[1], out[0], err[0])
+
+    return start
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fork the launchers of a test. The server is started now, before the test counts its processes."""
-    _server()
-    monkeypatch.setattr(gate, "_start", start)
+    monkeypatch.setattr(gate, "_start", starter(_server().path))
 
 
 # -- the server's side
@@ -90,7 +99,7 @@ def become_launcher(order: dict[str, Any], fds: list[int]) -> NoReturn:
     def main() -> None:
         launcher.main(_CONTROL, _CONTROL + 1)
 
-    launcher._spawn = _spawn(launcher._spawn)
+    launcher._spawn = _spawn(launcher._spawn, agents=order["agents"])
     fork_server.become(main, ["wf-launcher", order["mark"]], "/", order["env"], prepare)
 
 
@@ -107,15 +116,17 @@ class _Agent:
         self.returncode: int | None = None
 
 
-def _spawn(started: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
-    """`launcher._spawn` that forks for an ACP client."""
+def _spawn(started: Callable[[dict[str, Any]], Any], *, agents: bool) -> Callable[[dict[str, Any]], Any]:
+    """`launcher._spawn` that forks for an ACP client, or for a plan agent."""
 
     def spawn(job: dict[str, Any]) -> Any:
-        if job["argv"] != _CLIENT or not os.path.isdir(job["cwd"]) or not _fits(job["environment"]):
+        known = job["argv"][:3] == _PLAN_AGENT if agents else job["argv"] == _CLIENT
+        if not known or job.get("shared") or not os.path.isdir(job["cwd"]) or not _fits(job["environment"]):
             return started(job)
         pid = os.fork()
         if pid == 0:
-            _become_client(job["argv"], job["cwd"], job["environment"])
+            become = _become_plan_agent if agents else _become_client
+            become(job["argv"], job["cwd"], job["environment"])
         nowhere = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(nowhere, fd)
@@ -131,15 +142,21 @@ def _fits(env: Mapping[str, str]) -> bool:
 
 
 def _become_client(argv: Sequence[str], cwd: str, env: Mapping[str, str]) -> NoReturn:
-    from wf_cli import proc
     from wf_cli.runtimes.acp import client
 
-    def prepare() -> None:
-        os.setsid()
-        proc.die_with_parent()
-        os.closerange(3, _END)
+    fork_server.become(client.main, [client.__file__, *argv[4:]], cwd, env, _prepare_agent)
 
-    fork_server.become(client.main, [client.__file__, *argv[4:]], cwd, env, prepare)
+
+def _become_plan_agent(argv: Sequence[str], cwd: str, env: Mapping[str, str]) -> NoReturn:
+    from support import plan_agent
+
+    fork_server.become(lambda: sys.exit(plan_agent.main(Path(argv[3]))), argv[2:], cwd, env, _prepare_agent)
+
+
+def _prepare_agent() -> None:
+    os.setsid()
+    proc.die_with_parent()
+    os.closerange(3, _END)
 
 
 if __name__ == "__main__":

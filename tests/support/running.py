@@ -46,13 +46,20 @@ class Running:
     """A `wf` process that goes on while the test does.
 
     It is forked (`fork_server`) if it may be and other processes see its environment, which is how a box finds its
-    processes. Otherwise it is the installed `wf`.
+    processes. Otherwise it is the installed `wf`. A fork with ``agents`` forks for its plan agents.
     """
 
     process: subprocess.Popen[bytes] | fork_server.Process
 
     def __init__(
-        self, words: Sequence[str], root: Path, environ: Mapping[str, str], logs: Path, *, forks: bool = True
+        self,
+        words: Sequence[str],
+        root: Path,
+        environ: Mapping[str, str],
+        logs: Path,
+        *,
+        forks: bool = True,
+        agents: bool = False,
     ):
         self.words = words
         base = logs / f"{len(list(logs.iterdir())):03d}-{'-'.join(w for w in words[:2] if w.isalnum())}"
@@ -60,7 +67,7 @@ class Running:
         with open(os.devnull, "r+b") as nothing, open(self._out, "wb") as out, open(self._err, "wb") as err:
             if forks and fork_server.fits(environ) and fork_server.server().shows(environ):
                 fds = [file.fileno() for file in (nothing, out, err)]
-                self.process = fork_server.server().start_on(words, fds, cwd=root, env=environ)
+                self.process = fork_server.server().start_on(words, fds, cwd=root, env=environ, agents=agents)
             else:
                 self.process = subprocess.Popen(
                     [WF, *words],
