@@ -74,7 +74,7 @@ def test_an_epic_of_two_plans_reaches_completed_on_two_workers(project: Box) -> 
 
 
 def test_follow_with_json_prints_exactly_one_document_and_attaches_to_a_running_epic(project: Box) -> None:
-    project.configure(runtimes=SCRIPTED)
+    project.plan_agents()
     epic = project.epic("parser")
     project.ok("epic", "run", epic)
     workers(project)
@@ -182,7 +182,7 @@ def test_jobs_of_a_paused_epic_are_not_claimed_and_resume_goes_on(project: Box) 
 
 
 def test_a_job_queued_before_the_pause_waits_for_the_resume(project: Box) -> None:
-    project.configure(runtimes=SCRIPTED)
+    project.plan_agents()
     epic = project.epic("parser")
     project.ok("epic", "run", epic)
     project.ok("epic", "stop", epic)
