@@ -252,7 +252,7 @@ def agents_that_wait(people: Team) -> Path:
     notes, agent = people.project.parent / "notes", people.project.parent / "agent.sh"
     notes.mkdir()
     notes.chmod(0o777)
-    agent.write_text(f': > "{notes}/started.$1.$2"; mkdir -p made; : > "made/$1.$2"; [ "$2" -gt 1 ] || sleep 600\n')
+    agent.write_text(f'mkdir -p made; : > "made/$1.$2"; : > "{notes}/started.$1.$2"; [ "$2" -gt 1 ] || sleep 600\n')
     agent.chmod(0o755)
     config = {
         "version": 1, "mode": "distributed", "spool": {"topology": "shared", "durability": "none"},

@@ -89,13 +89,16 @@ class Observer:
             published = judgement.standing(self._spool, owner)
             if published is not None:
                 return Verdict(published.rule) if published.rule in GONE else Verdict.EXPIRED
-            record, unknown = session.load(self._spool, owner), 1
+            record, readable = session.load(self._spool, owner), True
         except OSError:
-            # How long its lease lasts is not known. The file may stay unreadable (`patience`): the watch ends late.
-            record, unknown = None, UNREADABLE_LEASES
+            record, readable = None, False
         if record is not None and record.proven_dead:
             return Verdict.DEAD
-        seconds = max(record.lease_seconds if record is not None else self._default, self._shortest) * unknown
+        seconds = max(record.lease_seconds if record is not None else self._default, self._shortest)
+        if not readable:
+            # How long its lease lasts is not known. The file may stay unreadable (`patience`): the watch ends late.
+            seconds *= UNREADABLE_LEASES
+        at_once = readable and not self._shared
         seen = self._read(owner)
         if seen is None:
             self._watches.pop(owner, None)  # The lease could not be read, so the watch starts again.
@@ -108,14 +111,16 @@ class Observer:
             first = watch is None
             self._watches[owner] = _Watch(seen, now, now)
             if seen == ():
-                return Verdict.UNKNOWN if self._shared else Verdict.ABSENT
+                return Verdict.ABSENT if at_once else Verdict.UNKNOWN
             on_host = record is not None and record.on_this_host
             return Verdict.ALIVE if on_host or not first else Verdict.UNKNOWN
         watch.looked = now
         unchanged = now - watch.since
         if seen == ():
-            return Verdict.ABSENT if not self._shared or unchanged >= seconds else Verdict.UNKNOWN
-        return Verdict.EXPIRED if unchanged >= seconds else Verdict.ALIVE
+            return Verdict.ABSENT if at_once or unchanged >= seconds else Verdict.UNKNOWN
+        if unchanged >= seconds:
+            return Verdict.EXPIRED
+        return Verdict.ALIVE if readable else Verdict.UNKNOWN
 
     def forget(self, owner: str) -> None:
         """Drop the watch of a session that was reaped; its id is never used again."""
