@@ -15,15 +15,14 @@ SECONDS = 60.0
 class Patience:
     """The failures of one observer, by name. Not thread-safe, and losing a note of a failure only waits longer."""
 
-    def __init__(self, clock: Clock, seconds: float = SECONDS):
+    def __init__(self, clock: Clock):
         self._clock = clock
-        self._seconds = seconds
         self._since: dict[str, float] = {}
 
     def is_over(self, name: str) -> bool:
         """``name`` has failed once more: whether it has failed for so long that it is to be done without."""
         now = self._clock.monotonic()
-        return now - self._since.setdefault(name, now) >= self._seconds
+        return now - self._since.setdefault(name, now) >= SECONDS
 
     def works(self, name: str) -> None:
         """``name`` can be used."""

@@ -108,7 +108,7 @@ def test_an_operator_waits_for_the_file_of_a_session_and_then_does_without(
 def test_a_session_that_cannot_write_its_file_any_more_is_followed_by_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience.Patience.__init__, "__defaults__", (0.0,))
+    monkeypatch.setattr(patience, "SECONDS", 0.0)
     yard = Yard(tmp_path, WAITS)
     broken: list[Path] = []
     real = os.replace
