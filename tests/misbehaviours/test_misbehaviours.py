@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from misbehaviours.table import CLASSES, COSTS, PAIRS, ROWS, Cost, Row
-from support import forked_launchers, spools
+from support import spools
 from wf_cli import proc
 from wf_cli.app import App
 from wf_cli.attempt import briefing
@@ -208,15 +208,8 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(briefing, "resume_prompt", lambda *_: NEWS)
 
 
-@pytest.fixture(autouse=True)
-def forked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """ACP clients are forks, but for an agent that finds its launcher by the launcher's command line."""
-    if "-acp-" in request.node.name and "kills its launcher" not in request.node.name:
-        forked_launchers.install(monkeypatch)
-
-
 @pytest.fixture
-def nothing_left(forked: None) -> Iterator[None]:
+def nothing_left() -> Iterator[None]:
     """Nothing below this process is left by a test, whatever its environment."""
     before = set(proc.descendants(os.getpid()))
     yield
