@@ -96,7 +96,8 @@ def test_a_reaper_ends_a_launcher_that_still_lives(bench: Bench) -> None:
         worker.send_signal(signal.SIGSTOP)
         assert kill_attempt(*launcher, mark) >= 2
         assert proc.marked(mark) == []
-        assert not proc.alive(*launcher)
+        # It was sent SIGKILL, and a process needs a moment to end.
+        wait_until(lambda: not proc.alive(*launcher), what="the end of the launcher")
 
 
 def test_a_worker_notices_that_its_launcher_was_killed(bench: Bench) -> None:
