@@ -26,6 +26,11 @@ class WfError(Exception):
             self.code = code
         self.facts = facts
 
+    @property
+    def told(self) -> str:
+        """The message and what to do about it, in one line."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
 
 class UsageError(WfError):
     """The command line itself is wrong."""

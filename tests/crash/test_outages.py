@@ -127,7 +127,7 @@ def test_what_a_refused_close_leaves_keeps_no_session_from_its_end(
         yard.noted("started.short.1")
         yard.noted("started.long.1")
         with outage(errno.EROFS, yard.spool.folder("leases"), yard.spool.folder("sessions"), writes_only=True):
-            worker._session._lease._give_up("said so")
+            worker._session._lease.give_up("said so")
             yard.until(lambda: said(yard, "lost the lease"), "the end of the session")
             yard.says(WAITING)
         yard.until(lambda: yard.sessions == 2, "the next session")

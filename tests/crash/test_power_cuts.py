@@ -47,8 +47,7 @@ def after_reboot(world: World, root: Path) -> SpoolQueue:
     """What a fresh session makes of a world. All sessions of before are dead."""
     world.lay_out(root)
     spool = open_at(root)
-    watched = Suspicions(tomorrow(), 0.0)  # on a shared spool a repair has watched for a lease
-    verify.repair(spool, suspicions=watched if spool.version.topology == "shared" else None)
+    verify.repair(spool, suspicions=Suspicions(tomorrow(), 0.0))  # on a shared spool it has watched for a lease
     enqueue.sweep(spool)
     queue = spool_queue(spool, tomorrow())
     queue.reap(lambda _owner: "seen dead", by="rescuer-box-1")

@@ -73,14 +73,13 @@ def of_error(error: Exception) -> Ending:
     if isinstance(error, CannotStart):
         return ending_of(error.failure())
     if isinstance(error, Absent):
-        return Ending(End.RELEASED, reason=f"{error.message}; {error.hint}", delay_s=BUSY_DELAY)
+        return Ending(End.RELEASED, reason=error.told, delay_s=BUSY_DELAY)
     if isinstance(error, Temporary):
         return Ending(End.RELEASED, reason=error.message, delay_s=BUSY_DELAY)
     if isinstance(error, WfError) and system_errors.may_pass(error):
         return ending_of(Failure("disk_error", trouble.told(error)))
     if isinstance(error, StateError):  # A person or git left the file so, and a person mends it.
-        told = f"{error.message}; {error.hint}" if error.hint else error.message
-        return Ending(End.RELEASED, reason=told, delay_s=HOST_DELAY)
+        return Ending(End.RELEASED, reason=error.told, delay_s=HOST_DELAY)
     if isinstance(error, WfError):
         return Ending(End.FAILED, failure=Failure("crashed", error.message))
     if isinstance(error, OSError):

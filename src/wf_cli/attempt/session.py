@@ -115,9 +115,8 @@ class Session:
     def repair(self) -> None:
         """Do the safe repairs as far as the disk allows. Trouble with them is said and does not stop the session."""
         self._suspicions.look_again()
-        suspicions = None if self._spool.version.topology == "local" else self._suspicions
         try:
-            verify.repair(self._spool, on_trouble=self._say_once, suspicions=suspicions)
+            verify.repair(self._spool, on_trouble=self._say_once, suspicions=self._suspicions)
         except (OSError, WfError) as error:
             self._spool.assert_same()
             self._say(f"cannot repair the spool: {trouble.told(error)}; `wf spool verify` tells more")

@@ -11,7 +11,7 @@ from wf_cli.errors import FileTrouble, WfError
 def told(error: OSError | WfError) -> str:
     """``error`` in one line: the path comes first where it is known, the remedy last."""
     if isinstance(error, WfError):
-        return f"{error.message}; {error.hint}" if error.hint else error.message
+        return error.told
     known = sharing.explained(error, Path(error.filename)) if isinstance(error.filename, str) else error
     if isinstance(known, FileTrouble):
         return str(known)

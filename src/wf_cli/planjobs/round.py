@@ -305,6 +305,4 @@ class Round:
 
 def _told(error: WfError | OSError) -> str:
     """An error in one line, with its remedy."""
-    if isinstance(error, WfError):
-        return f"{error.message}; {error.hint}" if error.hint else error.message
-    return str(error)
+    return error.told if isinstance(error, WfError) else str(error)

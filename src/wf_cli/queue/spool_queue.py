@@ -14,25 +14,24 @@ from collections.abc import Callable, Container, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from wf_cli import ids
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.lifecycle import Status
-from wf_cli.contract.retry import Ending, RetryPolicy, decide
+from wf_cli.contract.retry import Ending, RetryPolicy
 from wf_cli.contract.token import Placed, Pool, Token
 from wf_cli.errors import ContractError, NotFound, Refused, Temporary
 from wf_cli.queue.batch import prepare
+from wf_cli.queue.offers import Offers
 from wf_cli.queue.report import Report
 from wf_cli.queue.twins import Twins
 from wf_cli.queue.values import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
 from wf_cli.seams import step
-from wf_cli.spool import attempt, enqueue, operate, records, scan, session, started
+from wf_cli.spool import attempt, enqueue, operate, records, scan, started
 from wf_cli.spool import late as late_results
 from wf_cli.spool.late import LateResult
 from wf_cli.spool.layout import Spool
-from wf_cli.spool.patience import Patience
 from wf_cli.spool.troubles import EachItem, SayOnce, Trouble
 
 #: Looks again this often when a job keeps moving while an operator reaches for it.
@@ -59,9 +58,9 @@ class SpoolQueue:
         self._clock = clock
         self._report = Report(events)
         self._twins = Twins(spool, clock, self._report)
-        self._patience = Patience(clock)
-        self._policy = policy or (lambda _token: RetryPolicy())
-        self._rng = rng or random.Random()
+        self._offers = Offers(
+            spool, clock, policy or (lambda _token: RetryPolicy()), rng or random.Random(), self.troubles
+        )
         self._index = scan.ReadyIndex(clock)
         self._index_lock = threading.Lock()
         # Names whose rename a thread of this process has tried. Its target holds the same owner for all of
@@ -249,12 +248,12 @@ class SpoolQueue:
             return self._end(token, ending, by=by)
         with self.fence(token.job_id):
             self._give_back(token)
-        return Ended(self._offer(token, ending, by=by), False)
+        return Ended(self._offers.of(token, ending, by=by), False)
 
     def _end(self, token: Token, ending: Ending, *, by: str) -> Ended:
         key = (token.job_id, token.attempt, by)
         unsure = self._unsure.pop(key, None)
-        offered = unsure[1] if unsure is not None and unsure[0] == ending else self._offer(token, ending, by=by)
+        offered = unsure[1] if unsure is not None and unsure[0] == ending else self._offers.of(token, ending, by=by)
         try:
             try:
                 with self.fence(token.job_id):
@@ -273,49 +272,6 @@ class SpoolQueue:
             attempt.keep_late(self.spool, offered, by)
             self._report.emit("attempt.late", token, reason=f"superseded: {published.outcome.end}")
         return Ended(published.outcome, published.accepted)
-
-    def _offer(self, token: Token, ending: Ending, *, by: str) -> Outcome:
-        """The outcome that ``ending`` makes, with what the attempt before it and the session's file tell."""
-        previous = None
-        if token.attempt > 1:
-            try:
-                previous = attempt.standing_outcome(self.spool, token.job_id, token.attempt - 1)
-            except Temporary:
-                pass  # Damaged, and the fence is busy. Without it only the counts of losses and parkings start again.
-            except PermissionError as error:  # Another user's file; the same holds.
-                self.troubles(Trouble.of(self.spool.outcome_path(token.job_id, token.attempt - 1), error))
-        return decide(
-            token,
-            self._with_what_its_session_knows(token, ending, by),
-            by=by,
-            nonce=ids.nonce(),
-            now_ms=self._clock.now_ms(),
-            policy=self._policy(token),
-            previous=previous,
-            rng=self._rng,
-        )
-
-    def _with_what_its_session_knows(self, token: Token, ending: Ending, by: str) -> Ending:
-        """The agent's own session and the checkout before it, which the next attempt needs, whoever ends this one.
-
-        The owner knows both, so it never waits for its file. Others do for a while (`Patience`), and raise OSError.
-        """
-        owner = token.owner or ""
-        try:
-            agent = session.agent_of(self.spool, token) if ending.end is not End.SUCCEEDED else None
-        except OSError as error:
-            if by != owner and not self._patience.is_over(owner):
-                raise
-            self.troubles(Trouble.of(self.spool.path("sessions", f"{owner}.json"), error))
-            return ending
-        self._patience.works(owner)
-        if agent is None:
-            return ending
-        return replace(
-            ending,
-            session_id=ending.session_id or agent.session_id,
-            baseline=ending.baseline or agent.baseline,
-        )
 
     def reap(self, gone: Callable[[str], str], *, by: str) -> list[Reaped]:
         """End every attempt whose owner is ``gone``, and finish every end that was left half done (invariant 5).

@@ -123,7 +123,10 @@ class Lease:
 
     def give_up(self, why: str) -> None:
         """Lose the lease now. The session stops its agents as after any loss, and begins another one."""
-        self._give_up(why)
+        # A marker that the disk does not let go is beaten no more, so others see the lease expire all the same.
+        with contextlib.suppress(OSError):
+            self._marker.release(force=True)
+        self._lose(why)
 
     def _compromised(self, what: LeaseCompromise) -> None:
         self._lose(what.reason)
@@ -139,7 +142,7 @@ class Lease:
         """The main loop is here now, and will be again by ``tick_by``. A promise that was broken stays broken."""
         why = self._overdue()  # A process that was stopped as a whole and goes on is noticed here, or by the monitor.
         if why is not None:
-            self._give_up(why)
+            self.give_up(why)
             return
         with self._promises:
             self._work, self._tick_by = work, tick_by
@@ -148,7 +151,7 @@ class Lease:
         while not self._stop.wait(min(1.0, self._seconds / 6)):
             why = self._overdue()
             if why is not None:
-                self._give_up(why)
+                self.give_up(why)
                 return
 
     def _overdue(self) -> str | None:
@@ -159,9 +162,3 @@ class Lease:
             if now > self._tick_by:
                 return f"too-long-at-{self._work}" if self._work else "main-loop-stopped"
         return "suspended" if stood_still > self._seconds * SUSPENDED_SHARE else None
-
-    def _give_up(self, why: str) -> None:
-        # A marker that the disk does not let go is beaten no more, so others see the lease expire all the same.
-        with contextlib.suppress(OSError):
-            self._marker.release(force=True)
-        self._lose(why)

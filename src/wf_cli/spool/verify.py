@@ -40,7 +40,7 @@ def verify(spool: Spool, clock: Clock, *, fix: bool = False, watch: Watch | None
     """
     findings = list(foreign.files(spool, clock, fix=fix))
     found: list[Finding] = []
-    if fix and watch is not None and spool.version.topology != "local":
+    if fix and watch is not None:
         suspicions = Suspicions(clock, watch.seconds)
 
         def look() -> None:
@@ -85,7 +85,7 @@ def repair(
 
     def doubt(job_id: str, fault: str) -> bool:
         """Whether the repair of ``fault`` has to be left out now."""
-        confirmed = suspicions.confirmed(job_id, fault) if suspicions is not None else trusted
+        confirmed = trusted or (suspicions is not None and suspicions.confirmed(job_id, fault))
         return dry_run or not confirmed
 
     tokens = _tokens(spool)

@@ -160,8 +160,7 @@ def _there(token: Token, status: Status, project: Project | None) -> Iterator[Co
         command = found.command or f"wf cancel {token.job_id}"
         yield Condition("plan_there", False, f"{error.message}; {found.text}", command)
     elif error is not None:
-        text = f"{error.message}; {error.hint}" if error.hint else error.message
-        yield Condition("plan_readable", False, text, "wf doctor")
+        yield Condition("plan_readable", False, error.told, "wf doctor")
 
 
 def _number(token: Token, status: Status, project: Project | None) -> Iterator[Condition]:

@@ -144,7 +144,7 @@ def _waits_for_plan(project: Project, target: Target) -> str | None:
     if error is None:
         return None
     if not isinstance(error, Absent):
-        return f"{error.message}; {error.hint}" if error.hint else error.message
+        return error.told
     what = "behind" if error.code == "PLAN_BEHIND" else "not"
     return f"its plan is {what} in the checkout; `wf explain {job_id_for(target.dedupe_key)}` looks for it"
 

@@ -60,6 +60,14 @@ def test_three_attempts_park_the_pool_and_it_goes_on_by_itself(tmp_path: Path) -
     assert (outcome.end, outcome.burned) == (End.SUCCEEDED, 0)
 
 
+def assert_three_sessions_burn_it(there: Yard, clock: FakeClock) -> None:
+    for _ in range(3):
+        one_session(there, clock)
+    placed = there.queue.find("job")
+    assert placed is not None
+    assert (placed.token.burned, placed.folder) == (3, "dead")
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -71,11 +79,7 @@ def test_an_agent_that_did_something_burns_as_before(tmp_path: Path, said: str) 
     clock = FakeClock()
     there = yard(tmp_path, clock, said)
     there.enqueue("job")
-    for _ in range(3):
-        one_session(there, clock)
-    placed = there.queue.find("job")
-    assert placed is not None
-    assert (placed.token.burned, placed.folder) == (3, "dead")
+    assert_three_sessions_burn_it(there, clock)
 
 
 def test_a_pattern_of_ones_own_parks_the_pool_at_once(tmp_path: Path) -> None:
@@ -94,11 +98,7 @@ def test_a_job_of_ones_own_on_the_command_adapter_is_judged_by_its_exit_code(tmp
     clock = FakeClock()
     there = Yard(tmp_path, "exit 3\n", clock)
     there.enqueue("job")
-    for _ in range(3):
-        one_session(there, clock)
-    placed = there.queue.find("job")
-    assert placed is not None
-    assert (placed.token.burned, placed.folder) == (3, "dead")
+    assert_three_sessions_burn_it(there, clock)
 
 
 @pytest.mark.parametrize("meaning", ["crashed", "network", "transient"])
@@ -106,11 +106,7 @@ def test_a_persons_pattern_says_that_it_burns_and_is_no_refusal(tmp_path: Path, 
     clock = FakeClock()
     there = yard(tmp_path, clock, failures={"wrong house": meaning})
     there.enqueue("job")
-    for _ in range(3):
-        one_session(there, clock)
-    placed = there.queue.find("job")
-    assert placed is not None
-    assert (placed.token.burned, placed.folder) == (3, "dead")
+    assert_three_sessions_burn_it(there, clock)
     outcome = there.queue.outcome("job", 3)
     assert outcome is not None
     assert outcome.failure is not None

@@ -120,12 +120,18 @@ def test_i3_a_retried_job_is_not_put_away_because_old_listings_show_it_twice(
     assert spool_queue(spool, clock).claim(B, (POOL,)) is not None
 
 
+@pytest.mark.parametrize("replies_lost", [False, True])
 def test_i3_a_token_put_away_comes_back_when_the_kept_one_moved_meanwhile(
-    spool: Spool, queue: SpoolQueue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    spool: Spool, queue: SpoolQueue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, replies_lost: bool
 ) -> None:
-    """`hold` needs no fence: it moves the job from where the repair has just opened it to where it then looks."""
+    """`hold` needs no fence: it moves the job from where the repair has just opened it to where it then looks.
+
+    With replies lost it kills: the token counts as not put away because the rename said EIO, so nobody looks after
+    the kept one.
+    """
     queue.hold("a")
-    other_host = Host(spool.root)
+    lies = (always(Lie(errno.EIO), "rename"),) if replies_lost else ()
+    other_host = Host(spool.root, *lies)
     other_host.keep(*folders(spool, "held"))
     queue.unhold("a")
     other_host.keep(*folders(spool, "queued"))
@@ -223,26 +229,6 @@ def test_on_a_local_spool_a_repair_is_made_at_once(tmp_path: Path, clock: FakeCl
 
 
 # -- after lost replies
-
-
-def test_i3_a_twin_whose_removal_got_no_reply_comes_back_when_the_kept_one_moved_meanwhile(
-    spool: Spool, queue: SpoolQueue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Kills: the token counts as not put away because the rename said EIO, so nobody looks after the kept one."""
-    queue.hold("a")
-    other_host = Host(spool.root, always(Lie(errno.EIO), "rename"))
-    other_host.keep(*folders(spool, "held"))
-    queue.unhold("a")
-    other_host.keep(*folders(spool, "queued"))
-
-    def hold_again(name: str) -> None:
-        if name == "repair.choosing":
-            assert queue.hold("a")
-
-    monkeypatch.setattr(seams, "_hook", hold_again)
-    with other_host.mounted():
-        verify.repair(spool, suspicions=Suspicions(clock, 0.0))
-    assert [p.folder for p in tokens_on_disk(spool)] == ["held"]
 
 
 def test_a_session_holds_a_token_whose_renames_got_no_reply(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -111,7 +110,7 @@ def verify(
             f"{jobs} job(s) look wrong, and a listing of a shared spool can be old: looking again in {seconds:g} s, "
             f"and repairing after {lease_s:g} s (Ctrl-C leaves them as they are)"
         )
-        time.sleep(seconds)
+        common.clock.sleep(seconds)
 
     findings = checks.verify(spool, common.clock, fix=fix, watch=checks.Watch(lease_s, pause))
     left = sum(not finding.fixed for finding in findings)
