@@ -236,7 +236,7 @@ def version_of(root: Path) -> Version:
         raise SpoolError(f"{root} is not a directory", hint="set spool.dir in wf.config") from error
     except OSError as error:
         raise _cannot("open", root, error) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
         raise SpoolError(f"cannot read {path}: {error}", hint="is this a spool of wf? see `wf spool path`") from error
     if found != FORMAT:
         raise SpoolError(

@@ -281,7 +281,7 @@ def _declared() -> Iterator[tuple[Path, str]]:
         accounts = json.loads(_settings(home / ".dropbox" / "info.json") or "{}")
         for account in accounts.values():
             yield Path(os.path.realpath(account["path"])), "Dropbox"
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return
 
 

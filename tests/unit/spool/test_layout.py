@@ -52,8 +52,9 @@ def test_two_creators_at_once_make_one_spool(tmp_path: Path) -> None:
         ("", "SPOOL_ERROR"),
         ("{", "SPOOL_ERROR"),
         ("\x00" * 70000, "SPOOL_ERROR"),
+        ("[" * 60000, "SPOOL_ERROR"),
     ],
-    ids=["newer", "text", "parts-missing", "array", "empty", "torn", "giant"],
+    ids=["newer", "text", "parts-missing", "array", "empty", "torn", "giant", "nested"],
 )
 def test_a_spool_of_another_format_or_a_damaged_one_is_refused(tmp_path: Path, content: str, code: str) -> None:
     spool = make_spool(tmp_path / "spool")

@@ -187,7 +187,7 @@ def test_a_dropbox_folder_of_another_name_is_known_by_the_settings(home: Path) -
         layout.create(home / "mine" / "spool")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"personal": 3}', '{"personal": {}}', "\xff"])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"personal": 3}', '{"personal": {}}', "\xff", "[" * 60_000])
 def test_settings_that_make_no_sense_name_no_folder(home: Path, content: str) -> None:
     (home / ".dropbox").mkdir()
     (home / ".dropbox" / "info.json").write_bytes(content.encode("latin-1"))
