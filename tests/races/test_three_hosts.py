@@ -42,7 +42,7 @@ def simulate(folder: Path, seed: int, *, watch_s: float = LEASE, lies: bool = Fa
 
 @pytest.fixture
 def starts_not_exclusive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(started, "claim_start", lambda _spool, _token: True)
+    monkeypatch.setattr(started, "claim_start", lambda _spool, _token: None)
 
 
 def test_i1_to_i5_hold_with_old_looks(tmp_path: Path) -> None:

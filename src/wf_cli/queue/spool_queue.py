@@ -32,6 +32,7 @@ from wf_cli.spool import attempt, enqueue, operate, records, scan, started
 from wf_cli.spool import late as late_results
 from wf_cli.spool.late import LateResult
 from wf_cli.spool.layout import Spool
+from wf_cli.spool.started import Start
 from wf_cli.spool.troubles import EachItem, SayOnce, Trouble
 
 #: Looks again this often when a job keeps moving while an operator reaches for it.
@@ -187,8 +188,9 @@ class SpoolQueue:
             return Started.ENDED
         if not self._first_try(f"claimed/{token.name}"):
             return Started.GONE
-        if not started.claim_start(self.spool, token):
-            return self._leave_twin(token)
+        start = started.claim_start(self.spool, token)
+        if start is not None:
+            return self._leave_twin(token, start)
         if not attempt.begin(self.spool, token):
             if self.spool.version.topology != "local":
                 # Nobody else can start this attempt now. Without an outcome the job's other token would wait for one.
@@ -199,17 +201,17 @@ class SpoolQueue:
         self._report.emit("job.started", token, from_="claimed", to="running")
         return Started.GO
 
-    def _leave_twin(self, token: Token) -> Started:
+    def _leave_twin(self, token: Token, start: Start) -> Started:
         """Leave the attempt to its starter, or end it when that session is gone. The caller holds the fence."""
-        lost = self._twins.lost(token)
+        lost = self._twins.lost(start)
         if lost is not None:
             self._end(token, lost, by=token.owner or "")
             return Started.ENDED
-        self._give_back(token)
+        self._give_back(token, start)
         return Started.TWIN
 
-    def _give_back(self, token: Token) -> None:
-        self._twins.give_back(token)
+    def _give_back(self, token: Token, start: Start) -> None:
+        self._twins.give_back(token, start)
         with self._index_lock:
             self._tried.discard(f"claimed/{token.name}")
 
@@ -241,13 +243,14 @@ class SpoolQueue:
         standing outcome says, unless the fence stays busy: then any reaper moves it later.
 
         A refused success or failure of the owner itself is kept as a late result (invariant 5). Raises OSError when
-        the disk fails; the same ending may then be offered again, and counts once. An attempt that another session
+        the disk fails; the same ending may then be offered again, and counts once. An attempt that another claim
         started under another token of the job (a twin) is not ended: the token goes back, and nothing is accepted.
         """
-        if self._twins.may_end(token, ending, by=by):
+        start = self._twins.whose(token, ending, by=by)
+        if start is None:
             return self._end(token, ending, by=by)
         with self.fence(token.job_id):
-            self._give_back(token)
+            self._give_back(token, start)
         return Ended(self._offers.of(token, ending, by=by), False)
 
     def _end(self, token: Token, ending: Ending, *, by: str) -> Ended:

@@ -61,8 +61,8 @@ class Started(StrEnum):
     ENDED = "ended"
     #: The token is not there any more. The caller spawns nothing.
     GONE = "gone"
-    #: The attempt belongs to another session, which started it under another token. The caller spawns nothing, and
-    #: its own token is back in queued/.
+    #: The attempt belongs to another claim, which started it under another token. The caller spawns nothing, and its
+    #: own token is back in queued/.
     TWIN = "twin"
 
 

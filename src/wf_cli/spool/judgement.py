@@ -73,13 +73,13 @@ def standing(spool: Spool, owner: str) -> Judgement | None:
     verdict either sees this one or publishes it.
     """
     try:
-        value = json.loads(fsio.read_regular(spool.path("sessions", owner + SUFFIX), _LIMIT))
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        # No file of wf. A link, a folder or a pipe is reported by `wf spool verify` and judges nobody. A damaged
-        # file counts, because the judge that could not publish its own acts on it.
-        return Judgement(owner, "", None, "", "", "") if _is_file(spool, owner) else None
+        data = fsio.read_regular(spool.path("sessions", owner + SUFFIX), _LIMIT)
+    except (FileNotFoundError, ValueError):
+        return None  # What is no file of wf judges nobody. `wf spool verify` reports a link, a folder or a pipe.
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        value = None  # A damaged file counts, because the judge that could not publish its own acts on it.
     found = value if isinstance(value, dict) else {}
     seconds = found.get("unchanged_s")
     return Judgement(
@@ -90,14 +90,6 @@ def standing(spool: Spool, owner: str) -> Judgement | None:
         _text(found.get("host")),
         _text(found.get("at")),
     )
-
-
-def _is_file(spool: Spool, owner: str) -> bool:
-    try:
-        fsio.read_regular(spool.path("sessions", owner + SUFFIX), _LIMIT)
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _text(value: Any) -> str:

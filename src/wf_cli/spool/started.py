@@ -1,9 +1,9 @@
 """The start of an attempt as an exclusive link, ``started/<job>.a<n>.json``, where listings can be old (``shared``).
 
 There a job can come to have two tokens: a repair trusted an old listing, or a backup, rsync or a person put an old
-token back. Two sessions may then claim the same attempt, each by a rename that succeeds. The link lets one of them
-start it, so the attempt never has two agents (invariant 1). The token of the other one is a *twin*. It never ends the
-attempt, because the attempt belongs to the session that started it.
+token back. Two claims of the same attempt may then succeed, each by a rename of its own. The link lets one of them
+start it, so the attempt never has two agents (invariant 1). The other token is a *twin*. It never ends the attempt,
+because the attempt belongs to the claim that started it.
 
 On ``local`` listings are never old. The rename alone decides there, and this module makes no file.
 """
@@ -22,20 +22,22 @@ from wf_cli.spool.layout import Spool
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What ``started/`` tells of an attempt. ``owner`` is empty for a file that cannot be understood."""
+    """Which claim started an attempt. Both are empty for a file that cannot be understood."""
 
     owner: str
+    #: The name of the claimed token. One session may claim a second token of an attempt that it has started.
+    token: str
 
 
-def claim_start(spool: Spool, token: Token) -> bool:
-    """Whether this claim, and no other, starts the attempt. True at once on ``local``.
+def claim_start(spool: Spool, token: Token) -> Start | None:
+    """None when this claim, and no other, starts the attempt; else the claim that started it. None on ``local``.
 
     Durable when it returns. To be called once for a claim, because each call offers a nonce of its own: a second one
-    says False. Raises OSError when the disk does not tell.
+    finds the first. Raises OSError when the disk does not tell.
     """
     if spool.version.topology == "local":
-        return True
-    content = json.dumps({"owner": token.owner, "nonce": ids.nonce()}) + "\n"
+        return None
+    content = json.dumps({"owner": token.owner, "token": token.name, "nonce": ids.nonce()}) + "\n"
     path = spool.path("started", outcome_name(token.job_id, token.attempt))
     with spool.part(content.encode()) as part:
         step("start.part")
@@ -47,26 +49,32 @@ def claim_start(spool: Spool, token: Token) -> bool:
     step("start.linked")
     spool.sync("started")
     step("start.durable")
-    return ours
+    return None if ours else start_of(spool, token.job_id, token.attempt) or Start("", "")
 
 
 def start_of(spool: Spool, job_id: str, attempt: int) -> Start | None:
-    """Who started an attempt; None when no session did, and always on ``local``. OSError when that cannot be told."""
+    """The start of an attempt; None when no claim started it, and always on ``local``. OSError when that cannot be
+    told."""
     if spool.version.topology == "local":
         return None
     try:
         data = records.read(spool, spool.path("started", outcome_name(job_id, attempt)))
-        if data is None:
-            return None
-        owner = json.loads(data)["owner"]
+        value = json.loads(data) if data is not None else None
     except FileNotFoundError:
         return None  # The spool was made by a wf that did not know it.
-    except (ValueError, KeyError, TypeError):
-        return Start("")
-    return Start(owner if isinstance(owner, str) and is_word(owner) else "")
+    except (ValueError, RecursionError):
+        return Start("", "")
+    if data is None:
+        return None
+    found = value if isinstance(value, dict) else {}
+    owner, name = found.get("owner"), found.get("token")
+    if isinstance(owner, str) and is_word(owner) and isinstance(name, str):
+        return Start(owner, name)
+    return Start("", "")
 
 
-def is_twin(spool: Spool, token: Token) -> bool:
-    """Whether another session than the owner of ``token`` started its attempt. Raises OSError as `start_of` does."""
+def start_of_another(spool: Spool, token: Token) -> Start | None:
+    """The start of the attempt of ``token`` by another claim, so that ``token`` is a twin; else None. Raises OSError
+    as `start_of` does."""
     start = start_of(spool, token.job_id, token.attempt)
-    return start is not None and start.owner != token.owner
+    return start if start is not None and start.token != token.name else None

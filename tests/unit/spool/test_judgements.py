@@ -116,7 +116,15 @@ def test_of_two_verdicts_the_first_one_stands(spool: Spool) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b'{"verdict": 7, "by": "../x", "unchanged_s": "long"}', b'{"unchanged_s": true}', b"\xff"],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"verdict": 7, "by": "../x", "unchanged_s": "long"}',
+        b'{"unchanged_s": true}',
+        b"\xff",
+        b"[" * 60_000,
+    ],
 )
 def test_a_verdict_that_cannot_be_read_counts_and_says_nothing(
     spool: Spool, clock: FakeClock, content: bytes

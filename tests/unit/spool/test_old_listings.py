@@ -257,7 +257,7 @@ def test_i5_a_session_that_missed_the_start_of_its_twin_does_not_end_the_attempt
     twin = claim_one(other, B)
     host = Host(spool.root, clock=clock, lookups_s=30)
     with host.mounted():
-        assert not started.is_twin(spool, twin)
+        assert started.start_of_another(spool, twin) is None
     with queue.fence("a"):
         assert queue.start(first) == "go"
     with host.mounted(), pytest.raises(OSError, match="listed, but not found"):

@@ -6,6 +6,7 @@ Foreign hands put an old token back (a backup, rsync, a person), or a repair tru
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,12 +40,12 @@ class Pair:
             SessionFile(self.spool, record)
         self.a.enqueue(request("a"))
         (placed,) = tokens(self.spool)
-        self._queued = placed.token
+        self.queued = placed.token
         self._data = self.spool.path("queued", placed.token.name).read_bytes()
 
     def put_back(self, token: Token | None = None) -> None:
         """A foreign hand puts the token as it was enqueued (or ``token``) back into queued/."""
-        self.spool.path("queued", (token or self._queued).name).write_bytes(self._data)
+        self.spool.path("queued", (token or self.queued).name).write_bytes(self._data)
 
     def run(self, queue: SpoolQueue, owner: str) -> tuple[Token, str]:
         token = claim_one(queue, owner, POOL)
@@ -124,6 +125,25 @@ def test_i5_whoever_claimed_a_twin_does_not_end_the_attempt(pair: Pair, ending: 
     assert pair.a.end(first, SUCCESS, by=A).accepted
 
 
+@pytest.mark.parametrize("ending", [RELEASE, failing("invalid_spec")])
+def test_i5_a_session_does_not_end_its_attempt_by_a_twin_that_it_claims_itself(pair: Pair, ending: Ending) -> None:
+    """A twin that came back has another time in its name, so it is another claim of the same owner."""
+    first, _ = pair.run(pair.a, A)
+    pair.put_back(replace(pair.queued, time_ms=pair.queued.time_ms + 1))
+    twin = claim_one(pair.a, A)
+    assert (twin.owner, twin.attempt) == (first.owner, first.attempt)
+    assert not pair.a.end(twin, ending, by=A).accepted
+    assert pair.folders() == ["queued", "running"]
+    assert pair.a.end(first, SUCCESS, by=A).accepted
+
+
+def test_i7_a_start_that_is_nested_too_deep_is_one_of_nobody(pair: Pair) -> None:
+    pair.spool.path("started", "a.a1.json").write_bytes(b"[" * 60_000)
+    _, answer = pair.run(pair.a, A)
+    assert answer == "ended", "the attempt is lost, and the job goes on"
+    assert pair.run(pair.a, A)[1] == "go"
+
+
 def test_i5_the_death_of_a_twins_owner_does_not_end_the_attempt(pair: Pair) -> None:
     first, _ = pair.run(pair.a, A)
     pair.put_back()
@@ -192,7 +212,7 @@ def test_a_spool_of_an_older_wf_gets_the_folder_when_it_is_needed(pair: Pair) ->
     pair.spool.folder("started").rmdir()
     token, answer = pair.run(pair.a, A)
     assert answer == "go"
-    assert started.start_of(pair.spool, "a", token.attempt) == started.Start(A)
+    assert started.start_of(pair.spool, "a", token.attempt) == started.Start(A, token.name)
 
 
 def test_a_local_spool_keeps_no_starts(tmp_path: Path) -> None:
