@@ -18,7 +18,7 @@ from wf_cli.clock import SystemClock
 from wf_cli.errors import SpoolError
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import JobRequest
-from wf_cli.spool import layout, verify
+from wf_cli.spool import layout, lease, verify
 
 
 def enqueue(app: App, jobs: int) -> None:
@@ -36,6 +36,13 @@ def await_done(root: Path, jobs: int) -> None:
         time.sleep(0.2)
 
 
+def findings(root: Path) -> list[str]:
+    """What `wf spool verify` finds, which looks until it is sure."""
+    clock = SystemClock()
+    watch = verify.Watch(lease.DEFAULT_SECONDS["shared"], lambda _jobs, seconds: clock.sleep(seconds))
+    return [str(finding) for finding in verify.verify(layout.open_spool(root), clock, watch=watch)]
+
+
 def report(queue: SpoolQueue, root: Path) -> dict[str, Any]:
     """What is in the spool: the jobs by their places, how their attempts ended, and what is wrong with it."""
     placed = queue.placed()
@@ -50,7 +57,7 @@ def report(queue: SpoolQueue, root: Path) -> dict[str, Any]:
     return {
         "placed": [job.token.job_id for job in placed],
         "outcomes": outcomes,
-        "findings": [str(finding) for finding in verify.verify(layout.open_spool(root), SystemClock())],
+        "findings": findings(root),
         "put_away": sorted(os.listdir(quarantine)) if quarantine.exists() else [],
     }
 

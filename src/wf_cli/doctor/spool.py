@@ -78,8 +78,12 @@ def _findings(spool: Spool, clock: Clock) -> Iterator[Check]:
         yield ok("spool-files", "as they should be")
         return
     text = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    text = f"{text}; the first: {found[0].path}"
+    if spool.version.topology != "local" and kinds.keys() <= verify.DOUBTFUL:
+        yield warn("spool-files", f"{text}; a listing can be old", "wf spool verify looks until it is sure")
+        return
     make = error if any(finding.severity == "error" for finding in found) else warn
-    yield make("spool-files", f"{text}; the first: {found[0].path}", "wf spool verify --fix repairs what is safe")
+    yield make("spool-files", text, "wf spool verify --fix repairs what is safe")
 
 
 def _drains(spool: Spool) -> Iterator[Check]:

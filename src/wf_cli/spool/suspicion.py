@@ -74,7 +74,10 @@ class Suspicions:
         """
         self.look_again()
         look()
-        while any(self._clock.monotonic() - s.since < self.seconds for s in self._suspects.values()):
-            pause(len(self._suspects), self.every_s)
+        while open_watches := [s for job, s in self._suspects.items() if job in self._seen and self._is_open(s)]:
+            pause(len(open_watches), self.every_s)
             self.look_again()
             look()
+
+    def _is_open(self, suspect: _Suspect) -> bool:
+        return self._clock.monotonic() - suspect.since < self.seconds

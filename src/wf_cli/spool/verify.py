@@ -3,7 +3,8 @@
 Safe repairs run at the start of each session, before its sweeping (`repair`): a job in two directories
 (the higher attempt wins, then its outcome, then the later directory), a reserved key without a token
 (rebuilt from its outcomes), a token without a reservation, a staged file beside the token it became. Where listings
-can be old (``shared``) the first two are repaired only once they were watched for a whole lease (`suspicion`).
+can be old (``shared``) the first two (`DOUBTFUL`) are repaired only once they were watched for a whole lease
+(`suspicion`).
 `wf spool verify --fix` does the same and puts foreign files away in ``archive/quarantine/``. Only parts and staged
 files that no process can use are ever deleted.
 """
@@ -31,20 +32,24 @@ from wf_cli.spool.troubles import OnTrouble, ignored
 #: Directories from early to late, to choose between two tokens of one attempt.
 _ORDER = ("held", "queued", "claimed", "running", "dead", "done", "archive")
 
+#: Kinds of findings that old listings show of a whole job, too, unless it was watched.
+DOUBTFUL = frozenset({"duplicate_token", "missing_token"})
+
 
 def verify(spool: Spool, clock: Clock, *, fix: bool = False, watch: Watch | None = None) -> list[Finding]:
     """Look at everything; with ``fix`` repair what is safe and quarantine the rest.
 
-    Where listings can be old, ``watch`` says how to wait until a job that looks wrong may be repaired. Without it
-    such a job stays a finding.
+    Where listings can be old, ``watch`` says how to wait until it is sure that a job that looks wrong is so. Without
+    it such a job is a finding all the same (one of `DOUBTFUL`), and is not repaired.
     """
     findings = list(foreign.files(spool, clock, fix=fix))
     found: list[Finding] = []
-    if fix and watch is not None:
+    if watch is not None:
         suspicions = Suspicions(clock, watch.seconds)
 
         def look() -> None:
-            found[:] = [*(f for f in found if f.fixed), *repair(spool, contents=True, suspicions=suspicions)]
+            again = repair(spool, dry_run=not fix, contents=True, suspicions=suspicions)
+            found[:] = [*(f for f in found if f.fixed), *again]
 
         suspicions.settle(watch.pause, look)
     else:
@@ -189,7 +194,8 @@ def _duplicates(spool: Spool, placed: list[Placed], doubt: Callable[[str, str], 
         return
     job_id = present[0].token.job_id
     with spool.fence(job_id):
-        present = [p for p in present if _still_there(spool, p)]
+        # An old listing still names a token that moved on, and only opening it asks the server.
+        present = [p for p in present if _still_there(spool, p) and not _moved_on(spool, p)]
         if len(present) < 2:
             return
         keep = _furthest(spool, present)
@@ -225,6 +231,14 @@ def _put_twin_away(spool: Spool, extra: Placed, keep: Placed) -> bool:
         fsio.unlink_quietly(put_away)
     spool.sync(extra.folder)
     return kept
+
+
+def _moved_on(spool: Spool, placed: Placed) -> bool:
+    """Whether the token is sure not to be there. What cannot be read is there."""
+    try:
+        return not _opens(spool, placed)
+    except OSError:
+        return False
 
 
 def _opens(spool: Spool, placed: Placed) -> bool:

@@ -444,6 +444,20 @@ def test_the_spools_state_is_told(root: Path) -> None:
     assert any("1 job(s) wait for opencode" in text for text in workers)
 
 
+@pytest.mark.parametrize(("topology", "status"), [("local", Level.ERROR), ("shared", Level.WARN)])
+def test_a_job_that_an_old_listing_may_hide_is_no_error_yet(root: Path, topology: str, status: Level) -> None:
+    configure(root, spool={"topology": topology})
+    spool = make_spool(root / ".wf" / "spool", topology=topology)
+    queue = spool_queue(spool)
+    queue.enqueue(request("a"))
+    (token,) = queue.placed()
+    spool.path("queued", token.token.name).unlink()
+    found = bad(look(root))["spool-files"]
+    assert found.status is status
+    assert "1 missing_token" in found.detail
+    assert "wf spool verify" in (found.remedy or "")
+
+
 def test_a_spool_of_another_format_is_an_error_and_no_crash(root: Path) -> None:
     spool = make_spool(root / ".wf" / "spool")
     version = spool.root / "VERSION"

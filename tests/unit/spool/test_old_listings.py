@@ -6,6 +6,7 @@ Those that call a repair without suspicions fail on version 0.4.0, whose repairs
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -124,21 +125,22 @@ def test_i3_a_retried_job_is_not_put_away_because_old_listings_show_it_twice(
 def test_i3_a_token_put_away_comes_back_when_the_kept_one_moved_meanwhile(
     spool: Spool, queue: SpoolQueue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, replies_lost: bool
 ) -> None:
-    """`hold` needs no fence: it moves the job from where the repair has just opened it to where it then looks.
+    """`hold` needs no fence: it moves a job of two tokens from where the repair has just opened it onto the other.
 
     With replies lost it kills: the token counts as not put away because the rename said EIO, so nobody looks after
     the kept one.
     """
-    queue.hold("a")
     lies = (always(Lie(errno.EIO), "rename"),) if replies_lost else ()
     other_host = Host(spool.root, *lies)
-    other_host.keep(*folders(spool, "held"))
-    queue.unhold("a")
-    other_host.keep(*folders(spool, "queued"))
+    (placed,) = tokens_on_disk(spool)
+    queued, held = (spool.path(folder, placed.token.name) for folder in ("queued", "held"))
+    held.write_bytes(queued.read_bytes())
+    rename = os.rename  # as another host renames, which tells this one no lie
+    other_host.keep(*folders(spool, "held", "queued"))
 
     def hold_again(name: str) -> None:
         if name == "repair.choosing":
-            assert queue.hold("a")
+            rename(queued, held)
 
     monkeypatch.setattr(seams, "_hook", hold_again)
     with other_host.mounted():
@@ -217,6 +219,42 @@ def test_verify_fix_waits_for_the_watch_and_repairs_then(spool: Spool, queue: Sp
     assert waited == [(1, 15.0)] * 4
     assert verify.verify(spool, clock, fix=True, watch=verify.Watch(LEASE, pause)) == []
     assert len(waited) == 4, "a sound spool is not watched"
+
+
+@pytest.mark.parametrize("fix", [False, True])
+def test_a_job_that_moved_on_behind_an_old_listing_is_no_finding(
+    spool: Spool, queue: SpoolQueue, clock: FakeClock, fix: bool
+) -> None:
+    """On sshfs the other host's `running/` still shows what is in `done/` for 20 s, and in no folder what began."""
+    ended = run_one(queue, A)
+    queue.enqueue(request("b"))
+    other_host = Host(spool.root)
+    other_host.keep(*folders(spool, "running", "claimed"))
+    queue.end(ended, SUCCESS, by=A)
+    run_one(queue, A)
+    waited: list[tuple[int, float]] = []
+
+    def pause(jobs: int, seconds: float) -> None:
+        waited.append((jobs, seconds))
+        clock.advance(seconds)
+        if len(waited) == 2:
+            other_host.expire()
+
+    with other_host.mounted():
+        found = verify.verify(spool, clock, fix=fix)
+        assert [f.kind for f in found] == ["missing_token"], "the ended one opens in one place only"
+        assert verify.verify(spool, clock, fix=fix, watch=verify.Watch(LEASE, pause)) == []
+    assert waited == [(1, 15.0)] * 2
+    assert sorted(p.folder for p in tokens_on_disk(spool)) == ["done", "running"]
+
+
+def test_verify_says_what_is_wrong_once_it_is_sure(spool: Spool, queue: SpoolQueue, clock: FakeClock) -> None:
+    (placed,) = tokens_on_disk(spool)
+    spool.path("queued", placed.token.name).unlink()
+    watch = verify.Watch(LEASE, lambda _jobs, seconds: clock.advance(seconds))
+    began = clock.monotonic()
+    assert [(f.kind, f.fixed) for f in verify.verify(spool, clock, watch=watch)] == [("missing_token", False)]
+    assert clock.monotonic() - began == LEASE
 
 
 def test_on_a_local_spool_a_repair_is_made_at_once(tmp_path: Path, clock: FakeClock) -> None:

@@ -91,7 +91,7 @@ def verify(
     """Check that every file of the spool is one that wf can have left there, and that the files agree.
 
     The exit code is 5 when a finding is left that was not repaired. On a shared spool, whose listings can be old, a
-    job with two tokens or none is watched for a whole lease before `--fix` repairs it.
+    job with two tokens or none is watched for a whole lease before it counts, and before `--fix` repairs it.
 
     \b
     wf spool verify          look only
@@ -106,9 +106,10 @@ def verify(
     lease_s = config.lease_s if config.spool.topology == topology else lease.DEFAULT_SECONDS[topology]
 
     def pause(jobs: int, seconds: float) -> None:
+        then = "repairing" if fix else "sure"
         output.note(
             f"{jobs} job(s) look wrong, and a listing of a shared spool can be old: looking again in {seconds:g} s, "
-            f"and repairing after {lease_s:g} s (Ctrl-C leaves them as they are)"
+            f"and {then} after {lease_s:g} s (Ctrl-C leaves them as they are)"
         )
         common.clock.sleep(seconds)
 
