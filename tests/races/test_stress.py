@@ -62,7 +62,8 @@ def test_i1_i2_i3_processes_that_die_in_the_middle_lose_no_job_and_start_none_tw
     assert sorted(os.listdir(spool.folder("claimed")) + os.listdir(spool.folder("running"))) == []
     assert_sound(spool, FakeClock(), jobs=JOBS)
     retried = [p.token for p in tokens_on_disk(spool) if p.token.attempt > 1]
-    assert len(retried) == 3
+    # A recovered job runs before the others, so the next one that is killed may hold the same job.
+    assert sum(token.attempt - 1 for token in retried) == lost
     for token in retried:
         outcomes = [queue.outcome(token.job_id, n) for n in range(1, token.attempt + 1)]
-        assert [o.end for o in outcomes if o is not None] == [End.LOST, End.SUCCEEDED]
+        assert [o.end for o in outcomes if o is not None] == [End.LOST] * (token.attempt - 1) + [End.SUCCEEDED]
