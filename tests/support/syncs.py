@@ -222,8 +222,7 @@ class _Disk:
             yield f"the data is not synced before: {call}"
         # Many files may go the same way together: a batch.
         step = (call.what, "part" if is_part(call.path) else call.folder, call.target_folder)
-        # A directory's own changes survive in their order, so VERSION needs no sync of the folders beside it.
-        if step != self._step and call.target_folder != ".":
+        if step != self._step:
             yield from self.left(f"{call} begins")
         self._step = step
         self._file[call.target] = number

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.config.model import Config
 from wf_cli.doctor.check import Check, error, ok, warn, with_command
@@ -88,7 +87,7 @@ def _findings(spool: Spool, clock: Clock) -> Iterator[Check]:
 
 def _drains(spool: Spool) -> Iterator[Check]:
     """Standing requests to leave: a worker that starts under one leaves at once."""
-    drains = {name[6:-5] for name in fsio.names(spool.folder("control")) if name.startswith("drain.")}
+    drains = {name[6:-5] for name in spool.names("control") if name.startswith("drain.")}
     for name in sorted(drains - set(session.owners(spool))):  # one session's own request ends with it
         yield warn(
             "claims", f"workers of {name} were asked to drain: they leave at once", f"wf worker undrain {name}"

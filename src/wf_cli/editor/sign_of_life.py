@@ -50,7 +50,7 @@ def remove(spool: Spool, owner: str) -> None:
 
 def bury(spool: Spool) -> None:
     """Remove the files of killed keepers, whose sessions have neither a lease nor a job."""
-    names = [name for name in fsio.names(spool.folder("control")) if name.startswith(f"{_KIND}.")]
+    names = [name for name in spool.names("control") if name.startswith(f"{_KIND}.")]
     if not names:
         return
     busy = scan.busy_owners(spool)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wf_cli import fsio
 from wf_cli.contract.job import End, Outcome
 from wf_cli.contract.token import parse_outcome
 from wf_cli.queue.spool_queue import SpoolQueue
@@ -32,7 +31,7 @@ def add_up(queue: SpoolQueue, wanted: Callable[[str], bool]) -> Spent:
     Lists ``outcomes/`` and reads the outcomes of the wanted jobs; one that cannot be read is unknown.
     """
     usd, known, unknown = 0.0, 0, []
-    for name in sorted(fsio.names(queue.spool.folder("outcomes"))):
+    for name in sorted(queue.spool.names("outcomes")):
         parsed = parse_outcome(name)
         if parsed is None or parsed[2] is not None or not wanted(parsed[0]):
             continue

@@ -104,7 +104,7 @@ class Requests:
     def stops(self) -> list[Stop]:
         """Every pause and cool-down that holds now."""
         found = []
-        for name in sorted(fsio.names(self._spool.folder("control"))):
+        for name in sorted(self._spool.names("control")):
             kind, _, rest = name.removesuffix(".json").partition(".")
             if kind not in ("pause", "cooldown") or not name.endswith(".json"):
                 continue

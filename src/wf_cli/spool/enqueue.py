@@ -15,7 +15,7 @@ from pathlib import Path
 from wf_cli import fsio
 from wf_cli.contract.job import Spec
 from wf_cli.contract.token import Token, parse_staged, staged_name
-from wf_cli.errors import ContractError, Refused, SpoolMissing
+from wf_cli.errors import ContractError, Refused
 from wf_cli.seams import step
 from wf_cli.spool import records
 from wf_cli.spool.layout import Spool
@@ -128,12 +128,7 @@ def sweep(spool: Spool, on_trouble: OnTrouble = ignored) -> list[Token]:
     """
     swept: list[Token] = []
     each = EachItem(on_trouble)
-    try:
-        names = sorted(fsio.names(spool.folder("tmp")))
-    except FileNotFoundError as error:
-        raise SpoolMissing(
-            f"{spool.folder('tmp')} is gone", hint="somebody removed the spool while it was used"
-        ) from error
+    names = sorted(spool.names("tmp"))
     step("sweep.listed")
     for name in names:
         entry, path = None, spool.path("tmp", name)

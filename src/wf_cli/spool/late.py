@@ -28,7 +28,7 @@ class LateResult:
 
 def listing(spool: Spool) -> list[LateResult]:
     """All that are kept, by job, attempt and owner. Names only."""
-    parsed = (parse_outcome(name) for name in fsio.names(spool.folder("outcomes")))
+    parsed = (parse_outcome(name) for name in spool.names("outcomes"))
     return sorted(LateResult(p[0], p[1], p[2]) for p in parsed if p is not None and p[2] is not None)
 
 

@@ -139,13 +139,30 @@ class Spool:
         """The folder ``names`` of the spool, made if it is missing, with the rights that every folder of it has."""
         path = self.root.joinpath(*names)
         if not fsio.is_folder(path.parent):
-            raise SpoolMissing(f"{path.parent} is gone", hint="somebody removed the spool while it was used")
+            raise self.gone(*names[:-1])
         _make_folder(path, shared=self.version.topology == "shared")
         return path
 
+    def names(self, folder: str) -> list[str]:
+        """What is listed in ``folder`` now. Raises SpoolMissing when the folder is gone."""
+        try:
+            return fsio.names(self.folder(folder))
+        except FileNotFoundError as error:
+            raise self.gone(folder) from error
+
+    def gone(self, *names: str) -> SpoolMissing:
+        """The error for the folder ``names``, which is not there: it alone is lost, or the whole spool is."""
+        try:
+            self.assert_same()
+        except (SpoolError, OSError):
+            hint = "somebody removed the spool while it was used"
+        else:
+            hint = "`wf spool verify --fix` makes it again (a copy or a backup may have left out an empty folder)"
+        return SpoolMissing(f"{self.root.joinpath(*names)} is gone", hint=hint)
+
     def _assert_folder(self, name: str) -> None:
         if not fsio.is_folder(self.folder(name)):
-            raise SpoolMissing(f"{self.folder(name)} is gone", hint="somebody removed the spool while it was used")
+            raise self.gone(name)
 
     def assert_same(self) -> None:
         """Raises SpoolMissing when the folder vanished or is another spool now: it is never recreated in place."""
@@ -157,8 +174,14 @@ class Spool:
 
 
 def exists(root: Path) -> bool:
-    """Whether a spool is at ``root``; cheap, and creates nothing (invariant 8). OSError when that cannot be told."""
-    return fsio.exists(root / "VERSION")
+    """Whether a spool is at ``root``; cheap, and creates nothing (invariant 8). OSError when that cannot be told.
+
+    Raises SpoolError for a spool that has lost its ``VERSION``, which is not the same as none.
+    """
+    if fsio.exists(root / "VERSION"):
+        return True
+    _assert_no_jobs(root)
+    return False
 
 
 def open_spool(root: Path) -> Spool:
@@ -178,6 +201,21 @@ def create(root: Path, *, topology: str = "local", durability: str = "fsync") ->
     """
     if exists(root):
         return open_spool(root)
+    return _create(root, topology, durability)
+
+
+def restore_version(root: Path, *, topology: str, durability: str) -> bool:
+    """Make ``VERSION`` again in a spool that has lost it; whether that was needed. Its id is a new one.
+
+    The configuration tells what the lost file said, and is wrong where the spool was made by another one.
+    """
+    if fsio.exists(root / "VERSION") or not _has_jobs(root):
+        return False
+    _create(root, topology, durability)
+    return True
+
+
+def _create(root: Path, topology: str, durability: str) -> Spool:
     place.assert_fit(root, topology)
     shared = topology == "shared"
     try:
@@ -192,6 +230,8 @@ def create(root: Path, *, topology: str = "local", durability: str = "fsync") ->
             fsio.write_atomic(ignore, "*\n", durable=False, mode=SHARED_FILE if shared else None)
     except OSError as error:
         raise _cannot("create", root, error) from error
+    if durability == "fsync":
+        fsio.sync_dir(root)  # A power cut must not keep VERSION and lose a folder.
     step("create.folders")
     version = Version(id=ids.nonce(), topology=topology, durability=durability)
     spool = Spool(root, version)
@@ -203,6 +243,23 @@ def create(root: Path, *, topology: str = "local", durability: str = "fsync") ->
         fsio.sync_dir(root)
         fsio.sync_dir(root.parent)
     return spool
+
+
+def _has_jobs(root: Path) -> bool:
+    try:
+        return any(name.endswith(".json") for name in fsio.names(root / "jobs"))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _assert_no_jobs(root: Path) -> None:
+    """Raises SpoolError where jobs lie without a ``VERSION``, which every spool has before its first job."""
+    # RACE: another process may have made the spool since, and enqueued.
+    if _has_jobs(root) and not fsio.exists(root / "VERSION"):
+        raise SpoolError(
+            f"{root} holds jobs, and its VERSION is gone",
+            hint="`wf spool verify --fix` makes it again, as wf.config describes the spool; or restore it",
+        )
 
 
 def _make_folder(path: Path, *, shared: bool) -> None:
@@ -229,6 +286,7 @@ def version_of(root: Path) -> Version:
         found = value["format"]
         version = Version(id=str(value["id"]), topology=str(value["topology"]), durability=str(value["durability"]))
     except FileNotFoundError:
+        _assert_no_jobs(root)
         raise SpoolMissing(
             f"there is no spool at {root}", hint="`wf epic run`, `wf dispatch` and `wf enqueue` create it"
         ) from None

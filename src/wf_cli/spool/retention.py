@@ -37,7 +37,7 @@ def clean(spool: Spool, *, before_ms: int, on_trouble: OnTrouble = ignored) -> R
     archived = {token.job_id for token in scan.listing(spool, "archive")}
     in_use = {placed.token.job_id for placed in scan.everything(spool)}
     out = Removed()
-    for name in sorted(fsio.names(spool.folder("transcripts"))):
+    for name in sorted(spool.names("transcripts")):
         job_id = _job_of_transcript(name)
         if job_id in archived and job_id not in in_use:
             with each.stepping(spool.path("transcripts", name)):
@@ -94,14 +94,14 @@ def purge(spool: Spool, epic_id: str) -> list[str]:
             code="EPIC_NOT_FINISHED",
             live=live,
         )
-    outcomes = [(name, got[0]) for name in fsio.names(spool.folder("outcomes")) if (got := parse_outcome(name))]
+    outcomes = [(name, got[0]) for name in spool.names("outcomes") if (got := parse_outcome(name))]
     starts = [(name, got[0]) for name in _started(spool) if (got := parse_outcome(name))]
-    reserved = [n.removesuffix(".json") for n in fsio.names(spool.folder("jobs")) if n.endswith(".json")]
+    reserved = [n.removesuffix(".json") for n in spool.names("jobs") if n.endswith(".json")]
     known = {p.token.job_id for p in placed} | {job_id for _, job_id in outcomes} | set(reserved)
     job_ids = sorted(job_id for job_id in known if _is_of(job_id, epic_id))
     if not job_ids:
         raise NotFound(f"the spool has no job of epic {epic_id}", hint="wf spool ls --epic ID lists an epic's jobs")
-    transcripts = fsio.names(spool.folder("transcripts"))
+    transcripts = spool.names("transcripts")
     revived, busy = [], []
     failed: OSError | None = None
     step("purge.looked")

@@ -13,7 +13,6 @@ from wf_cli.clock import Clock
 from wf_cli.contract.identity import matches_prefix, plan_number, target_of
 from wf_cli.contract.lifecycle import DIRECTORY, LIVE_DIRECTORIES, Status
 from wf_cli.contract.token import Placed, Pool, Token, parse, parse_mark
-from wf_cli.errors import SpoolMissing
 from wf_cli.spool.layout import Spool
 
 #: Looks at all directories this often when a job is reserved and its token was in none of them, because the token may
@@ -28,20 +27,11 @@ def listing(spool: Spool, folder: str, job_id: str | None = None) -> list[Token]
 
     Foreign names are left out.
     """
-    found = _names(spool, folder)
+    found = spool.names(folder)
     if job_id is not None:  # among many names, a look for the part costs a fraction of parsing
         found = [name for name in found if f".{job_id}." in name]
     tokens = [token for name in sorted(found) if (token := parse(folder, name)) is not None]
     return tokens if job_id is None else [token for token in tokens if token.job_id == job_id]
-
-
-def _names(spool: Spool, folder: str) -> list[str]:
-    try:
-        return fsio.names(spool.folder(folder))
-    except FileNotFoundError as error:
-        raise SpoolMissing(
-            f"{spool.folder(folder)} is gone", hint="somebody removed the spool while it was used"
-        ) from error
 
 
 def everything(spool: Spool, statuses: Container[Status] | None = None) -> list[Placed]:
@@ -121,7 +111,7 @@ class Finished:
         """The jobs of a plan in ``folder`` (``done``, ``dead``, ``archive``)."""
         if folder not in self._names:
             listed: dict[str, list[str]] = {}
-            for name in sorted(_names(self._spool, folder)):
+            for name in sorted(self._spool.names(folder)):
                 listed.setdefault(plan_number(name) or "", []).append(name)
             self._names[folder] = listed
         names = self._names[folder].get(plan_id, [])

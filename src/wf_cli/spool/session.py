@@ -185,8 +185,8 @@ def _baseline(value: Any) -> str | None:
 
 def owners(spool: Spool) -> list[str]:
     """Every owner id that has a session file or a lease."""
-    found = {n.removesuffix(".json") for n in fsio.names(spool.folder("sessions")) if n.endswith(".json")}
-    found |= {n.removesuffix(".lease") for n in fsio.names(spool.folder("leases")) if n.endswith(".lease")}
+    found = {n.removesuffix(".json") for n in spool.names("sessions") if n.endswith(".json")}
+    found |= {n.removesuffix(".lease") for n in spool.names("leases") if n.endswith(".lease")}
     return sorted(owner for owner in found if is_word(owner))
 
 

@@ -1,9 +1,9 @@
 """Every state a crash, a power cut or foreign hands can leave, found and, where that is safe, repaired.
 
-Safe repairs run at the start of each session, before its sweeping (`repair`): a job in two directories
-(the higher attempt wins, then its outcome, then the later directory), a reserved key without a token
+Safe repairs run at the start of each session, before its sweeping (`repair`): a missing folder, a job in two
+directories (the higher attempt wins, then its outcome, then the later directory), a reserved key without a token
 (rebuilt from its outcomes), a token without a reservation, a staged file beside the token it became. Where listings
-can be old (``shared``) the first two (`DOUBTFUL`) are repaired only once they were watched for a whole lease
+can be old (``shared``) two tokens and none (`DOUBTFUL`) are repaired only once they were watched for a whole lease
 (`suspicion`).
 `wf spool verify --fix` does the same and puts foreign files away in ``archive/quarantine/``. Only parts and staged
 files that no process can use are ever deleted.
@@ -25,7 +25,7 @@ from wf_cli.errors import ContractError
 from wf_cli.seams import step
 from wf_cli.spool import attempt, foreign, operate, records, scan
 from wf_cli.spool.findings import Finding, Looks, quarantine, relative, take_away
-from wf_cli.spool.layout import Spool
+from wf_cli.spool.layout import ADDED_FOLDERS, FOLDERS, Spool
 from wf_cli.spool.suspicion import Suspicions
 from wf_cli.spool.troubles import OnTrouble, ignored
 
@@ -42,7 +42,10 @@ def verify(spool: Spool, clock: Clock, *, fix: bool = False, watch: Watch | None
     Where listings can be old, ``watch`` says how to wait until it is sure that a job that looks wrong is so. Without
     it such a job is a finding all the same (one of `DOUBTFUL`), and is not repaired.
     """
-    findings = list(foreign.files(spool, clock, fix=fix))
+    findings = _missing_folders(spool, fix=fix)
+    if any(not finding.fixed for finding in findings):
+        return findings  # Without one of its folders nothing can be said of the jobs.
+    findings += foreign.files(spool, clock, fix=fix)
     found: list[Finding] = []
     if watch is not None:
         suspicions = Suspicions(clock, watch.seconds)
@@ -61,6 +64,20 @@ def verify(spool: Spool, clock: Clock, *, fix: bool = False, watch: Watch | None
             placed = Placed(folder, token)
             looks.take(spool.path(folder, token.name), _used_up(spool, placed, clock.now_ms(), dry_run=not fix))
     return findings + looks.findings
+
+
+def _missing_folders(spool: Spool, *, fix: bool) -> list[Finding]:
+    """Folders that a spool has from its creation. A copy or a backup that knows only files leaves out empty ones."""
+    findings = []
+    for name in FOLDERS:
+        if name in ADDED_FOLDERS or fsio.exists(spool.folder(name)):
+            continue
+        if fix:
+            spool.assert_same()  # Nothing is made again in a spool that somebody is removing.
+            spool.make_folder(name)
+            spool.sync("")
+        findings.append(Finding(name, "missing_folder", "error", "a folder that every spool has", fix))
+    return findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +110,15 @@ def repair(
         confirmed = trusted or (suspicions is not None and suspicions.confirmed(job_id, fault))
         return dry_run or not confirmed
 
+    looks = Looks(spool, on_trouble)
+    looks.findings += _missing_folders(spool, fix=not dry_run)
     tokens = _tokens(spool)
-    reserved = {n.removesuffix(".json") for n in fsio.names(spool.folder("jobs")) if n.endswith(".json")}
+    reserved = {n.removesuffix(".json") for n in spool.names("jobs") if n.endswith(".json")}
     staged: dict[str, list[str]] = defaultdict(list)
-    for name in fsio.names(spool.folder("tmp")):
+    for name in spool.names("tmp"):
         parsed = parse_staged(name)
         if parsed is not None:
             staged[parsed[0].job_id].append(name)
-    looks = Looks(spool, on_trouble)
     each = looks.take
     for job_id, placed in sorted(tokens.items()):
         path = spool.path(placed[-1].folder, placed[-1].token.name)
@@ -174,7 +192,7 @@ def _tokens(spool: Spool) -> dict[str, list[Placed]]:
     """Tokens by job, least advanced first. A job that moves while this lists shows twice; see `_still_there`."""
     out: dict[str, list[Placed]] = defaultdict(list)
     for folder in DIRECTORIES:
-        for name in fsio.names(spool.folder(folder)):
+        for name in spool.names(folder):
             token = parse(folder, name)
             if token is not None:
                 out[token.job_id].append(Placed(folder, token))
@@ -335,7 +353,7 @@ def _rebuild(spool: Spool, spec: Spec) -> None:
 
 
 def _last_attempt(spool: Spool, job_id: str) -> int:
-    found = (parse_outcome(name) for name in fsio.names(spool.folder("outcomes")))
+    found = (parse_outcome(name) for name in spool.names("outcomes"))
     return max((p[1] for p in found if p is not None and p[0] == job_id and p[2] is None), default=0)
 
 

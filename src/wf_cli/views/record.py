@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from wf_cli import clock as times
-from wf_cli import fsio
 from wf_cli.contract.event import Event
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import key_of
@@ -117,7 +116,7 @@ def _outcomes(spool: Spool, job_id: str, each: EachItem) -> list[tuple[Outcome, 
 
     They are found by listing, because the attempt number of a hostile token may be a million.
     """
-    named = (parse_outcome(name) for name in fsio.names(spool.folder("outcomes")))
+    named = (parse_outcome(name) for name in spool.names("outcomes"))
     keys = sorted((p[1], p[2] or "") for p in named if p is not None and p[0] == job_id)
     out: list[tuple[Outcome, bool]] = []
     for attempt, late_owner in keys:

@@ -252,6 +252,7 @@ def test_a_transcript_that_cannot_be_written_is_told_once_and_noted(tmp_path: Pa
     yard = Yard(tmp_path, "echo hello\n")
     yard.enqueue("job")
     yard.spool.folder("transcripts").rmdir()
+    yard.spool.folder("transcripts").touch()  # no folder, and not one that is missing
     yard.worker(max_jobs=1).run()
     outcome = yard.outcome("job")
     assert outcome.end is End.SUCCEEDED
@@ -266,6 +267,7 @@ def test_a_failed_attempt_notes_its_transcript_too(tmp_path: Path) -> None:
     yard = Yard(tmp_path, "exit 3\n")
     yard.enqueue("job")
     yard.spool.folder("transcripts").rmdir()
+    yard.spool.folder("transcripts").touch()  # no folder, and not one that is missing
     yard.worker(max_jobs=1).run()
     outcome = yard.outcome("job")
     assert outcome.end is End.FAILED

@@ -55,6 +55,10 @@ def as_wf_error(error: Exception) -> WfError:
         known = sharing.explained(error, Path(error.filename)) if isinstance(error.filename, str) else error
         where = f"{known.filename}: " if known.filename else ""
         hint = "check permissions and free space, then run the command again"
+        if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
+            folder = Path(error.filename).parent
+            if not folder.exists():
+                hint = f"{folder} is gone; `wf spool verify --fix` makes a lost folder of the spool again"
         if isinstance(known, FileTrouble):
             return WfError(f"{where}{known.strerror}", hint=known.hint, code=known.code)
         return WfError(f"{where}{known.strerror or known}", hint=hint, code="SYSTEM")

@@ -97,11 +97,15 @@ def verify(
     wf spool verify          look only
     wf spool verify --fix    make the safe repairs, which delete no file of a job
     """
-    from wf_cli.spool import lease
+    from wf_cli.spool import layout, lease
     from wf_cli.spool import verify as checks
 
-    spool = common.open_spool()
     config = common.app.config
+    if fix and layout.restore_version(
+        common.app.spool_root, topology=config.spool.topology, durability=config.spool.durability
+    ):
+        output.note(f"made VERSION of {common.app.spool_root} again, as wf.config describes the spool")
+    spool = common.open_spool()
     topology = spool.version.topology
     lease_s = config.lease_s if config.spool.topology == topology else lease.DEFAULT_SECONDS[topology]
 
