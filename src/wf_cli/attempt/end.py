@@ -130,7 +130,9 @@ class Ends:
             while True:
                 try:
                     with each():
-                        return self._queue.end(token, ending, by=by)
+                        ended = self._queue.end(token, ending, by=by)
+                    self._outage.over(what)
+                    return ended
                 except (OSError, Temporary) as error:
                     if given_up(error):
                         raise
@@ -142,7 +144,7 @@ class Ends:
                     _PAUSE.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
         finally:
-            self._outage.over(what)
+            self._outage.left(what)
 
     def _tell_pool(self, token: Token, ending: Ending) -> Ending:
         """``ending``, delayed by its pool's cool-down. Trouble here is said and does not stop the ending."""

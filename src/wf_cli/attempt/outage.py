@@ -23,7 +23,7 @@ class Outage:
         self._lock = threading.Lock()
         #: What fails now.
         self._failing: set[str] = set()
-        #: The kinds of errors that were said since the outage began.
+        #: The kinds of errors that were said since the outage began. Not empty while it goes on.
         self._said: set[object] = set()
 
     def met(self, what: str, error: OSError | WfError, *, was_allowed: bool = True) -> bool:
@@ -44,15 +44,18 @@ class Outage:
         return True
 
     def over(self, what: str) -> None:
-        """Note that ``what`` works, or is not tried any more. When nothing else fails, the end is said."""
+        """Note that ``what`` works. The end of the outage is said when nothing else fails."""
         with self._lock:
-            if what not in self._failing:
-                return
-            self._failing.remove(what)
-            if self._failing:
+            self._failing.discard(what)
+            if self._failing or not self._said:
                 return
             self._said.clear()
         self._say("the spool can be used again; going on")
+
+    def left(self, what: str) -> None:
+        """Note that ``what`` is not tried any more. The end of the outage is said when something works."""
+        with self._lock:
+            self._failing.discard(what)
 
     @property
     def lasts(self) -> bool:

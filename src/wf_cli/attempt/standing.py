@@ -89,7 +89,9 @@ class Standing:
         try:
             while True:
                 try:
-                    return look()
+                    seen = look()
+                    self._outage.over(what)
+                    return seen
                 except Absent:  # Only a person brings it back, and the job waits for that without a session.
                     raise
                 except (OSError, WfError) as error:
@@ -104,8 +106,8 @@ class Standing:
                     self._outage.met(what, error)
                 _PAUSE.wait(TOKEN_POLL)
         finally:
-            self._outage.over(what)
+            self._outage.left(what)
 
     def close(self) -> None:
         """The attempt is over, so no look at it fails any more."""
-        self._outage.over(f"{self._token.job_id}: cannot look at its token")
+        self._outage.left(f"{self._token.job_id}: cannot look at its token")

@@ -59,9 +59,10 @@ def begin_session(
                         said = trouble.told(error)
                         say(f"{_WHAT}: {said}; trying again")
             else:
+                outage.over(_WHAT)
                 say(f"worker {owner} on {settings.runtime}: {', '.join(record.roles)}")
                 return session
             if leaves_within(PAUSE):
                 return None
     finally:
-        outage.over(_WHAT)
+        outage.left(_WHAT)

@@ -198,7 +198,7 @@ class Worker:
         """Fill the free slots; True when a job was claimed. An error of this host pauses claiming for a while."""
         took = False
         if self._is_full():
-            self._outage.over("cannot claim")
+            self._outage.left("cannot claim")
         try:
             if rescan:
                 self._queue.rescan()

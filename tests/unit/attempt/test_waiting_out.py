@@ -82,6 +82,23 @@ def test_finished_work_is_looked_at_until_the_outage_is_over(bench: Bench, error
     assert [line.startswith("job: cannot check its work: ") for line in bench.said] == [True, False]
 
 
+def test_what_is_not_tried_any_more_is_no_end_of_the_outage(bench: Bench) -> None:
+    """A worker said that the spool could be used again because the agent whose token it could not see had ended."""
+    broken = system_error(errno.EIO)
+    assert bench.outage.met("job: cannot look at its token", broken)
+    bench.standing.close()
+    assert bench.outage.met("job: cannot write the outcome", broken)
+    assert [line.partition(":")[0] for line in bench.said] == ["job"]
+    bench.outage.over("control")
+    assert len(bench.said) == 1, "the outcome cannot be written yet"
+    bench.outage.left("job: cannot write the outcome")
+    bench.outage.over("control")
+    bench.outage.over("cannot claim")
+    assert bench.said[1:] == ["the spool can be used again; going on"]
+    assert bench.outage.met("control", broken)
+    assert len(bench.said) == 3, "another outage"
+
+
 def test_the_lease_decides_how_long_finished_work_is_looked_at(bench: Bench) -> None:
     def lose(pauses: int) -> None:
         bench.lost = pauses == LONG
