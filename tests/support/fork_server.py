@@ -71,23 +71,34 @@ def order(path: str, what: Mapping[str, Any], fds: Sequence[int]) -> socket.sock
     return connection
 
 
-def _command(
-    words: Sequence[str], *, cwd: Path | str, env: Mapping[str, str], agents: bool = False
-) -> dict[str, Any]:
-    return {"words": list(words), "cwd": str(cwd), "env": dict(env), "agents": agents}
+def _command(words: Sequence[str], *, cwd: Path | str, env: Mapping[str, str], **more: Any) -> dict[str, Any]:
+    return {"words": list(words), "cwd": str(cwd), "env": dict(env), "agents": False, **more}
 
 
 class ForkServer:
-    """The client of one server process: this file, or another that calls `serve`."""
+    """The client of one server process: this file, or another that calls `serve`.
 
-    def __init__(self, program: str = __file__) -> None:
+    ``before``: words before its command line, which make it the process of another user ``uid``, say. ``env``: more
+    variables that its Python reads when it starts.
+    """
+
+    def __init__(
+        self,
+        program: str = __file__,
+        *,
+        before: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        uid: int | None = None,
+    ) -> None:
         self._owner = os.getpid()
         self._folder = tempfile.mkdtemp(prefix="wf-fork-")
+        if uid is not None:
+            os.chown(self._folder, uid, -1)
         self.path = os.path.join(self._folder, "socket")
         self._process = subprocess.Popen(
-            [sys.executable, "-P", program, self.path],
+            [*before, sys.executable, "-P", program, self.path],
             cwd="/",
-            env={"PATH": os.defpath, **_LANGUAGE, **shown_environment.ROOM},
+            env={"PATH": os.defpath, **_LANGUAGE, **shown_environment.ROOM, **(env or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -112,7 +123,7 @@ class ForkServer:
         agents: bool = False,
     ) -> Process:
         """Start ``wf words`` with these standard streams. With ``agents``, see `forked_launchers`."""
-        return Process(self.order({"words": list(words), "cwd": str(cwd), "env": dict(env), "agents": agents}, fds))
+        return Process(self.order(_command(words, cwd=cwd, env=env, agents=agents), fds))
 
     def start(self, words: Sequence[str], **where: Any) -> tuple[Forked, int]:
         """Start ``wf words`` (see `run`); the command, and the descriptor that is its stdin."""
@@ -137,10 +148,10 @@ class ForkServer:
         env: Mapping[str, str],
         stdin: bytes = b"",
         timeout: float = 60.0,
-        agents: bool = False,
+        **more: Any,
     ) -> Ended:
-        """Run ``wf words`` to its end. TimeoutError when it takes longer. ``agents`` forks for plan agents, too."""
-        forked, fd = self.start(words, cwd=cwd, env=env, agents=agents)
+        """Run ``wf words`` to its end. TimeoutError when it takes longer. ``more`` goes to the server's child."""
+        forked, fd = self.start(words, cwd=cwd, env=env, **more)
         return forked.communicate(fd, stdin, timeout)
 
     def close(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from support.scenarios import register, stage_only
@@ -167,25 +166,3 @@ def reap_and_say(root: str) -> tuple[list[str], list[str]]:
         for r in queue.reap(lambda owner: "seen" * (owner == "gone-box-1"), by="r-box-1")
     ]
     return reaped, said
-
-
-def wf(words: list[str], environ: dict[str, str]) -> tuple[int, str]:
-    """The exit code of a `wf` command and all that it said. It is a fork of this process, which is quick."""
-    from wf_cli.cli import main
-
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        code = 70
-        try:
-            os.environ.update(environ)
-            for fd in (1, 2):
-                os.dup2(writing, fd)
-            code = main.run(words, os.environ)
-            sys.stdout.flush()
-        finally:
-            os._exit(code)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        said = pipe.read()
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said

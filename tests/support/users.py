@@ -18,12 +18,15 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
 import wf_cli
+from support import user_server
 from support.box import HANG, Done
+from support.fork_server import ForkServer
+from support.forked_process import Process
 from wf_cli import ids
 
 #: The group of all users here.
@@ -31,16 +34,22 @@ TEAM = 61_000
 
 _TESTS = Path(__file__).resolve().parents[1]
 _SOURCE = Path(wf_cli.__file__).resolve().parents[1]
-_SERVE = """
-import importlib, json, sys, traceback
-for line in sys.stdin:
-    module, name, args = json.loads(line)
-    try:
-        answer = {"value": getattr(importlib.import_module(module), name)(*args)}
-    except BaseException:
-        answer = {"error": traceback.format_exc()}
-    print(json.dumps(answer), flush=True)
-"""
+#: What a Python of a user reads when it starts.
+_PYTHON = {"PYTHONPATH": f"{_SOURCE}{os.pathsep}{_TESTS}", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """A process that calls functions."""
+
+    process: Process
+    stdin: TextIO
+    stdout: TextIO
+
+    def close(self) -> None:
+        self.stdin.close()
+        self.process.wait(HANG)
+        self.stdout.close()
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,7 @@ class User:
     cwd: Path
     #: Words before every command.
     _before: tuple[str, ...] = ()
-    _servers: dict[tuple[object, ...], subprocess.Popen[str]] = field(default_factory=dict)
+    _servers: dict[tuple[object, ...], _Calls] = field(default_factory=dict)
 
     def with_umask(self, umask: int) -> User:
         """The same user with another umask, for commands."""
@@ -76,8 +85,11 @@ class User:
         return Done(done.returncode, done.stdout, done.stderr)
 
     def wf(self, *words: str, env: Mapping[str, str] | None = None) -> Done:
-        """Run `wf` to its end."""
-        return self.run(sys.executable, "-m", "wf_cli", *words, env=env)
+        """Run `wf` to its end; a fork (`user_server`), because a Python start as another user takes long."""
+        ended = _server(self.uid, self._before).run(
+            words, cwd=self.cwd, env=self._environ(env), umask=self.umask, timeout=HANG * 2
+        )
+        return Done(ended.code, ended.out.decode(), ended.err.decode())
 
     def ok(self, *words: str, env: Mapping[str, str] | None = None) -> Done:
         """Run `wf`, which must succeed."""
@@ -98,12 +110,8 @@ class User:
         """
         key = (self.umask, self._before)
         if key not in self._servers:
-            pipe = subprocess.PIPE
-            argv = self._argv((sys.executable, "-c", _SERVE))
-            self._servers[key] = subprocess.Popen(argv, env=self._environ(None), text=True, stdin=pipe, stdout=pipe)
+            self._servers[key] = self._calls()
         server = self._servers[key]
-        assert server.stdin is not None
-        assert server.stdout is not None
         words = [str(arg) if isinstance(arg, Path) else arg for arg in args]
         server.stdin.write(json.dumps([function.__module__, function.__name__, words]) + "\n")
         server.stdin.flush()
@@ -111,24 +119,41 @@ class User:
         assert "error" not in answer, f"{self.name}: {function.__name__}: {answer['error']}"
         return answer["value"]
 
+    def _calls(self) -> _Calls:
+        stdin, stdout = os.pipe(), os.pipe()
+        order = {"words": [], "cwd": str(self.cwd), "env": self._environ(None), "umask": self.umask}
+        process = Process(_server(self.uid, self._before).order(order, [stdin[0], stdout[1], 2]))
+        os.close(stdin[0])
+        os.close(stdout[1])
+        return _Calls(process, open(stdin[1], "w"), open(stdout[0]))
+
     def _argv(self, argv: tuple[str, ...]) -> list[str]:
-        return [
-            *(_view(self.uid) or ()), *self._before,
-            "setpriv", f"--reuid={self.uid}", f"--regid={self.uid}", f"--groups={TEAM}",
-            "sh", "-c", f'umask {self.umask:03o}; cd "$1"; shift; exec "$@"', "sh", str(self.cwd), *argv,
-        ]  # fmt: skip
+        shell = ("sh", "-c", f'umask {self.umask:03o}; cd "$1"; shift; exec "$@"', "sh", str(self.cwd))
+        return [*_become(self.uid, self._before), *shell, *argv]
 
     def _environ(self, more: Mapping[str, str] | None) -> dict[str, str]:
         return {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
-            "PYTHONPATH": f"{_SOURCE}{os.pathsep}{_TESTS}",
-            "PYTHONDONTWRITEBYTECODE": "1",
+            **_PYTHON,
             "HOME": str(self.home),
             "TMPDIR": str(self.home),
             "LANG": "C.UTF-8",
             "GIT_CONFIG_NOSYSTEM": "1",
             **(more or {}),
         }
+
+
+def _become(uid: int, before: tuple[str, ...]) -> list[str]:
+    """The beginning of a command line that is run as this user."""
+    return [*(_view(uid) or ()), *before, "setpriv", f"--reuid={uid}", f"--regid={uid}", f"--groups={TEAM}"]
+
+
+@functools.cache
+def _server(uid: int, before: tuple[str, ...]) -> ForkServer:
+    """A server of this user for the rest of the run."""
+    server = ForkServer(user_server.__file__, before=_become(uid, before), env=_PYTHON, uid=uid)
+    atexit.register(server.close)
+    return server
 
 
 @dataclass(frozen=True)
@@ -149,7 +174,7 @@ def team(umask: int) -> Team:
     if _view(61_001) is None:
         pytest.skip(f"SKIPPED, LOUDLY: other users cannot run {sys.executable}")
     # Not pytest's folder, which only root may enter.
-    base = Path("/tmp") / f"wf-team-{ids.nonce()}"
+    base = Path(tempfile.gettempdir()) / f"wf-team-{ids.nonce()}"
     base.mkdir()
     base.chmod(0o755)
     project = base / "project"
@@ -169,7 +194,7 @@ def dismiss(people: Team) -> None:
     """End the processes of the team and remove its files."""
     for user in (people.alice, people.bob):
         for server in user._servers.values():
-            server.communicate(timeout=HANG)
+            server.close()
     shutil.rmtree(people.project.parent)
 
 
