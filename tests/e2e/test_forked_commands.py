@@ -11,8 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from support import fork_server
 from support.box import Box, Running
 from support.wait import wait_until
+from wf_cli import proc
 from wf_cli.contract.lifecycle import Status
 
 COMMANDS = [
@@ -53,6 +55,14 @@ def test_a_forked_command_has_its_own_directory_and_environment(box: Box) -> Non
     box.ok("worker", "--runtime", "shell", "--once", env={"HOME": "/nowhere"})
     assert box.noted("where.one").split() == [str(box.root), str(box.home), "C.UTF-8", "first"]
     assert box.noted("where.two").split() == [str(box.root), "/nowhere", "C.UTF-8", "unset"]
+
+
+def test_a_server_that_a_test_has_ended_is_made_again(box: Box) -> None:
+    """Tests of `proc.kill_tree` end everything below the process of the tests."""
+    server = fork_server.server()
+    proc.kill_tree([os.getpid()], grace_s=0)
+    assert server.has_ended
+    assert box.ok("--version").out.startswith("wf ")
 
 
 def test_a_forked_command_that_hangs_is_ended(box: Box) -> None:

@@ -48,8 +48,9 @@ _OTHERS = (
     "wf_cli.runtimes.acp.turn",
 )
 _OTHERS += ("wf_cli.runtimes.acp.conversation", "wf_cli.editor.mcp_server")
-#: What commands import when they need it.
+#: What commands import when they need it. Some of it has other names in other versions.
 _LATE = ("typer.rich_utils", "rich.console", "rich.table", "yaml", "jsonschema", "filelock", "watchdog.observers")
+_LATE += ("typer._adapters", "typer._click.decorators", "filelock._soft", "encodings.utf_8_sig", "encodings.ascii")
 #: The most descriptors that an order carries.
 _MOST = 8
 #: Variables that a Python reads when it starts.
@@ -62,12 +63,14 @@ _LANGUAGE = {"LANG": "C.UTF-8"}
 
 def order(path: str, what: Mapping[str, Any], fds: Sequence[int]) -> socket.socket:
     """Order a process with these descriptors; the answer says its pid, and its exit code once it has ended."""
-    connection = socket.socket(socket.AF_UNIX)
-    connection.connect(path)
     data = json.dumps(what).encode()
     rights = array.array("i", fds)
-    connection.sendmsg([len(data).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-    connection.sendall(data)
+    with contextlib.ExitStack() as undo:
+        connection = undo.enter_context(socket.socket(socket.AF_UNIX))
+        connection.connect(path)
+        connection.sendmsg([len(data).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        connection.sendall(data)
+        undo.pop_all()
     return connection
 
 
@@ -154,8 +157,12 @@ class ForkServer:
         forked, fd = self.start(words, cwd=cwd, env=env, **more)
         return forked.communicate(fd, stdin, timeout)
 
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
     def close(self) -> None:
-        """End the server. A process that the tests forked does not."""
+        """End the server. Safe to repeat. A process that the tests forked does not."""
         if os.getpid() != self._owner:
             return
         assert self._process.stdin is not None
@@ -166,15 +173,27 @@ class ForkServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-_servers: dict[int, ForkServer] = {}
+_kept: dict[tuple[object, ...], ForkServer] = {}
+
+
+def kept(make: Callable[[], ForkServer], *key: object) -> ForkServer:
+    """The server of this process for ``key``, which ends with it.
+
+    A test that ends everything below the process of the tests ends its servers, too. Then another one is made.
+    """
+    key = (os.getpid(), *key)
+    found = _kept.get(key)
+    if found is None or found.has_ended:
+        if found is not None:
+            found.close()
+        found = _kept[key] = make()
+        atexit.register(found.close)
+    return found
 
 
 def server() -> ForkServer:
-    """The server of this process, which ends with it."""
-    if os.getpid() not in _servers:
-        made = _servers[os.getpid()] = ForkServer()
-        atexit.register(made.close)
-    return _servers[os.getpid()]
+    """The server of `wf` commands."""
+    return kept(ForkServer)
 
 
 def fits(env: Mapping[str, str]) -> bool:

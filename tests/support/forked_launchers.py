@@ -14,7 +14,6 @@ As a program (``forked_launchers.py SOCKET``) this is the server.
 
 from __future__ import annotations
 
-import atexit
 import os
 import socket
 import sys
@@ -48,14 +47,8 @@ class ForkedLauncher(fork_server.Process):
         self.stderr = open(stderr, "rb", buffering=0)  # noqa: SIM115
 
 
-_servers: dict[int, fork_server.ForkServer] = {}
-
-
 def _server() -> fork_server.ForkServer:
-    if os.getpid() not in _servers:
-        made = _servers[os.getpid()] = fork_server.ForkServer(__file__)
-        atexit.register(made.close)
-    return _servers[os.getpid()]
+    return fork_server.kept(lambda: fork_server.ForkServer(__file__), "launchers")
 
 
 def starter(path: str, *, agents: bool = False) -> Callable[[int, int, int | None, str], ForkedLauncher]:

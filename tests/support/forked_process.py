@@ -60,6 +60,7 @@ class Process:
         while not line.endswith(b"\n"):
             byte = self._connection.recv(1)
             if not byte:
+                self._connection.close()
                 raise RuntimeError("the fork server has ended; what it said is on stderr")
             line += byte
         return int(line)

@@ -23,7 +23,7 @@ from typing import Any, TextIO
 import pytest
 
 import wf_cli
-from support import user_server
+from support import fork_server, user_server
 from support.box import HANG, Done
 from support.fork_server import ForkServer
 from support.forked_process import Process
@@ -148,12 +148,10 @@ def _become(uid: int, before: tuple[str, ...]) -> list[str]:
     return [*(_view(uid) or ()), *before, "setpriv", f"--reuid={uid}", f"--regid={uid}", f"--groups={TEAM}"]
 
 
-@functools.cache
 def _server(uid: int, before: tuple[str, ...]) -> ForkServer:
-    """A server of this user for the rest of the run."""
-    server = ForkServer(user_server.__file__, before=_become(uid, before), env=_PYTHON, uid=uid)
-    atexit.register(server.close)
-    return server
+    """The server of this user for the rest of the run."""
+    make = functools.partial(ForkServer, user_server.__file__, before=_become(uid, before), env=_PYTHON, uid=uid)
+    return fork_server.kept(make, uid, before)
 
 
 @dataclass(frozen=True)
