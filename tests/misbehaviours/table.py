@@ -71,6 +71,8 @@ class Row:
     version: str | None = None
     #: What is installed under the runtime's name.
     program: str = "the stand-in"
+    #: Whether the launcher may be a fork (`forked_launchers`). Not where the row is about processes.
+    forks: bool = True
 
     def __post_init__(self) -> None:
         if "mode" not in self.does and self.pairs == PAIRS:
@@ -267,11 +269,11 @@ ROWS = (
     Row("a context that is too long", provider("prompt is too long: 203524 tokens > 200000 maximum", 400), "crashed"),
     Row("an error that nobody has heard of", provider("it just broke"), "crashed", (OC_PRINT, CU_ACP, CU_PRINT)),
     # -- processes
-    Row("a child in a session of its own stays", do("child"), None),
-    Row("an orphan without the mark stays", do("daemon"), None),
-    Row("a child stays that starts another one when it is ended", do("hydra"), None, PRINT),
-    Row("kills its launcher", do("kill_launcher"), "crashed", says="launcher was killed"),
-    Row("kills the client between", do("kill_parent"), "crashed", (CU_ACP,), says="SIGKILL"),
+    Row("a child in a session of its own stays", do("child"), None, forks=False),
+    Row("an orphan without the mark stays", do("daemon"), None, forks=False),
+    Row("a child stays that starts another one when it is ended", do("hydra"), None, PRINT, forks=False),
+    Row("kills its launcher", do("kill_launcher"), "crashed", says="launcher was killed", forks=False),
+    Row("kills the client between", do("kill_parent"), "crashed", (CU_ACP,), says="SIGKILL", forks=False),
     # -- the session
     Row(
         "the session to resume is unknown",

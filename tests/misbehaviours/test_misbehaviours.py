@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from misbehaviours.table import CLASSES, COSTS, PAIRS, ROWS, Cost, Row
-from support import spools
+from support import forked_launchers, spools
 from wf_cli import proc
 from wf_cli.app import App
 from wf_cli.attempt import briefing
@@ -209,7 +209,13 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def nothing_left() -> Iterator[None]:
+def launchers(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+    if row.forks:
+        forked_launchers.install(monkeypatch)
+
+
+@pytest.fixture
+def nothing_left(launchers: None) -> Iterator[None]:
     """Nothing below this process is left by a test, whatever its environment."""
     before = set(proc.descendants(os.getpid()))
     yield
