@@ -56,6 +56,9 @@ def test_the_protocol_holds_in_every_reachable_state(tmp_path: Path, configurati
         ("repair-orphan-started", "started"),
         ("twins", "started"),
         ("twins", "reaptwin"),
+        # A cancel that does not wait, and a retry (version 0.4.0).
+        ("op-cancel-retry-alone", "waits"),
+        ("op-cancel-retry-alone", "gate"),
     ],
 )
 def test_without_one_rule_of_the_design_the_model_finds_a_violation(

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from wf_cli.attempt.predecessors import Predecessors
 from wf_cli.attempt.steps import Steps
 from wf_cli.clock import Clock
 from wf_cli.contract.identity import target_of
@@ -57,6 +58,7 @@ class Claims:
         self._pools = pools
         self._runtimes = sorted({pool.runtime for pool in pools})
         self._max_parallel_plans = max_parallel_plans
+        self._predecessors = Predecessors(queue, clock)
         self._requests = control.Requests(queue.spool, clock)
         self._slot: Slot | None = None
         #: Why the checkout cannot be locked at all, as the latest try found.
@@ -94,7 +96,7 @@ class Claims:
         if before is not None:
             return before
         try:
-            token = self._queue.claim(owner, self._pools, self._may)
+            token = self._queue.claim(owner, self._pools, lambda token: self._may(token, owner))
             if token is None:
                 if self._unlockable is not None:
                     raise self._unlockable
@@ -112,8 +114,11 @@ class Claims:
         why = leaving()
         return Obstacle("leaving", why) if why is not None else self.obstacle()
 
-    def _may(self, token: Token) -> bool:
-        """Whether ``token`` may be claimed. `SpoolQueue.claim` asks this of one token after the other.
+    def _may(self, token: Token, owner: str) -> bool:
+        """Whether ``token`` may be claimed for ``owner``. `SpoolQueue.claim` asks this of one token after the other.
+
+        While an agent of an earlier attempt may live, the job stays queued. This is asked before the claim, and not
+        at the start again, because no such agent begins to live in between. So no attempt is used up by waiting.
 
         The job of a plan needs a slot of the checkout, which is taken here. The slot of the token before, which was
         not claimed after all, is let go first. A plan that cannot be read and a checkout that cannot be locked refuse
@@ -121,9 +126,11 @@ class Claims:
         """
         self._free_slot()
         target = target_of(token.job_id)
-        if target is None:
-            return True
         try:
+            if self._predecessors.hindrance(token, by=owner) is not None:
+                return False
+            if target is None:
+                return True
             if self._steps.hindrance(target) is not None:
                 return False
             for k in range(self._max_parallel_plans):

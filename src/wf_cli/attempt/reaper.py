@@ -5,14 +5,13 @@ Every worker does this for all sessions, and any number of workers may do it at 
 
 from __future__ import annotations
 
-from wf_cli import fsio, ids
+from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Reaped
 from wf_cli.runtimes.process import strays
-from wf_cli.spool import judgement, lease, scan, session
-from wf_cli.spool.judgement import Judgement
+from wf_cli.spool import lease, scan, session
 from wf_cli.spool.liveness import GONE, Observer, Verdict
 from wf_cli.spool.patience import Patience
 from wf_cli.spool.troubles import EachItem, Trouble
@@ -25,7 +24,6 @@ class Reaper:
         self._queue = queue
         self._events = events
         self._me = me
-        self._clock = clock
         self._observer = Observer(queue.spool, clock)
         self._patience = Patience(clock)
 
@@ -39,15 +37,14 @@ class Reaper:
         def gone(owner: str) -> str:
             if owner not in evidence:
                 verdict = self._observer.verdict(owner)
-                evidence[owner] = self._publish(owner, verdict).evidence if verdict in GONE else ""
-                if evidence[owner]:
-                    self._stop_agents(owner, evidence[owner])
+                evidence[owner] = self._give_up(owner, verdict) if verdict in GONE else ""
             return evidence[owner]
 
         return self._queue.reap(gone, by=self._me)
 
     def bury(self) -> None:
-        """Remove the leases of dead sessions that have no tokens any more. Housekeeping, to be done seldom."""
+        """Remove the leases of dead sessions that have no tokens any more, and end what they left running here: the
+        agent of a cancelled attempt, say. Housekeeping, to be done seldom."""
         busy = scan.busy_owners(self._queue.spool)
         each = EachItem(self._queue.troubles)
         for owner in session.owners(self._queue.spool):
@@ -59,31 +56,27 @@ class Reaper:
                 with each.stepping(path):
                     if not fsio.exists(path):
                         continue
-                    self._publish(owner, verdict)
+                    self._observer.publish(owner, verdict, by=self._me)
+                    self._stop_agents(owner)
                     fsio.unlink_quietly(path)
                     self._observer.forget(owner)
         each.finish()
 
-    def _publish(self, owner: str, verdict: Verdict) -> Judgement:
-        spool, unchanged_s = self._queue.spool, self._observer.unchanged_s(owner)
-        standing = judgement.standing(spool, owner)
-        if standing is not None:
-            return standing
-        watched = unchanged_s if verdict is not Verdict.DEAD else None
-        new = judgement.judge(
-            owner, str(verdict), watched, by=self._me, host=ids.host_label(), now_ms=self._clock.now_ms()
-        )
-        return judgement.publish(spool, new)
+    def _give_up(self, owner: str, verdict: Verdict) -> str:
+        """Publish the verdict, and end what the session left on this host. Returns the evidence that stands."""
+        evidence = self._observer.publish(owner, verdict, by=self._me).evidence
+        self._stop_agents(owner)
+        self._events.emit("job.stalled", owner=owner, reason=f"its session is gone: {evidence}")
+        return evidence
 
-    def _stop_agents(self, owner: str, evidence: str) -> None:
+    def _stop_agents(self, owner: str) -> None:
         try:
             record = session.load(self._queue.spool, owner)
         except OSError as error:
             if not self._patience.is_over(owner):
                 raise
             self._queue.troubles(Trouble.of(self._queue.spool.path("sessions", f"{owner}.json"), error))
-            record = None
-        self._events.emit("job.stalled", owner=owner, reason=f"its session is gone: {evidence}")
+            return
         if record is None or not record.on_this_host:
             return
         for agent in record.agents:

@@ -184,7 +184,8 @@ class Keeper:
             return f"{text}: {self._hindrance}"
         waiting = self._queue.ready(self._request.pools)
         if waiting:  # These jobs are ready, but may not be claimed now.
-            return f"{text}: {waiting[0].job_id} waits for the checkout, or its epic is paused (see wf explain)"
+            why = "the checkout, for an earlier agent to stop, or its epic is paused (see wf explain)"
+            return f"{text}: {waiting[0].job_id} waits for {why}"
         soon = self._queue.next_ready_s(self._request.pools)
         return text if soon is None else f"{text}; the next one is ready in {soon:.1f} s"
 

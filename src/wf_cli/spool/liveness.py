@@ -9,10 +9,11 @@ import os
 from dataclasses import dataclass
 from enum import StrEnum
 
-from wf_cli import fsio
+from wf_cli import fsio, ids
 from wf_cli.clock import Clock
 from wf_cli.contract.token import is_word
 from wf_cli.spool import judgement, lease, session, shortest_lease
+from wf_cli.spool.judgement import Judgement
 from wf_cli.spool.layout import Spool
 
 
@@ -121,6 +122,17 @@ class Observer:
         if unchanged >= seconds:
             return Verdict.EXPIRED
         return Verdict.ALIVE if readable else Verdict.UNKNOWN
+
+    def publish(self, owner: str, verdict: Verdict, *, by: str) -> Judgement:
+        """Publish ``verdict``, one of `GONE`, before it is used; the one that stands. OSError as link says."""
+        standing = judgement.standing(self._spool, owner)
+        if standing is not None:
+            return standing
+        watched = self.unchanged_s(owner) if verdict is not Verdict.DEAD else None
+        host, now_ms = ids.host_label(), self._clock.now_ms()
+        return judgement.publish(
+            self._spool, judgement.judge(owner, str(verdict), watched, by=by, host=host, now_ms=now_ms)
+        )
 
     def forget(self, owner: str) -> None:
         """Drop the watch of a session that was reaped; its id is never used again."""

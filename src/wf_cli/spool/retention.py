@@ -15,7 +15,7 @@ from wf_cli.contract.lifecycle import DIRECTORIES, LIVE_DIRECTORIES
 from wf_cli.contract.token import Placed, Token, parse_outcome
 from wf_cli.errors import NotFound, Refused, Temporary
 from wf_cli.seams import step
-from wf_cli.spool import enqueue, judgement, lease, scan, session
+from wf_cli.spool import enqueue, judgement, lease, predecessors, scan, session
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.troubles import EachItem, OnTrouble, ignored
 
@@ -62,11 +62,16 @@ def _job_of_transcript(name: str) -> str | None:
 
 
 def _ended_before(spool: Spool, owner: str, before_ms: int) -> bool:
-    """Whether the session stopped, is proven dead or was judged to be gone, and has written nothing since then."""
+    """Whether the session stopped, is proven dead or was judged to be gone, and has written nothing since then.
+
+    False while an agent of it lives on this host, because only this record tells of that agent.
+    """
     record = session.read(spool, owner)
     if record is None or not (
         record.state == "stopped" or record.proven_dead or judgement.standing(spool, owner) is not None
     ):
+        return False
+    if record.on_this_host and any(predecessors.lives_here(agent) for agent in record.agents):
         return False
     try:
         written_ms = os.stat(spool.path("sessions", f"{owner}.json")).st_mtime * 1000
@@ -78,7 +83,8 @@ def _ended_before(spool: Spool, owner: str, before_ms: int) -> bool:
 def purge(spool: Spool, epic_id: str) -> list[str]:
     """Remove all that is kept of a finished epic's jobs, their keys too; the job ids.
 
-    Raises NotFound when the epic has none, Refused when one of them is live: nothing is removed then. Each job is
+    Raises NotFound when the epic has none, Refused when one of them is live, or has ended and has an agent that has
+    not: nothing is removed then. Each job is
     looked at again under its fence, and a job that was retried meanwhile stays whole. Once all were tried, this
     raises the first OSError, Temporary that names jobs whose fence stayed busy, or Refused that names those that came
     back to life. Dying in between leaves finished jobs with fewer files, and running it again removes the rest.
@@ -101,6 +107,16 @@ def purge(spool: Spool, epic_id: str) -> list[str]:
     job_ids = sorted(job_id for job_id in known if _is_of(job_id, epic_id))
     if not job_ids:
         raise NotFound(f"the spool has no job of epic {epic_id}", hint="wf spool ls --epic ID lists an epic's jobs")
+    at_work = predecessors.of_jobs(spool, frozenset(job_ids))
+    if at_work:
+        # A job of the same key would begin with attempt 1 again, beside this agent.
+        job_id, agent = min(at_work.items())
+        raise Refused(
+            f"epic {epic_id} is still worked on: {job_id} has ended, and {agent.text}",
+            hint="wait until it has stopped, then purge again",
+            code="EPIC_NOT_FINISHED",
+            live=sorted(at_work),
+        )
     transcripts = spool.names("transcripts")
     revived, busy = [], []
     failed: OSError | None = None

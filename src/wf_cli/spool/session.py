@@ -195,7 +195,7 @@ def agent_of(spool: Spool, token: Token) -> Agent | None:
 
     Raises OSError when the disk does not tell.
     """
-    record = _readable(spool, token.owner or "")
+    record = readable(spool, token.owner or "")
     agents = record.agents if record is not None else ()
     return next((agent for agent in agents if agent.mark == mark(token)), None)
 
@@ -205,13 +205,14 @@ def has_agent(spool: Spool, token: Token) -> bool:
 
     Raises OSError when the disk does not tell.
     """
-    record = _readable(spool, token.owner or "")
+    record = readable(spool, token.owner or "")
     if record is None or record.proven_dead:
         return False
     return any(agent.mark == mark(token) for agent in record.agents)
 
 
-def _readable(spool: Spool, owner: str) -> SessionRecord | None:
+def readable(spool: Spool, owner: str) -> SessionRecord | None:
+    """`load`; None also for a record of another user that is not for us to read."""
     try:
         return load(spool, owner)
     except PermissionError:

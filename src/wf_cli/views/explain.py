@@ -133,6 +133,9 @@ def _waiting(token: Token, viewer: Viewer, epic_paused: Callable[[str], bool]) -
     if token.delay_s:
         due = viewer.clock.now_ms() >= token.time_ms
         yield Condition("ready", due, f"{'it was' if due else 'it is'} delayed until {times.iso(token.time_ms)}")
+    predecessor = viewer.predecessor(token)
+    if predecessor is not None:
+        yield Condition("predecessor_gone", False, predecessor, "wf worker ls")
     yield from _workers(token, viewer)
     target = target_of(token.job_id)
     if target is None:

@@ -109,7 +109,7 @@ class Viewer:
         if status in _TAKEN or status is Status.SUCCEEDED:
             return None
         if status in (Status.QUEUED, Status.HELD):
-            waits = self._waits_for_plan(placed.token)
+            waits = self._waits_for_plan(placed.token) or self.predecessor(placed.token)
             if waits is not None:
                 return waits
         end = self.last_end(placed.token)
@@ -123,6 +123,22 @@ class Viewer:
         if end.to == placed.folder:
             return end.text
         return f"{'released' if end.to == 'held' else 'retried'} after {end.text}"
+
+    def predecessor(self, token: Token) -> str | None:
+        """Which agent of an earlier attempt keeps a waiting job from being claimed; None when none is known to.
+
+        Only an attempt that somebody else ended than its owner can have left one.
+        """
+        end = self.last_end(token)
+        if end is None or end.by == end.owner:
+            return None
+        from wf_cli.spool import predecessors  # Only jobs that were cancelled or lost need it.
+
+        try:
+            found = predecessors.living(self.spool, token.job_id, token.attempt, self.verdict)
+            return next((one.text for one in found), None)
+        except OSError:
+            return None
 
     def _waits_for_plan(self, token: Token) -> str | None:
         """Why a job waits for the files of its plan, as far as the disk surely tells; None when it does not."""
