@@ -106,16 +106,38 @@ def test_a_worker_stopped_past_its_lease_loses_its_job_and_goes_on_under_a_new_o
     box.assert_sound()
 
 
+def test_what_an_agent_finished_while_its_worker_stood_still_past_its_lease_counts(box: Box) -> None:
+    """Invariants 2 and 5. Its launcher kept its exit."""
+    box.shell(WAITS)
+    (job_id,) = box.enqueue("job")
+    first = box.worker("shell", "--id", "first", "--lease", "2s")
+    old = tree(box, job_id, 1)
+    first.signal(signal.SIGSTOP)
+    box.note(f"end.{job_id}.1")
+    await_gone(old, "the end of the first attempt")
+    second = box.worker("shell", "--id", "second")
+    placed = box.await_status(job_id, Status.SUCCEEDED)
+    assert placed.token.attempt == 1
+    assert box.outcomes(job_id)[1].by == second.owner
+    first.signal(signal.SIGCONT)
+    eventually(lambda: len(first.owners) == 2, "a new session of the first worker", box)
+    assert second.stop().code == first.stop().code == 0
+    assert box.notes_like("pids.*") == [f"pids.{job_id}.1"]
+    box.assert_sound()
+
+
 def test_what_an_agent_finished_while_its_worker_stood_still_past_its_lease_is_kept_as_late(box: Box) -> None:
-    """Invariants 2 and 5."""
+    """Invariants 2 and 5. Nothing tells of its exit."""
     box.shell(WAITS)
     (job_id,) = box.enqueue("job")
     first = box.worker("shell", "--id", "first", "--lease", "2s")
     owner = first.owner
     old = tree(box, job_id, 1)
+    launcher = refs([box.agent_of(first).pid])
     first.signal(signal.SIGSTOP)
     box.note(f"end.{job_id}.1")
-    await_gone(old, "the end of the first attempt")
+    await_gone([*old, *launcher], "the end of the first attempt")
+    box.spool.path("sessions", f"{job_id}.a1.{owner}.exit.json").unlink()
     second = box.worker("shell", "--id", "second")
     tree(box, job_id, 2)
     first.signal(signal.SIGCONT)
@@ -125,6 +147,67 @@ def test_what_an_agent_finished_while_its_worker_stood_still_past_its_lease_is_k
     box.await_status(job_id, Status.SUCCEEDED, attempt=2)
     assert second.stop().code == first.stop().code == 0
     box.assert_sound()
+
+
+def test_an_agent_that_had_finished_when_its_worker_was_killed_does_not_run_again(box: Box) -> None:
+    """Its worker stands still while it ends, and is killed before it can read that."""
+    box.shell(WAITS)
+    (job_id,) = box.enqueue("job")
+    first = box.worker("shell", "--id", "first")
+    old = tree(box, job_id, 1)
+    launcher = refs([box.agent_of(first).pid])
+    first.signal(signal.SIGSTOP)
+    box.note(f"end.{job_id}.1")
+    await_gone([*old, *launcher], "the end of the first attempt")
+    first.kill()
+    second = box.worker("shell", "--id", "second")
+    placed = box.await_status(job_id, Status.SUCCEEDED)
+    assert (placed.token.attempt, placed.token.burned) == (1, 0)
+    outcome = box.outcomes(job_id)[1]
+    assert (outcome.end, outcome.by) == (End.SUCCEEDED, second.owner)
+    assert second.stop().code == 0
+    assert box.notes_like("pids.*") == [f"pids.{job_id}.1"]
+    box.assert_sound()
+
+
+def test_an_agent_that_was_ended_with_its_worker_runs_again_however_well_it_ended(box: Box) -> None:
+    box.shell(
+        """
+        trap 'exit 0' TERM
+        setsid sleep 1000 &
+        echo $$ $! > "$N/.pids.$1.$2"; mv "$N/.pids.$1.$2" "$N/pids.$1.$2"
+        [ "$2" -gt 1 ] || while :; do sleep 0.02; done
+        """
+    )
+    (job_id,) = box.enqueue("job")
+    first = box.worker("shell", "--id", "first")
+    tree(box, job_id, 1)
+    box.worker("shell", "--id", "second")
+    first.kill()
+    box.await_status(job_id, Status.SUCCEEDED, attempt=2)
+    assert [outcome.end for outcome in box.outcomes(job_id).values()] == [End.LOST, End.SUCCEEDED]
+    box.assert_sound()
+
+
+def test_a_step_that_was_done_when_its_worker_was_killed_is_followed_by_the_next(project: Box) -> None:
+    """No agent runs again, and what follows an end follows this one."""
+    project.plan_agents({"wait_after": ["plan"]})
+    epic = project.epic("One")
+    project.ok("epic", "run", epic)
+    job_id = f"e{epic}-p01-i0-plan-orchestrator"
+    first = project.worker("cursor", "--id", "first")
+    project.noted(f"worked.{job_id}.a1")
+    launcher = refs([project.agent_of(first).pid])
+    first.signal(signal.SIGSTOP)
+    project.note(f"end.{job_id}.a1")
+    await_gone(launcher, "the end of the first attempt")
+    first.kill()
+    second = project.worker("cursor", "--id", "second")
+    placed = project.await_status(job_id, Status.SUCCEEDED)
+    assert placed.token.attempt == 1
+    assert project.outcomes(job_id)[1].by == second.owner
+    eventually(lambda: project.status(f"e{epic}-p01-i0-code-plan-coder"), "the next step", project)
+    assert project.notes_like("start.*") == [f"start.{job_id}.a1"]
 
 
 def test_the_first_sigterm_drains_the_running_job_is_finished_and_nothing_new_is_claimed(box: Box) -> None:

@@ -34,6 +34,7 @@ def explore(tmp_path: Path, *arguments: str) -> dict[str, Any]:
         "repair-orphan",  # invariants 1 and 4: a session's repair whose listings are old
         "repair-orphan-started",  # invariant 1: the same repair as it was, beside starts that are exclusive links
         "repair-twice",  # invariant 3: a repair of two tokens whose listings are old, and a retry
+        "kept-exit",  # invariants 1, 2 and 5: workers that die after their agents have ended
         "twins",  # invariants 1 and 5: an old token is put back at any time
     ],
 )
@@ -59,6 +60,9 @@ def test_the_protocol_holds_in_every_reachable_state(tmp_path: Path, configurati
         # A cancel that does not wait, and a retry (version 0.4.0).
         ("op-cancel-retry-alone", "waits"),
         ("op-cancel-retry-alone", "gate"),
+        # A worker that dies after its agent has ended (version 0.4.0).
+        ("kept-exit", "kept"),
+        ("kept-exit", "asks"),
     ],
 )
 def test_without_one_rule_of_the_design_the_model_finds_a_violation(

@@ -36,7 +36,7 @@ ALLOWED = {
     "editor/keeper_process.py": {"os.open": "/dev/null"},
     "mounts.py": {"os.open": "a folder, by O_PATH, to ask the kernel for its mount"},
     "planjobs/prompts/__init__.py": {".read_text": "texts of this package"},
-    "runtimes/process/launcher.py": {"os.open": "/dev/null"},
+    "runtimes/process/launcher.py": {"os.open": "/dev/null, and a part, with O_EXCL and without fsio's imports"},
     "runtimes/scripted/agent.py": {
         ".mkdir": "the work of an agent in its checkout",
         ".open": "the work of an agent in its checkout",

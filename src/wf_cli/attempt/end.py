@@ -107,7 +107,7 @@ class Ends:
 
     def once(self, token: Token, ending: Ending, *, by: str) -> Ended:
         """End the attempt. Raises OSError or Temporary when the disk or a busy lock prevents that now."""
-        return self._queue.end(token, self._tell_pool(token, ending), by=by)
+        return self._queue.end(token, self.told(token, ending), by=by)
 
     def for_certain(
         self,
@@ -124,7 +124,7 @@ class Ends:
         error. When it says so, this raises that error, and another session ends the attempt.
         """
         with each():
-            ending = self._tell_pool(token, ending)
+            ending = self.told(token, ending)
         pause, said, what = FIRST_PAUSE, "", f"{token.job_id}: cannot write the outcome"
         try:
             while True:
@@ -146,8 +146,11 @@ class Ends:
         finally:
             self._outage.left(what)
 
-    def _tell_pool(self, token: Token, ending: Ending) -> Ending:
-        """``ending``, delayed by its pool's cool-down. Trouble here is said and does not stop the ending."""
+    def told(self, token: Token, ending: Ending) -> Ending:
+        """Tell the pool of ``ending``, which is to be published next; ``ending``, delayed by the pool's cool-down.
+
+        Trouble here is said and does not stop the ending.
+        """
         spool, runtime = self._queue.spool, token.pool.runtime
         try:
             before = self._queue.readable_outcome(token.job_id, token.attempt - 1) if token.attempt > 1 else None

@@ -14,6 +14,7 @@ from wf_cli.attempt import trouble
 from wf_cli.attempt.outage import Outage
 from wf_cli.attempt.reaper import Reaper
 from wf_cli.attempt.session import Session
+from wf_cli.attempt.steps import Steps
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.errors import SpoolError, SpoolMissing, WfError
@@ -53,13 +54,15 @@ class Rounds:
         """Add a duty: ``do`` is due at once, and again ``seconds`` after each time."""
         self._duties.append(_Duty(name, seconds, do))
 
-    def for_others(self, queue: SpoolQueue, events: EventSink, say_reaped: Callable[[Reaped], None]) -> Reaper:
+    def for_others(
+        self, queue: SpoolQueue, events: EventSink, say_reaped: Callable[[Reaped], None], steps: Steps
+    ) -> Reaper:
         """Add the duties that every session has.
 
         They carry staged jobs on, end the attempts of dead sessions, notice a verdict on this session, and notice a
         spool that vanished or was replaced (`do_due` raises SpoolError then).
         """
-        reaper = Reaper(queue, self._clock, events, me=self._session.owner)
+        reaper = Reaper(queue, self._clock, events, me=self._session.owner, steps=steps, say=self._say)
 
         def reap() -> None:
             for reaped in reaper.round():

@@ -224,6 +224,16 @@ def mark(token: Token) -> str:
 _MARK = re.compile(rf"(?P<job>{_WORD})\.a(?P<attempt>[1-9][0-9]{{0,5}})\.(?P<owner>{_WORD})", re.ASCII)
 
 
+def exit_name(mark: str) -> str:
+    """The name of what the launcher of the attempt ``mark`` keeps of its agent's exit, in ``sessions/``."""
+    return f"{mark}.exit.json"
+
+
+def parse_exit(name: str) -> tuple[str, int, str] | None:
+    """Job id, attempt and owner of the name of a kept exit; None for every other name in ``sessions/``."""
+    return parse_mark(name.removesuffix(".exit.json")) if name.endswith(".exit.json") else None
+
+
 def parse_mark(text: str) -> tuple[str, int, str] | None:
     """Job id, attempt and owner of a ``WF_JOB_TOKEN``; None when it is none."""
     match = _MARK.fullmatch(text)

@@ -121,7 +121,7 @@ class Keeper:
             reason=f"for the editor {request.editor.pid}",
         )
         self._rounds = Rounds(self._session, self._clock, _tell_nobody)
-        self._rounds.for_others(self._queue, self._events, lambda _reaped: None)
+        self._rounds.for_others(self._queue, self._events, lambda _reaped: None, tools.steps)
         self._rounds.every(RECONCILE_EVERY, "reconcile", self._reconcile_all)
 
     def _reconcile_all(self) -> None:

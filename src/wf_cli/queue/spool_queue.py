@@ -276,13 +276,20 @@ class SpoolQueue:
             self._report.emit("attempt.late", token, reason=f"superseded: {published.outcome.end}")
         return Ended(published.outcome, published.accepted)
 
-    def reap(self, gone: Callable[[str], str], *, by: str) -> list[Reaped]:
+    def reap(
+        self,
+        gone: Callable[[str], str],
+        *,
+        by: str,
+        kept: Callable[[Token], Ending | None] = lambda _token: None,
+    ) -> list[Reaped]:
         """End every attempt whose owner is ``gone``, and finish every end that was left half done (invariant 5).
 
         ``gone`` returns the evidence, which has to be a proof (invariant 6), and an empty text for other owners. Any
         number may reap at once; each attempt is in one answer only (invariant 2). A token whose fence is busy is left
-        for the next round. An attempt whose outcome cannot be read is passed over, and said once. When all were
-        tried, the first OSError of a write of our own is raised.
+        for the next round. ``kept`` gives the end of a running attempt whose agent had ended before its owner was
+        gone; without one the attempt is lost. An attempt whose outcome cannot be read is passed over, and said once.
+        When all were tried, the first OSError of a write of our own is raised.
         """
         reaped = []
         each = EachItem(self.troubles)
@@ -301,7 +308,8 @@ class SpoolQueue:
                         with self.fence(token.job_id):
                             attempt.roll_forward(self.spool, token, standing)
                     elif token.owner is not None and token.owner != by and (evidence := gone(token.owner)):
-                        ended = self._end_lost(folder, token, evidence, by)
+                        ending = kept(token) if folder == "running" else None
+                        ended = self._end_gone(token, ending or _lost(folder, token, evidence), by)
                         if ended.accepted:
                             reaped.append(Reaped(token, ended.outcome))
         each.finish()
@@ -320,12 +328,10 @@ class SpoolQueue:
             self._index.discard(token)
         each.finish()
 
-    def _end_lost(self, folder: str, token: Token, evidence: str, by: str) -> Ended:
+    def _end_gone(self, token: Token, ending: Ending, by: str) -> Ended:
         """Raises Temporary when the fence stays busy: then the token is skipped, never forced."""
-        code = "lost" if folder == "running" else "never_started"
-        failure = Failure(code, f"the session {token.owner} is gone: {evidence}")
         with self.fence(token.job_id):
-            return self.end(token, Ending(End.LOST, failure=failure), by=by)
+            return self.end(token, ending, by=by)
 
     # -- operators
 
@@ -534,3 +540,8 @@ class SpoolQueue:
         with EachItem(self.troubles).looking(self.spool.outcome_path(job_id, attempt_number)):
             return self.outcome(job_id, attempt_number)
         return None
+
+
+def _lost(folder: str, token: Token, evidence: str) -> Ending:
+    code = "lost" if folder == "running" else "never_started"
+    return Ending(End.LOST, failure=Failure(code, f"the session {token.owner} is gone: {evidence}"))

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 from wf_cli.contract.failure import Failure
 from wf_cli.errors import WfError
 from wf_cli.runtimes.permissions import Permissions
+from wf_cli.spool.exits import Proves
 
 
 class CannotStart(WfError):
@@ -98,6 +99,8 @@ class Launch:
     #: True: SIGTERM goes to the process alone first, because the process ends its own children. The rest of the tree
     #: is ended when the process has ended, or when the grace is over.
     ask_first: bool = False
+    #: What the exit code says when nobody has heard what the process printed (`wf_cli.spool.exits`).
+    exit_proves: Proves = "nothing"
 
 
 @dataclass(frozen=True, slots=True)

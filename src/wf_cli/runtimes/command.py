@@ -41,7 +41,8 @@ class CommandAdapter:
         if found is None:
             path = f"runtimes.{self._settings.name}.argv"
             raise RuntimeMissing(f"{argv[0]} is not installed here", hint=f"see {path}", program=argv[0])
-        return Launch([found, *argv[1:]], request.environment, request.prompt.encode(), speaks_first=False)
+        prompt = request.prompt.encode()
+        return Launch([found, *argv[1:]], request.environment, prompt, speaks_first=False, exit_proves="end")
 
     def reader(self, request: Request) -> CommandReader:
         return CommandReader()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from wf_cli import fsio
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.lifecycle import DIRECTORIES, LIVE_DIRECTORIES
-from wf_cli.contract.token import Placed, Token, parse_outcome
+from wf_cli.contract.token import Placed, Token, parse_exit, parse_outcome
 from wf_cli.errors import NotFound, Refused, Temporary
 from wf_cli.seams import step
 from wf_cli.spool import enqueue, judgement, lease, predecessors, scan, session
@@ -44,16 +44,24 @@ def clean(spool: Spool, *, before_ms: int, on_trouble: OnTrouble = ignored) -> R
                 fsio.unlink_quietly(spool.path("transcripts", name))
                 out.transcripts.append(name)
     busy = scan.busy_owners(spool)
+    kept = _exits(spool)
     for owner in session.owners(spool):
         if owner not in busy and _ended_before(spool, owner, before_ms):
             with each.stepping(spool.path("sessions", f"{owner}.json")):
                 fsio.unlink_quietly(lease.path_of(spool, owner))
                 fsio.unlink_quietly(spool.path("control", f"drain.{owner}.json"))
                 fsio.unlink_quietly(spool.path("sessions", owner + judgement.SUFFIX))
+                for name in (name for name, (_, _, of) in kept.items() if of == owner):
+                    fsio.unlink_quietly(spool.path("sessions", name))
                 fsio.unlink_quietly(spool.path("sessions", f"{owner}.json"))  # last, because a rest is found by it
                 out.sessions.append(owner)
     each.finish()
     return out
+
+
+def _exits(spool: Spool) -> dict[str, tuple[str, int, str]]:
+    """The kept exits (`wf_cli.spool.exits`): job, attempt and owner by name."""
+    return {name: found for name in fsio.names(spool.folder("sessions")) if (found := parse_exit(name)) is not None}
 
 
 def _job_of_transcript(name: str) -> str | None:
@@ -117,7 +125,7 @@ def purge(spool: Spool, epic_id: str) -> list[str]:
             code="EPIC_NOT_FINISHED",
             live=sorted(at_work),
         )
-    transcripts = spool.names("transcripts")
+    transcripts, kept = spool.names("transcripts"), _exits(spool)
     revived, busy = [], []
     failed: OSError | None = None
     step("purge.looked")
@@ -133,6 +141,7 @@ def purge(spool: Spool, epic_id: str) -> list[str]:
                     continue
                 _remove(spool, "transcripts", (n for n in transcripts if _job_of_transcript(n) == job_id))
                 _remove(spool, "outcomes", (name for name, of in outcomes if of == job_id))
+                _remove(spool, "sessions", (name for name, (of, _, _) in kept.items() if of == job_id))
                 _remove(spool, "started", (name for name, of in starts if of == job_id))
                 # The token goes last: alone it is repaired into the finished job it was, whereas a key without
                 # a token would be queued again.

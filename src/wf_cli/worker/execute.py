@@ -6,6 +6,7 @@ plans are judged by exit code. The attempt gets exactly one ending, whatever err
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 
 from wf_cli import system_errors
@@ -30,7 +31,7 @@ from wf_cli.runtimes.command import CommandAdapter
 from wf_cli.runtimes.failures import own
 from wf_cli.runtimes.process.supervise import AgentRun
 from wf_cli.seams import step
-from wf_cli.spool import control
+from wf_cli.spool import control, exits
 from wf_cli.worker import usage as used
 from wf_cli.worker.settings import Equipment, RoleSettings, SlotView
 
@@ -126,6 +127,7 @@ class Execution:
         try:
             ending, owner = self._known.added_to(ending), self._session.owner
             outcome = self._ends.for_certain(self.token, ending, by=owner, given_up=self._given_up).outcome
+            self._discard_exit()
         finally:
             self._session.sign_off(self.token)
         return Done(outcome.end, outcome.failure, outcome.reason)
@@ -259,6 +261,7 @@ class Execution:
         if request.resume is None or failure is None or not failure.details.get("session_lost"):
             return result
         self._say(f"the session {request.resume} is lost; going on in a new one")
+        self._discard_exit()
         return self._run_agent(replace(request, resume=None, resume_prompt=None))
 
     def _run_agent(self, request: Request) -> AgentResult | None:
@@ -272,6 +275,7 @@ class Execution:
             on_event=self._on_event,
             slot=self._claimed.slot,
             redact=equipment.redact,
+            keep=exits.order(self._queue.spool, self.token, started_ms=self._begun_ms),
         ) as run:
             launcher = run.spawn()
             step("work.spawned")
@@ -289,6 +293,12 @@ class Execution:
                 self._tell_transcript(run.transcript_trouble)
 
     # -- small parts
+
+    def _discard_exit(self) -> None:
+        """Remove what the launcher kept. A file that the disk does not let go is removed with the session's file."""
+        if self._known.started_ms is not None:
+            with contextlib.suppress(OSError):
+                exits.discard(self._queue.spool, self.token)
 
     def _say(self, line: str) -> None:
         self._equipment.say(f"{self.token.job_id}: {line}")

@@ -153,7 +153,7 @@ class Worker:
 
     def _duties(self) -> Rounds:
         rounds = Rounds(self._session, self._clock, self._equipment.say, self._outage)
-        reaper = rounds.for_others(self._queue, self._events, self._say_reaped)
+        reaper = rounds.for_others(self._queue, self._events, self._say_reaped, self._equipment.steps)
         rounds.every(BURY_EVERY, "bury", reaper.bury)
         rounds.every(RECONCILE_EVERY, "reconcile", lambda: self._equipment.reconcile(None))
         rounds.every(SWEEP_EVERY, "audit", self._audit)
@@ -315,10 +315,14 @@ class Worker:
     # -- duties
 
     def _say_reaped(self, reaped: Reaped) -> None:
-        token = reaped.token
+        token, outcome = reaped.token, reaped.outcome
+        what = "is lost" if outcome.end is End.LOST else f"had ended: {outcome.end}"
         self._equipment.say(
-            f"{token.job_id}: attempt {token.attempt} of {token.owner} is lost; {reaped.outcome.disposition.to}"
+            f"{token.job_id}: attempt {token.attempt} of {token.owner} {what}; {outcome.disposition.to}"
         )
+        target = target_of(token.job_id)
+        if target is not None and outcome.end is not End.LOST:
+            self._equipment.reconcile(target)
         self._wake.set()
 
     def _audit(self) -> None:

@@ -69,6 +69,29 @@ def printed(outcome: Outcome, kind: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["type"] == kind]
 
 
+@pytest.mark.parametrize(
+    ("mode", "told", "permissions", "code"),
+    [
+        ("", {}, Permissions(), 0),
+        ("stays", {}, Permissions(), 0),
+        ("permission", {}, Permissions(deny=("execute:rm *",)), 0),
+        ("permission", {"stop": True}, Permissions("deny"), 1),
+        ("stop", {"reason": "refusal"}, Permissions(), 1),
+        ("stop", {"reason": "max_tokens"}, Permissions(), 1),
+        ("bad_stop", {}, Permissions(), 1),
+        ("error", {"code": -32603, "message": "no"}, Permissions(), 1),
+        ("exit", {"code": 0}, Permissions(), 1),
+    ],
+)
+def test_the_exit_code_alone_tells_whether_the_turn_did_its_work(
+    bench: Bench, mode: str, told: dict[str, Any], permissions: Permissions, code: int
+) -> None:
+    """Nobody has heard the lines when the worker died (`wf_cli.spool.exits`)."""
+    outcome = run(bench, mode, told=told, permissions=permissions)
+    assert outcome.result.exit.code == code
+    assert (outcome.result.verdict.failure is None) == (code == 0)
+
+
 def failure_of(outcome: Outcome) -> Failure:
     failure = outcome.result.verdict.failure
     assert failure is not None

@@ -1,9 +1,11 @@
 """The launcher: no agent before the gate, nothing of an attempt after its worker, its agent or itself."""
 
+import json
 import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -277,3 +279,94 @@ class TestAskFirst:
         gate.close()
         assert proc.marked(mark) == []
         return report.code, report.survivors
+
+
+class TestKeptExits:
+    """What the launcher writes of its agent's exit."""
+
+    def test_an_exit_is_there_before_the_worker_can_hear_of_it(self, bench: Bench) -> None:
+        for number in range(20):
+            gate = self._open(bench, python("raise SystemExit(3)"), f"exit{number}")
+            assert self._heard(gate) == 3
+            kept = json.loads((bench.root / f"exit{number}").read_text())
+            gate.close()
+            assert kept == {"mark": "m", "proves": "success", "pid": gate.ref.pid, "code": 3, "by_itself": True}
+        assert list(bench.root.glob("part*")) == []
+
+    def test_an_agent_that_a_signal_ended_has_none(self, bench: Bench) -> None:
+        gate = self._open(bench, python("import os; os.kill(os.getpid(), 9)"))
+        assert self._heard(gate) == -signal.SIGKILL
+        gate.close()
+        assert not (bench.root / "exit").exists()
+
+    def test_an_agent_that_was_told_to_end_did_not_end_by_itself(self, bench: Bench) -> None:
+        gate = self._open(bench, self._polite())
+        wait_until((bench.root / "ready").exists)
+        gate.close()  # Its worker is gone.
+        assert json.loads((bench.root / "exit").read_text())["by_itself"] is False
+
+    def test_nor_did_one_that_a_reaper_ended(self, bench: Bench) -> None:
+        gate = self._open(bench, self._polite())
+        wait_until((bench.root / "ready").exists)
+        assert kill_attempt(*gate.ref, bench.marks[-1]) == 2
+        assert json.loads((bench.root / "exit").read_text())["by_itself"] is False
+        gate.close()
+
+    def test_a_worker_that_died_before_its_agent_ended_by_itself_loses_no_exit(self, bench: Bench) -> None:
+        """The launcher stands still meanwhile, so it finds both at once."""
+        gate = self._open(bench, python("open('ready', 'w'); import time; time.sleep(0.05)"))
+        wait_until((bench.root / "ready").exists)
+        os.kill(gate.ref.pid, signal.SIGSTOP)
+        (agent,) = proc.descendants(gate.ref.pid)
+        wait_until(lambda: not proc.alive(*agent), what="the end of the agent")
+        os.close(gate._control)
+        os.kill(gate.ref.pid, signal.SIGCONT)
+        wait_until((bench.root / "exit").exists, what="the exit")
+        assert json.loads((bench.root / "exit").read_text())["by_itself"] is True
+        gate._control = os.open(os.devnull, os.O_WRONLY)
+        gate.close()
+
+    def test_a_disk_that_does_not_take_it_keeps_no_worker_from_hearing(self, bench: Bench) -> None:
+        gate = self._open(bench, python("raise SystemExit(3)"), "gone/exit")
+        assert self._heard(gate) == 3
+        gate.close()
+
+    def test_no_link_is_followed(self, bench: Bench) -> None:
+        (bench.root / "part.exit").symlink_to(bench.root / "elsewhere")
+        gate = self._open(bench, python("raise SystemExit(3)"))
+        assert self._heard(gate) == 3
+        gate.close()
+        assert not (bench.root / "elsewhere").exists()
+
+    def test_others_may_read_it_on_a_shared_spool(self, bench: Bench) -> None:
+        gate = self._open(bench, python("pass"), mode=0o660)
+        self._heard(gate)
+        gate.close()
+        assert (bench.root / "exit").stat().st_mode & 0o777 == 0o660
+
+    def _polite(self) -> tuple[str, ...]:
+        """An agent that ends well when it is told to end."""
+        return python(
+            """
+            import signal, sys, time
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+            open("ready", "w").close()
+            time.sleep(600)
+            """
+        )
+
+    def _open(self, bench: Bench, argv: tuple[str, ...], name: str = "exit", mode: int | None = None) -> Gate:
+        mark = new_mark()
+        bench.marks.append(mark)
+        launch = Launch(argv, {"PATH": os.environ["PATH"]}, exit_proves="success")
+        path = bench.root / name
+        order: dict[str, Any] = {"part": str(path.parent / f"part.{path.name}"), "path": str(path), "mode": mode}
+        gate = Gate.open(launch, root=bench.root, mark=mark, grace_s=5.0, keep={**order, "record": {"mark": "m"}})
+        gate.go()
+        return gate
+
+    def _heard(self, gate: Gate) -> int | None:
+        report = None
+        while report is None:
+            report = gate.hear()
+        return report.code

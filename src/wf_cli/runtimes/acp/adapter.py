@@ -106,4 +106,5 @@ def launch(
         json.dumps(job).encode(),
         result_grace_s=result_grace_s,
         ask_first=True,
+        exit_proves="success",
     )

@@ -9,6 +9,8 @@ Guarantees:
 
 - the first line is printed once the session is there, so the startup clock covers all of the opening;
 - the last line is a result, an error or a cancellation; an agent that ends without an answer is an error;
+- the exit code is 0 when the turn did its work, and never otherwise, also after a SIGTERM: so the exit tells it when
+  nobody has heard the lines (`wf_cli.spool.exits`);
 - SIGTERM cancels the turn (``session/cancel``): the agent ends what it runs, and the session can be resumed;
 - this process ends by itself after its last line, and within the grace after SIGTERM. The launcher ends what the
   agent leaves running.
@@ -141,7 +143,7 @@ class Client:
             talk.tell_usage(response)
         await self._tell_usage()
         self._report.say("result", stop_reason=response.stop_reason, text=text)
-        return 0
+        return 0 if self._report.succeeded(response.stop_reason) else 1
 
     async def _prompt(self, turn: Turn, cost_before: float | None) -> acp.PromptResponse:
         """The turn; it is given up when the agent tries its provider again and again in vain."""

@@ -61,6 +61,8 @@ class Reporter:
         self._life = float("-inf")
         self._notes = 0
         self._held: list[dict[str, Any]] | None = []
+        #: The last denial, while nothing was said or begun after it.
+        self._denied: dict[str, Any] | None = None
         #: Grows with everything that the agent does in this turn.
         self.progress = 0
 
@@ -72,8 +74,16 @@ class Reporter:
 
     def say(self, kind: str, /, **facts: Any) -> None:
         """A line that matters."""
+        if kind == "permission":
+            self._denied = None if facts.get("allowed") else facts
+        elif kind == "text" or (kind == "tool" and self._denied and facts.get("id") != self._denied.get("tool")):
+            self._denied = None  # The agent went on.
         self._life = self._now()
         self._write(kind, **facts)
+
+    def succeeded(self, stop_reason: str) -> bool:
+        """Whether a turn that ended so has done its work, by what was printed of it (`acp.events` says the same)."""
+        return stop_reason == "end_turn" and self._denied is None
 
     def note(self, text: str, **facts: Any) -> None:
         """A line for people. Only the first `NOTES` are printed."""

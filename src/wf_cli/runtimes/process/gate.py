@@ -9,9 +9,9 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from wf_cli import proc, sharing
 from wf_cli.runtimes.base import CannotStart, Launch
@@ -61,8 +61,20 @@ class Gate:
         self.stdin, self.stdout, self.stderr = process.stdin, process.stdout, process.stderr
 
     @classmethod
-    def open(cls, launch: Launch, *, root: Path, mark: str, grace_s: float, slot_fd: int | None = None) -> Gate:
-        """A launcher that is ready and waits. Raises CannotStart, and then no process of it is left."""
+    def open(
+        cls,
+        launch: Launch,
+        *,
+        root: Path,
+        mark: str,
+        grace_s: float,
+        slot_fd: int | None = None,
+        keep: Mapping[str, Any] | None = None,
+    ) -> Gate:
+        """A launcher that is ready and waits. Raises CannotStart, and then no process of it is left.
+
+        ``keep`` says where it keeps the agent's exit (`wf_cli.spool.exits`); None keeps none.
+        """
         job = {
             "argv": list(launch.argv),
             "cwd": str(root),
@@ -70,6 +82,7 @@ class Gate:
             "mark": mark,
             "ask_first": launch.ask_first,
             "grace_s": grace_s,
+            "keep": {**keep, "record": {**keep["record"], "proves": launch.exit_proves}} if keep else None,
             "shared": bool(sharing.group_rights(root)),
         }
         with contextlib.ExitStack() as undo:

@@ -3,7 +3,8 @@
 The worker starts it with three descriptors and talks to it in lines. On the control pipe it sends::
 
     {"argv": [...], "cwd": ..., "environment": {...},                  never in argv: it may hold secrets
-     "mark": ..., "ask_first": bool, "grace_s": seconds}
+     "mark": ..., "ask_first": bool, "grace_s": seconds,
+     "keep": {"part": path, "path": path, "mode": ..., "record": {...}} or null}
     go                                                                  the gate
     stop <seconds>                                                      end the tree, with that grace; with
                                                                         ask_first the agent alone gets the first
@@ -21,6 +22,9 @@ Guarantees, as long as the launcher lives:
 - when the control pipe ends (its worker was killed), or on SIGTERM, or when the agent has ended, everything that the
   agent started is ended too: descendants, which the subreaper keeps below itself however often they daemonise
   (Linux), and processes that carry the attempt's mark (everywhere);
+- the exit of an agent that no signal ended is kept as the file ``keep`` before the worker hears of it, so that an
+  agent whose worker dies now does not run again (`wf_cli.spool.exits`). A disk that does not take the file within
+  `KEEP_LIMIT` does not keep the worker from hearing;
 - the slot's lock, inherited as a third descriptor and not passed on, is held until all of these are gone.
 
 A launcher that is itself killed by SIGKILL takes the agent with it (Linux), but not the agent's children, which
@@ -37,6 +41,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import Any, NamedTuple
 
@@ -47,6 +52,8 @@ from wf_cli import proc
 ORPHAN_GRACE = 0.5
 #: The same for processes that an agent left running when it ended by itself.
 LEFTOVER_GRACE = 0.5
+#: Seconds that a disk may take to keep the exit.
+KEEP_LIMIT = 1.0
 #: Seconds between two attempts to end processes that the kernel does not let go of.
 STUCK_PAUSE = 1.0
 
@@ -101,17 +108,51 @@ def main(control_fd: int, status_fd: int) -> None:
         _report(status_fd, f"failed {_spawn_fault(job, error)}")
         return
     grace = _wait_for_reason(agent, control, wakeup)
+    # Nothing was signalled yet, and a reaper signals this process first.
+    by_itself = _reap(agent)
     if grace.asked and job.get("ask_first"):
         grace = _ask(agent, control, wakeup, grace.seconds)
     seconds = grace.seconds if grace.asked else min(grace.seconds, job["grace_s"])
+    keeping = _keep(job, agent, by_itself=by_itself)
     killed = proc.kill_tree([os.getpid()], job["mark"], grace_s=seconds)
-    _reap(agent)
+    if _reap(agent) and keeping is None:
+        keeping = _keep(job, agent, by_itself=by_itself)
+    if keeping is not None:
+        keeping.join(KEEP_LIMIT)
     others = [ref for ref in killed.seen if ref.pid != agent.pid]
     code = -signal.SIGKILL if agent.returncode is None else agent.returncode
     _report(status_fd, f"exit {code} survivors {len(others)}")
     while killed.left:  # The worker knows of it and goes on; the slot stays taken.
         time.sleep(STUCK_PAUSE)
         killed = proc.kill_tree([os.getpid()], job["mark"], grace_s=0)
+
+
+def _keep(job: dict[str, Any], agent: subprocess.Popen[bytes], *, by_itself: bool) -> threading.Thread | None:
+    """Begin to keep the agent's exit; None when it has none that is kept.
+
+    A thread does it, because a disk may hang (a network mount without its server), and it costs no time so.
+    """
+    order, code = job.get("keep"), agent.returncode
+    if not order or code is None or code < 0:
+        return None
+    record = {**order["record"], "pid": os.getpid(), "code": code, "by_itself": by_itself}
+
+    def write() -> None:
+        # Without the file the agent runs again if its worker dies now, which is no harm.
+        with contextlib.suppress(OSError):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(order["part"], flags, order["mode"] or 0o666)
+            try:
+                if order["mode"]:
+                    os.fchmod(fd, order["mode"])
+                os.write(fd, json.dumps(record).encode())
+            finally:
+                os.close(fd)
+            os.rename(order["part"], order["path"])
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    return thread
 
 
 def _spawn(job: dict[str, Any]) -> subprocess.Popen[bytes]:

@@ -6,10 +6,11 @@ import contextlib
 import os
 import selectors
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from wf_cli import locks, proc
 from wf_cli.clock import Clock
@@ -57,7 +58,9 @@ class AgentRun:
         on_event: Callable[[AgentEvent], None] = lambda event: None,
         slot: locks.Slot | None = None,
         redact: Sequence[str] = (),
+        keep: Mapping[str, Any] | None = None,
     ):
+        """``keep`` is where the launcher keeps the agent's exit (`wf_cli.spool.exits.order`)."""
         self._adapter = adapter
         self._request = request
         self._clock = clock
@@ -65,6 +68,7 @@ class AgentRun:
         self._on_event = on_event
         self._slot = slot
         self._redact = redact
+        self._keep = keep
         self._gate: Gate | None = None
         self._launch: Launch | None = None
         self._reader: Reader | None = None
@@ -87,7 +91,12 @@ class AgentRun:
         slot_fd = self._slot.fd if self._slot is not None and self._slot.fd >= 0 else None
         request = self._request
         self._gate = Gate.open(
-            self._launch, root=request.root, mark=request.mark, grace_s=request.limits.grace_s, slot_fd=slot_fd
+            self._launch,
+            root=request.root,
+            mark=request.mark,
+            grace_s=request.limits.grace_s,
+            slot_fd=slot_fd,
+            keep=self._keep,
         )
         return self._gate.ref
 

@@ -46,7 +46,7 @@ class ScriptedAdapter:
         environment = {**request.environment, OPTIONS_VARIABLE: json.dumps(self._options)}
         # -P keeps the working directory off the import path, because it is the checkout.
         argv = [sys.executable, "-P", "-m", "wf_cli.runtimes.scripted.agent"]
-        return Launch(argv, environment, request.prompt.encode())
+        return Launch(argv, environment, request.prompt.encode(), exit_proves="success")
 
     def reader(self, request: Request) -> ScriptedReader:
         return ScriptedReader()
