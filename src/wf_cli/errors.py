@@ -127,3 +127,9 @@ class LockTrouble(FileTrouble):
     """A lock cannot be taken whoever holds it: its file cannot be opened, or the file system has no locks."""
 
     code = "LOCK_UNUSABLE"
+
+
+class LinkedFolder(FileTrouble):
+    """A folder of the spool is a link, which is not followed, or no folder at all."""
+
+    code = "LINKED_FOLDER"

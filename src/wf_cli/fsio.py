@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wf_cli import ids, sharing
+from wf_cli import anchored, ids, sharing
 from wf_cli.errors import StateError
 from wf_cli.seams import step
 
@@ -47,7 +47,7 @@ def sync_dir(path: Path) -> None:
     """The names in ``path`` are on stable storage when this returns (no-op where directories cannot be opened)."""
     if os.name == "nt":
         return
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = anchored.open_folder(path)
     try:
         os.fsync(fd)
     except OSError as error:
@@ -65,7 +65,7 @@ def write_new(path: Path, data: bytes, *, durable: bool, mode: int | None = None
     ``mode`` counts past the umask. Without it the umask decides, and in a shared folder (`wf_cli.sharing`) the group
     gets the folder's rights.
     """
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else mode)
+    fd = anchored.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else mode)
     try:
         try:
             if mode is None:
@@ -81,7 +81,7 @@ def write_new(path: Path, data: bytes, *, durable: bool, mode: int | None = None
             os.close(fd)  # NFS reports a failed write here
     except OSError as error:
         with contextlib.suppress(OSError):
-            os.unlink(path)
+            anchored.unlink(path)
         if error.filename is None:  # write and fsync know a descriptor only; people need the path
             error.filename = str(path)
         raise
@@ -100,21 +100,26 @@ def write_atomic(
         sharing.make_folders(path.parent)
     raw = data.encode() if isinstance(data, str) else data
     part = path.with_name(f".{path.name}.{ids.nonce()}.part")
-    write_new(part, raw, durable=durable, mode=mode)
+    write_new(part, raw, durable=durable, mode=_mode_of(path) if mode is None else mode)
     step("fsio.part-written")
     try:
-        if mode is None:
-            with contextlib.suppress(OSError):  # keep the mode of what is replaced, where that can be had
-                os.chmod(part, stat.S_IMODE(os.stat(path).st_mode))
-        os.replace(part, path)
+        anchored.replace(part, path)
     except OSError:
         with contextlib.suppress(OSError):
-            os.unlink(part)
+            anchored.unlink(part)
         if not raw or not _holds(path, raw):  # A lost reply: the file was replaced.
             raise
     step("fsio.replaced")
     if durable:
         sync_dir(path.parent)
+
+
+def _mode_of(path: Path) -> int | None:
+    """The mode of the regular file ``path``; None when there is none, or it cannot be had."""
+    with contextlib.suppress(OSError):
+        info = anchored.lstat(path)
+        return stat.S_IMODE(info.st_mode) if stat.S_ISREG(info.st_mode) else None
+    return None
 
 
 def write_through(path: Path, data: bytes | str, *, durable: bool = True, parents: bool = True) -> None:
@@ -210,29 +215,31 @@ def read_json_object(path: Path) -> dict[str, Any] | None:
 
 def names(directory: Path) -> list[str]:
     """What is listed in ``directory`` now. Names only, no stat; raises FileNotFoundError when it is gone."""
-    return os.listdir(directory)
+    return anchored.listdir(directory)
 
 
 def exists(path: Path) -> bool:
     """Whether something has the name ``path`` now. Raises OSError when the disk does not tell, which is no "no"."""
     try:
-        os.lstat(path)
+        anchored.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
 
 
 def is_folder(path: Path) -> bool:
-    """Whether ``path`` is a folder, or a link to one. Raises OSError as `exists` does."""
-    try:
-        return stat.S_ISDIR(os.stat(path).st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+    """Whether ``path`` is a folder, or outside of spools a link to one. Raises OSError as `exists` does."""
+    return anchored.is_folder(path)
+
+
+def facts(path: Path) -> os.stat_result:
+    """What the system knows of the name ``path``; of a link, of the link itself. Raises OSError."""
+    return anchored.lstat(path)
 
 
 def listed(directory: Path, name: str) -> bool:
     """Whether a fresh listing of ``directory`` shows ``name`` (a lookup may answer from a stale cache)."""
-    return name in os.listdir(directory)
+    return name in anchored.listdir(directory)
 
 
 def _is_there(path: Path) -> bool:
@@ -251,7 +258,7 @@ def move(source: Path, target: Path) -> bool:
     neither holds (EIO, EROFS, ...): then nothing is known, and the caller must not go on.
     """
     try:
-        os.rename(source, target)
+        anchored.rename(source, target)
     except OSError as error:
         if _is_there(target):
             return True
@@ -270,7 +277,7 @@ def publish(part: Path, target: Path) -> bool:
     nothing has the name.
     """
     try:
-        os.link(part, target)
+        anchored.link(part, target)
     except OSError as error:
         mine = read_regular(part)
         theirs = _what_is_there(target, len(mine))
@@ -307,11 +314,24 @@ def _holds(path: Path, data: bytes) -> bool:
         return False
 
 
+def make_folder(path: Path) -> None:
+    """Make the folder ``path``, with the rights that the umask gives; one that exists stays as it is.
+
+    Raises LinkedFolder for a link under its name inside a spool, and the system's error when it cannot be made.
+    """
+    try:
+        anchored.mkdir(path)
+    except OSError:
+        anchored.assert_folder(path)
+        if not anchored.is_folder(path):
+            raise
+
+
 def unlink_quietly(path: Path) -> bool:
     """Remove ``path``; False when it was gone already, which is fine. Raises what the system says when it is still
     there, or when that cannot be told."""
     try:
-        os.unlink(path)
+        anchored.unlink(path)
     except FileNotFoundError:
         return False
     except OSError:
@@ -327,20 +347,20 @@ def create(path: Path, *, mode: int, group: int | None = None) -> None:
     """
     part = path.with_name(f".{path.name}.{ids.nonce()}.part")
     with discarding(part):
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        fd = anchored.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             sharing.settle(fd, mode, group)
         finally:
             os.close(fd)
         try:
-            os.link(part, path)
+            anchored.link(part, path)
         except OSError as error:
             if _is_there(path):
                 return  # Another process was faster, or the answer was wrong.
             if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
                 raise
             # A file system without hard links (FAT, exFAT) has no owners and modes either.
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, mode))
+            os.close(anchored.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode))
 
 
 def _open(path: Path, flags: int) -> int:
@@ -353,7 +373,7 @@ def _open(path: Path, flags: int) -> int:
     end = time.monotonic() + _OTHER_NAME_S
     while True:
         try:
-            return os.open(path, flags)
+            return anchored.open(path, flags)
         except OSError as error:
             if error.errno != errno.EINVAL or time.monotonic() > end:
                 raise
@@ -392,7 +412,7 @@ def open_append(path: Path, *, mode: int | None = None) -> int:
         pass
     if mode is None:
         with contextlib.suppress(FileExistsError):
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+            os.close(anchored.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
     else:
         create(path, mode=mode)
     return open_regular(path, flags)
@@ -421,4 +441,4 @@ def discarding(part: Path) -> Iterator[Path]:
         yield part
     finally:
         with contextlib.suppress(OSError):
-            os.unlink(part)
+            anchored.unlink(part)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from wf_cli import fsio, sharing
+from wf_cli import anchored, fsio, sharing
 from wf_cli.errors import FileTrouble, LockTrouble, Temporary
 
 #: Seconds a command waits for a busy lock before it gives up with exit code 75.
@@ -56,8 +56,9 @@ def hold(path: Path, *, timeout: float = DEFAULT_TIMEOUT) -> Iterator[None]:
         return
     try:
         _make_ready(path)
-        lock = FileLock(key, timeout=timeout, fallback_to_soft=False, preserve_lock_file=True)
-        lock.acquire()
+        with anchored.for_library(path) as reached:
+            lock = FileLock(reached, timeout=timeout, fallback_to_soft=False, preserve_lock_file=True)
+            lock.acquire()
     except Timeout as error:
         raise Temporary(
             f"{path} is held by another process for more than {timeout:g} s",
@@ -138,7 +139,7 @@ def _make_ready(path: Path) -> None:
     sharing.make_folder(path.parent)
     mode = sharing.mode_in(path.parent)
     try:
-        info = os.lstat(path)
+        info = anchored.lstat(path)
     except FileNotFoundError:
         fsio.create(path, mode=mode, group=os.stat(path.parent).st_gid)
         return

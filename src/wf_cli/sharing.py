@@ -17,7 +17,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from wf_cli import ids
+from wf_cli import anchored, ids
 from wf_cli.errors import FileTrouble
 
 #: Errors that mean "you may not", as opposed to a disk or a server in trouble.
@@ -64,9 +64,9 @@ def widen(path: Path, mode: int, group: int) -> None:
 
     Raises the system's error when it cannot be looked at.
     """
-    if not _lacks(os.lstat(path), mode):
+    if not _lacks(anchored.lstat(path), mode):
         return
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    fd = anchored.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         info = os.fstat(fd)
         if _lacks(info, mode):
@@ -113,14 +113,14 @@ def make_folder(path: Path, *, mode: int | None = None, like: Path | None = None
             _make_folder(path, mode, like)
             break
         except FileNotFoundError:  # The folder above was replaced by another process that made it, too.
-            if last or not os.path.isdir(path.parent):
+            if last or not _is_folder(path.parent):
                 raise
 
 
 def make_folders(path: Path) -> None:
     """Make the folder ``path``, and what is missing above it, as the umask says; in a shared folder like that one."""
     above = path
-    while not os.path.isdir(above) and above != above.parent:
+    while not _is_folder(above) and above != above.parent:
         above = above.parent
     if above != path and group_rights(above):
         make_folder(path)
@@ -130,40 +130,49 @@ def make_folders(path: Path) -> None:
 
 def _make_folder(path: Path, mode: int | None, like: Path | None) -> None:
     """One try of `make_folder`."""
-    if os.path.isdir(path):
+    if _is_folder(path):
         return
-    if not os.path.isdir(path.parent):
+    if not _is_folder(path.parent):
         make_folder(path.parent, like=like)
     above = os.stat(like or path.parent)
     part = path.with_name(f".{path.name}.{ids.nonce()}.part")
     try:
-        os.mkdir(part, 0o700)
+        anchored.mkdir(part, 0o700)
     except OSError:
         if not _is_folder_now(part):  # A lost reply. Nobody else makes a folder of this name.
             raise
     try:
-        fd = os.open(part, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW)
+        fd = anchored.open(part, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             settle(fd, stat.S_IMODE(above.st_mode) if mode is None else mode, above.st_gid)
         finally:
             os.close(fd)
         with _alone_in(path.parent):
             # A rename replaces an empty folder, and whoever is about to make a file in that one would fail.
-            if not os.path.isdir(path):
-                os.rename(part, path)
+            if not _is_folder(path):
+                anchored.rename(part, path)
     except OSError:
         if not _is_folder_now(path):  # Otherwise another process was faster, or the answer was wrong.
+            anchored.assert_folder(path)
             raise
     finally:
         with contextlib.suppress(OSError):  # It has gone to its name, unless another process was faster.
-            os.rmdir(part)
+            anchored.rmdir(part)
+
+
+def _is_folder(path: Path) -> bool:
+    """`anchored.is_folder`; False also where that cannot be told."""
+    try:
+        return anchored.is_folder(path)
+    except OSError:
+        return False
 
 
 def _is_folder_now(path: Path) -> bool:
     """Whether ``path`` is a folder. The folder above is listed first, because that refreshes lookups (NFS)."""
     with contextlib.suppress(OSError):
-        os.listdir(path.parent)
-    return os.path.isdir(path)
+        anchored.listdir(path.parent)
+    return _is_folder(path)
 
 
 @contextlib.contextmanager
@@ -171,7 +180,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
     """Hold a lock of the folder itself, on file systems that have such locks, for one look and one rename."""
     import fcntl
 
-    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    fd = anchored.open_folder(folder)
     try:
         with contextlib.suppress(OSError):
             fcntl.flock(fd, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Who opens files: ``fsio``, ``locks`` and ``proc``, and nobody else but for a reason that stands here.
+"""Who opens files: ``anchored``, ``fsio``, ``locks`` and ``proc``, and nobody else but for a reason that stands here.
 
 A shared folder may hold a FIFO, a link or a device under any name. `fsio.open_regular` is the one function that is
 made for that, so no other module may open a path of the spool or of the project by itself. Nor may it make a folder
@@ -14,12 +14,19 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "wf_cli"
 #: Modules whose work it is.
-OPENERS = frozenset({"fsio.py", "locks.py", "proc.py", "sharing.py"})
+OPENERS = frozenset({"anchored.py", "fsio.py", "locks.py", "proc.py", "sharing.py"})
 #: Calls that open a file, or make a folder, by a path.
 FUNCTIONS = frozenset({"open", "io.open", "codecs.open", "os.open", "os.mkdir", "os.makedirs", "os.mkfifo",
                        "shutil.copy", "shutil.copy2", "shutil.copyfile"})  # fmt: skip
+#: Packages that use a spool, where any folder may have become a link. They reach names through `wf_cli.anchored`.
+OF_THE_SPOOL = ("attempt/", "eventlog/", "queue/", "spool/", "views/", "worker/")
+BY_PATH = frozenset({"os.stat", "os.lstat", "os.listdir", "os.scandir", "os.rename", "os.replace", "os.link",
+                     "os.unlink", "os.remove", "os.rmdir", "os.chmod", "os.utime", "os.walk"})  # fmt: skip
+LOOKS = frozenset({"exists", "is_dir", "is_file", "stat", "lstat", "iterdir", "unlink", "rename", "rmdir", "glob",
+                   "rglob"})  # fmt: skip
 METHODS = frozenset({"read_text", "read_bytes", "write_text", "write_bytes", "touch", "mkdir"})
 #: Functions of our own that have a method's name.
+_MODULES = ("fsio.", "layout.", "anchored.", "entry.")
 OWN = frozenset({"files.read_text", "turn.open"})
 #: Module -> call -> why it may stay. None of these paths lies in a spool that others write.
 ALLOWED = {
@@ -44,12 +51,27 @@ ALLOWED = {
         ".write_text": "the work of an agent in its checkout",
     },
     "schema.py": {".read_text": "schemas of this package"},
-    "spool/layout.py": {".mkdir": "folders of a local spool, by the umask"},
+    "spool/change.py": {"os.stat": "the root of the spool"},
+    "spool/layout.py": {".exists": "in the root of the spool", ".mkdir": "the root of a local spool, by the umask"},
+    "spool/place.py": {"os.link": "in a folder above the spool, or its root"},
+    "spool/synced.py": {".is_dir": "marks of services in folders above the spool"},
     "views/explain.py": {".read_text": "/proc/locks"},
+    "views/transcripts.py": {".exists": "a method of its own"},
     "workflow/plans.py": {
         ".mkdir": "folders of plans and epics; a shared one is opened to its group before it appears"
     },
 }
+
+
+def looks(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and name of each call in ``tree`` that reaches a name by its whole path."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            name = ast.unparse(node.func)
+            if name in BY_PATH:
+                yield node.lineno, name
+            elif node.func.attr in LOOKS and not name.startswith(_MODULES):
+                yield node.lineno, f".{node.func.attr}"
 
 
 def openings(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -85,11 +107,12 @@ def problems(source: Path = SOURCE) -> list[str]:
         module = path.relative_to(source).as_posix()
         if module in OPENERS:
             continue
-        for line, call in openings(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for line, call in (*openings(tree), *(looks(tree) if module.startswith(OF_THE_SPOOL) else ())):
             if call in ALLOWED.get(module, ()):
                 unused.discard((module, call))
             else:
-                found.append(f"{path}:{line}: {call}() opens a path by itself; wf_cli.fsio has what it needs")
+                found.append(f"{path}:{line}: {call}() reaches a path by itself; wf_cli.fsio has what it needs")
     return [
         *found,
         *(f"ALLOWED names {module}: {call}, which is not there any more" for module, call in sorted(unused)),

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from support.stand_ins import stand_in
+
 
 class Fault:
     """The ``n``-th call of ``os.<call>`` answers with ``code``; performed before that when ``lying``."""
@@ -39,7 +41,7 @@ def fault(call: str, code: int, n: int, *, lying: bool = False) -> Iterator[Faul
     """A `Fault` for the block."""
     real = getattr(os, call)
     made = Fault(call, code, n, lying=lying)
-    setattr(os, call, made.wrap(real))
+    setattr(os, call, stand_in(call, made.wrap(real)))
     try:
         yield made
     finally:

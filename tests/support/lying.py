@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from support.stand_ins import stand_in
 from wf_cli.clock import Clock
 
 #: What the reply to a repeated request says: the first one was performed.
@@ -187,17 +188,15 @@ class Host:
     @contextmanager
     def mounted(self) -> Iterator[Host]:
         """In the block this process is on this host."""
+        calls = {
+            "listdir": self._listdir,
+            "open": self._open,
+            **{name: self._looker(name) for name in ("stat", "lstat")},
+            **{name: self._changer(name) for name in ("unlink", "mkdir", "rename", "replace", "link")},
+        }
         with mock.patch.multiple(
             os,
-            listdir=self._listdir,
-            stat=self._looker("stat"),
-            lstat=self._looker("lstat"),
-            open=self._open,
-            unlink=self._changer("unlink"),
-            mkdir=self._changer("mkdir"),
-            rename=self._changer("rename"),
-            replace=self._changer("replace"),
-            link=self._changer("link"),
+            **{name: stand_in(name, call) for name, call in calls.items()},
         ):
             yield self
 
@@ -266,7 +265,8 @@ class Host:
 
     def _open(self, path: Any, flags: int, *args: Any, **options: Any) -> int:
         text = _text(path)
-        if not self._is_ours(text):
+        # A folder is opened on the way to the call that the lies are about.
+        if not self._is_ours(text) or flags & os.O_DIRECTORY:
             return int(self._real["open"](path, flags, *args, **options))
         self._perform_late()
         if not flags & os.O_CREAT:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from support.stand_ins import stand_in
+
 _LOOKS = ("stat", "lstat", "listdir", "scandir", "readlink")
 _CHANGES = (
     "rename", "replace", "link", "unlink", "mkdir", "rmdir", "chmod", "utime",
@@ -46,7 +48,7 @@ def outage(code: int, *roots: Path, writes_only: bool = False, calls: Collection
 
     with pytest.MonkeyPatch.context() as patch:
         for name in calls or ("open", *_CHANGES, *(() if writes_only else _LOOKS)):
-            patch.setattr(os, name, wrapped(name, getattr(os, name)))
+            patch.setattr(os, name, stand_in(name, wrapped(name, getattr(os, name))))
         yield
 
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support.stand_ins import stand_in
 from wf_cli import fsio
 
 #: Folders whose names or contents the protocol does not build on.
@@ -147,7 +148,7 @@ def recording(root: Path) -> Iterator[list[Call]]:
 
     try:
         for name in real:
-            setattr(os, name, wrapped(name))
+            setattr(os, name, stand_in(name, wrapped(name)))
         subprocess.Popen.__init__ = spawn  # type: ignore[method-assign]
         fsio._HAS_FULLFSYNC = False  # elsewhere a sync is an fcntl
         yield recorder.calls

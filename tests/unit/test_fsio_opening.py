@@ -18,6 +18,7 @@ import pytest
 from support.clock import FakeClock
 from support.runs import Bench, new_mark, python
 from support.spools import make_spool
+from support.stand_ins import stand_in
 from wf_cli import fsio
 from wf_cli.cli.workers import auto_workers
 from wf_cli.errors import NotFound, StateError
@@ -301,7 +302,7 @@ def refusing(monkeypatch: pytest.MonkeyPatch, path: Path, times: float) -> None:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(name))
         return real(name, *rest, **options)
 
-    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(os, "open", stand_in("open", opened))
 
 
 def test_a_file_whose_other_name_is_in_use_on_smb_is_opened_as_soon_as_it_can_be(

@@ -13,6 +13,7 @@ import pytest
 
 from support.clock import FakeClock
 from support.spools import make_spool, request, run_one, spool_queue
+from support.stand_ins import stand_in
 from support.views import beat, write_session
 from wf_cli import fsio, proc
 from wf_cli.config import places
@@ -42,7 +43,7 @@ def trouble(monkeypatch: pytest.MonkeyPatch, *calls: str, under: Path, code: int
 
     with monkeypatch.context() as patch:
         for name in calls:
-            patch.setattr(os, name, failing(getattr(os, name)))
+            patch.setattr(os, name, stand_in(name, failing(getattr(os, name))))
         yield
 
 

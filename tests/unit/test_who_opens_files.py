@@ -29,6 +29,20 @@ def test_every_way_to_open_a_path_is_found(code: str, tmp_path: Path) -> None:
     assert [line for line in check_opens.problems(tmp_path) if "module.py:1:" in line]
 
 
+@pytest.mark.parametrize(
+    "code",
+    ["os.stat(path)", "os.rename(a, b)", "os.listdir(folder)", "path.exists()", "path.is_dir()", "path.stat()",
+     "spool.folder('tmp').iterdir()", "path.unlink()"],
+)  # fmt: skip
+def test_every_way_to_reach_a_name_of_a_spool_by_its_path_is_found(code: str, tmp_path: Path) -> None:
+    for package in ("spool", "assets"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "module.py").write_text(code)
+    found = [line for line in check_opens.problems(tmp_path) if "module.py:1:" in line]
+    assert len(found) == 1
+    assert "spool/module.py" in found[0], "elsewhere a path may go through links"
+
+
 @pytest.mark.parametrize("code", ["fsio.open_regular(path)", "Gate.open(launch, root=root)", "files.read_text(path)"])
 def test_what_only_sounds_so_is_left_alone(code: str) -> None:
     assert list(check_opens.openings(ast.parse(code))) == []

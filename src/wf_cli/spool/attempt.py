@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from wf_cli import fsio, ids
+from wf_cli import fsio
 from wf_cli.contract.job import Outcome, destination
 from wf_cli.contract.token import Token, late_name
 from wf_cli.errors import ContractError
 from wf_cli.seams import step
-from wf_cli.spool import records
+from wf_cli.spool import quarantine, records
 from wf_cli.spool.layout import Spool
 
 
@@ -106,10 +106,8 @@ def standing_outcome(spool: Spool, job_id: str, attempt: int) -> Outcome | None:
         try:
             return records.read_outcome(spool, job_id, attempt)
         except ContractError:
-            path = spool.outcome_path(job_id, attempt)
-            quarantine = spool.make_folder("archive", "quarantine")
             step("outcome.damaged")
-            fsio.move(path, quarantine / f"{ids.nonce()}.{path.name}")
+            quarantine.take(spool, spool.outcome_path(job_id, attempt))
             return None
 
 

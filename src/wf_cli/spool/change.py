@@ -39,7 +39,7 @@ def _widen_files(folder: Path, group: int) -> None:
     for name in fsio.names(folder):
         path = folder / name
         with contextlib.suppress(FileNotFoundError):  # RACE: a job moves on while we list.
-            if folder.name != "leases" and not path.is_dir():
+            if folder.name != "leases" and not fsio.is_folder(path):
                 sharing.widen(path, SHARED_FILE, group)
 
 

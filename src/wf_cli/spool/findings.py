@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wf_cli import fsio, ids
 from wf_cli.errors import Temporary
+from wf_cli.spool import quarantine
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.troubles import OnTrouble, Trouble, ignored
 
@@ -65,7 +64,7 @@ def unreadable(spool: Spool, path: Path, error: OSError) -> Finding:
     return Finding(relative(spool, path), "unreadable", "error", f"{trouble.what}; passed over", remedy=look)
 
 
-def quarantine(spool: Spool, path: Path) -> bool:
+def put_away(spool: Spool, path: Path) -> bool:
     """Put a file away into ``archive/quarantine/``; False when the system does not let us."""
     return take_away(spool, path) is not None
 
@@ -73,14 +72,6 @@ def quarantine(spool: Spool, path: Path) -> bool:
 def take_away(spool: Spool, path: Path) -> Path | None:
     """The same; where the file lies now, None when the system does not let us."""
     try:
-        folder = spool.make_folder("archive", "quarantine")
-        # The end of the name, in bytes that may be no UTF-8, cut so that all of it fits; the nonce makes it new.
-        last = os.fsdecode(os.fsencode(f"{path.parent.name}.{path.name}")[-200:])
-        target = folder / f"{ids.nonce()}.{last}"
-        spool.sync("archive")
-        if not fsio.move(path, target):
-            return None
-        spool.sync("archive/quarantine")
+        return quarantine.take(spool, path)
     except OSError:
         return None
-    return target

@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from wf_cli import fsio
+from wf_cli import anchored, fsio
 from wf_cli.clock import Clock
 from wf_cli.contract.lifecycle import DIRECTORIES
 from wf_cli.contract.token import is_word, parse, parse_outcome, parse_staged
-from wf_cli.spool import judgement
-from wf_cli.spool.findings import Finding, quarantine, relative, unreadable
+from wf_cli.errors import LinkedFolder
+from wf_cli.spool import findings, judgement, quarantine
+from wf_cli.spool.findings import Finding, relative, unreadable
 from wf_cli.spool.layout import ADDED_FOLDERS, FOLDERS, Spool
 
 #: Milliseconds: a part file older than this belongs to no living writer. Housekeeping, not ownership.
@@ -32,32 +33,32 @@ def files(spool: Spool, clock: Clock, *, fix: bool) -> Iterator[Finding]:
 
     A part is old when its file was neither written nor changed for `PART_AGE_MS`, by the clock of the file system.
     """
-    for folder in ("", *FOLDERS):
+    for folder in ("", "archive", *(name for name in FOLDERS if name != "archive")):  # Others are put away into it.
         path = spool.folder(folder)
         try:
-            entries = sorted(os.scandir(path), key=lambda e: e.name)
+            with anchored.scandir(path) as listed:
+                for entry in sorted(listed, key=lambda e: e.name):
+                    try:
+                        finding = _look_at(spool, folder, entry, clock, fix=fix)
+                    except FileNotFoundError:
+                        continue  # RACE: its writer has taken it away since we listed.
+                    except OSError as error:
+                        finding = unreadable(spool, path / entry.name, error)
+                    if finding is not None:
+                        yield finding
         except FileNotFoundError:
             if folder not in ADDED_FOLDERS:
                 raise
-            continue
-        except PermissionError as error:
+        except (PermissionError, LinkedFolder) as error:
             yield unreadable(spool, path, error)
-            continue
-        for entry in entries:
-            try:
-                finding = _look_at(spool, folder, entry, clock, fix=fix)
-            except FileNotFoundError:
-                continue  # RACE: its writer has taken it away since we listed.
-            except OSError as error:
-                finding = unreadable(spool, Path(entry.path), error)
-            if finding is not None:
-                yield finding
 
 
 def _look_at(spool: Spool, folder: str, entry: os.DirEntry[str], clock: Clock, *, fix: bool) -> Finding | None:
-    kind, path = _judge(folder, entry), Path(entry.path)
+    kind, path = _judge(folder, entry), spool.path(folder, entry.name)
     if kind is None:
         return None
+    if kind == "linked_folder":
+        return _linked(spool, path, is_link=entry.is_symlink(), fix=fix)
     info = entry.stat(follow_symlinks=False)
     if kind != "stale_part":
         return put_away(spool, path, kind, fix=fix)
@@ -79,10 +80,13 @@ def _judge(folder: str, entry: os.DirEntry[str]) -> str | None:
     if name.startswith(_OF_THE_FILE_SYSTEM):
         return None
     if not folder:
-        known = (name in FOLDERS or name in _ROOT_FOLDERS) and entry.is_dir(follow_symlinks=False)
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if name in FOLDERS and not is_folder:
+            return "linked_folder"
+        known = is_folder and (name in FOLDERS or name in _ROOT_FOLDERS)
         return None if known or name in _ROOT_FILES or name.endswith(".part") else "foreign_file"
     if folder == "archive" and name == "quarantine":
-        return None
+        return None if entry.is_dir(follow_symlinks=False) else "linked_folder"
     if name.endswith(".part"):
         return "stale_part"
     if _is_conflict_copy(name):
@@ -117,7 +121,17 @@ def _is_conflict_copy(name: str) -> bool:
     return "sync-conflict" in lowered or "conflicted copy" in lowered or lowered.startswith(".syncthing.")
 
 
+def _linked(spool: Spool, path: Path, *, is_link: bool, fix: bool) -> Finding:
+    """The finding of a folder of the spool that is a link. A person put it there and decides what becomes of it. Only
+    the quarantine is made anew, with the link in it, because everything that is put away needs it."""
+    error = anchored.linked(str(path), is_link=is_link)
+    if path.name == "quarantine":
+        fixed = fix and quarantine.mend(spool)
+        return Finding(relative(spool, path), "linked_folder", "error", str(error.strerror), fixed)
+    return Finding(relative(spool, path), "linked_folder", "error", str(error.strerror), remedy=error.hint)
+
+
 def put_away(spool: Spool, path: Path, kind: str, *, fix: bool) -> Finding:
     """The finding of a foreign file, which with ``fix`` is quarantined."""
-    fixed = fix and quarantine(spool, path)
+    fixed = fix and findings.put_away(spool, path)
     return Finding(relative(spool, path), kind, "error", "not a file that wf wrote", fixed)

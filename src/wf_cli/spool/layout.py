@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wf_cli import fsio, ids, sharing, system_errors
+from wf_cli import anchored, fsio, ids, sharing, system_errors
 from wf_cli.contract.token import outcome_name
-from wf_cli.errors import FileTrouble, SpoolError, SpoolMissing
+from wf_cli.errors import FileTrouble, LinkedFolder, SpoolError, SpoolMissing
 from wf_cli.seams import step
 from wf_cli.spool import place
 
@@ -60,6 +61,7 @@ class Spool:
         self.root = root
         self.version = version
         self.durable = version.durability == "fsync"
+        anchored.guard(root)
 
     def __repr__(self) -> str:
         return f"Spool({self.root})"
@@ -98,14 +100,14 @@ class Spool:
         """The lock ``name`` of the spool. Raises Temporary past ``timeout``, SpoolMissing when the spool is gone."""
         from wf_cli import locks  # Imported here: commands that only look do without filelock.
 
-        self._assert_folder("locks")  # Taking a lock would recreate a spool that vanished.
+        self.assert_folder("locks")  # Taking a lock would recreate a spool that vanished.
         return locks.hold(self.path("locks", f"{name}.lock"), timeout=timeout)
 
     def slot(self, group: str, k: int) -> Slot | None:
         """Concurrency slot ``k`` of ``group``, or None when it is taken. LockTrouble when that cannot be told."""
         from wf_cli import locks
 
-        self._assert_folder("locks")
+        self.assert_folder("locks")
         return locks.try_slot(self.path("locks", f"{group}.{k}.slot"))
 
     def replace(self, folder: str, name: str, data: str) -> None:
@@ -114,7 +116,7 @@ class Spool:
             path = self.path(folder, name)
             fsio.write_atomic(path, data, durable=self.durable, parents=False, mode=self.shared_mode)
         except FileNotFoundError:
-            self._assert_folder(folder)
+            self.assert_folder(folder)
             raise
 
     @contextlib.contextmanager
@@ -124,7 +126,7 @@ class Spool:
         try:
             fsio.write_new(path, data, durable=self.durable, mode=self.shared_mode)
         except FileNotFoundError:
-            self._assert_folder("tmp")
+            self.assert_folder("tmp")
             raise
         with fsio.discarding(path):
             yield path
@@ -160,7 +162,9 @@ class Spool:
             hint = "`wf spool verify --fix` makes it again (a copy or a backup may have left out an empty folder)"
         return SpoolMissing(f"{self.root.joinpath(*names)} is gone", hint=hint)
 
-    def _assert_folder(self, name: str) -> None:
+    def assert_folder(self, name: str) -> None:
+        """Raises SpoolMissing when the folder ``name`` is gone, LinkedFolder when it is a link."""
+        anchored.assert_folder(self.folder(name))
         if not fsio.is_folder(self.folder(name)):
             raise self.gone(name)
 
@@ -191,7 +195,24 @@ def open_spool(root: Path) -> Spool:
     """
     spool = Spool(root, version_of(root))
     place.assert_fit(root, spool.version.topology)
+    _assert_folders(root)
     return spool
+
+
+def _assert_folders(root: Path) -> None:
+    """Raises SpoolError LINKED_FOLDER when a folder of the spool is a link, or no folder.
+
+    Whoever may write the spool can make such a link, and what wf wrote through it would be somewhere else. Later on
+    each single call refuses it as well (`wf_cli.anchored`).
+    """
+    with contextlib.suppress(OSError), anchored.scandir(root) as entries:
+        wrong = sorted(
+            entry.name for entry in entries if entry.name in FOLDERS and not entry.is_dir(follow_symlinks=False)
+        )
+        for name in wrong:
+            error = anchored.linked(str(root / name), is_link=os.path.islink(root / name))
+            others = f" (and so are {', '.join(wrong[1:])})" if wrong[1:] else ""
+            raise SpoolError(f"{error.filename}: {error.strerror}{others}", hint=error.hint, code=error.code)
 
 
 def create(root: Path, *, topology: str = "local", durability: str = "fsync") -> Spool:
@@ -220,7 +241,11 @@ def _create(root: Path, topology: str, durability: str) -> Spool:
     shared = topology == "shared"
     try:
         place.assert_links(root)
-        _make_folder(root, shared=shared)
+        if shared:
+            _make_folder(root, shared=True)
+        else:
+            root.mkdir(parents=True, exist_ok=True)
+        anchored.guard(root)
         if shared:
             sharing.pass_on(root.parent)  # An earlier command may have made .wf for its own user alone.
         for name in FOLDERS:
@@ -266,11 +291,13 @@ def _make_folder(path: Path, *, shared: bool) -> None:
     if shared:
         sharing.make_folder(path, mode=SHARED_FOLDER)
     else:
-        path.mkdir(parents=True, exist_ok=True)
+        fsio.make_folder(path)
 
 
 def _cannot(do: str, root: Path, error: OSError) -> SpoolError:
     known = sharing.explained(error, Path(error.filename) if isinstance(error.filename, str) else root)
+    if isinstance(known, LinkedFolder):
+        return SpoolError(f"{known.filename}: {known.strerror}", hint=known.hint, code=known.code)
     if isinstance(known, FileTrouble):
         return SpoolError(f"cannot {do} the spool at {root}: {known.filename}: {known.strerror}", hint=known.hint)
     hint = system_errors.remedy(error.errno) or "check the path and its permissions"

@@ -10,7 +10,6 @@ by the one outcome of its attempt, and a plan by the fence.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,7 +54,7 @@ def beat_age_s(spool: Spool, owner: str, now_ms: int) -> float | None:
     with contextlib.suppress(OSError, ValueError):
         beaten.append(fsio.read_with_info(path, SIZE_LIMIT)[1].st_mtime)
     with contextlib.suppress(OSError):
-        beaten.append(os.lstat(path).st_mtime)
+        beaten.append(fsio.facts(path).st_mtime)
     return max(0.0, round(now_ms / 1000 - max(beaten), 3)) if beaten else None
 
 
@@ -77,6 +76,8 @@ class Lease:
         self._stop = threading.Event()
         self._once = threading.Lock()
         self.lost: str | None = None
+        # filelock takes a path as a whole. It beats and removes only a marker in which it finds what it wrote itself.
+        spool.assert_folder("leases")
         self._marker = SoftFileLease(
             path_of(spool, owner),
             lease_duration=seconds,

@@ -152,7 +152,7 @@ class Observer:
         """
         path = lease.path_of(self._spool, owner)
         try:
-            named = _facts(os.lstat(path))
+            named = _facts(fsio.facts(path))
         except FileNotFoundError:
             named = ()
         except OSError:

@@ -5,7 +5,6 @@ Keys stay taken by everything here except `purge`. Ages are by this host's clock
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -82,7 +81,7 @@ def _ended_before(spool: Spool, owner: str, before_ms: int) -> bool:
     if record.on_this_host and any(predecessors.lives_here(agent) for agent in record.agents):
         return False
     try:
-        written_ms = os.stat(spool.path("sessions", f"{owner}.json")).st_mtime * 1000
+        written_ms = fsio.facts(spool.path("sessions", f"{owner}.json")).st_mtime * 1000
     except OSError:
         return False
     return max(written_ms, record.started_ms) < before_ms

@@ -24,7 +24,7 @@ from wf_cli.contract.token import TIME_DIGITS, Placed, Token, is_word, parse, pa
 from wf_cli.errors import ContractError
 from wf_cli.seams import step
 from wf_cli.spool import attempt, foreign, operate, records, scan
-from wf_cli.spool.findings import Finding, Looks, quarantine, relative, take_away
+from wf_cli.spool.findings import Finding, Looks, put_away, relative, take_away
 from wf_cli.spool.layout import ADDED_FOLDERS, FOLDERS, Spool
 from wf_cli.spool.suspicion import Suspicions
 from wf_cli.spool.troubles import OnTrouble, ignored
@@ -239,14 +239,14 @@ def _put_twin_away(spool: Spool, extra: Placed, keep: Placed) -> bool:
         return False
     step("repair.choosing")
     source = spool.path(extra.folder, extra.token.name)
-    put_away = take_away(spool, source)
-    if put_away is None:
+    away = take_away(spool, source)
+    if away is None:
         return False
     step("repair.put-away")
     kept = _opens(spool, keep)
     if not kept:  # RACE: it moved on by a step that needs no fence, and the token put away may be what it became.
-        fsio.publish(put_away, source)
-        fsio.unlink_quietly(put_away)
+        fsio.publish(away, source)
+        fsio.unlink_quietly(away)
     spool.sync(extra.folder)
     return kept
 
@@ -294,7 +294,7 @@ def _unreserved(spool: Spool, placed: Placed, *, dry_run: bool) -> Iterator[Find
                 token_is_valid(spool, placed.token, placed.folder)
             except ContractError as error:
                 # Only a damaged content is quarantined. A token that cannot be read just now (EIO, moved on) stays.
-                fixed = not isinstance(error.__cause__, OSError) and quarantine(spool, path)
+                fixed = not isinstance(error.__cause__, OSError) and put_away(spool, path)
             else:
                 try:
                     fsio.publish(path, spool.spec_path(placed.token.job_id))
@@ -366,7 +366,7 @@ def _damaged_spec(spool: Spool, job_id: str, placed: list[Placed], *, dry_run: b
         detail = _damage(spool, job_id)
         if detail is None:
             return  # RACE: another repair has put it away, and a good one may lie there.
-        fixed = not dry_run and quarantine(spool, path)
+        fixed = not dry_run and put_away(spool, path)
         for where in placed if fixed else ():  # the token's content is the spec: the reservation can come from it
             token_path = spool.path(where.folder, where.token.name)
             try:
@@ -375,7 +375,7 @@ def _damaged_spec(spool: Spool, job_id: str, placed: list[Placed], *, dry_run: b
             except ContractError as error:
                 # Damaged too (they are links of one file): with the key free again it would be a second token.
                 if not isinstance(error.__cause__, OSError):
-                    quarantine(spool, token_path)
+                    put_away(spool, token_path)
             except OSError:
                 continue
         yield Finding(relative(spool, path), "damaged_spec", "error", detail, fixed)

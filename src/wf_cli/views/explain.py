@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wf_cli import clock as times
+from wf_cli import fsio
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Placed, Token, mark
@@ -283,7 +284,7 @@ def _fence(token: Token, viewer: Viewer) -> Iterator[Condition]:
 def _lock_holders(path: Path) -> list[int]:
     """The processes of this host that hold the flock of ``path``. Only Linux tells; elsewhere the list is empty."""
     try:
-        info = os.lstat(path)
+        info = fsio.facts(path)
         lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
     except (OSError, ValueError):
         return []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -174,7 +176,9 @@ def _attempts(
 def transcript_of(spool: Spool, job_id: str, attempt: int) -> str | None:
     """The path of an attempt's transcript, relative to the spool; None when there is no regular file."""
     path = spool.transcript_path(job_id, attempt)
-    return str(path.relative_to(spool.root)) if path.is_file() and not path.is_symlink() else None
+    with contextlib.suppress(OSError):
+        return str(path.relative_to(spool.root)) if stat.S_ISREG(fsio.facts(path).st_mode) else None
+    return None
 
 
 def _lease(placed: Placed, viewer: Viewer) -> Lease | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from wf_cli import fsio
 from wf_cli.contract.token import Token
 from wf_cli.errors import NotFound
 from wf_cli.growing import GrowingFile
@@ -78,7 +78,7 @@ class _Tail:
 
     def exists(self) -> bool:
         try:
-            return stat.S_ISREG(os.lstat(self._path).st_mode)
+            return stat.S_ISREG(fsio.facts(self._path).st_mode)
         except FileNotFoundError:
             return False
 

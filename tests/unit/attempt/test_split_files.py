@@ -18,6 +18,7 @@ import pytest
 from support.clock import FakeClock
 from support.in_process import WAITS, Yard
 from support.spools import Recorder, failing, make_spool, request, run_one, spool_queue
+from support.stand_ins import stand_in
 from wf_cli.attempt.reaper import Reaper
 from wf_cli.contract.job import End
 from wf_cli.queue.spool_queue import SpoolQueue
@@ -42,7 +43,7 @@ def unreadable(path: Path, *names: str) -> Iterator[None]:
 
         return call
 
-    with mock.patch.multiple(os, **{name: failing_call(name) for name in names}):
+    with mock.patch.multiple(os, **{name: stand_in(name, failing_call(name)) for name in names}):
         yield
 
 
@@ -120,7 +121,7 @@ def test_a_session_that_cannot_write_its_file_any_more_is_followed_by_another(
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
         real(source, target)
 
-    monkeypatch.setattr(os, "replace", replace)
+    monkeypatch.setattr(os, "replace", stand_in("replace", replace))
     yard.enqueue("job")
     with yard.running():
         yard.until(lambda: yard.sessions == 2, "a second session")

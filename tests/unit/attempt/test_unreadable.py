@@ -10,6 +10,7 @@ import pytest
 
 from support.in_process import Yard
 from support.spools import where
+from support.stand_ins import stand_in
 from wf_cli.contract.failure import ErrorClass
 from wf_cli.contract.job import End
 from wf_cli.spool import session
@@ -23,7 +24,7 @@ def unreadable(monkeypatch: pytest.MonkeyPatch, part: str, code: int) -> None:
             raise OSError(code, os.strerror(code), os.fspath(path))
         return real(path, flags, *rest, **more)
 
-    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, "open", stand_in("open", refuse))
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EIO])

@@ -13,6 +13,7 @@ import pytest
 
 from support.clock import FakeClock
 from support.in_process import BUILDERS, WAITS, Yard
+from support.stand_ins import stand_in
 from support.wait import wait_until
 from wf_cli import seams
 from wf_cli.contract.job import End
@@ -144,7 +145,7 @@ def test_an_agent_goes_on_while_its_token_cannot_be_looked_at(
         call = "lstat" if topology == "local" else "listdir"
         fault = failing_times(3, stale, getattr(os, call), in_running)
         with monkeypatch.context() as patch:
-            patch.setattr(os, call, fault)
+            patch.setattr(os, call, stand_in(call, fault))
             yard.until(lambda: fault.hits == 3 or yard.queue.outcome("job", 1), "three looks that fail")
         yard.note("end")
         assert yard.outcome("job").end is End.SUCCEEDED

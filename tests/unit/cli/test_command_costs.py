@@ -18,6 +18,7 @@ import pytest
 
 from support.projects import Cli, make_epic, make_plan, make_session
 from support.spools import make_spool
+from support.stand_ins import stand_in
 from wf_cli import app
 from wf_cli.config import load
 from wf_cli.contract import token
@@ -27,7 +28,8 @@ from wf_cli.contract.token import Pool, Token
 IMPLEMENTED = ("todo", "implemented", "01", "T1", "--test", "make check", "--output", "ok")
 OPEN = "- [ ] [T1] first\n- [x] [T2] second\n"
 MANY = 400
-ABOVE = [".wf/spool", ".wf", "."]
+#: Is the spool in a synced folder, and is each of its folders a real one?
+ABOVE = [".wf/spool", ".wf", ".", ".wf/spool"]
 
 
 @dataclass
@@ -66,8 +68,8 @@ def counted(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Costs]:
         return wrapped
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, "listdir", listing(os.listdir))
-        patched.setattr(os, "scandir", listing(os.scandir))
+        patched.setattr(os, "listdir", stand_in("listdir", listing(os.listdir)))
+        patched.setattr(os, "scandir", stand_in("scandir", listing(os.scandir)))
         patched.setattr(app.App, "__init__", one_more("apps", app.App.__init__))
         patched.setattr(load, "load", one_more("loads", load.load))
         target_of.cache_clear()

@@ -14,6 +14,7 @@ import pytest
 
 from support.projects import Cli
 from support.spools import run_one
+from support.stand_ins import stand_in
 from support.views import make_late
 from wf_cli.app import App
 from wf_cli.clock import SystemClock
@@ -63,7 +64,7 @@ def unreadable(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
             raise OSError(errno.EIO, os.strerror(errno.EIO), os.fspath(path))
         return real(path, flags, *rest, **more)
 
-    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, "open", stand_in("open", refuse))
 
 
 def use_up(spool: Spool, folder: str, job_id: str) -> None:

@@ -6,7 +6,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,7 @@ from support.spools import (
     spool_queue,
     where,
 )
+from support.stand_ins import stand_in
 from support.views import beat, make_late, write_session
 from wf_cli import seams
 from wf_cli.attempt.reaper import Reaper
@@ -70,7 +71,7 @@ def unreadable(monkeypatch: pytest.MonkeyPatch, part: str, code: int) -> Iterato
         return real(path, flags, *rest, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "open", refuse)
+        patch.setattr(os, "open", stand_in("open", refuse))
         yield
 
 
@@ -124,7 +125,7 @@ def test_a_failed_write_of_our_own_is_raised_once_all_were_tried(
         return real(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "rename", refuse)
+        patch.setattr(os, "rename", stand_in("rename", refuse))
         with pytest.raises(OSError, match="Read-only") as raised:
             queue.sweep()
     assert raised.value.errno == errno.EROFS
@@ -240,10 +241,10 @@ def test_verify_beside_files_that_come_and_go_finds_nothing(spool: Spool, monkey
         if os.fspath(path).endswith("/tmp"):
             for entry in found:
                 os.unlink(entry.path)
-        return iter(found)
+        return nullcontext(iter(found))
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "scandir", scandir)
+        patch.setattr(os, "scandir", stand_in("scandir", scandir))
         assert problems(spool) == []
 
 
@@ -271,7 +272,7 @@ def refusing(monkeypatch: pytest.MonkeyPatch, call: str, part: str, code: int = 
         return real(path, *rest, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, call, refuse)
+        patch.setattr(os, call, stand_in(call, refuse))
         yield
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from support import stage
 from support.spools import SUCCESS, make_spool, request, run_one, spool_queue
+from support.stand_ins import stand_in
 from wf_cli.errors import SpoolError, SpoolMissing
 from wf_cli.spool import enqueue, layout, session
 
@@ -128,7 +129,7 @@ def test_a_file_system_without_hard_links_is_refused_when_the_spool_is_created(
     def no_links(*_args: object, **_options: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(os, "link", no_links)
+    monkeypatch.setattr(os, "link", stand_in("link", no_links))
     with pytest.raises(SpoolError, match="no hard links") as caught:
         layout.create(tmp_path / ".wf" / "spool", topology=topology)
     assert caught.value.code == "NO_HARD_LINKS"

@@ -12,6 +12,7 @@ import pytest
 
 from support.clock import FakeClock
 from support.spools import make_spool
+from support.stand_ins import stand_in
 from wf_cli import fsio
 from wf_cli.spool import lease, session
 from wf_cli.spool.layout import Spool
@@ -97,9 +98,9 @@ def test_a_lease_that_only_one_way_of_looking_finds_is_not_absent(
     with monkeypatch.context() as patched:
         if hidden == "open":
             patched.setattr(fsio, "open_regular", missing(fsio.open_regular))
-            patched.setattr(os, "listdir", lambda _path: [])
+            patched.setattr(os, "listdir", stand_in("listdir", lambda _path: []))
         else:
-            patched.setattr(os, "lstat", missing(os.lstat))
+            patched.setattr(os, "lstat", stand_in("lstat", missing(os.lstat)))
         observer = Observer(spool, clock)
         for _ in range(30):
             assert observer.verdict(OWNER) is not Verdict.ABSENT

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.lying import CODES, LIES, Host, Lie, always
+from support.stand_ins import stand_in
 from wf_cli import fsio, sharing
 
 #: Those after which the call has been performed when the looks come.
@@ -58,7 +59,7 @@ def test_a_rename_whose_target_cannot_be_looked_up_is_not_known(tmp_path: Path) 
 
     host = lying(tmp_path, Lie(errno.ENOENT, hidden_from="listings"), "rename")
     with host.mounted(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "lstat", refuse)
+        patch.setattr(os, "lstat", stand_in("lstat", refuse))
         with pytest.raises(OSError, match="Input/output"):
             fsio.move(source, target)
     assert looks == [1]

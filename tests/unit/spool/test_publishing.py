@@ -14,6 +14,7 @@ import pytest
 
 from support.faults import fault
 from support.spools import SUCCESS, failing, make_spool, request, run_one, spool_queue, where
+from support.stand_ins import stand_in
 from wf_cli import fsio
 from wf_cli.contract.job import End
 from wf_cli.errors import Temporary
@@ -202,7 +203,7 @@ def test_i5_an_outcome_that_is_offered_again_after_an_io_error_counts_once(
         return read(path, *more, **options)
 
     with monkeypatch.context() as patch, fault("link", errno.EIO, 1, lying=lying):
-        patch.setattr(os, "listdir", refuse)
+        patch.setattr(os, "listdir", stand_in("listdir", refuse))
         patch.setattr(fsio, "read_regular", refuse_too)
         with pytest.raises(OSError, match="Input/output"):
             queue.end(token, SUCCESS, by=ME)

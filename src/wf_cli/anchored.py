@@ -1,0 +1,245 @@
+"""Calls of the system that follow no link below a guarded root, whatever others put there meanwhile.
+
+Whoever may write a spool may put a link in the place of one of its folders, at any moment. The system follows that
+link in a path that it gets as a whole, and a file is read, written or moved somewhere else. So each folder below a
+guarded root (`guard`) is opened as what it is (``O_DIRECTORY | O_NOFOLLOW``), one after the other, and the call is
+made by the descriptor of the last one. No descriptor is kept between two calls, so a folder that was removed and made
+again is noticed at once, and a file system can be unmounted.
+
+The root itself may be reached by links. Paths that lie below no guarded root go to the system as they are. Where the
+system takes no descriptor of a folder (Windows), the folders are looked at before each call, and a link that is put
+there in between is followed.
+
+The functions have the names of those of `os` and raise what those raise, with whole paths in their errors. Besides
+they raise LinkedFolder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shlex
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from wf_cli.errors import LinkedFolder
+
+#: Roots, as text. Entries stay, because a process has few.
+_guarded: set[str] = set()
+
+_BY_DESCRIPTOR = {os.open, os.rename, os.link, os.unlink, os.mkdir, os.rmdir, os.stat} <= os.supports_dir_fd
+_FOLDER = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+#: To pass through a folder. With O_PATH it is not opened on the server of a network mount, only looked up.
+_PASS = _FOLDER | getattr(os, "O_PATH", os.O_RDONLY)
+
+
+def guard(root: Path) -> None:
+    """From now on this process follows no link below ``root``."""
+    _guarded.add(os.fspath(root))
+
+
+def _folders(path: str) -> list[str]:
+    """The folders between the guarded root and ``path``, ``path`` itself included, outermost first; none when it lies
+    below no guarded root."""
+    found: list[str] = []
+    while path:
+        found.append(path)
+        path = path.rpartition("/")[0]
+        if path in _guarded:
+            return found[::-1]
+    return []
+
+
+def _opened(folders: list[str], flags: int) -> int:
+    """A descriptor of the last of ``folders``, each of which lies in the one before. Raises LinkedFolder."""
+    above: int | None = None
+    for folder in folders:
+        inside, name = above, folder if above is None else folder.rpartition("/")[2]
+        try:
+            above = os.open(name, flags if folder is folders[-1] else _PASS, dir_fd=inside)
+        except OSError as error:
+            error.filename = folder
+            if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EMLINK):
+                _assert_real([folder])
+            raise
+        finally:
+            if inside is not None:
+                os.close(inside)
+    assert above is not None
+    return above
+
+
+def _assert_real(folders: list[str]) -> None:
+    """Raises LinkedFolder unless these are folders, or missing."""
+    for folder in folders:
+        try:
+            mode = os.lstat(folder).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        if not stat.S_ISDIR(mode):
+            raise linked(folder, is_link=stat.S_ISLNK(mode))
+
+
+def linked(folder: str, *, is_link: bool) -> LinkedFolder:
+    """The error of ``folder``, which is a link or no folder at all, with the way out."""
+    if not is_link:
+        return LinkedFolder(
+            errno.ENOTDIR, "it is no folder", Path(folder), hint=f"look at it and remove it: rm {shlex.quote(folder)}"
+        )
+    target = "somewhere else"
+    with contextlib.suppress(OSError):
+        target = ascii(os.readlink(folder))[1:-1][:200]
+    return LinkedFolder(
+        errno.ENOTDIR,
+        f"it is a link (to {target}), and inside a spool no link is followed",
+        Path(folder),
+        hint=f"rm {shlex.quote(folder)}, and move the folder that it meant into its place; for a larger disk move "
+        "the whole spool, which may be a link itself",
+    )
+
+
+class _Way:
+    """How a call reaches ``path``: ``name`` in the open folder ``fd``, or the whole path where ``fd`` is None."""
+
+    __slots__ = ("fd", "name", "path")
+
+    def __init__(self, path: str | Path):
+        self.path = text = os.fspath(path)
+        self.name, self.fd = text, None
+        folders = _folders(text.rpartition("/")[0]) if _guarded else []
+        if folders and _BY_DESCRIPTOR:
+            self.name = text.rpartition("/")[2]
+            try:
+                self.fd = _opened(folders, _PASS)
+            except LinkedFolder:
+                raise
+            except OSError as error:
+                error.filename = text
+                raise
+        elif folders:
+            _assert_real(folders)
+
+    def __enter__(self) -> _Way:
+        return self
+
+    def __exit__(self, _kind: type | None, error: BaseException | None, _trace: TracebackType | None) -> None:
+        if self.fd is None:
+            return
+        os.close(self.fd)
+        if isinstance(error, OSError):
+            if error.filename == self.name:
+                error.filename = self.path
+            if error.filename2 == self.name:
+                error.filename2 = self.path
+
+
+def open(path: Path, flags: int, mode: int = 0o777) -> int:
+    with _Way(path) as way:
+        return os.open(way.name, flags, mode) if way.fd is None else os.open(way.name, flags, mode, dir_fd=way.fd)
+
+
+def lstat(path: Path) -> os.stat_result:
+    with _Way(path) as way:
+        return os.lstat(way.name) if way.fd is None else os.lstat(way.name, dir_fd=way.fd)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether ``path`` is a folder. A link to one counts outside of guarded roots only.
+
+    Raises OSError when the disk does not tell.
+    """
+    try:
+        return stat.S_ISDIR((lstat(path) if _folders(os.fspath(path)) else os.stat(path)).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def assert_folder(path: Path) -> None:
+    """Raises LinkedFolder when ``path`` lies below a guarded root, and is something else than a folder."""
+    if _folders(os.fspath(path)):
+        with _Way(path):
+            _assert_real([os.fspath(path)])
+
+
+def unlink(path: Path) -> None:
+    with _Way(path) as way:
+        os.unlink(way.name) if way.fd is None else os.unlink(way.name, dir_fd=way.fd)
+
+
+def mkdir(path: Path, mode: int = 0o777) -> None:
+    with _Way(path) as way:
+        os.mkdir(way.name, mode) if way.fd is None else os.mkdir(way.name, mode, dir_fd=way.fd)
+
+
+def rmdir(path: Path) -> None:
+    with _Way(path) as way:
+        os.rmdir(way.name) if way.fd is None else os.rmdir(way.name, dir_fd=way.fd)
+
+
+def rename(source: Path, target: Path) -> None:
+    with _Way(source) as one, _Way(target) as other:
+        if one.fd is None and other.fd is None:
+            os.rename(source, target)
+        else:
+            os.rename(one.name, other.name, src_dir_fd=one.fd, dst_dir_fd=other.fd)
+
+
+def replace(source: Path, target: Path) -> None:
+    with _Way(source) as one, _Way(target) as other:
+        if one.fd is None and other.fd is None:
+            os.replace(source, target)
+        else:
+            os.replace(one.name, other.name, src_dir_fd=one.fd, dst_dir_fd=other.fd)
+
+
+def link(source: Path, target: Path) -> None:
+    with _Way(source) as one, _Way(target) as other:
+        if one.fd is None and other.fd is None:
+            os.link(source, target)
+        else:
+            os.link(one.name, other.name, src_dir_fd=one.fd, dst_dir_fd=other.fd, follow_symlinks=False)
+
+
+def open_folder(path: Path) -> int:
+    """A descriptor of the folder ``path``, to list or sync it. A link is followed outside of guarded roots only."""
+    folders = _folders(os.fspath(path)) if _guarded else []
+    if folders and _BY_DESCRIPTOR:
+        return _opened(folders, _FOLDER | os.O_RDONLY)
+    _assert_real(folders)
+    return os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0))
+
+
+def listdir(path: Path) -> list[str]:
+    if not (_guarded and _BY_DESCRIPTOR and _folders(os.fspath(path))):
+        return os.listdir(path)
+    fd = open_folder(path)
+    try:
+        return os.listdir(fd)
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def scandir(path: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """The entries of a folder, which have no more than their names in ``path``."""
+    if not (_guarded and _BY_DESCRIPTOR and _folders(os.fspath(path))):
+        with os.scandir(path) as entries:
+            yield entries
+        return
+    fd = open_folder(path)
+    try:
+        with os.scandir(fd) as entries:
+            yield entries
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def for_library(path: Path) -> Iterator[str]:
+    """``path`` as a library can open it that takes paths only, for the block; no link is followed on Linux."""
+    with _Way(path) as way:
+        magic = f"/proc/self/fd/{way.fd}"
+        yield f"{magic}/{way.name}" if way.fd is not None and os.path.isdir(magic) else os.path.abspath(path)
