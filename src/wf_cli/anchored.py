@@ -235,11 +235,3 @@ def scandir(path: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
             yield entries
     finally:
         os.close(fd)
-
-
-@contextlib.contextmanager
-def for_library(path: Path) -> Iterator[str]:
-    """``path`` as a library can open it that takes paths only, for the block; no link is followed on Linux."""
-    with _Way(path) as way:
-        magic = f"/proc/self/fd/{way.fd}"
-        yield f"{magic}/{way.name}" if way.fd is not None and os.path.isdir(magic) else os.path.abspath(path)

@@ -1,8 +1,11 @@
-"""One kind of lock: ``flock`` on a file that is never removed, through filelock.
+"""One kind of lock: ``flock`` on a file that is never removed.
 
 The kernel lets go of it when its process ends, however that ends, so nothing stale is ever left behind.
 It excludes other hosts where the file system forwards flock (NFS, SMB, GlusterFS), and this host only on
 sshfs. Never falls back to a marker file.
+
+Not through filelock, because that takes paths as a whole and would follow a link in the place of ``locks/``
+(`wf_cli.anchored`), and because no lock of it outlives its process in a child, as a slot does in the launcher.
 """
 
 from __future__ import annotations
@@ -13,16 +16,17 @@ import os
 import shlex
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from wf_cli import anchored, fsio, sharing
 from wf_cli.errors import FileTrouble, LockTrouble, Temporary
 
 #: Seconds a command waits for a busy lock before it gives up with exit code 75.
 DEFAULT_TIMEOUT = 30.0
+#: Seconds between two tries while another process has the lock.
+_POLL = 0.05
 #: What flock answers when another process has the lock. SMB says EACCES.
 _TAKEN = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES})
 #: What flock answers where there are no locks: mounts without a lock service, file systems without the call.
@@ -54,26 +58,26 @@ def hold(path: Path, *, timeout: float = DEFAULT_TIMEOUT) -> Iterator[None]:
         finally:
             depth[key] -= 1
         return
+    fd = _open(path)
     try:
-        _make_ready(path)
-        with anchored.for_library(path) as reached:
-            lock = FileLock(reached, timeout=timeout, fallback_to_soft=False, preserve_lock_file=True)
-            lock.acquire()
-    except Timeout as error:
-        raise Temporary(
-            f"{path} is held by another process for more than {timeout:g} s",
-            hint="wait for the other wf command, or look for one that hangs",
-            code="LOCK_BUSY",
-            path=str(path),
-        ) from error
-    except OSError as error:
-        raise _unusable(error, path) from error
-    depth[key] = 1
-    try:
-        yield
+        end = time.monotonic() + timeout
+        while not _take(fd, path):
+            if time.monotonic() >= end:
+                raise Temporary(
+                    f"{path} is held by another process for more than {timeout:g} s",
+                    hint="wait for the other wf command, or look for one that hangs",
+                    code="LOCK_BUSY",
+                    path=str(path),
+                )
+            time.sleep(min(_POLL, max(0.0, end - time.monotonic())))
+        depth[key] = 1
+        try:
+            yield
+        finally:
+            del depth[key]
+            _let_go(fd)
     finally:
-        del depth[key]
-        lock.release()
+        os.close(fd)
 
 
 @contextlib.contextmanager
@@ -109,26 +113,47 @@ class Slot:
 def try_slot(path: Path) -> Slot | None:
     """Take the slot lock ``path`` without waiting; None when another process has it.
 
-    Not through filelock, whose locks cannot outlive their process in a child, as a slot does in the launcher. Raises
-    LockTrouble when the slot cannot be taken at all: then nothing is known about a holder.
+    Raises LockTrouble when the slot cannot be taken at all: then nothing is known about a holder.
     """
-    import fcntl
+    fd, taken = _open(path), False
+    try:
+        taken = _take(fd, path)
+    finally:
+        if not taken:
+            os.close(fd)
+    return Slot(fd, path) if taken else None
 
+
+def _open(path: Path) -> int:
+    """A descriptor of the lock file, which is made if it is missing. Raises LockTrouble."""
     try:
         _make_ready(path)
-        fd = fsio.open_regular(path, os.O_RDWR)
+        return fsio.open_regular(path, os.O_RDWR)
     except OSError as error:
         raise _unusable(error, path) from error
     except ValueError as error:
         raise _not_a_lock(path) from error
+
+
+def _take(fd: int, path: Path) -> bool:
+    """Try to lock ``fd``; False when another process, or another thread, has it. Raises LockTrouble."""
+    import fcntl
+
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        os.close(fd)
         if error.errno in _TAKEN:
-            return None
+            return False
         raise _unusable(error, path) from error
-    return Slot(fd, path)
+    return True
+
+
+def _let_go(fd: int) -> None:
+    """Unlock ``fd`` also for a child that was forked meanwhile, and has the descriptor too."""
+    import fcntl
+
+    with contextlib.suppress(OSError):  # Closing it frees the lock, too.
+        fcntl.flock(fd, fcntl.LOCK_UN)
 
 
 def _make_ready(path: Path) -> None:

@@ -9,16 +9,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from wf_cli import anchored, fsio, ids, sharing, system_errors
+from wf_cli import anchored, fsio, ids, locks, sharing, system_errors
 from wf_cli.contract.token import outcome_name
 from wf_cli.errors import FileTrouble, LinkedFolder, SpoolError, SpoolMissing
 from wf_cli.seams import step
 from wf_cli.spool import place
-
-if TYPE_CHECKING:
-    from wf_cli.locks import Slot
 
 FORMAT = 1
 
@@ -98,15 +94,11 @@ class Spool:
 
     def lock(self, name: str, *, timeout: float) -> AbstractContextManager[None]:
         """The lock ``name`` of the spool. Raises Temporary past ``timeout``, SpoolMissing when the spool is gone."""
-        from wf_cli import locks  # Imported here: commands that only look do without filelock.
-
         self.assert_folder("locks")  # Taking a lock would recreate a spool that vanished.
         return locks.hold(self.path("locks", f"{name}.lock"), timeout=timeout)
 
-    def slot(self, group: str, k: int) -> Slot | None:
+    def slot(self, group: str, k: int) -> locks.Slot | None:
         """Concurrency slot ``k`` of ``group``, or None when it is taken. LockTrouble when that cannot be told."""
-        from wf_cli import locks
-
         self.assert_folder("locks")
         return locks.try_slot(self.path("locks", f"{group}.{k}.slot"))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from wf_cli import locks
 from wf_cli.clock import Clock, SystemClock
 
 #: Called under the plan's lock, before any change. Raises StaleAttempt or Refused when the caller may not change it.
@@ -62,9 +63,6 @@ class Project:
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Hold the lock called ``name`` (``numbering``, ``epic-01``, ``memory``, ...) of this project."""
-        # Imported here, because filelock takes as long to import as the rest of a read-only command takes to run.
-        from wf_cli import locks
-
         with locks.hold_in_project(self.root, name):
             yield
 
