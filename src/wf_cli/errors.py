@@ -129,6 +129,11 @@ class LockTrouble(FileTrouble):
     code = "LOCK_UNUSABLE"
 
 
+class NotALock(LockTrouble):
+    """Under the name of a lock lies a link, a folder, a pipe or a socket. It stays so until a person removes it, and
+    concerns what this one lock is for."""
+
+
 class LinkedFolder(FileTrouble):
     """A folder of the spool is a link, which is not followed, or no folder at all."""
 

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wf_cli import anchored, fsio, sharing
-from wf_cli.errors import FileTrouble, LockTrouble, Temporary
+from wf_cli.errors import FileTrouble, LockTrouble, NotALock, Temporary
 
 #: Seconds a command waits for a busy lock before it gives up with exit code 75.
 DEFAULT_TIMEOUT = 30.0
@@ -47,7 +47,8 @@ def hold(path: Path, *, timeout: float = DEFAULT_TIMEOUT) -> Iterator[None]:
     """Hold the lock ``path`` for the block; a thread that holds it already just goes on.
 
     Two threads of one process exclude each other like two processes. Whoever may write the folder can take the lock.
-    Raises Temporary when another holder keeps it for ``timeout`` seconds, LockTrouble when it cannot be taken at all.
+    Raises Temporary when another holder keeps it for ``timeout`` seconds, LockTrouble when it cannot be taken at all
+    (NotALock when what lies there is none).
     """
     key = os.path.abspath(path)
     depth = _mine()
@@ -192,6 +193,6 @@ def _unusable(error: OSError, path: Path) -> OSError:
     return LockTrouble(error.errno, text, path, hint="check the disk or the mount, then try again")
 
 
-def _not_a_lock(path: Path) -> LockTrouble:
+def _not_a_lock(path: Path) -> NotALock:
     hint = f"somebody put it there; remove it: rm -r {shlex.quote(str(path))}"
-    return LockTrouble(errno.EINVAL, "it is not a regular file, so it cannot be a lock", path, hint=hint)
+    return NotALock(errno.EINVAL, "it is not a regular file, so it cannot be a lock", path, hint=hint)

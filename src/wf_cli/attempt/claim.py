@@ -134,11 +134,13 @@ class Claims:
             if self._steps.hindrance(target) is not None:
                 return False
             for k in range(self._max_parallel_plans):
-                self._slot = self._queue.spool.slot("checkout", k)
+                try:
+                    self._slot = self._queue.spool.slot("checkout", k)
+                except LockTrouble as error:
+                    self._unlockable = error
+                    continue
                 if self._slot is not None:
                     return True
-        except LockTrouble as error:
-            self._unlockable = error
         except SpoolError:
             raise
         except (OSError, WfError) as error:

@@ -28,7 +28,7 @@ from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End
 from wf_cli.contract.retry import HOST_DELAY, Ending, ending_of
 from wf_cli.contract.token import Token
-from wf_cli.errors import Absent, StateError, Temporary, WfError
+from wf_cli.errors import Absent, NotALock, StateError, Temporary, WfError
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Ended
 from wf_cli.runtimes.base import CannotStart
@@ -82,6 +82,8 @@ def of_error(error: Exception) -> Ending:
         return Ending(End.RELEASED, reason=error.told, delay_s=HOST_DELAY)
     if isinstance(error, WfError):
         return Ending(End.FAILED, failure=Failure("crashed", error.message))
+    if isinstance(error, NotALock):  # It concerns this job alone, and no other host can take this lock either.
+        return ending_of(Failure("unreadable", trouble.told(error)))
     if isinstance(error, OSError):
         return ending_of(Failure("disk_error", trouble.told(error)))
     # A bug of wf ends the attempt as failed, because a job without an ending would be claimed again and again.
@@ -134,8 +136,8 @@ class Ends:
                     self._outage.over(what)
                     return ended
                 except (OSError, Temporary) as error:
-                    if given_up(error):
-                        raise
+                    if isinstance(error, NotALock) or given_up(error):
+                        raise  # What is no lock stays so until a person removes it.
                     told = trouble.told(error)
                     if not self._outage.met(what, error) and told != said:
                         said = told

@@ -21,7 +21,7 @@ from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending, RetryPolicy
 from wf_cli.contract.token import Placed, Pool, Token
-from wf_cli.errors import ContractError, NotFound, Refused, Temporary
+from wf_cli.errors import ContractError, NotALock, NotFound, Refused, Temporary
 from wf_cli.queue.batch import prepare
 from wf_cli.queue.offers import Offers
 from wf_cli.queue.report import Report
@@ -262,8 +262,11 @@ class SpoolQueue:
                 with self.fence(token.job_id):
                     published = attempt.publish_outcome(self.spool, offered)
                     attempt.roll_forward(self.spool, token, published.outcome)
-            except Temporary:
-                # The fence stays busy. The outcome decides all the same, and any reaper moves the token later.
+            except (Temporary, NotALock) as error:
+                # The fence stays busy, or is none. The outcome decides all the same, and any reaper moves the token
+                # once the fence can be taken.
+                if isinstance(error, NotALock):
+                    self.troubles(Trouble.of(self.spool.outcome_path(token.job_id, token.attempt), error))
                 published = attempt.publish_outcome(self.spool, offered)
         except OSError:
             self._unsure[key] = (ending, offered)

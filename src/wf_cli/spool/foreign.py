@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +11,10 @@ from wf_cli import anchored, fsio
 from wf_cli.clock import Clock
 from wf_cli.contract.lifecycle import DIRECTORIES
 from wf_cli.contract.token import is_word, parse, parse_outcome, parse_staged
-from wf_cli.errors import LinkedFolder
+from wf_cli.errors import LinkedFolder, Temporary
 from wf_cli.spool import findings, judgement, quarantine
 from wf_cli.spool.findings import Finding, relative, unreadable
-from wf_cli.spool.layout import ADDED_FOLDERS, FOLDERS, Spool
+from wf_cli.spool.layout import ADDED_FOLDERS, FENCE_TIMEOUT, FOLDERS, Spool
 
 #: Milliseconds: a part file older than this belongs to no living writer. Housekeeping, not ownership.
 PART_AGE_MS = 24 * 3600 * 1000
@@ -42,6 +43,8 @@ def files(spool: Spool, clock: Clock, *, fix: bool) -> Iterator[Finding]:
                         finding = _look_at(spool, folder, entry, clock, fix=fix)
                     except FileNotFoundError:
                         continue  # RACE: its writer has taken it away since we listed.
+                    except Temporary:
+                        continue  # Another repair works on this.
                     except OSError as error:
                         finding = unreadable(spool, path / entry.name, error)
                     if finding is not None:
@@ -60,6 +63,8 @@ def _look_at(spool: Spool, folder: str, entry: os.DirEntry[str], clock: Clock, *
     if kind == "linked_folder":
         return _linked(spool, path, is_link=entry.is_symlink(), fix=fix)
     info = entry.stat(follow_symlinks=False)
+    if folder == "locks" and kind == "not_a_file" and fix:
+        return _no_lock(spool, path)
     if kind != "stale_part":
         return put_away(spool, path, kind, fix=fix)
     # The newer of both times counts, because nobody can set the time of the last change of the inode.
@@ -129,6 +134,18 @@ def _linked(spool: Spool, path: Path, *, is_link: bool, fix: bool) -> Finding:
         fixed = fix and quarantine.mend(spool)
         return Finding(relative(spool, path), "linked_folder", "error", str(error.strerror), fixed)
     return Finding(relative(spool, path), "linked_folder", "error", str(error.strerror), remedy=error.hint)
+
+
+def _no_lock(spool: Spool, path: Path) -> Finding | None:
+    """Put away what lies under the name of a lock and is none; None when it has become one.
+
+    Another repair may have put it away, and a worker may hold the lock that could be made since. So no two repairs do
+    this at once, and each looks again. Raises LockTrouble or Temporary when their own lock cannot be taken.
+    """
+    with spool.lock("verify", timeout=FENCE_TIMEOUT):
+        if stat.S_ISREG(fsio.facts(path).st_mode):
+            return None
+        return put_away(spool, path, "not_a_file", fix=True)
 
 
 def put_away(spool: Spool, path: Path, kind: str, *, fix: bool) -> Finding:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import sharing
-from wf_cli.errors import ContractError, FileTrouble, Refused, Temporary
+from wf_cli.errors import ContractError, FileTrouble, NotALock, Refused, Temporary
 
 #: Troubles that are remembered in order not to be said again; a spool that has more says some of them twice.
 REMEMBERED = 1000
@@ -115,7 +115,7 @@ class EachItem:
         except (ContractError, Refused) as error:
             self._on_trouble(Trouble.of(path, error))
         except OSError as error:
-            if error.errno in _ITS_OWN:
+            if error.errno in _ITS_OWN or isinstance(error, NotALock):
                 self._on_trouble(Trouble.of(path, error))
             else:
                 self._failed = self._failed or error

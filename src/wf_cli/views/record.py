@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from wf_cli import clock as times
+from wf_cli import fsio
 from wf_cli.contract.event import Event
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import key_of
