@@ -33,8 +33,9 @@ check: $(READY) ## ruff, mypy --strict, import layers, who opens files
 	$(BIN)/lint-imports
 	$(BIN)/python tests/support/check_opens.py
 
-bench: $(READY) ## figures, each beside its baseline
-	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+bench: $(READY) ## figures, each beside its floor in the same run; all of them are written to docs/performance.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
+	$(BIN)/python -m benchmarks $(or $(BENCH_ARGS),--write docs/performance.md)
 
 $(OPENCODE):
 	npm install --no-audit --no-fund --silent --prefix .cache/opencode opencode-ai@$(OPENCODE_VERSION)

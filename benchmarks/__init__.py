@@ -1,4 +1,4 @@
-"""Figures for docs, each beside a baseline of the same run: `make bench`. Asserts nothing.
+"""Figures for docs, each beside a floor or a baseline of the same run: `make bench`. Asserts nothing.
 
-python -m benchmarks [idle] [latency] [throughput] [startup]
+python -m benchmarks [--write docs/performance.md] [transitions] [backlog] [latency] [crash] [idle] [agents] [startup]
 """

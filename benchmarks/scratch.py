@@ -20,18 +20,19 @@ CONFIG = """\
 version: 1
 mode: distributed
 runtimes:
-  shell: {adapter: command, argv: ["true"]}
+  RUNTIME
 routing:
   builder: {runtime: shell}
 """
+_RUNTIME = 'shell: {adapter: command, argv: ["true"]}'
 
 
 @contextmanager
-def project() -> Iterator[tuple[App, Spool]]:
-    """A project with an empty spool, on the disk that holds temporary files."""
+def project(more: str = "", *, runtime: str = _RUNTIME) -> Iterator[tuple[App, Spool]]:
+    """A project with an empty spool, on the disk that holds temporary files. ``more`` are lines of its wf.config."""
     with tempfile.TemporaryDirectory(prefix="wf-bench-") as folder:
         root = Path(folder)
-        (root / "wf.config.yaml").write_text(CONFIG, encoding="utf-8")
+        (root / "wf.config.yaml").write_text(CONFIG.replace("RUNTIME", runtime) + more + "\n", encoding="utf-8")
         app = App(root, environment())
         yield app, app.create_spool()
 
@@ -41,8 +42,8 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def worker(app: App, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A `wf worker --runtime shell --watch` that has its session open."""
+def worker(app: App, *options: str, leases: int = 1) -> Iterator[subprocess.Popen[bytes]]:
+    """A `wf worker --runtime shell --watch`. It has its session open: there are so many ``leases`` then."""
     process = subprocess.Popen(
         [*WF, "worker", "--runtime", "shell", "--watch", *options],
         cwd=app.root,
@@ -51,8 +52,8 @@ def worker(app: App, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        leases = app.spool_root / "leases"
-        wait_until(lambda: any(leases.iterdir()))
+        folder = app.spool_root / "leases"
+        wait_until(lambda: len(os.listdir(folder)) >= leases)
         yield process
     finally:
         process.terminate()
@@ -66,3 +67,11 @@ def wait_until(condition: Callable[[], bool], limit: float = 30.0) -> None:
         if time.monotonic() > end:
             raise TimeoutError("the condition did not come true")
         time.sleep(0.001)
+
+
+def spin_until(condition: Callable[[], bool], limit: float = 30.0) -> None:
+    """`wait_until` without a pause, for what is measured in milliseconds."""
+    end = time.monotonic() + limit
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("the condition did not come true")
