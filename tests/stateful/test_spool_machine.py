@@ -36,7 +36,6 @@ from wf_cli.contract.token import Pool, Token, late_name
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Ended, JobRequest, Reaped
 from wf_cli.spool import enqueue, layout, verify
-from wf_cli.spool.scan import ReadyIndex
 
 KEYS = st.sampled_from(["a", "b", "c", "d", "e"])
 POOLS = st.sampled_from([POOL, OTHER])
@@ -69,7 +68,7 @@ def clone(model: MemoryQueue, clock: FakeClock) -> MemoryQueue:
     twin = memory_queue(clock)
     twin._specs, twin._places = dict(model._specs), dict(model._places)
     twin._outcomes, twin.late = dict(model._outcomes), dict(model.late)
-    twin._index._seen = dict(model._index._seen)
+    twin._first_sights = dict(model._first_sights)
     return twin
 
 
@@ -204,7 +203,7 @@ class SpoolMachine(RuleBasedStateMachine):
     def restart(self) -> None:
         """A fresh process: it knows nothing but the folder, and has seen nothing for any time."""
         self._fresh_process()
-        self.model._index = ReadyIndex(self.clock)
+        self.model.forget_first_sights()
 
     def _fresh_process(self) -> None:
         self.queue = spool_queue(layout.open_spool(self.spool.root), self.clock)
@@ -281,7 +280,7 @@ class SpoolMachine(RuleBasedStateMachine):
             model = clone(self.model, self.clock)
             variant(model)
             model.reap(lambda owner: "seen dead" * (owner == dead), by=REAPER)
-            model._index = ReadyIndex(self.clock)
+            model.forget_first_sights()
             candidates.append(model)
         chosen = next((model for model in candidates if everything(model) == found), None)
         assert chosen is not None, f"neither done nor undone: {found}; legal: {[everything(m) for m in candidates]}"

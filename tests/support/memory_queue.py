@@ -29,7 +29,6 @@ from wf_cli.queue.batch import prepare
 from wf_cli.queue.report import Report
 from wf_cli.queue.values import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
 from wf_cli.spool.layout import FENCE_TIMEOUT
-from wf_cli.spool.scan import ReadyIndex
 
 
 class MemoryQueue:
@@ -51,7 +50,8 @@ class MemoryQueue:
         self._fence_timeout = fence_timeout
         self._lock = threading.RLock()
         self._fences: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
-        self._index = ReadyIndex(clock)
+        #: When this process first saw each waiting token.
+        self._first_sights: dict[Token, float] = {}
         self._specs: dict[str, Spec] = {}
         #: Where each job's one token is (invariant 3: every reserved job has one).
         self._places: dict[str, Placed] = {}
@@ -82,8 +82,7 @@ class MemoryQueue:
         self, owner: str, pools: Container[Pool], may: Callable[[Token], bool] = lambda _token: True
     ) -> Token | None:
         with self._lock:
-            self._index.replace(self._listing("queued"))
-            ready = self._index.ready(pools)
+            ready = self._ready(pools)
         for token in ready:
             # Without the lock: `may` is the caller's own code and may ask this queue.
             if may(token) and self._move("queued", token, "claimed", token.claimed_by(owner)):
@@ -91,6 +90,20 @@ class MemoryQueue:
                 self._report.emit("job.claimed", claimed, from_="queued", to="claimed")
                 return claimed
         return None
+
+    def _ready(self, pools: Container[Pool]) -> list[Token]:
+        now_ms, now = self._clock.now_ms(), self._clock.monotonic()
+        listed = self._listing("queued")
+        self._first_sights = {token: self._first_sights.get(token, now) for token in listed}
+        return [
+            token
+            for token, first in sorted(self._first_sights.items(), key=lambda item: item[0].name)
+            if token.pool in pools and (not token.delay_s or now_ms >= token.time_ms or now - first >= token.delay_s)
+        ]
+
+    def forget_first_sights(self) -> None:
+        """As a fresh process, which has seen nothing for any time."""
+        self._first_sights = {}
 
     @contextlib.contextmanager
     def fence(self, job_id: str) -> Iterator[None]:

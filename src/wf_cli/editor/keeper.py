@@ -182,10 +182,10 @@ class Keeper:
         text = f"no job for {roles} on {self._request.runtime} now"
         if self._hindrance:
             return f"{text}: {self._hindrance}"
-        waiting = self._queue.ready(self._request.pools)
-        if waiting:  # These jobs are ready, but may not be claimed now.
+        waiting = self._queue.next_ready(self._request.pools)
+        if waiting is not None:  # It is ready, but may not be claimed now.
             why = "the checkout, for an earlier agent to stop, or its epic is paused (see wf explain)"
-            return f"{text}: {waiting[0].job_id} waits for {why}"
+            return f"{text}: {waiting.job_id} waits for {why}"
         soon = self._queue.next_ready_s(self._request.pools)
         return text if soon is None else f"{text}; the next one is ready in {soon:.1f} s"
 

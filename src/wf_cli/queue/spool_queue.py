@@ -32,6 +32,7 @@ from wf_cli.spool import attempt, enqueue, operate, records, scan, started
 from wf_cli.spool import late as late_results
 from wf_cli.spool.late import LateResult
 from wf_cli.spool.layout import Spool
+from wf_cli.spool.ready import ReadyIndex
 from wf_cli.spool.started import Start
 from wf_cli.spool.troubles import EachItem, SayOnce, Trouble
 
@@ -62,7 +63,7 @@ class SpoolQueue:
         self._offers = Offers(
             spool, clock, policy or (lambda _token: RetryPolicy()), rng or random.Random(), self.troubles
         )
-        self._index = scan.ReadyIndex(clock)
+        self._index = ReadyIndex(clock)
         self._index_lock = threading.Lock()
         # Names whose rename a thread of this process has tried. Its target holds the same owner for all of
         # them, so the second thread would take the first one's success for its own (invariant 1). They are
@@ -109,17 +110,17 @@ class SpoolQueue:
     def rescan(self) -> None:
         """List queued/ now. What is gone from there is forgotten; what stays keeps its first sight (invariant 6)."""
         with self._index_lock:
-            self._index.rescan(self.spool)
+            self._index.replace(self.spool.names("queued"))
 
     def note(self, name: str) -> bool:
         """An event told of a name in queued/; False when it is no token. Claims see it before the next rescan."""
         with self._index_lock:
             return self._index.add(name)
 
-    def ready(self, pools: Container[Pool]) -> list[Token]:
-        """What could be claimed now, best first, as far as known."""
+    def next_ready(self, pools: Container[Pool], after: str = "") -> Token | None:
+        """The best token that could be claimed now, as far as known; of those behind the name ``after``."""
         with self._index_lock:
-            return self._index.ready(pools)
+            return self._index.first(pools, after)
 
     def next_ready_s(self, pools: Container[Pool]) -> float | None:
         """Seconds until a delayed job of these pools is ready; None when there is none."""
@@ -138,7 +139,9 @@ class SpoolQueue:
         if self.rescan_on_claim:
             self.rescan()
         stuck: list[tuple[Token, PermissionError]] = []
-        for token in self.ready(pools):
+        after = ""
+        while (token := self.next_ready(pools, after)) is not None:
+            after = token.name
             failure = operate.used_up(token)
             if failure is not None:
                 self._bury(token, failure, owner)

@@ -1,6 +1,6 @@
 """Looking at the spool: names only, no stat, and no lookup of a name that was absent before.
 
-A rescan is the truth. Events only make a change known sooner (`ReadyIndex`).
+A rescan is the truth. Events only make a change known sooner (`wf_cli.spool.ready`).
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from collections import Counter
 from collections.abc import Container, Iterable
 
 from wf_cli import fsio
-from wf_cli.clock import Clock
 from wf_cli.contract.identity import matches_prefix, plan_number, target_of
 from wf_cli.contract.lifecycle import DIRECTORY, LIVE_DIRECTORIES, Status
-from wf_cli.contract.token import Placed, Pool, Token, parse, parse_mark
+from wf_cli.contract.token import Placed, Token, parse, parse_mark
 from wf_cli.spool.layout import Spool
 
 #: Looks at all directories this often when a job is reserved and its token was in none of them, because the token may
@@ -117,64 +116,6 @@ class Finished:
         names = self._names[folder].get(plan_id, [])
         placed = [Placed(folder, token) for name in names if (token := parse(folder, name)) is not None]
         return by_plan(placed).get(plan_id, [])
-
-
-class ReadyIndex:
-    """The queued tokens, kept in memory between rescans. Not shared between threads without a lock.
-
-    A token without delay is ready whatever the clock says. With one it is ready when the wall clock says
-    so, or when this process has seen its name for that long on its own monotonic clock (invariant 6).
-    """
-
-    def __init__(self, clock: Clock):
-        self._clock = clock
-        self._seen: dict[str, tuple[Token, float]] = {}
-
-    def rescan(self, spool: Spool) -> None:
-        """Replace everything by what ``queued/`` lists now; what was known keeps its first sight."""
-        self.replace(listing(spool, "queued"))
-
-    def replace(self, tokens: Iterable[Token]) -> None:
-        """The same with tokens that somebody else has listed."""
-        now = self._clock.monotonic()
-        self._seen = {t.name: self._seen.get(t.name, (t, now)) for t in tokens}
-
-    def add(self, name: str) -> bool:
-        """An event said that ``name`` appeared in queued/. False when it is no token."""
-        token = parse("queued", name)
-        if token is None:
-            return False
-        self._seen.setdefault(name, (token, self._clock.monotonic()))
-        return True
-
-    def discard(self, token: Token) -> None:
-        """Somebody else took it."""
-        self._seen.pop(token.name, None)
-
-    def is_ready(self, token: Token) -> bool:
-        """Whether it may be claimed now."""
-        if not token.delay_s or self._clock.now_ms() >= token.time_ms:
-            return True
-        first = self._seen.get(token.name, (token, self._clock.monotonic()))[1]
-        return self._clock.monotonic() - first >= token.delay_s
-
-    def ready(self, pools: Container[Pool]) -> list[Token]:
-        """What may be claimed now, best first."""
-        return [token for _, (token, _) in sorted(self._seen.items()) if token.pool in pools and self.is_ready(token)]
-
-    def waiting(self, pools: Container[Pool]) -> list[Token]:
-        """What is of these pools and not ready yet."""
-        return [t for t, _ in self._seen.values() if t.pool in pools and not self.is_ready(t)]
-
-    def next_ready_s(self, pools: Container[Pool]) -> float | None:
-        """Seconds until the first waiting token is ready at the latest; None when none waits."""
-        now_ms, now = self._clock.now_ms(), self._clock.monotonic()
-        waits = [
-            min((t.time_ms - now_ms) / 1000, t.delay_s - (now - first))
-            for t, first in self._seen.values()
-            if t.pool in pools and not self.is_ready(t)
-        ]
-        return max(0.0, min(waits)) if waits else None
 
 
 def match_jobs(spool: Spool, wanted: Iterable[str]) -> dict[str, list[Placed]]:

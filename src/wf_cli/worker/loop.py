@@ -38,6 +38,8 @@ from wf_cli.worker.settings import Equipment, SlotView, Tally, WorkerSettings
 #: Seconds between rescans of the queue, with a watcher and without one.
 RESCAN_WATCHED = 2.0
 RESCAN_POLLING = 0.3
+#: A rescan of a long queue takes long. It comes again only after this many times as long.
+RESCAN_PAUSE = 20
 #: Seconds without claims after an error of the disk.
 DISK_PAUSE = 5.0
 
@@ -64,6 +66,7 @@ class Worker:
         self._drain_since = 0.0
         self._aborting = False
         self._paused_until = 0.0
+        self._no_rescan_until = 0.0
         self._claims = Claims(
             queue, equipment.steps, clock, pools=settings.pools, max_parallel_plans=settings.max_parallel_plans
         )
@@ -158,7 +161,7 @@ class Worker:
         rounds.every(RECONCILE_EVERY, "reconcile", lambda: self._equipment.reconcile(None))
         rounds.every(SWEEP_EVERY, "audit", self._audit)
         rounds.every(REAP_EVERY, "control", self._obey)
-        rounds.every(self._rescan_every, "rescan", self._queue.rescan)
+        rounds.every(self._rescan_every, "rescan", self._rescan)
         return rounds
 
     def _turn(self, rounds: Rounds) -> None:
@@ -308,11 +311,19 @@ class Worker:
             target = target_of(token.job_id)
             if target is not None:
                 self._equipment.reconcile(target)
-        if finished:
+        if finished and self._queue.next_ready(self._settings.pools) is None:
             with contextlib.suppress(OSError):  # The duty "rescan" does it again, and says what is wrong.
                 self._queue.rescan()
 
     # -- duties
+
+    def _rescan(self) -> None:
+        begin = self._clock.monotonic()
+        if begin < self._no_rescan_until:
+            return
+        self._queue.rescan()
+        end = self._clock.monotonic()
+        self._no_rescan_until = end + RESCAN_PAUSE * (end - begin)
 
     def _say_reaped(self, reaped: Reaped) -> None:
         token, outcome = reaped.token, reaped.outcome

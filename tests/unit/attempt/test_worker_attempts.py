@@ -6,6 +6,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -355,3 +356,40 @@ def test_i2_an_attempt_is_not_given_back_because_the_one_before_it_was_collected
         yard.until(lambda: audits >= before + 2, "two audits")
         yard.note("end")
         assert yard.outcome("job", 2).end is End.SUCCEEDED
+
+
+# -- how often the queue is listed
+
+
+def test_a_worker_does_not_list_the_queue_after_each_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing takes the longer, the more jobs wait. The clock stands still, so no listing is due again."""
+    yard = Yard(tmp_path, "exit 0\n", clock=FakeClock())
+    yard.enqueue(*(f"j{n}" for n in range(8)))
+    listings: list[str] = []
+    real = SpoolQueue.rescan
+
+    def rescan(queue: SpoolQueue) -> None:
+        listings.append("queued")
+        real(queue)
+
+    monkeypatch.setattr(SpoolQueue, "rescan", rescan)
+    assert yard.worker(max_jobs=6).run().processed == 6
+    assert len(listings) == 3, "one when it begins, one in its first round, one before it ends"
+
+
+def test_a_worker_lists_a_long_queue_less_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    yard = Yard(tmp_path, "exit 0\n", clock=clock)
+    worker = yard.worker(watch=True)
+    listings: list[float] = []
+
+    def slow(_queue: SpoolQueue) -> None:
+        listings.append(clock.monotonic())
+        clock.advance(1.0)
+
+    monkeypatch.setattr(SpoolQueue, "rescan", slow)
+    for _ in range(100):
+        worker._rescan()
+        clock.advance(0.5)
+    assert len(listings) == 3
+    assert all(after - before > loop.RESCAN_PAUSE for before, after in pairwise(listings))
