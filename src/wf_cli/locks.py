@@ -3,9 +3,6 @@
 The kernel lets go of it when its process ends, however that ends, so nothing stale is ever left behind.
 It excludes other hosts where the file system forwards flock (NFS, SMB, GlusterFS), and this host only on
 sshfs. Never falls back to a marker file.
-
-Not through filelock, because that takes paths as a whole and would follow a link in the place of ``locks/``
-(`wf_cli.anchored`), and because no lock of it outlives its process in a child, as a slot does in the launcher.
 """
 
 from __future__ import annotations
@@ -17,16 +14,16 @@ import shlex
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from wf_cli import anchored, fsio, sharing
+from wf_cli import fsio, sharing
 from wf_cli.errors import FileTrouble, LockTrouble, NotALock, Temporary
 
 #: Seconds a command waits for a busy lock before it gives up with exit code 75.
 DEFAULT_TIMEOUT = 30.0
-#: Seconds between two tries while another process has the lock.
-_POLL = 0.05
+#: Seconds between two tries to take a busy lock.
+_POLL = 0.02
 #: What flock answers when another process has the lock. SMB says EACCES.
 _TAKEN = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES})
 #: What flock answers where there are no locks: mounts without a lock service, file systems without the call.
@@ -44,41 +41,48 @@ def _mine() -> dict[str, int]:
 
 @contextlib.contextmanager
 def hold(path: Path, *, timeout: float = DEFAULT_TIMEOUT) -> Iterator[None]:
-    """Hold the lock ``path`` for the block; a thread that holds it already just goes on.
+    """Hold the lock ``path`` for the block, as `take` says."""
+    let_go = take(path, timeout=timeout)
+    try:
+        yield
+    finally:
+        let_go()
+
+
+def take(path: Path, *, timeout: float = DEFAULT_TIMEOUT) -> Callable[[], None]:
+    """Take the lock ``path``; the result lets it go, in the same thread. A thread that holds it takes it once more.
 
     Two threads of one process exclude each other like two processes. Whoever may write the folder can take the lock.
     Raises Temporary when another holder keeps it for ``timeout`` seconds, LockTrouble when it cannot be taken at all
-    (NotALock when what lies there is none).
+    (NotALock when what lies there is none), FileNotFoundError when its folder is missing.
     """
-    key = os.path.abspath(path)
-    depth = _mine()
+    key, depth = os.path.abspath(path), _mine()
     if key in depth:
         depth[key] += 1
-        try:
-            yield
-        finally:
+
+        def leave() -> None:
             depth[key] -= 1
-        return
-    fd = _open(path)
-    try:
-        end = time.monotonic() + timeout
-        while not _take(fd, path):
-            if time.monotonic() >= end:
-                raise Temporary(
-                    f"{path} is held by another process for more than {timeout:g} s",
-                    hint="wait for the other wf command, or look for one that hangs",
-                    code="LOCK_BUSY",
-                    path=str(path),
-                )
-            time.sleep(min(_POLL, max(0.0, end - time.monotonic())))
-        depth[key] = 1
-        try:
-            yield
-        finally:
-            del depth[key]
-            _let_go(fd)
-    finally:
-        os.close(fd)
+
+        return leave
+    end = 0.0
+    while (slot := try_slot(path)) is None:
+        now = time.monotonic()
+        end = end or now + timeout
+        if now >= end:
+            raise Temporary(
+                f"{path} is held by another process for more than {timeout:g} s",
+                hint="wait for the other wf command, or look for one that hangs",
+                code="LOCK_BUSY",
+                path=str(path),
+            )
+        time.sleep(min(_POLL, end - now))
+    depth[key] = 1
+
+    def let_go() -> None:
+        del depth[key]
+        slot.unlock()
+
+    return let_go
 
 
 @contextlib.contextmanager
@@ -110,68 +114,65 @@ class Slot:
             os.close(self.fd)
             self.fd = -1
 
+    def unlock(self) -> None:
+        """Free the lock, whoever else has the descriptor: a process that is forked just now has it for a moment."""
+        import fcntl
+
+        with contextlib.suppress(OSError):  # The close frees it then.
+            fcntl.flock(self.fd, fcntl.LOCK_UN)
+        self.close()
+
 
 def try_slot(path: Path) -> Slot | None:
-    """Take the slot lock ``path`` without waiting; None when another process has it.
+    """Take the lock ``path`` without waiting; None when another process has it.
 
-    Raises LockTrouble when the slot cannot be taken at all: then nothing is known about a holder.
+    Raises LockTrouble when it cannot be taken at all: then nothing is known about a holder. Raises FileNotFoundError
+    when its folder is missing.
     """
-    fd, taken = _open(path), False
-    try:
-        taken = _take(fd, path)
-    finally:
-        if not taken:
+    import fcntl
+
+    while True:
+        try:
+            fd = _open(path)
+        except OSError as error:
+            raise _unusable(error, path) from error
+        except ValueError as error:
+            raise _not_a_lock(path) from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            info = os.fstat(fd)
+            if info.st_nlink:
+                _widen(fd, info, path.parent)
+                return Slot(fd, path)
+        except OSError as error:
             os.close(fd)
-    return Slot(fd, path) if taken else None
+            if error.errno in _TAKEN:
+                return None
+            raise _unusable(error, path) from error
+        os.close(fd)  # Somebody removed the file before we had its lock, and others may lock a new one.
 
 
 def _open(path: Path) -> int:
-    """A descriptor of the lock file, which is made if it is missing. Raises LockTrouble."""
+    """A descriptor of the lock file, which is made if it is missing. ValueError when it is no regular file."""
     try:
-        _make_ready(path)
         return fsio.open_regular(path, os.O_RDWR)
-    except OSError as error:
-        raise _unusable(error, path) from error
-    except ValueError as error:
-        raise _not_a_lock(path) from error
-
-
-def _take(fd: int, path: Path) -> bool:
-    """Try to lock ``fd``; False when another process, or another thread, has it. Raises LockTrouble."""
-    import fcntl
-
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in _TAKEN:
-            return False
-        raise _unusable(error, path) from error
-    return True
-
-
-def _let_go(fd: int) -> None:
-    """Unlock ``fd`` also for a child that was forked meanwhile, and has the descriptor too."""
-    import fcntl
-
-    with contextlib.suppress(OSError):  # Closing it frees the lock, too.
-        fcntl.flock(fd, fcntl.LOCK_UN)
-
-
-def _make_ready(path: Path) -> None:
-    """Make the lock file if it is missing, and let whoever may write its folder take it.
-
-    An earlier version made lock files that only their owner could take. The owner's next command mends them.
-    """
-    sharing.make_folder(path.parent)
-    mode = sharing.mode_in(path.parent)
-    try:
-        info = anchored.lstat(path)
     except FileNotFoundError:
-        fsio.create(path, mode=mode, group=os.stat(path.parent).st_gid)
+        above = os.stat(path.parent)
+    fsio.create(path, mode=stat.S_IMODE(above.st_mode) & 0o666 | 0o600, group=above.st_gid)
+    return fsio.open_regular(path, os.O_RDWR)
+
+
+def _widen(fd: int, info: os.stat_result, folder: Path) -> None:
+    """Let whoever may write the folder take a lock file of ours that its group may not write.
+
+    An earlier version made lock files that only their owner could take.
+    """
+    if info.st_mode & stat.S_IWGRP or info.st_uid != os.geteuid():
         return
-    if not stat.S_ISREG(info.st_mode):
-        raise _not_a_lock(path)
-    sharing.widen(path, mode, os.stat(path.parent).st_gid)
+    above = os.stat(folder)
+    missing = stat.S_IMODE(above.st_mode) & 0o666 & ~info.st_mode
+    if missing:
+        sharing.settle(fd, stat.S_IMODE(info.st_mode) | missing, above.st_gid)
 
 
 def _unusable(error: OSError, path: Path) -> OSError:

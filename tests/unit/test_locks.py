@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from support.round_trips import counted
+from support.spools import make_spool
 from wf_cli import locks
 from wf_cli.errors import LockTrouble, Temporary
 
@@ -144,3 +146,48 @@ def test_a_folder_of_locks_follows_the_project(tmp_path: Path) -> None:
     for folder in (".wf", ".wf/locks"):
         assert stat.S_IMODE((tmp_path / folder).stat().st_mode) == 0o2775
     assert sorted(path.name for path in (tmp_path / ".wf" / "locks").iterdir()) == [".gitignore", "numbering.lock"]
+
+
+@pytest.mark.parametrize("take", TAKERS)
+def test_a_lock_whose_file_was_removed_while_it_was_taken_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, take: Callable[[Path], bool]
+) -> None:
+    """Else two processes would hold locks of two files that had one name."""
+    path, real, locked = tmp_path / "x.lock", fcntl.flock, []
+
+    def flock(fd: int, operation: int) -> None:
+        if operation != fcntl.LOCK_UN and not locked:
+            path.unlink()
+        real(fd, operation)
+        locked.append(os.fstat(fd).st_nlink)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert take(path)
+    assert locked[:2] == [0, 1]
+
+
+def test_a_lock_that_exists_is_taken_and_let_go_by_few_calls(tmp_path: Path) -> None:
+    """Each is a round trip on a network file system, and every attempt has two fences."""
+    spool = make_spool(tmp_path / "spool", topology="shared")
+    with spool.fence("j1"):
+        pass
+    with counted(spool.root) as trips, spool.fence("j1"):
+        pass
+    assert trips.calls == [f"{call} locks/j1.lock" for call in ("open", "flock", "flock")]
+
+
+def test_a_lock_that_a_forked_process_has_open_is_let_go(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    with locks.hold(path):
+        inherited = [os.dup(int(fd)) for fd in os.listdir("/proc/self/fd") if leads_to(fd, path)]
+    assert inherited
+    assert take_slot(path)
+    for fd in inherited:
+        os.close(fd)
+
+
+def leads_to(fd: str, path: Path) -> bool:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}") == str(path)
+    except OSError:
+        return False

@@ -92,15 +92,26 @@ class Spool:
         """
         return self.lock(job_id, timeout=timeout)
 
-    def lock(self, name: str, *, timeout: float) -> AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def lock(self, name: str, *, timeout: float) -> Iterator[None]:
         """The lock ``name`` of the spool. Raises Temporary past ``timeout``, SpoolMissing when the spool is gone."""
-        self.assert_folder("locks")  # Taking a lock would recreate a spool that vanished.
-        return locks.hold(self.path("locks", f"{name}.lock"), timeout=timeout)
+        try:
+            let_go = locks.take(self.path("locks", f"{name}.lock"), timeout=timeout)
+        except FileNotFoundError:
+            self.assert_folder("locks")
+            raise
+        try:
+            yield
+        finally:
+            let_go()
 
     def slot(self, group: str, k: int) -> locks.Slot | None:
         """Concurrency slot ``k`` of ``group``, or None when it is taken. LockTrouble when that cannot be told."""
-        self.assert_folder("locks")
-        return locks.try_slot(self.path("locks", f"{group}.{k}.slot"))
+        try:
+            return locks.try_slot(self.path("locks", f"{group}.{k}.slot"))
+        except FileNotFoundError:
+            self.assert_folder("locks")
+            raise
 
     def replace(self, folder: str, name: str, data: str) -> None:
         """Replace the file ``name`` in ``folder`` as a whole; SpoolMissing when the folder is gone."""
