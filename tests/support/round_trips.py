@@ -1,6 +1,7 @@
 """Counts the calls below a folder that each cost a round trip where that folder lies on a network file system.
 
-``close`` and ``fstat`` cost none: the one is sent along or not at all, and an open brings the facts of its file.
+``close`` and ``fstat`` cost none: the one is sent along or not at all, and an open brings the facts of its file. To
+pass through a folder (``O_PATH``) costs none either: it is the lookup that a whole path makes, too.
 """
 
 from __future__ import annotations
@@ -39,17 +40,19 @@ def counted(root: Path) -> Iterator[RoundTrips]:
     """The round trips of all threads of this process during the block."""
     base, found, opened, lock = os.path.realpath(root), RoundTrips(), dict[int, str](), threading.RLock()
 
-    def inside(value: Any) -> str | None:
+    def inside(value: Any, folder: int | None) -> str | None:
         if isinstance(value, int):
             return opened.get(value)
         text = os.fsdecode(value) if isinstance(value, str | bytes | os.PathLike) else ""
+        if folder is not None:
+            return os.path.normpath(os.path.join(opened[folder], text)) if folder in opened else None
         return os.path.relpath(text, base) if text == base or text.startswith(base + os.sep) else None
 
     def wrapped(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **more: Any) -> Any:
             with lock:
-                path = inside(args[0]) if args else None
-                if path is not None:
+                path = inside(args[0], more.get("dir_fd", more.get("src_dir_fd"))) if args else None
+                if path is not None and not (name == "open" and args[1] & os.O_PATH):
                     found.calls.append(f"{name} {path}")
             answer = real(*args, **more)
             if name == "open" and path is not None:

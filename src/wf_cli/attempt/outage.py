@@ -71,6 +71,8 @@ def _kind(error: OSError | WfError) -> object:
     cause is gone already, so that it belongs to any outage that is known.
     """
     found = system_errors.behind(error)
+    while isinstance(found, FileTrouble) and isinstance(found.__cause__, OSError):
+        found = found.__cause__  # A lock names its own file, and the same refusal has many locks.
     if found is None or found.errno not in sharing.DENIED:
         return found.errno if found is not None else None
     known = sharing.explained(found, Path(found.filename)) if isinstance(found.filename, str) else found

@@ -185,7 +185,8 @@ class SpoolQueue:
         Raises OSError when the disk does not tell, and then the caller ends the attempt.
         """
         # An outcome can be older than its claim only when a power cut took the claim's rename back (invariant 5).
-        outcome = attempt.standing_outcome(self.spool, token.job_id, token.attempt)
+        # Where lookups can be old, the start that goes with finished work is found by its exclusive link below.
+        outcome = attempt.standing_outcome(self.spool, token.job_id, token.attempt, glance=True)
         if outcome is not None:
             attempt.roll_forward(self.spool, token, outcome)
             return Started.ENDED
@@ -305,7 +306,8 @@ class SpoolQueue:
                 step("reap.listed")
                 path, seen = self.spool.outcome_path(token.job_id, token.attempt), False
                 with each.stepping(path), each.looking(path):
-                    standing = attempt.standing_outcome(self.spool, token.job_id, token.attempt)
+                    # One that is overlooked now is met by the link of `_end_lost`, or seen in a later round.
+                    standing = attempt.standing_outcome(self.spool, token.job_id, token.attempt, glance=True)
                     seen = True
                 if not seen:
                     continue

@@ -91,13 +91,15 @@ def publish_outcome(spool: Spool, outcome: Outcome) -> Published:
     return Published(standing, False)
 
 
-def standing_outcome(spool: Spool, job_id: str, attempt: int) -> Outcome | None:
-    """The outcome of an attempt; None when it has none. A damaged file (foreign hands make one) is quarantined.
+def standing_outcome(spool: Spool, job_id: str, attempt: int, *, glance: bool = False) -> Outcome | None:
+    """The outcome of an attempt; None when it has none, as far as `records.read` tells by a ``glance``.
+
+    A damaged file (foreign hands make one) is quarantined.
 
     Raises Temporary when the quarantine needs the fence and the fence stays busy.
     """
     try:
-        return records.read_outcome(spool, job_id, attempt)
+        return records.read_outcome(spool, job_id, attempt, glance=glance)
     except ContractError:
         pass
     # The file is looked at again under the fence. Another process may have put the damaged one away and published a

@@ -77,9 +77,9 @@ def _stage(spool: Spool, entry: Entry) -> None:
 
 
 def _reserved(spool: Spool, spec: Spec) -> bool:
-    """Whether the key is taken already; Refused when its id belongs to another key."""
+    """Whether the key is known to be taken; Refused when its id belongs to another key. `_reserve` decides."""
     try:
-        found = records.read_spec(spool, spec.job_id)
+        found = records.read_spec(spool, spec.job_id, glance=True)
     except ContractError as error:
         raise Refused(
             f"{spool.spec_path(spec.job_id)} is damaged and keeps the id {spec.job_id} reserved: {error.message}",

@@ -97,17 +97,19 @@ def parse_spec(data: bytes, path: Path) -> Spec:
     return _load("spec", data, path, Spec.from_json)
 
 
-def read(spool: Spool, path: Path) -> bytes | None:
+def read(spool: Spool, path: Path, *, glance: bool = False) -> bytes | None:
     """The bytes of a record; None when there is none. ValueError as `fsio.open_regular` says.
 
     Raises OSError when the disk does not tell. A file that is listed and not found counts as that (ESTALE), because
-    one of the two looks is old.
+    one of the two looks is old. With ``glance`` nothing is listed, so None may be half a minute old on a network file
+    system. That is for callers who go on to an exclusive link, which finds the file: folders of records grow for
+    ever, and a listing takes the longer, the more jobs have ended.
     """
     try:
         return fsio.read_regular(path, RECORD_LIMIT)
     except FileNotFoundError:
         # A cached lookup may say no for half a minute on a network file system; the listing decides there.
-        if spool.version.topology == "local" or not fsio.listed(path.parent, path.name):
+        if glance or spool.version.topology == "local" or not fsio.listed(path.parent, path.name):
             return None
     try:
         return fsio.read_regular(path, RECORD_LIMIT)
@@ -115,11 +117,13 @@ def read(spool: Spool, path: Path) -> bytes | None:
         raise OSError(errno.ESTALE, "listed, but not found; the mount's caches are old", str(path)) from error
 
 
-def read_spec(spool: Spool, job_id: str) -> Spec | None:
-    """The spec that reserves ``job_id``; None when the id is free; ContractError when the file is damaged."""
+def read_spec(spool: Spool, job_id: str, *, glance: bool = False) -> Spec | None:
+    """The spec that reserves ``job_id``; None when the id is free, as far as `read` tells by a ``glance``.
+
+    ContractError when the file is damaged."""
     path = spool.spec_path(job_id)
     try:
-        data = read(spool, path)
+        data = read(spool, path, glance=glance)
     except (ValueError, IsADirectoryError) as error:
         raise ContractError(f"{path}: {error}", code="invalid_spec", path=str(path)) from error
     if data is None:
@@ -130,9 +134,11 @@ def read_spec(spool: Spool, job_id: str) -> Spec | None:
     return spec
 
 
-def read_outcome(spool: Spool, job_id: str, attempt: int) -> Outcome | None:
-    """The outcome of an attempt; None when it has none; ContractError when the file is damaged."""
-    return _read_outcome(spool, spool.outcome_path(job_id, attempt), job_id, attempt)
+def read_outcome(spool: Spool, job_id: str, attempt: int, *, glance: bool = False) -> Outcome | None:
+    """The outcome of an attempt; None when it has none, as far as `read` tells by a ``glance``.
+
+    ContractError when the file is damaged."""
+    return _read_outcome(spool, spool.outcome_path(job_id, attempt), job_id, attempt, glance=glance)
 
 
 def read_late(spool: Spool, job_id: str, attempt: int, owner: str) -> Outcome | None:
@@ -143,9 +149,9 @@ def read_late(spool: Spool, job_id: str, attempt: int, owner: str) -> Outcome | 
     return outcome
 
 
-def _read_outcome(spool: Spool, path: Path, job_id: str, attempt: int) -> Outcome | None:
+def _read_outcome(spool: Spool, path: Path, job_id: str, attempt: int, *, glance: bool = False) -> Outcome | None:
     try:
-        data = read(spool, path)
+        data = read(spool, path, glance=glance)
     except (ValueError, IsADirectoryError) as error:
         raise ContractError(f"{path}: {error}", code="invalid_outcome", path=str(path)) from error
     if data is None:

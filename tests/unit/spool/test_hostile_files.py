@@ -380,9 +380,9 @@ def test_i2_a_good_outcome_published_while_a_damaged_one_is_looked_at_is_not_put
     path.write_text("{")
     real, looked = records.read_outcome, []
 
-    def read_twice(*args: object) -> object:
+    def read_twice(*args: object, **options: bool) -> object:
         try:
-            return real(*args)  # type: ignore[arg-type]
+            return real(*args, **options)  # type: ignore[arg-type]
         except ContractError:
             if not looked:
                 looked.append(1)

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from support.lookings import lookings
 from support.spools import claim_one, make_spool, request, run_one, spool_queue
 from wf_cli.contract import token
 from wf_cli.contract.identity import Target, target_of
+from wf_cli.contract.job import End
+from wf_cli.contract.retry import Ending
 from wf_cli.contract.token import Pool, mark
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import JobRequest
@@ -86,3 +89,15 @@ def test_a_job_is_found_without_parsing_the_names_of_others(queue: SpoolQueue) -
     assert token.parse.cache_info().misses == 1
     assert scan.any_reserved(queue.spool, ["no-such-job", "p07-i0-code-plan-coder"])
     assert not scan.any_reserved(queue.spool, ["no-such-job"])
+
+
+def test_no_transition_lists_a_folder_that_grows_with_the_jobs_that_ended(tmp_path: Path) -> None:
+    """On a network file system a listing takes the longer, the more there is. The links decide all the same."""
+    spool = make_spool(tmp_path / "spool", topology="shared")
+    queue = spool_queue(spool)
+    with lookings(spool.root) as seen:
+        queue.enqueue_many([request("a"), request("b")])
+        queue.end(run_one(queue), Ending(End.SUCCEEDED, started_ms=1), by="w-box-1")
+        run_one(queue)
+        queue.reap(lambda owner: f"{owner} is gone", by="w-box-2")
+    assert not set(seen.listed) & {"jobs", "outcomes", "started", "done", "dead", "archive"}

@@ -113,7 +113,7 @@ def test_i6_it_answers_as_a_plain_list_does(
 
 
 def calls_of_claims(folder: Path, waiting: int) -> int:
-    """How many functions are called by ten claims, each with its start and its end."""
+    """How many functions are called by ten claims, each with its start."""
     spool = make_spool(folder)
     for n in range(waiting):
         spool.path("queued", name(5, n, 0, n, POOL)).touch()
