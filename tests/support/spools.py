@@ -36,6 +36,9 @@ class Recorder:
 
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
+    def rest(self) -> None:
+        pass
+
     def emit(self, event: str, **facts: Any) -> None:
         self.events.append((event, facts))
 

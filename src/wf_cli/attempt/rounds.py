@@ -73,6 +73,7 @@ class Rounds:
         self.every(self._session.repair_every_s, "repair", self._session.repair_again)
         self.every(SWEEP_EVERY, "sweep", queue.sweep)
         self.every(REAP_EVERY, "reap", reap)
+        self.every(SWEEP_EVERY, "log", events.rest)
         return reaper
 
     def do_due(self) -> None:

@@ -52,9 +52,16 @@ class EventSink(Protocol):
         """Record ``event`` with the facts given (names of `FIELDS`; ``from_`` stands for ``from``)."""
         ...
 
+    def rest(self) -> None:
+        """Nothing may follow for a while, so let everybody see what was recorded."""
+        ...
+
 
 class NoEvents:
     """An `EventSink` that forgets every event."""
 
     def emit(self, event: str, **facts: Any) -> None:
+        pass
+
+    def rest(self) -> None:
         pass

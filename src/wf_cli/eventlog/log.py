@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from wf_cli.contract import plain_json
 from wf_cli.contract.event import Event
 from wf_cli.contract.token import is_word
 from wf_cli.errors import ContractError
+
+#: Seconds for which the file is kept open after an event. So a row of events costs one open, and a log that was
+#: renamed (rotation) is noticed soon.
+KEEP_OPEN_S = 1.0
 
 
 class EventLog:
@@ -46,6 +51,9 @@ class EventLog:
         self._report = report or _on_stderr
         self._mode = mode
         self._host = socket.gethostname()
+        self._lock = threading.Lock()
+        self._fd = -1
+        self._opened = 0.0
         #: The last write ended in the middle of a line (full disk): begin the next one on a new line.
         self._torn = False
 
@@ -62,15 +70,32 @@ class EventLog:
         except (OSError, ValueError, TypeError, RecursionError) as error:
             self._drop(error)
 
+    def rest(self) -> None:
+        """Close the file until the next event. Some network file systems hand a write on only then."""
+        with self._lock, contextlib.suppress(OSError):
+            self._close()
+
     def _append(self, line: bytes) -> None:
-        fd = self._open()
-        try:
-            data = b"\n" + line if self._torn else line
-            written = os.write(fd, data)
-            self._torn = 0 < written < len(data) or (self._torn and written == 0)
-            if written < len(data):
-                raise OSError(errno.ENOSPC, "only a part of the line was written", str(self.path))
-        finally:
+        with self._lock:
+            now = self._clock.monotonic()
+            if self._fd >= 0 and (now - self._opened >= KEEP_OPEN_S or not os.fstat(self._fd).st_nlink):
+                self._close()  # Somebody may have put another file in its place, or has deleted it.
+            if self._fd < 0:
+                self._fd, self._opened = self._open(), now
+            try:
+                data = b"\n" + line if self._torn else line
+                written = os.write(self._fd, data)
+                self._torn = 0 < written < len(data) or (self._torn and written == 0)
+                if written < len(data):
+                    raise OSError(errno.ENOSPC, "only a part of the line was written", str(self.path))
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self._close()
+                raise
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
             os.close(fd)
 
     def _open(self) -> int:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from support.clock import FakeClock
+from support.round_trips import counted
 from wf_cli import schema
 from wf_cli.contract.event import EventSink
 from wf_cli.errors import ContractError
-from wf_cli.eventlog.log import EventLog
+from wf_cli.eventlog.log import KEEP_OPEN_S, EventLog
 from wf_cli.eventlog.read import read
 
 
@@ -133,3 +136,35 @@ def test_a_report_that_fails_is_no_reason_to_stop(tmp_path: Path) -> None:
 def test_a_log_is_named_after_an_owner(tmp_path: Path) -> None:
     with pytest.raises(ContractError):
         EventLog(tmp_path, "../x", StoppedClock())
+
+
+def test_a_row_of_events_costs_one_open_and_a_renamed_log_is_left_within_a_second(tmp_path: Path) -> None:
+    clock = FakeClock()
+    log = EventLog(tmp_path / "log", "w", clock)
+    (tmp_path / "log").mkdir()
+    with counted(tmp_path) as trips:
+        for _ in range(5):
+            log.emit("job.claimed")
+    assert Counter(call.partition(" ")[0] for call in trips.calls) == {"open": 1, "write": 5}
+    log.path.rename(tmp_path / "log" / "w.jsonl.1")
+    log.emit("job.claimed")
+    clock.advance(KEEP_OPEN_S)
+    log.emit("job.claimed")
+    assert [len(path.read_bytes().splitlines()) for path in (tmp_path / "log" / "w.jsonl.1", log.path)] == [6, 1]
+
+
+def test_a_log_at_rest_is_closed(tmp_path: Path) -> None:
+    """A network file system may hand a write on only when its file is closed."""
+    log = EventLog(tmp_path, "w", FakeClock())
+    log.emit("job.claimed")
+    log.rest()
+    assert not [fd for fd in os.listdir("/proc/self/fd") if _leads_to(fd) == str(log.path)]
+    log.emit("job.claimed")
+    assert len(log.path.read_bytes().splitlines()) == 2
+
+
+def _leads_to(fd: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return ""

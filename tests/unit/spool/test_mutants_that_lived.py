@@ -28,6 +28,9 @@ class Heard:
     def __init__(self) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
 
+    def rest(self) -> None:
+        pass
+
     def emit(self, event: str, **facts: Any) -> None:
         self.events.append((event, facts))
 
