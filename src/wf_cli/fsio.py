@@ -28,6 +28,8 @@ _HAS_FULLFSYNC = hasattr(__import__("fcntl"), "F_FULLFSYNC") if os.name == "posi
 #: Seconds in which an open that says EINVAL is tried again (`_open`). An SMB client keeps a closed file open for one
 #: second, unless its mount says otherwise (closetimeo).
 _OTHER_NAME_S = 3.0
+#: Bytes read at once from a file whose size is not known.
+_CHUNK = 1024 * 1024
 
 
 def sync_file(fd: int) -> None:
@@ -340,27 +342,50 @@ def unlink_quietly(path: Path) -> bool:
     return True
 
 
-def create(path: Path, *, mode: int, group: int | None = None) -> None:
-    """Make the empty file ``path``, if there is none, with ``mode`` past the umask and with ``group``.
+def create(path: Path, *, mode: int, group: int | None = None) -> int | None:
+    """Make the empty file ``path``, if there is none, with ``mode`` past the umask and with ``group`` (None: that of
+    a file made there).
 
-    The file has both when it appears under its name, so no other user meets it with too few rights.
+    The file has both when it appears under its name, so no other user meets it with too few rights. A descriptor that
+    reads and writes it, where it was made under its own name; else None, and it has to be opened.
     """
+    if _is_born_so(mode) and group in (None, os.getegid()):
+        # A file that has all of it at once needs no other name before.
+        try:
+            fd = anchored.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        except FileExistsError:
+            return None
+        return _settled(fd, mode, group)
     part = path.with_name(f".{path.name}.{ids.nonce()}.part")
     with discarding(part):
+        # It is closed before it gets its name: an SMB server refuses opens by another name (`_open`).
         fd = anchored.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        try:
-            sharing.settle(fd, mode, group)
-        finally:
-            os.close(fd)
+        os.close(_settled(fd, mode, group))
         try:
             anchored.link(part, path)
         except OSError as error:
             if _is_there(path):
-                return  # Another process was faster, or the answer was wrong.
+                return None  # Another process was faster, or the answer was wrong.
             if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
                 raise
             # A file system without hard links (FAT, exFAT) has no owners and modes either.
             os.close(anchored.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode))
+    return None
+
+
+def _is_born_so(mode: int) -> bool:
+    """Whether a new file has all of ``mode``, because the umask takes nothing from it."""
+    return not mode & sharing.umask()
+
+
+def _settled(fd: int, mode: int, group: int | None = None) -> int:
+    """``fd``, after its file got ``mode`` and ``group``; it is closed when that fails."""
+    try:
+        sharing.settle(fd, mode, group)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
 
 
 def _open(path: Path, flags: int) -> int:
@@ -406,16 +431,19 @@ def open_append(path: Path, *, mode: int | None = None) -> int:
     ``mode`` counts past the umask; without it the umask decides. ValueError as `open_regular` says.
     """
     flags = os.O_WRONLY | os.O_APPEND
-    try:
+    if mode is not None and not _is_born_so(mode):
+        try:
+            return open_regular(path, flags)
+        except FileNotFoundError:
+            fd = create(path, mode=mode)  # Another user never meets it with too few rights.
+        if fd is not None:
+            os.close(fd)
         return open_regular(path, flags)
-    except FileNotFoundError:
-        pass
-    if mode is None:
-        with contextlib.suppress(FileExistsError):
-            os.close(anchored.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
-    else:
-        create(path, mode=mode)
-    return open_regular(path, flags)
+    try:
+        fd = anchored.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else mode)
+    except FileExistsError:
+        return open_regular(path, flags)
+    return fd if mode is None else _settled(fd, mode)
 
 
 def read_regular(path: Path, limit: int | None = None, *, follow: bool = False) -> bytes:
@@ -426,9 +454,15 @@ def read_regular(path: Path, limit: int | None = None, *, follow: bool = False) 
 def read_with_info(path: Path, limit: int | None = None, *, follow: bool = False) -> tuple[bytes, os.stat_result]:
     """The same, with the facts about the file that was read, whatever has its name meanwhile."""
     fd = open_regular(path, follow=follow)
-    with os.fdopen(fd, "rb") as file:
-        data = file.read() if limit is None else file.read(limit + 1)
+    try:
         info = os.fstat(fd)
+        most = info.st_size if limit is None else min(info.st_size, limit)
+        data = os.read(fd, most + 1)
+        if len(data) != info.st_size:  # It grows or shrinks meanwhile, or its size is not told.
+            while (limit is None or len(data) <= limit) and (more := os.read(fd, _CHUNK)):
+                data += more
+    finally:
+        os.close(fd)
     if limit is not None and len(data) > limit:
         raise ValueError(f"{path} is larger than {limit} bytes")
     return data, info

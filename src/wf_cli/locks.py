@@ -158,8 +158,9 @@ def _open(path: Path) -> int:
         return fsio.open_regular(path, os.O_RDWR)
     except FileNotFoundError:
         above = os.stat(path.parent)
-    fsio.create(path, mode=stat.S_IMODE(above.st_mode) & 0o666 | 0o600, group=above.st_gid)
-    return fsio.open_regular(path, os.O_RDWR)
+    group = None if above.st_mode & stat.S_ISGID else above.st_gid
+    fd = fsio.create(path, mode=stat.S_IMODE(above.st_mode) & 0o666 | 0o600, group=group)
+    return fsio.open_regular(path, os.O_RDWR) if fd is None else fd
 
 
 def _widen(fd: int, info: os.stat_result, folder: Path) -> None:

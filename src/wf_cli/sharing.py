@@ -29,6 +29,18 @@ def mode_in(folder: Path) -> int:
     return stat.S_IMODE(os.stat(folder).st_mode) & 0o666 | 0o600
 
 
+def umask() -> int:
+    """The rights that a new file of this process does not get; all of them where that cannot be told.
+
+    Read from /proc, because `os.umask` tells it only by changing it, for all threads.
+    """
+    try:
+        with open("/proc/self/status", "rb", buffering=0) as status:
+            return int(status.read(256).partition(b"Umask:")[2].split(None, 1)[0], 8)
+    except (OSError, ValueError, IndexError):
+        return 0o777
+
+
 def group_rights(folder: Path) -> int:
     """The rights of the group (bits of 0o070) in a shared folder; 0 for any other folder, where the umask decides."""
     try:

@@ -178,6 +178,7 @@ def test_a_lock_that_exists_is_taken_and_let_go_by_few_calls(tmp_path: Path) -> 
 
 def test_a_lock_that_a_forked_process_has_open_is_let_go(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
+    assert take_slot(path), "it has its own name from now on"
     with locks.hold(path):
         inherited = [os.dup(int(fd)) for fd in os.listdir("/proc/self/fd") if leads_to(fd, path)]
     assert inherited
