@@ -89,13 +89,18 @@ class Session:
             raise
         self._patience.works(self.owner)
 
-    def sign_off(self, token: Token) -> None:
+    def sign_off(self, token: Token, *, later: bool = False) -> None:
         """Remove the attempt from the session's file. The record stays when the disk refuses that, which is harmless
-        because its processes are gone."""
+        because its processes are gone. With ``later`` the next `sign_on` does it, or `settle`."""
         if all(agent.mark != mark(token) for agent in self.file.record.agents):
             return
         with contextlib.suppress(OSError, WfError):
-            self.file.remove_agent(mark(token))
+            self.file.remove_agent(mark(token), later=later)
+
+    def settle(self) -> None:
+        """Write what was left for later, because no attempt begins now."""
+        with contextlib.suppress(OSError, WfError):
+            self.file.write_what_is_new()
 
     def say_state(self, state: str) -> None:
         """Write the session's state for others to see. They see the old state when the disk refuses that."""

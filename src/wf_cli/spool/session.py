@@ -87,6 +87,7 @@ class SessionFile:
         self._spool = spool
         self._lock = threading.Lock()
         self.record = record
+        self._is_old = False
         self._write()
 
     def add_agent(self, agent: Agent) -> None:
@@ -95,12 +96,20 @@ class SessionFile:
             self.record = replace(self.record, agents=(*self.record.agents, agent))
             self._write()
 
-    def remove_agent(self, mark: str) -> None:
-        """Nothing of that attempt lives any more."""
+    def remove_agent(self, mark: str, *, later: bool = False) -> None:
+        """Nothing of that attempt lives any more. With ``later`` the next write tells, or `write_what_is_new`."""
         with self._lock:
             kept = tuple(agent for agent in self.record.agents if agent.mark != mark)
             self.record = replace(self.record, agents=kept)
-            self._write()
+            self._is_old = True
+            if not later:
+                self._write()
+
+    def write_what_is_new(self) -> None:
+        """Write the file if it does not tell everything."""
+        with self._lock:
+            if self._is_old:
+                self._write()
 
     def set_agent_session(self, mark: str, session_id: str) -> None:
         """The runtime named its session."""
@@ -116,6 +125,7 @@ class SessionFile:
 
     def _write(self) -> None:
         self._spool.replace("sessions", f"{self.record.owner}.json", json.dumps(asdict(self.record), indent=2))
+        self._is_old = False
 
 
 def read(spool: Spool, owner: str) -> SessionRecord | None:

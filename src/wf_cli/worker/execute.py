@@ -129,7 +129,7 @@ class Execution:
             outcome = self._ends.for_certain(self.token, ending, by=owner, given_up=self._given_up).outcome
             self._discard_exit()
         finally:
-            self._session.sign_off(self.token)
+            self._session.sign_off(self.token, later=True)
         return Done(outcome.end, outcome.failure, outcome.reason)
 
     # -- the steps

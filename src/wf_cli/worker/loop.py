@@ -175,6 +175,8 @@ class Worker:
                 if not claimed and not self._running and not self._settings.watch:
                     # Without ``watch`` the worker ends when the queue is empty, so it lists the queue afresh first.
                     claimed = self._claim(rescan=True)
+                if not claimed:
+                    self._session.settle()
             stays = claimed or self._settings.watch or self._outage.lasts
             if not self._running and (self._finished() or not stays):
                 return

@@ -211,8 +211,8 @@ def test_what_an_agent_finished_counts_although_its_record_cannot_be_removed(
 ) -> None:
     yard = Yard(tmp_path, "true\n")
     yard.enqueue("job")
-    fault = failing_times(1, NO_SPACE, SessionFile.remove_agent, lambda *_: True)
-    monkeypatch.setattr(SessionFile, "remove_agent", fault)
+    fault = failing_times(1, NO_SPACE, SessionFile.write_what_is_new, lambda file: file.record.agents == ())
+    monkeypatch.setattr(SessionFile, "write_what_is_new", fault)
     yard.worker(max_jobs=1).run()
     assert fault.hits == 1
     assert yard.outcome("job").end is End.SUCCEEDED
