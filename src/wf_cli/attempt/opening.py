@@ -82,10 +82,10 @@ def _start(queue: SpoolQueue, steps: Steps, token: Token, target: Target | None)
     """
     try:
         with queue.fence(token.job_id):
+            if target is None:
+                return queue.start(token)  # Its rename tells whether the token is there.
             if not queue.holds(token):
                 return Started.GONE
-            if target is None:
-                return queue.start(token)
             other = _other_job(queue, token, target)
             if other is not None:
                 return Ending(End.RELEASED, reason=f"{other} works on this plan", delay_s=BUSY_DELAY)
