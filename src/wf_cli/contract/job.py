@@ -106,7 +106,7 @@ class Spec:
 
     def encode(self) -> bytes:
         """The file's bytes."""
-        return (json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
+        return (json.dumps(self.to_json(), ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
 
     @classmethod
     def from_json(cls, value: Any) -> Spec:
@@ -272,7 +272,7 @@ class Outcome:
 
     def encode(self) -> bytes:
         """The file's bytes. What Unicode or JSON has not is replaced, because an end has to be written."""
-        return (plain_json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+        return (plain_json.dumps(self.to_json(), ensure_ascii=False) + "\n").encode("utf-8", "replace")
 
     @classmethod
     def from_json(cls, value: Any) -> Outcome:

@@ -75,9 +75,9 @@ def publish_outcome(spool: Spool, outcome: Outcome) -> Published:
 
     Parts of it that no reader would take are left out (`records.readable`).
     """
-    outcome = records.readable(outcome)
+    outcome, data = records.readable(outcome)
     path = spool.outcome_path(outcome.job_id, outcome.attempt)
-    with spool.part(outcome.encode()) as part:
+    with spool.part(data) as part:
         step("end.part")
         accepted = fsio.publish(part, path)
     step("end.published")
@@ -115,9 +115,9 @@ def standing_outcome(spool: Spool, job_id: str, attempt: int, *, glance: bool = 
 
 def keep_late(spool: Spool, outcome: Outcome, owner: str) -> None:
     """Keep what a superseded attempt produced, for `wf late` (invariant 5)."""
-    outcome = records.readable(outcome)
+    outcome, data = records.readable(outcome)
     path = spool.path("outcomes", late_name(outcome.job_id, outcome.attempt, owner))
-    with spool.part(outcome.encode()) as part:
+    with spool.part(data) as part:
         step("late.part")
         fsio.publish(part, path)
     step("late.published")

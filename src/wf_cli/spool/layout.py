@@ -58,17 +58,18 @@ class Spool:
         self.version = version
         self.durable = version.durability == "fsync"
         anchored.guard(root)
+        self._folders = {name: root / name for name in FOLDERS}
 
     def __repr__(self) -> str:
         return f"Spool({self.root})"
 
     def folder(self, name: str) -> Path:
         """The directory ``name``."""
-        return self.root / name
+        return self._folders.get(name) or self.root / name
 
     def path(self, folder: str, name: str) -> Path:
         """The file ``name`` in ``folder``."""
-        return self.root / folder / name
+        return self.folder(folder) / name
 
     def spec_path(self, job_id: str) -> Path:
         return self.path("jobs", f"{job_id}.json")

@@ -47,18 +47,21 @@ def _explained(kind: str, value: Any, error: WrongShape) -> str:
     return ": ".join(found[0]) if found else error.message
 
 
-def readable(outcome: Outcome) -> Outcome:
-    """``outcome`` as every reader takes it. What no reader would take is left out, and its result says why.
+def readable(outcome: Outcome) -> tuple[Outcome, bytes]:
+    """``outcome`` as every reader takes it, and its bytes. What no reader would take is left out, and its result says
+    why.
 
     A file that is refused on reading is put away as damaged, and the attempt would end once more, as lost.
     """
-    why = _refusal(outcome)
+    data = outcome.encode()
+    why = _refusal(data)
     for leaner in _LEANER if why is not None else ():
         outcome = leaner(outcome)
         outcome = replace(outcome, result={**outcome.result, "left_out": why})
-        if _refusal(outcome) is None:
+        data = outcome.encode()
+        if _refusal(data) is None:
             break
-    return outcome
+    return outcome, data
 
 
 #: Each leaves more out: numbers and names that are out of bounds, then what may be too large.
@@ -81,8 +84,7 @@ _LEANER: tuple[Callable[[Outcome], Outcome], ...] = (
 )
 
 
-def _refusal(outcome: Outcome) -> str | None:
-    data = outcome.encode()
+def _refusal(data: bytes) -> str | None:
     if len(data) > RECORD_LIMIT:
         return f"it has more than {RECORD_LIMIT} bytes"
     try:

@@ -16,7 +16,7 @@ from support.round_trips import RoundTrips, counted
 
 
 def trips_of(folder: Path, jobs: int) -> RoundTrips:
-    """Those of a worker that does so many jobs of no plan. The clock stands still, so its other duties are due once."""
+    """Those of a worker that does so many jobs of no plan. The clock stands still, so other duties are due once."""
     folder.mkdir()
     yard = Yard(folder, "exit 0\n", clock=FakeClock(), spool={"topology": "shared"})
     yard.enqueue(*(f"j{n}" for n in range(jobs)))

@@ -131,8 +131,8 @@ ENDS = st.builds(
 
 @given(ENDS)
 def test_an_end_that_is_published_is_one_that_every_reader_takes(outcome: Outcome) -> None:
-    kept = records.readable(outcome)
-    read = Outcome.from_json(json.loads(kept.encode()))
+    kept, data = records.readable(outcome)
+    read = Outcome.from_json(json.loads(data))
     assert (read.end, read.burned, read.disposition) == (outcome.end, outcome.burned, outcome.disposition)
     assert (read.failure and read.failure.code) == (outcome.failure and outcome.failure.code)
     if kept != outcome:
