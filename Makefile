@@ -8,7 +8,7 @@ COUNT := 100
 OPENCODE := .cache/opencode/node_modules/.bin/opencode
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench opencode mounts format mutants clean
+.PHONY: help demo test check bench opencode mounts torture format mutants clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | column -t -s '	'
@@ -24,7 +24,7 @@ demo: $(READY) ## a whole epic on two worker pools, with scripted agents and a w
 	$(BIN)/wf demo $(DEMO_ARGS)
 
 test: $(READY) ## the test suite (without the real OpenCode)
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist worksteal -m "not opencode and not mounts" $(TEST_ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist worksteal -m "not opencode and not mounts and not torture" $(TEST_ARGS)
 
 check: $(READY) ## ruff, mypy --strict, import layers, who opens files
 	$(BIN)/ruff check src tests benchmarks
@@ -45,6 +45,10 @@ opencode: $(READY) $(OPENCODE) ## the end-to-end tests that drive the real OpenC
 
 mounts: $(READY) ## two hosts on sshfs, GlusterFS, NFS and SMB, with kills and outages (as root; needs their packages)
 	$(BIN)/python -m pytest -s -rs -m mounts tests/mounts $(TEST_ARGS)
+
+torture: $(READY) ## the power fails at every change that real commands make on a disk (FUSE; as root)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group torture
+	$(BIN)/python -m pytest -rs -m torture tests/torture $(TEST_ARGS)
 
 format: $(READY) ## reformat
 	$(BIN)/ruff format src tests benchmarks

@@ -243,6 +243,8 @@ def restore_version(root: Path, *, topology: str, durability: str) -> bool:
 def _create(root: Path, topology: str, durability: str) -> Spool:
     place.assert_fit(root, topology)
     shared = topology == "shared"
+    # Where the names of the new folders are. An earlier command may have made `.wf` just now, and not synced it.
+    above = [root.parent, root.parent.parent, *(path.parent for path in root.parents if not fsio.exists(path))]
     try:
         place.assert_links(root)
         if shared:
@@ -267,10 +269,11 @@ def _create(root: Path, topology: str, durability: str) -> Spool:
     with spool.part(version.encode()) as part:
         ours = fsio.publish(part, root / "VERSION")
     if not ours:
-        return open_spool(root)
-    if spool.durable:
-        fsio.sync_dir(root)
-        fsio.sync_dir(root.parent)
+        spool = open_spool(root)
+    if spool.durable:  # Also what another process has just made, because the caller's jobs go into it.
+        for folder in dict.fromkeys((root, *above)):
+            with contextlib.suppress(PermissionError):  # A folder that we may pass through and not read.
+                fsio.sync_dir(folder)
     return spool
 
 
