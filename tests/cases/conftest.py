@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+from support import fork_server, quick_wf
+from support.running import WF
 
 LIB = Path(__file__).parent / "lib.sh"
 
@@ -24,3 +28,13 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     subprocess.run(["bash", "-c", '. "$0"; made "$1"', str(LIB), str(folder)], env=environ, check=True)
     return folder
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Mapping[str, str]:
+    """Variables with which the quick commands of a script are forks (`quick_wf`); `wf worker` never is."""
+    folder = tmp_path / "quick-bin"
+    folder.mkdir()
+    quick_wf.install(str(folder), WF)
+    path = os.pathsep.join((str(folder), str(Path(WF).parent), os.environ.get("PATH", os.defpath)))
+    return {"PATH": path, "LANG": "C.UTF-8", quick_wf.SERVER: fork_server.server().path}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,11 +15,10 @@ SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.sh") if path.name != "lib.
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_case(name: str, tmp_path: Path, repository: Path) -> None:
-    bin_dir = str(Path(sys.executable).parent)
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("WF_", "GIT_"))}
-    path = f"{bin_dir}{os.pathsep}{kept.get('PATH', os.defpath)}"
-    environ = {**kept, "PATH": path, "TMPDIR": str(tmp_path), "CASES_REPOSITORY": str(repository)}
+def test_case(name: str, tmp_path: Path, repository: Path, quick: Mapping[str, str]) -> None:
+    left_out = ("WF_", "GIT_", "PYTHON", "LC_", "LANG")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
+    environ = {**kept, **quick, "TMPDIR": str(tmp_path), "CASES_REPOSITORY": str(repository)}
     done = subprocess.run(
         ["bash", f"{name}.sh"], cwd=FOLDER, env=environ, capture_output=True, text=True, timeout=280, check=False
     )

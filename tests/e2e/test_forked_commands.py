@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
-from support import fork_server
+from support import fork_server, quick_wf
 from support.box import Box, Running
+from support.running import WF
 from support.wait import wait_until
 from wf_cli import proc
 from wf_cli.contract.lifecycle import Status
@@ -40,6 +42,28 @@ def test_a_forked_command_says_and_returns_what_the_installed_one_does(project: 
     forked, installed = project.wf(*words, stdin="{"), project.installed(*words, stdin="{")
     assert forked.code == installed.code
     assert (known(forked.out), known(forked.err)) == (known(installed.out), known(installed.err))
+
+
+def test_a_quick_command_of_a_script_does_what_the_installed_one_does(project: Box, tmp_path: Path) -> None:
+    project.configure()
+    quick_wf.install(str(tmp_path), WF)
+    script = "umask 027; echo { | wf enqueue --from -; echo $?; wf plan P; echo $?; wf epic list >&-; echo $?"
+    found = []
+    for folder in (tmp_path, Path(WF).parent):
+        environ = {
+            **project.environ,
+            "PATH": f"{folder}{os.pathsep}{project.environ['PATH']}",
+            quick_wf.SERVER: fork_server.server().path,
+        }
+        words = ["sh", "-c", script]
+        found.append(
+            subprocess.run(words, cwd=project.root, env=environ, capture_output=True, text=True, check=False)
+        )
+    quick, installed = found
+    assert known(quick.stderr) == known(installed.stderr)
+    assert quick.stdout.replace("01", "02") == installed.stdout
+    modes = {folder.name: folder.stat().st_mode for folder in (project.root / "plans").iterdir()}
+    assert modes["01-p"] == modes["02-p"]
 
 
 def known(text: str) -> str:

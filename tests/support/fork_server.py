@@ -244,14 +244,18 @@ def serve(path: str, child: Callable[[dict[str, Any], list[int]], NoReturn]) -> 
                 _report(running)
             if listener in ready:
                 connection, _ = listener.accept()
-                order, fds = _order(connection)
+                try:
+                    order, fds = _order(connection)
+                except (OSError, ValueError):  # It was killed while it ordered.
+                    connection.close()
+                    continue
                 pid = os.fork()
                 if pid == 0:
                     child(order, fds)
                 for fd in fds:
                     os.close(fd)
                 running[pid] = connection
-                connection.sendall(f"{pid}\n".encode())
+                _tell(connection, pid)
 
 
 def _order(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
@@ -268,8 +272,13 @@ def _report(running: dict[int, socket.socket]) -> None:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
-        with running.pop(pid) as connection, contextlib.suppress(BrokenPipeError):
-            connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        with running.pop(pid) as connection:
+            _tell(connection, os.waitstatus_to_exitcode(status))
+
+
+def _tell(connection: socket.socket, number: int) -> None:
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # Who asked was killed.
+        connection.sendall(f"{number}\n".encode())
 
 
 def become_wf(order: dict[str, Any], fds: list[int]) -> NoReturn:
@@ -285,6 +294,7 @@ def become_wf(order: dict[str, Any], fds: list[int]) -> NoReturn:
 
     def prepare() -> None:
         os.setsid()
+        os.umask(order.get("umask", os.umask(0o022)))
         for number, fd in enumerate(fds):
             os.dup2(fd, number)
         os.closerange(3, 256)
