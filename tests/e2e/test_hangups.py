@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 
 import psutil
 import pytest
@@ -136,3 +137,31 @@ def test_the_workers_of_a_followed_epic_leave_with_the_follower(project: Box, nu
     project.note(f"go.e{epic}-p01-i0-plan-orchestrator.a1")
     assert following.ended().code == 130
     eventually(lambda: "alive" not in project.ok("worker", "ls").out, "the end of the workers", project)
+
+
+#: `wf` whose terminal is closed when its workers were started and nothing else was done.
+CLOSED_AT_ONCE = """
+import os, signal, sys
+from wf_cli.cli import main
+from wf_cli.cli.workers import auto_workers
+start = auto_workers.start
+def closed(*args):
+    started = start(*args)
+    os.kill(os.getpid(), signal.SIGHUP)
+    return started
+auto_workers.start = closed
+sys.argv = ["wf", *sys.argv[1:]]
+main.main()
+"""
+
+
+def test_a_follower_that_is_hung_up_before_its_first_look_takes_its_workers_along(project: Box) -> None:
+    """They stayed: the signal was heard, and they were drained, only once the follower had looked."""
+    project.plan_agents({"wait": ["plan"]})
+    words = ["epic", "run", project.epic("parser"), "--follow", "--auto-workers"]
+    argv = [sys.executable, "-c", CLOSED_AT_ONCE, *words]
+    done = subprocess.run(
+        argv, cwd=project.root, env=project.environ, capture_output=True, text=True, timeout=HANG, check=False
+    )
+    assert done.returncode == 130, done
+    project.await_empty()

@@ -180,19 +180,19 @@ def epic_started(call: Call, epic: Epic) -> None:
         output.say(*(f"published {job_id}" for job_id in found.published))
 
 
-def start_workers(call: Call) -> dict[str, Any]:
-    """Start the workers that are missing; returns the ``auto_workers`` part of the JSON."""
+def start_workers(call: Call, document: dict[str, Any]) -> None:
+    """Start the workers that are missing; adds the ``auto_workers`` part to the JSON document before the first."""
+    from wf_cli.cli.workers import auto_workers
+
+    out = document["auto_workers"] = auto_workers.nothing_started()
     if not call.is_distributed:
         # With the mode off a worker would have no queue.
         why = "the distributed mode is off"
-        skipped = [
+        out["skipped"] += [
             {"role": role, "runtime": runtime, "reason": why} for role, runtime in _runtime_of_role(call).items()
         ]
-        return {"started": [], "already_running": [], "failed": [], "skipped": skipped}
-    from wf_cli.cli.workers import auto_workers
-
-    the_app = call.app
-    return auto_workers.start(the_app, the_app.create_spool())
+        return
+    auto_workers.start(call.app, call.app.create_spool(), out)
 
 
 def _runtime_of_role(call: Call) -> dict[str, str]:
@@ -213,15 +213,22 @@ def epic_changed(call: Call, epic: Epic) -> None:
     """``epic`` was stopped. Workers read that from the epic's state, so no request is written."""
 
 
-def follow(call: Call, epic: Epic, document: dict[str, Any]) -> int:
+def follow(call: Call, epic: Epic, document: dict[str, Any], *, workers: bool) -> int:
     """Draw the epic's progress until it ends. Returns 0 when it is completed, 1 when it is blocked or dead.
 
-    Errors of the system that may pass are waited for. Workers that ``--auto-workers`` started are drained at the end,
-    also after Ctrl-C. Ctrl-C does not stop the epic.
+    Errors of the system that may pass are waited for. With ``workers``, missing workers are started first and drained
+    at the end, also after Ctrl-C, which may come as soon as the first of them is there. Ctrl-C does not stop the epic.
     SIGTERM, SIGQUIT and a closed terminal are Ctrl-C, too.
     """
+    from wf_cli.cli.workers import auto_workers
+
     with signals.as_interrupt():
-        return _follow(call, epic, document)
+        try:
+            if workers:
+                start_workers(call, document)
+            return _follow(call, epic, document)
+        finally:
+            auto_workers.drain(document.get("auto_workers"))
 
 
 def _follow(call: Call, epic: Epic, document: dict[str, Any]) -> int:
@@ -258,8 +265,6 @@ def _follow(call: Call, epic: Epic, document: dict[str, Any]) -> int:
         except KeyboardInterrupt:
             view.interject(f"the epic goes on; watch it again with: wf epic run {epic.id} --follow")
             raise
-        finally:
-            auto_workers.drain(document.get("auto_workers"))
     ok = now.end == "completed"
     if call.as_json:
         extra = {"end": now.end, "why": list(now.why), "elapsed_s": now.elapsed_s, "cost_usd": now.cost_usd}

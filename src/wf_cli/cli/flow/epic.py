@@ -99,10 +99,10 @@ def _run(call: Call) -> int:
     rows = [(plan.id, epics.phase_of(plan), plan.name) for plan in started.plans]
     lines += output.columns(rows) if rows else []
     distributed_hooks.epic_started(call, epic)
-    if wants_workers:
-        document["auto_workers"] = distributed_hooks.start_workers(call)
     if parsed.flag("--follow"):
-        return distributed_hooks.follow(call, epic, document)
+        return distributed_hooks.follow(call, epic, document, workers=wants_workers)
+    if wants_workers:
+        distributed_hooks.start_workers(call, document)
     return output.result(document, lines, as_json=call.as_json)
 
 
@@ -189,7 +189,7 @@ def _resume(call: Call) -> int:
     if resumed:
         distributed_hooks.epic_started(call, epic)
     if wants_workers:
-        document["auto_workers"] = distributed_hooks.start_workers(call)
+        distributed_hooks.start_workers(call, document)
     return output.result(document, [line], as_json=call.as_json)
 
 

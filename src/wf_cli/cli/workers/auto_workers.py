@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from wf_cli.views.progress import EpicProgress
 
 
-def start(the_app: App, spool: Spool) -> dict[str, Any]:
-    """Start one worker for each runtime of the routing that no session serves. Returns what became of each role."""
-    out: dict[str, Any] = {"started": [], "already_running": [], "failed": [], "skipped": []}
+def start(the_app: App, spool: Spool, out: dict[str, Any]) -> None:
+    """Start one worker for each runtime of the routing that no session serves.
+
+    What became of each role is added to ``out`` (see `nothing_started`) at once, so that the caller of an interrupted
+    start knows what to `drain`.
+    """
     serving = serving_runtimes(spool)
     by_runtime: dict[str, list[str]] = {}
     for role, runtime in the_app.config.runtime_of_role.items():
@@ -37,7 +40,11 @@ def start(the_app: App, spool: Spool) -> dict[str, Any]:
             out["failed"] += [{"role": role, "runtime": runtime, "error": str(error)} for role in roles]
             continue
         out["started"] += [{"role": role, "runtime": runtime, "pid": pid} for role in roles]
-    return out
+
+
+def nothing_started() -> dict[str, Any]:
+    """The ``auto_workers`` part of the JSON before `start`."""
+    return {"started": [], "already_running": [], "failed": [], "skipped": []}
 
 
 def _spawn(the_app: App, spool: Spool, runtime: str) -> int:
