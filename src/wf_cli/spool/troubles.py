@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from wf_cli import sharing
+from wf_cli import sharing, system_errors
 from wf_cli.errors import ContractError, FileTrouble, NotALock, Refused, Temporary
 
 #: Troubles that are remembered in order not to be said again; a spool that has more says some of them twice.
@@ -58,9 +58,15 @@ class Trouble:
             what = error.strerror or str(error)
             if place.parent not in (path, path.parent):
                 what += f" in {place.parent}"
-            return cls(str(path), what, _REMEDIES.get(error.errno or 0, _FOREIGN))
+            return cls(str(path), what, _remedy(error))
         what = str(getattr(error, "message", error)).removeprefix(f"{path}: ").removeprefix(f"{path} ")
-        return cls(str(path), what, getattr(error, "hint", None) or _FOREIGN)
+        return cls(str(path), what, getattr(error, "hint", None) or _remedy(system_errors.behind(error)))
+
+
+def _remedy(error: OSError | None) -> str:
+    """What to do about an item, by the error of the system behind its trouble."""
+    number = error.errno if error is not None else None
+    return _REMEDIES.get(number or 0) or system_errors.remedy(number) or _FOREIGN
 
 
 OnTrouble = Callable[[Trouble], None]

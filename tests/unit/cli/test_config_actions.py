@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from support.projects import Cli
+from support.spools import make_spool
+from wf_cli.spool import layout
 
 LEGACY = {
     "runtime.json": {"version": 1, "distributed": True, "auto_start_workers": True},
@@ -198,6 +200,15 @@ def test_set_writes_nothing_that_would_not_be_valid(wf: Cli, key: str, value: st
     code, out, _ = wf("config", "set", key, value, "--json")
     assert (code, json.loads(out)["ok"]) == (2, False)
     assert not (wf.root / "wf.config.yaml").exists()
+
+
+def test_set_of_the_topology_says_that_it_changed_the_spool_that_exists(wf: Cli) -> None:
+    assert "spool" not in wf.json("config", "set", "spool.topology", "shared")
+    assert "spool" not in wf.json("config", "set", "spool.topology", "local")
+    spool = make_spool(wf.root / ".wf" / "spool").root
+    assert wf.json("config", "set", "spool.topology", "shared")["spool"] == str(spool)
+    assert layout.open_spool(spool).version.topology == "shared"
+    assert "spool" not in wf.json("config", "set", "spool.topology", "shared"), "nothing was left to change"
 
 
 def test_set_without_a_value_is_a_usage_error(wf: Cli) -> None:

@@ -36,7 +36,7 @@ from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
 from wf_cli.contract.retry import ending_of
 from wf_cli.contract.token import NUMBER_LIMIT, Placed
-from wf_cli.errors import Refused
+from wf_cli.errors import ContractError, Refused
 from wf_cli.queue.spending import add_up
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import JobRequest
@@ -466,6 +466,20 @@ def test_a_trouble_is_said_once_whatever_part_of_ours_it_came_from(tmp_path: Pat
         say(Trouble.of(tmp_path / "outcomes" / "a.json", OSError(errno.EIO, "EIO", str(tmp_path / "tmp" / nonce))))
     assert len(said) == 1
     assert said[0].startswith(f"{tmp_path}/outcomes/a.json: EIO in {tmp_path}/tmp; passed over")
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.ENOTCONN, "look at the disk or the mount"), (errno.ENOSPC, "make room"), (0, "--fix")],
+)
+def test_an_item_that_met_an_outage_is_not_called_foreign(number: int, remedy: str) -> None:
+    """`verify --fix` was named for it, which would have found nothing."""
+    path = Path("outcomes/a.a1.json")
+    error = OSError(number, "no", str(path)) if number else ValueError("it is no JSON")
+    wrapped = ContractError("cannot read it", code="invalid_outcome")
+    wrapped.__cause__ = error
+    assert remedy in Trouble.of(path, error).remedy
+    assert remedy in Trouble.of(path, wrapped).remedy
 
 
 def test_what_is_gone_between_its_listing_and_the_look_at_it_is_no_trouble(

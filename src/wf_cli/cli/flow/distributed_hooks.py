@@ -216,9 +216,9 @@ def epic_changed(call: Call, epic: Epic) -> None:
 def follow(call: Call, epic: Epic, document: dict[str, Any], *, workers: bool) -> int:
     """Draw the epic's progress until it ends. Returns 0 when it is completed, 1 when it is blocked or dead.
 
-    Errors of the system that may pass are waited for. With ``workers``, missing workers are started first and drained
-    at the end, also after Ctrl-C, which may come as soon as the first of them is there. Ctrl-C does not stop the epic.
-    SIGTERM, SIGQUIT and a closed terminal are Ctrl-C, too.
+    Errors of the system that may pass are waited for. With ``workers``, missing workers are started first and
+    drained at the end, also after Ctrl-C, which may come as soon as the first of them is there. Ctrl-C does not stop
+    the epic. SIGTERM, SIGQUIT and a closed terminal are Ctrl-C, too.
     """
     from wf_cli.cli.workers import auto_workers
 

@@ -158,22 +158,26 @@ def set_value(
     with Project(root).lock("config"):
         path = edit.set_value(root, key, value, file.config)
     stored = _value_of(path, key)
-    lines = [f"{path}: {key} is now {_text(stored)}"]
+    lines, spool = [f"{path}: {key} is now {_text(stored)}"], None
     if (key, stored) == ("spool.topology", "shared"):
-        lines += _share_spool(file.common)
+        spool = _share_spool(file.common)
+    if spool is not None:
+        lines.append(f"{spool}: the topology of the spool is now shared")
     if key == "mode" and "WF_DISTRIBUTED" in os.environ:
         output.note("WF_DISTRIBUTED in the environment overrules it")
-    file.common.emit({"action": "set", "key": key, "value": stored, "path": str(path)}, lines)
+    values = {"action": "set", "key": key, "value": stored, "path": str(path)}
+    file.common.emit(values if spool is None else {**values, "spool": str(spool)}, lines)
 
 
-def _share_spool(common: Common) -> list[str]:
-    """Change the spool that exists as well, so that one command repairs a local one on a network mount."""
+def _share_spool(common: Common) -> Path | None:
+    """Change the spool that exists as well, so that one command repairs a local one on a network mount.
+
+    Where that spool lies; None when there was nothing to change.
+    """
     from wf_cli.spool import change, layout
 
     root = common.app.spool_root
-    if not layout.exists(root) or not change.make_shared(root):
-        return []
-    return [f"{root}: the topology of the spool is now shared"]
+    return root if layout.exists(root) and change.make_shared(root) else None
 
 
 def _value_of(path: Path, key: str) -> Any:
