@@ -32,8 +32,12 @@ def _evidence(folder: Path, name: str) -> None:
     os.close(os.open(folder / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
 
 
-def work(root: Path, evidence: Path, owner: str, die_after: int | None) -> int:
-    """Claim, start and end jobs until none is left; SIGKILL in the middle of the ``die_after``-th."""
+def work(root: Path, evidence: Path, owner: str, die_after: int | None, doomed: int, spared: int) -> int:
+    """Claim, start and end jobs until none is left; SIGKILL in the middle of the one after ``die_after`` jobs.
+
+    A worker that is not to die takes none of the last ``spared`` jobs before ``doomed`` others have died. However the
+    machine shares out its time, each of these finds its jobs.
+    """
     spool = layout.open_spool(root)
     clock = SystemClock()
     spool.path("leases", f"{owner}.lease").write_text(owner)
@@ -43,6 +47,9 @@ def work(root: Path, evidence: Path, owner: str, die_after: int | None) -> int:
     done = 0
     # Only the reaper knows when all is over.
     while not (evidence / "over").exists():
+        if die_after is None and len(os.listdir(spool.folder("queued"))) <= spared:
+            wait_until(lambda: len(list(evidence.glob("died.*"))) == doomed, 60, "the end of those that die")
+            spared = -1
         token = queue.claim(owner, (POOL,))
         if token is None:
             time.sleep(0.002)
@@ -52,6 +59,7 @@ def work(root: Path, evidence: Path, owner: str, die_after: int | None) -> int:
                 continue
         _evidence(evidence, f"started.{token.job_id}.{token.attempt}")
         if die_after is not None and done >= die_after:
+            _evidence(evidence, f"died.{owner}")
             os.kill(os.getpid(), signal.SIGKILL)
         if queue.end(token, SUCCESS, by=owner).accepted:
             _evidence(evidence, f"accepted.{token.job_id}")

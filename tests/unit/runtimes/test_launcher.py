@@ -236,10 +236,12 @@ class TestAskFirst:
         def stop(*_):
             open("alone", "w").write(str(child.poll()))
             child.kill()
+            child.wait()  # Until then it is a process that the launcher has to end.
             sys.exit(7)
         signal.signal(signal.SIGTERM, stop)
         open("ready", "w").close()
-        child.wait()
+        while True:
+            signal.pause()
         """
     )
 
