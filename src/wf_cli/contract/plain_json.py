@@ -11,16 +11,18 @@ import math
 import re
 from typing import Any
 
+from wf_cli.contract import text
+
 #: Half of a surrogate pair, as it is or escaped. Whole pairs that are escaped match, too, and lose nothing.
 _HALF_PAIR = re.compile(r"[\ud800-\udfff]|\\ud[89a-f]", re.IGNORECASE)
 #: Integers from here on are no finite double (IEEE 754 binary64).
 _TOO_LARGE = 2**1024
 
 
-def loads(text: str) -> Any:
-    """The value in ``text``. Raises ValueError, or RecursionError, that says what is wrong and where."""
+def loads(document: str) -> Any:
+    """The value in ``document``. Raises ValueError, or RecursionError, that says what is wrong and where."""
     value = json.loads(
-        text, parse_constant=_constant, parse_float=_finite, object_pairs_hook=_object_without_repetition
+        document, parse_constant=_constant, parse_float=_finite, object_pairs_hook=_object_without_repetition
     )
     check(value)
     return value
@@ -65,14 +67,14 @@ def printable(value: Any) -> Any:
 
 
 def dumps(value: Any, **options: Any) -> str:
-    """`json.dumps` that always prints JSON, see `printable`."""
+    """`json.dumps` that always prints JSON, see `printable`. What could act on a terminal is escaped (`text`)."""
     try:
-        text = json.dumps(value, allow_nan=False, **options)
+        document = json.dumps(value, allow_nan=False, **options)
+        if _HALF_PAIR.search(document) is None:
+            return text.in_json(document)
     except ValueError:
-        return json.dumps(printable(value), allow_nan=False, **options)
-    if _HALF_PAIR.search(text) is None:
-        return text
-    return json.dumps(printable(value), allow_nan=False, **options)
+        pass
+    return text.in_json(json.dumps(printable(value), allow_nan=False, **options))
 
 
 def _constant(name: str) -> Any:

@@ -153,7 +153,7 @@ def parse(directory: str, name: str) -> Token | None:
         return None
     owner = status = None
     if directory in ("claimed", "running"):
-        if last is None or len(last) > OWNER_LIMIT:
+        if last is None or len(last) > OWNER_LIMIT or match["attempt"] == "0":  # Attempts begin with 1.
             return None
         owner = last
     elif directory in LIVE_DIRECTORIES:

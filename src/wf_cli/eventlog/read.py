@@ -7,7 +7,6 @@ are read cost the lines in question and nothing else.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from wf_cli import fsio, sharing
 from wf_cli.clock import Clock, parse_iso_ms
+from wf_cli.contract import text
 from wf_cli.contract.event import FIELDS, Event
 from wf_cli.growing import GrowingFile
 
@@ -25,6 +25,9 @@ POLL_S = 0.5
 
 _NUMBERS = frozenset({"duration_s", "cost_usd"})
 _INTEGERS = frozenset({"attempt", "pid", "exit_code", "tokens_in", "tokens_out"})
+
+#: No count, duration or amount of a real event reaches this.
+_LARGEST = 10**15
 
 #: Where in the life of one attempt an event stands. Kinds that are not here can come at any time.
 _RANK = {
@@ -146,7 +149,8 @@ def parse_line(line: bytes) -> Event | None:
     ts, kind = value.get("ts"), value.get("event")
     if not isinstance(ts, str) or not isinstance(kind, str) or not _is_time(ts):
         return None
-    return Event(ts, kind, {key: value[key] for key in FIELDS if key in value and _fits(key, value[key])})
+    facts = {key: value[key] for key in FIELDS if key in value and _fits(key, value[key])}
+    return Event(ts, text.line(kind), {k: text.line(v) if isinstance(v, str) else v for k, v in facts.items()})
 
 
 def _is_time(text: str) -> bool:
@@ -160,9 +164,9 @@ def _fits(key: str, value: Any) -> bool:
     if isinstance(value, bool):
         return False
     if key in _INTEGERS:
-        return isinstance(value, int)
+        return isinstance(value, int) and abs(value) < _LARGEST
     if key in _NUMBERS:
-        return isinstance(value, (int, float)) and math.isfinite(value)
+        return isinstance(value, (int, float)) and abs(value) < _LARGEST  # NaN is not, either.
     return isinstance(value, str)
 
 

@@ -15,6 +15,8 @@ from typing import Any
 from wf_cli import clock as clocks
 from wf_cli import fsio
 from wf_cli.clock import Clock
+from wf_cli.contract import text
+from wf_cli.contract.token import is_word
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.troubles import Trouble
 
@@ -106,8 +108,8 @@ class Requests:
         found = []
         for name in sorted(self._spool.names("control")):
             kind, _, rest = name.removesuffix(".json").partition(".")
-            if kind not in ("pause", "cooldown") or not name.endswith(".json"):
-                continue
+            if kind not in ("pause", "cooldown") or not name.endswith(".json") or (rest and not is_word(rest)):
+                continue  # `wf spool verify` names a name that no wf gives.
             stop = self._read(name, kind, rest or None)
             if stop is not None:
                 found.append(stop)
@@ -136,4 +138,4 @@ class Requests:
                 return None
         else:
             until = None
-        return Stop(kind, runtime, str(value.get("reason", ""))[:500], until)
+        return Stop(kind, runtime, text.line(str(value.get("reason", "")), 500), until)

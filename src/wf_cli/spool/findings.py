@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wf_cli.errors import Temporary
+from wf_cli.contract import text
+from wf_cli.errors import SpoolError, Temporary, WfError
 from wf_cli.spool import quarantine
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.troubles import OnTrouble, Trouble, ignored
@@ -47,17 +48,19 @@ class Looks:
             pass  # RACE: it moved on while we looked, so it is whole somewhere else.
         except Temporary:
             pass  # Somebody works on this job right now.
-        except OSError as error:
+        except SpoolError:
+            raise
+        except (OSError, ValueError, WfError) as error:
             self.findings.append(unreadable(self.spool, path, error))
             self.on_trouble(Trouble.of(path, error))
 
 
 def relative(spool: Spool, path: Path) -> str:
-    """``path`` as a finding names it."""
-    return str(path.relative_to(spool.root))
+    """``path`` as a finding names it; what a name could do to a terminal is escaped."""
+    return text.line(str(path.relative_to(spool.root)))
 
 
-def unreadable(spool: Spool, path: Path, error: OSError) -> Finding:
+def unreadable(spool: Spool, path: Path, error: Exception) -> Finding:
     """The finding of an item that cannot be looked at."""
     trouble = Trouble.of(path, error)
     look = f"ls -ld {shlex.quote(str(path))}: {trouble.remedy}"

@@ -14,6 +14,7 @@ from typing import Any
 
 from wf_cli import fsio
 from wf_cli.clock import iso
+from wf_cli.contract import text
 from wf_cli.contract.token import is_word
 from wf_cli.spool.layout import Spool
 
@@ -85,12 +86,16 @@ def standing(spool: Spool, owner: str) -> Judgement | None:
     return Judgement(
         owner,
         _text(found.get("verdict")),
-        seconds if isinstance(seconds, int | float) and not isinstance(seconds, bool) else None,
+        seconds if _is_duration(seconds) else None,
         by if is_word(by := _text(found.get("by"))) else "",
         _text(found.get("host")),
         _text(found.get("at")),
     )
 
 
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9
+
+
 def _text(value: Any) -> str:
-    return value[:200] if isinstance(value, str) else ""
+    return text.line(value, 200) if isinstance(value, str) else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from wf_cli import fsio, schema
+from wf_cli.contract import text
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import RECORD_LIMIT, Outcome, Spec
 from wf_cli.contract.shape import WrongShape
@@ -28,7 +29,10 @@ def _load(kind: str, data: bytes, path: Path, of: Callable[[Any], _Record]) -> _
     try:
         # Earlier versions stored Infinity and NaN in payloads. Their names stand for them, so that no later step
         # prints what is no JSON. An outcome keeps them, because its numbers are checked.
-        value = json.loads(data, parse_constant=str) if kind == "spec" else json.loads(data)
+        if kind == "spec":
+            value = json.loads(data, parse_constant=str)
+        else:
+            value = text.all_lines(json.loads(data))
     except (ValueError, RecursionError) as error:
         raise ContractError(f"{path} is not JSON: {error}", code="invalid_spec", path=str(path)) from error
     try:

@@ -45,7 +45,10 @@ def clean(spool: Spool, *, before_ms: int, on_trouble: OnTrouble = ignored) -> R
     busy = scan.busy_owners(spool)
     kept = _exits(spool)
     for owner in session.owners(spool):
-        if owner not in busy and _ended_before(spool, owner, before_ms):
+        ended = False
+        with each.looking(spool.path("sessions", f"{owner}.json")):
+            ended = owner not in busy and _ended_before(spool, owner, before_ms)
+        if ended:
             with each.stepping(spool.path("sessions", f"{owner}.json")):
                 fsio.unlink_quietly(lease.path_of(spool, owner))
                 fsio.unlink_quietly(spool.path("control", f"drain.{owner}.json"))

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import threading
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from wf_cli import fsio, ids, proc
-from wf_cli.contract.token import TIME_DIGITS, Token, is_word, mark
+from wf_cli.contract import text
+from wf_cli.contract.token import NUMBER_LIMIT, TIME_DIGITS, Token, is_word, mark
 from wf_cli.spool.layout import Spool
+
+#: Seconds. No lease lasts longer, whatever the file of its session says.
+LONGEST_LEASE = 30 * 86400.0
+#: Characters of one text of a session's file.
+_LONGEST = 1024
+#: No system numbers its processes beyond this (Linux: 2**22).
+_LAST_PID = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +154,10 @@ def load(spool: Spool, owner: str) -> SessionRecord | None:
         value = json.loads(fsio.read_regular(spool.path("sessions", f"{owner}.json"), 1024 * 1024))
         agents = tuple(
             Agent(
-                job_id=str(a["job_id"]),
-                attempt=int(a["attempt"]),
-                mark=str(a["mark"]),
-                pid=int(a["pid"]),
+                job_id=text.line(str(a["job_id"]), _LONGEST),
+                attempt=_whole(a["attempt"], NUMBER_LIMIT - 1),
+                mark=text.line(str(a["mark"]), _LONGEST),
+                pid=_whole(a["pid"], _LAST_PID),
                 start=_text(a["start"]),
                 session_id=_text(a.get("session_id")),
                 baseline=_baseline(a.get("baseline")),
@@ -159,33 +166,43 @@ def load(spool: Spool, owner: str) -> SessionRecord | None:
         )
         record = SessionRecord(
             owner=str(value["owner"]),
-            runtime=str(value["runtime"]),
-            host=str(value["host"]),
-            pid=int(value["pid"]),
+            runtime=text.line(str(value["runtime"]), _LONGEST),
+            host=text.line(str(value["host"]), _LONGEST),
+            pid=_whole(value["pid"], _LAST_PID),
             start=_text(value["start"]),
             boot_id=_text(value["boot_id"]),
             pid_ns=_text(value["pid_ns"]),
-            lease_seconds=float(value["lease_seconds"]),
-            started_ms=int(value["started_ms"]),
-            roles=tuple(str(r) for r in value["roles"]),
-            concurrency=int(value["concurrency"]),
-            state=str(value["state"]),
+            lease_seconds=_lease_seconds(value["lease_seconds"]),
+            started_ms=_whole(value["started_ms"], 10**TIME_DIGITS - 1),
+            roles=tuple(text.line(str(r), _LONGEST) for r in value["roles"]),
+            concurrency=_whole(value["concurrency"], NUMBER_LIMIT - 1),
+            state=text.line(str(value["state"]), _LONGEST),
             agents=agents,
         )
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
-    return record if record.owner == owner and _plausible(record) else None
+    return record if record.owner == owner and record.pid > 0 else None
 
 
-def _plausible(record: SessionRecord) -> bool:
-    """Whether its numbers can be used: the file is not trusted, and a time past `TIME_DIGITS` cannot be shown."""
-    return record.pid > 0 and math.isfinite(record.lease_seconds) and 0 <= record.started_ms < 10**TIME_DIGITS
+def _whole(value: Any, most: int) -> int:
+    """A whole number from 0 to ``most``. ValueError for any other: the file is not trusted, and what reads the record
+    shows its numbers, adds them up and asks the system about them."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise ValueError(f"{value} is no number from 0 to {most}")
+    return int(value)
+
+
+def _lease_seconds(value: Any) -> float:
+    """A lease that ends: who says that its own lasts for ever would never be seen to be gone."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_LEASE:
+        raise ValueError(f"a lease of {value} s")
+    return float(value)
 
 
 def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+    return None if value is None else text.line(str(value), _LONGEST)
 
 
 def _baseline(value: Any) -> str | None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import sharing, system_errors
+from wf_cli.contract import text
 from wf_cli.errors import ContractError, FileTrouble, NotALock, Refused, Temporary
 
 #: Troubles that are remembered in order not to be said again; a spool that has more says some of them twice.
@@ -40,6 +41,10 @@ class Trouble:
     path: str
     what: str
     remedy: str
+
+    def __post_init__(self) -> None:
+        for name in ("path", "what", "remedy"):  # File names and the words of records are others' text.
+            object.__setattr__(self, name, text.line(getattr(self, name)))
 
     def __str__(self) -> str:
         """One line for people."""

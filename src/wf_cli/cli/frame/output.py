@@ -11,8 +11,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
 from wf_cli.cli.frame import streams
-from wf_cli.contract import plain_json
+from wf_cli.contract import plain_json, text
 from wf_cli.errors import Temporary
+
+
+class Coloured(str):
+    """A line with colours of wf, whose text is harmless already."""
+
+    __slots__ = ()
+
+
+def shown(line: str) -> str:
+    """``line`` as it goes to a terminal or a pipe: what others wrote into it cannot act there."""
+    return line if isinstance(line, Coloured) else text.lines(line)
 
 
 def print_json(document: Mapping[str, Any], *, failed: bool = False) -> None:
@@ -86,4 +97,4 @@ def columns(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> list[str]:
 
 def _print(lines: Iterable[str], stream: TextIO) -> None:
     for line in lines:
-        print(line, file=stream)
+        print(shown(line), file=stream)

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
+from wf_cli.cli.frame import output
+
 if TYPE_CHECKING:
     from rich.live import Live
 
@@ -47,6 +49,7 @@ class Screen:
     def say(self, line: str) -> None:
         """A line that stays, above the picture."""
         with self._lock:
+            line = output.shown(line)
             if self._drawing is not None:
                 from rich.text import Text
 
@@ -64,6 +67,7 @@ class Screen:
                 if not lines:
                     return
                 self._drawing = self._start()
+            lines = [output.shown(line) for line in lines]
             now = (tuple(lines), self._drawing.console.size)
             if now == self._drawn:
                 return  # What stands there already cannot flicker.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from wf_cli.cli.frame import output
 from wf_cli.cli.frame.screen import is_screen
+from wf_cli.contract import text as escaped
 
 #: The text of an empty cell. It keeps the number of columns the same in every row.
 NOTHING = "-"
@@ -26,7 +27,7 @@ def on_terminal() -> bool:
 
 def plain(text: str) -> str:
     """``text`` in one line without control characters, because agents and other users' files may contain them."""
-    return "".join(char if char.isprintable() else " " for char in text).strip()
+    return escaped.line(text).strip()
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
@@ -42,10 +43,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     first, *lines = [line[:width] for line in output.columns([tuple(head), *cells], indent="")]
     if os.environ.get("NO_COLOR"):
         return [first, *lines]
-    return [f"\x1b[1m{first}\x1b[0m", *(_coloured(line, row) for line, row in zip(lines, cells, strict=True))]
+    coloured = [_coloured(line, row) for line, row in zip(lines, cells, strict=True)]
+    return [output.Coloured(f"\x1b[1m{first}\x1b[0m"), *coloured]
 
 
-def _coloured(line: str, row: Sequence[str]) -> str:
+def _coloured(line: str, row: Sequence[str]) -> output.Coloured:
     """``line`` with its first cell, the status, in the colour of that status."""
     colour = _COLOURS.get(row[0])
-    return line if colour is None else f"\x1b[{colour}m{row[0]}\x1b[0m{line[len(row[0]) :]}"
+    return output.Coloured(line if colour is None else f"\x1b[{colour}m{row[0]}\x1b[0m{line[len(row[0]) :]}")

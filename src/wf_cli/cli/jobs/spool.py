@@ -156,9 +156,11 @@ def gc(
 
     older_s = seconds(older, "--older")
     queue = common.queue()
-    archived = queue.gc(older_s=older_s, keep_failed=keep_failed)
     before_ms = common.clock.now_ms() - round(older_s * 1000)
-    removed = retention.clean(queue.spool, before_ms=before_ms, on_trouble=queue.troubles)
+    try:
+        archived = queue.gc(older_s=older_s, keep_failed=keep_failed)
+    finally:  # A job that cannot be moved keeps no other file from being removed. Its error ends the command then.
+        removed = retention.clean(queue.spool, before_ms=before_ms, on_trouble=queue.troubles)
     values = {
         "archived": [token.job_id for token in archived],
         "transcripts": len(removed.transcripts),
