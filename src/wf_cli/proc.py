@@ -49,6 +49,7 @@ class _Table(Protocol):
 
     def pids(self) -> list[int]: ...
     def environ_has(self, pid: int, name: str, value: str) -> bool: ...
+    def arguments(self, pid: int) -> list[str]: ...
 
 
 class _ProcFs:
@@ -76,6 +77,13 @@ class _ProcFs:
         except OSError:  # The process belongs to another user, or is gone.
             return False
         return os.fsencode(f"\0{name}={value}\0") in b"\0" + text + b"\0"
+
+    def arguments(self, pid: int) -> list[str]:
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                return os.fsdecode(file.read()).split("\0")
+        except OSError:
+            return []
 
 
 class _Psutil:
@@ -107,6 +115,14 @@ class _Psutil:
         except (psutil.Error, OSError):
             return False
 
+    def arguments(self, pid: int) -> list[str]:
+        import psutil
+
+        try:
+            return psutil.Process(pid).cmdline()
+        except (psutil.Error, OSError):
+            return []
+
 
 _table: _Table = _ProcFs() if sys.platform == "linux" else _Psutil()
 
@@ -120,6 +136,11 @@ def start_token(pid: int) -> str | None:
 def this_process() -> ProcessRef:
     """The caller."""
     return ProcessRef(os.getpid(), start_token(os.getpid()) or "")
+
+
+def arguments(pid: int) -> list[str]:
+    """The words that the process was started with; none when that cannot be told."""
+    return _table.arguments(pid)
 
 
 def alive(pid: int, start: str | None) -> bool:

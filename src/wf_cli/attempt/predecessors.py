@@ -39,7 +39,7 @@ class Predecessors:
 
         for found in predecessors.living(self._queue.spool, token.job_id, token.attempt, verdict):
             if found.orphaned:
-                strays.kill_attempt(found.agent.pid, found.agent.start, found.agent.mark)
+                strays.kill_recorded(found.agent.pid, found.agent.start, found.agent.mark)
             if not found.orphaned or predecessors.lives_here(found.agent):
                 return found.text
         if len(self._none) >= _REMEMBERED:

@@ -16,7 +16,7 @@ from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.retry import Ending
-from wf_cli.contract.token import Token, mark
+from wf_cli.contract.token import Token, mark, parse_mark
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Reaped
 from wf_cli.runtimes.process import strays
@@ -120,12 +120,15 @@ class Reaper:
         if record is None:
             return
         for agent in record.agents:
+            named = parse_mark(agent.mark)
+            if named is None or named[2] != owner:
+                continue  # Foreign hands name the agent of another session.
             if not record.proven_dead:
                 # Its worker may live, so only what was kept before its launcher is asked to end was finished.
                 self._look_for_exit(agent)
             if record.on_this_host:
                 # The agent's launcher has killed it already, unless the launcher was killed too.
-                strays.kill_attempt(agent.pid, agent.start, agent.mark)
+                strays.kill_recorded(agent.pid, agent.start, agent.mark)
             if record.proven_dead:
                 self._look_for_exit(agent)
 

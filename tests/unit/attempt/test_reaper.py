@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from support.clock import FakeClock
 from support.spools import Recorder, claim_one, make_spool, request, run_one, spool_queue
 from support.views import beat, write_session
+from wf_cli import proc
 from wf_cli.attempt.reaper import Reaper
 from wf_cli.contract.job import End
-from wf_cli.spool import lease
+from wf_cli.spool import lease, session
 from wf_cli.spool.layout import Spool
 
 ME, DEAD, ALIVE, BUSY = "me-box-1", "dead-box-1", "alive-box-1", "busy-box-1"
@@ -67,3 +69,20 @@ def test_the_attempt_of_a_living_session_is_left_alone(spool: Spool) -> None:
     queue.enqueue(request("a"))
     run_one(queue, ALIVE)
     assert Reaper(queue, FakeClock(), Recorder(), me=ME).round() == []
+
+
+@pytest.mark.parametrize("mark", ["job.a1.dead-box-1", "job.a1.w-box-1", "", "job"])
+def test_a_record_of_foreign_hands_names_no_process_that_a_reaper_kills(tmp_path: Path, mark: str) -> None:
+    """Pids, start times, boot ids and namespaces are for everyone to see, so a record can name any process."""
+    spool = make_spool(tmp_path / "spool")
+    queue = spool_queue(spool)
+    queue.enqueue(request("job"))
+    run_one(queue, "dead-box-1")
+    with subprocess.Popen(["sleep", "600"]) as innocent:
+        try:
+            agent = session.Agent("job", 1, mark, innocent.pid, proc.start_token(innocent.pid))
+            write_session(spool, "dead-box-1", dead=True, agents=(agent,))
+            assert len(Reaper(queue, FakeClock(), Recorder(), me="r-box-1").round()) == 1
+            assert innocent.poll() is None
+        finally:
+            innocent.kill()

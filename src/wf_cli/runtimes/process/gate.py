@@ -194,8 +194,9 @@ def _pipe(undo: contextlib.ExitStack) -> tuple[int, int]:
 
 def _start(control: int, status: int, slot_fd: int | None, mark: str) -> subprocess.Popen[bytes]:
     path: Sequence[str] = [entry for entry in sys.path if entry]
+    name = strays.launcher_name(mark)
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _BOOT, json.dumps(path), str(control), str(status), f"wf-launcher {mark}"],
+        [sys.executable, "-I", "-S", "-c", _BOOT, json.dumps(path), str(control), str(status), name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

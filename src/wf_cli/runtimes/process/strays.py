@@ -12,6 +12,23 @@ STRAY_GRACE = 0.5
 #: Seconds for a launcher that lives to end its tree by itself. It needs half a second for one that ignores SIGTERM.
 LAUNCHER_LIMIT = 1.5
 _LOOK = 0.01
+#: The module of an editor's keeper, in the command line of its process.
+KEEPER = "wf_cli.editor.keeper_process"
+
+
+def launcher_name(mark: str) -> str:
+    """The last word of the command line of an attempt's launcher, by which people and reapers know it."""
+    return f"wf-launcher {mark}"
+
+
+def kill_recorded(launcher_pid: int, launcher_start: str | None, mark: str) -> int:
+    """`kill_attempt` by a record that is not trusted: others write it, and it may name any process of this user.
+
+    The launcher counts only when its own command line says that it is the one of this attempt, or an editor's keeper.
+    """
+    words = proc.arguments(launcher_pid)
+    is_ours = launcher_name(mark) in words or KEEPER in words
+    return kill_attempt(launcher_pid, launcher_start if is_ours else None, mark)
 
 
 def kill_attempt(launcher_pid: int, launcher_start: str | None, mark: str) -> int:
