@@ -365,14 +365,15 @@ class Execution:
         self._say(f"{path}: {why}; what its agent prints is not kept: check permissions and free space there")
 
     def _resumable(self, before: Outcome | None) -> str | None:
-        """The agent's session of the attempt before. None when it is another runtime's, lost, or not wanted
-        (`wf retry --fresh`)."""
+        """The agent's session of the attempt before. None when it is another runtime's, lost, not wanted (`wf retry
+        --fresh`), or no id: outcomes are not trusted, and agent programs would take a word with a dash for an option."""
         if before is None or before.runtime not in (None, self.token.pool.runtime):
             return None
         if before.failure is not None and before.failure.details.get("session_lost"):
             return None
         fresh = control.has(self._queue.spool, f"fresh.{self.token.job_id}.a{self.token.attempt}")
-        return None if fresh else before.session_id
+        given = before.session_id
+        return None if fresh or given is None or given.startswith("-") or not given.isprintable() else given
 
 
 def _with_unmet(claimed: Failure, unmet: Failure) -> Failure:

@@ -18,11 +18,12 @@ from support.stand_ins import stand_in
 from support.wait import wait_until
 from wf_cli import seams
 from wf_cli.contract.job import End
+from wf_cli.contract.retry import Ending
 from wf_cli.errors import SpoolError, Temporary
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.runtimes.base import AgentEvent
-from wf_cli.runtimes.command import CommandReader
-from wf_cli.spool import attempt, control, enqueue, lease, session, verify
+from wf_cli.runtimes.command import CommandAdapter, CommandReader
+from wf_cli.spool import attempt, control, enqueue, lease, operate, scan, session, verify
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.session import SessionFile
 from wf_cli.worker import loop
@@ -356,6 +357,32 @@ def test_i2_an_attempt_is_not_given_back_because_the_one_before_it_was_collected
         yard.until(lambda: audits >= before + 2, "two audits")
         yard.note("end")
         assert yard.outcome("job", 2).end is End.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("given", "resumed"),
+    [("ses_1", "ses_1"), ("--force", None), ("-x", None), ("a\nb", None), ("\x1b[2J", "\\x1b[2J")],
+)
+def test_what_foreign_hands_wrote_as_a_session_is_no_option_of_an_agent_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, resumed: str | None
+) -> None:
+    yard = Yard(tmp_path, "true\n")
+    yard.enqueue("job")
+    token = yard.queue.claim("w-box-1", frozenset({BUILDERS}))
+    assert token is not None
+    yard.queue.end(token, Ending(End.RELEASED, session_id=given), by="w-box-1")
+    (waiting,) = scan.listing(yard.spool, "queued")
+    assert operate.hurry(yard.spool, waiting, 0)
+    seen: list[str | None] = []
+    real = CommandAdapter.launch
+
+    def launch(self: CommandAdapter, request: Any) -> Any:
+        seen.append(request.resume)
+        return real(self, request)
+
+    monkeypatch.setattr(CommandAdapter, "launch", launch)
+    assert yard.worker().run().succeeded == 1
+    assert seen == [resumed]
 
 
 # -- how often the queue is listed
