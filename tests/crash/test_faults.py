@@ -156,9 +156,8 @@ def test_i5_an_end_that_is_repeated_after_its_sync_failed_is_accepted_as_its_own
     queue = spool_queue(spool)
     queue.enqueue(request("a"))
     token = run_one(queue)
-    for n in (2, 3):  # outcomes/ after the link; done/ after the rename
-        with fault("fsync", errno.EIO, n), pytest.raises(OSError, match="Input/output"):
-            queue.end(token, SUCCESS, by="w-box-1")
+    with fault("fsync", errno.EIO, 2), pytest.raises(OSError, match="Input/output"):  # outcomes/ after the link
+        queue.end(token, SUCCESS, by="w-box-1")
     assert queue.end(token, SUCCESS, by="w-box-1").accepted
     assert state(queue)["a"].startswith("done/")
     assert list(spool.folder("outcomes").glob("*.late.json")) == []
@@ -177,14 +176,15 @@ def test_i2_another_ending_after_a_failed_sync_does_not_replace_the_first(tmp_pa
     assert state(queue)["a"].startswith("done/")
 
 
-def test_a_claim_whose_sync_failed_gives_no_token_and_the_job_comes_back(tmp_path: Path) -> None:
-    """Renamed and not synced: the session does not know the token, so the audit or a reaper releases it."""
+def test_a_start_whose_sync_failed_is_no_start_and_the_job_comes_back(tmp_path: Path) -> None:
+    """Renamed and not synced: no agent is spawned, and its session or a reaper ends the attempt."""
     spool = make_spool(tmp_path / "spool", durability="fsync")
     queue = spool_queue(spool)
     queue.enqueue(request("a"))
-    with fault("fsync", errno.EIO, 1), pytest.raises(OSError, match="Input/output"):
-        queue.claim("w-box-1", queue_pools(queue))
-    assert state(queue)["a"].startswith("claimed/")
+    token = queue.claim("w-box-1", queue_pools(queue))
+    with fault("fsync", errno.EIO, 1), pytest.raises(OSError, match="Input/output"), queue.fence("a"):
+        queue.start(token)
+    assert state(queue)["a"].startswith("running/")
     queue.reap(lambda _owner: "seen dead", by="r-box-1")
     assert state(queue)["a"].startswith("queued/")
 

@@ -20,16 +20,19 @@ from wf_cli.runtimes.process.gate import Gate
 from wf_cli.spool import session
 from wf_cli.spool.layout import Spool
 
+OPERATORS = ("reroute", "bury", "unpark", "cancel-queued", "cancel-held", "hold", "unhold", "retry")
 #: The syncs, by their number in a scenario, that its own process could do without. An enqueue syncs what another
 #: enqueuer may have done and not synced, because it answers for that job as well; a sweeper does so for the staging,
 #: and an end for the outcome that it was too late for. Two tokens that gc puts away one after the other are one step.
+#: What operators do begins with making durable what the ends of attempts have moved.
 FOR_OTHERS = {
     "enqueue": {2},
     "enqueue_many": {3},
     "enqueue-taken": {0, 1, 2, 3},
     "sweep": {0},
-    "late": {2, 3, 4, 5},
-    "gc": {1},
+    "late": {2, 3},
+    "gc": {0, 1, 3},
+    **{operator: {0, 1} for operator in OPERATORS},
 }
 
 
@@ -132,8 +135,8 @@ def test_i1_claim_and_start_are_durable_before_the_launcher_is_spawned_and_the_r
         c for c in calls if c.what == "spawn" or c.folder in ("queued", "claimed", "running", "done", "outcomes")
     ]
     order = [(c.what, c.folder, c.target_folder) for c in tokens]
-    begun = [("rename", "queued", "claimed"), ("fsync", "claimed", ""), ("fsync", "queued", ""),
-             ("rename", "claimed", "running"), ("fsync", "running", ""), ("fsync", "claimed", "")]  # fmt: skip
+    begun = [("rename", "queued", "claimed"), ("rename", "claimed", "running"), ("fsync", "running", ""),
+             ("fsync", "queued", "")]  # fmt: skip
     assert order[: len(begun) + 1] == [*begun, ("spawn", "", "")]
     assert order.count(("spawn", "", "")) == 1
     assert complaints(tokens) == []
@@ -155,15 +158,24 @@ def _sharing(calls: list[Call]) -> Callable[..., None]:
     return made
 
 
+BEGUN = ("rename queued/a claimed/b", "rename claimed/b running/b")
+
+
 @pytest.mark.parametrize(
     ("calls", "complaint"),
     [
         (["create tmp/x.part", "write tmp/x.part", "link tmp/x.part jobs/a.json", "fsync jobs/"], "the data"),
-        (["rename queued/a claimed/b", "fsync queued/", "fsync claimed/"], "queued/ is synced before claimed/"),
-        (["rename queued/a claimed/b", "fsync claimed/"], "queued/ is not synced"),
-        (["rename queued/a claimed/b", "rename claimed/b running/b"], "begins, and claimed/ is not synced"),
+        (["rename queued/a held/b", "fsync queued/", "fsync held/"], "queued/ is synced before held/"),
+        (["rename queued/a held/b", "fsync held/"], "queued/ is not synced"),
+        (["rename queued/a held/b", "rename held/b queued/c"], "begins, and held/ is not synced"),
+        (["rename queued/a claimed/b"], None),
         (["rename queued/a claimed/b", "fsync claimed/", "fsync queued/", "spawn"], None),
         (["rename queued/a claimed/b", "fsync claimed/", "spawn", "fsync queued/"], "an agent's process is spawned"),
+        ([*BEGUN, "fsync running/", "fsync queued/", "spawn"], None),
+        ([*BEGUN, "fsync running/"], "queued/ is not synced"),
+        ([*BEGUN, "fsync queued/", "fsync running/"], "queued/ is synced before running/"),
+        (["rename running/a done/b"], None),
+        (["rename running/a done/b", "rename done/b held/c", "fsync held/", "fsync done/"], "running/ is not synced"),
         (["unlink queued/a"], "queued/ is not synced"),
         (["link tmp/x jobs/a.json", "link tmp/y jobs/b.json", "fsync jobs/"], None),
     ],

@@ -293,7 +293,7 @@ def test_i1_two_claimers_of_one_token(spool: Spool, clock: FakeClock) -> None:
     assert {t.owner for t in (other,)} == {B}
 
 
-@pytest.mark.parametrize("step", ["claim.chosen", "claim.renamed", "claim.synced"])
+@pytest.mark.parametrize("step", ["claim.chosen", "claim.renamed"])
 def test_i1_two_threads_of_one_session_never_take_one_token_twice(spool: Spool, clock: FakeClock, step: str) -> None:
     """Their target has the same name, so a listing shows the second the success of the first."""
     queue = spool_queue(spool, clock)
@@ -446,7 +446,7 @@ def test_i1_a_session_paused_inside_its_start_is_not_reaped_under_the_fence(spoo
         assert [r.token.attempt for r in reaper.reap(everybody, by=REAPER)] == [1]
 
 
-@pytest.mark.parametrize("step", ["claim.chosen", "claim.renamed", "claim.synced"])
+@pytest.mark.parametrize("step", ["claim.chosen", "claim.renamed"])
 def test_i1_a_cancel_that_returned_is_followed_by_no_new_attempt(spool: Spool, clock: FakeClock, step: str) -> None:
     queue = spool_queue(spool, clock)
     queue.enqueue(request("a"))

@@ -4,10 +4,13 @@
 order by the rules that `tests/model` found to be needed against power cuts:
 
 1. The data of a file is synced before the file gets a name that others read.
-2. A step is durable before the next one begins: one may not survive without the other.
+2. A step is durable before the next one begins: one may not survive without the other. A claim is one step with its
+   start. The end of an attempt, which moves the token out of ``claimed/`` or ``running/``, need not be durable at
+   all, because the outcome is, and says where the token goes. It has to be once somebody else moves the token on.
 3. Of a rename the target's directory is synced before the source's, because a token in two places can be repaired
    without guessing, and one in none cannot.
-4. When a call returns, or an agent's process is spawned, everything before is durable.
+4. When a call returns, or an agent's process is spawned, everything before is durable; but a claim only when an
+   agent is spawned.
 
 Some files need none of that: parts, locks, leases, logs, transcripts. Removing a file from ``tmp/`` neither, because
 a sweeper removes it again.
@@ -178,6 +181,8 @@ class _Disk:
         #: Folder -> the calls that changed its names since its last sync.
         self.pending: dict[str, list[Call]] = {}
         self._step: tuple[str, str, str] | None = None
+        #: Moves at the end of an attempt. They stand in its outcome.
+        self._ends: set[Call] = set()
 
     def wrong_with(self, call: Call) -> Iterator[str]:
         """Do ``call``; what is against the rules in that."""
@@ -198,12 +203,14 @@ class _Disk:
                 inside = call.path.rstrip("/").rpartition("/")[0]
                 self._change(inside or ".", call)
             case "spawn":
-                yield from self.left("an agent's process is spawned")
+                yield from self.left("an agent's process is spawned", claims=True)
 
-    def left(self, when: str) -> Iterator[str]:
-        """What is not durable ``when`` it has to be."""
+    def left(self, when: str, *, claims: bool = False) -> Iterator[str]:
+        """What is not durable ``when`` it has to be; ``claims`` have to be, too."""
         for folder, calls in self.pending.items():
-            yield from (f"{when}, and {folder}/ is not synced after: {call}" for call in calls)
+            for call in calls:
+                if call not in self._ends and (claims or not _is_claim(call)):
+                    yield f"{when}, and {folder}/ is not synced after: {call}"
 
     def _number(self, path: str) -> int:
         return self._file.setdefault(path, len(self._file))
@@ -222,6 +229,7 @@ class _Disk:
         if number in self._unsynced_data:
             yield f"the data is not synced before: {call}"
         # Many files may go the same way together: a batch.
+        call = self._joined(call)
         step = (call.what, "part" if is_part(call.path) else call.folder, call.target_folder)
         if step != self._step:
             yield from self.left(f"{call} begins")
@@ -232,6 +240,28 @@ class _Disk:
             self._file.pop(call.path, None)
             if not is_part(call.path) and call.folder != call.target_folder:
                 self._change(call.folder, call)
+
+    def _joined(self, call: Call) -> Call:
+        """A start together with its claim, if that is not durable yet. An end that somebody builds on counts."""
+        before = next((c for calls in self.pending.values() for c in calls if c.target == call.path), None)
+        if before is not None and _is_claim(before) and call.target_folder == "running":
+            for calls in self.pending.values():
+                calls[:] = [other for other in calls if other != before]
+            self._file[before.path] = self._file[call.path]
+            call = Call("rename", before.path, call.target)
+        elif before is not None and call.target_folder != "claimed":
+            self._ends.discard(before)
+        if call.what == "rename" and call.folder in ("claimed", "running") and call.target_folder in _AFTER:
+            self._ends.add(call)
+        return call
+
+
+#: Where an attempt's end takes its token.
+_AFTER = frozenset({"queued", "held", "done", "dead"})
+
+
+def _is_claim(call: Call) -> bool:
+    return call.what == "rename" and (call.folder, call.target_folder) == ("queued", "claimed")
 
 
 def complaints(calls: Iterable[Call]) -> list[str]:

@@ -184,10 +184,10 @@ def test_a_worker_whose_log_cannot_be_written_is_not_started(tmp_path: Path, mak
     spool = make_spool(tmp_path / "spool")
     path = spool.path("transcripts", "auto-opencode.log")
     make(path)
-    found: list[dict[str, list[dict[str, str]]]] = []
-    within_reason(lambda: found.append(auto_workers.start(app, spool)))
-    assert found[0]["started"] == []
-    assert str(path) in found[0]["failed"][0]["error"]
+    found = auto_workers.nothing_started()
+    within_reason(lambda: auto_workers.start(app, spool, found))
+    assert found["started"] == []
+    assert str(path) in found["failed"][0]["error"]
     untouched(path)
 
 

@@ -100,13 +100,13 @@ class EventLog:
 
     def _open(self) -> int:
         try:
-            return fsio.open_append(self.path, mode=self._mode)
+            return fsio.open_append(self.path, mode=self._mode, for_others=True)
         except FileNotFoundError:
             # Somebody deleted the log, so it starts anew. A spool that vanished is not made again.
             if not fsio.is_folder(self.path.parent.parent):
                 raise
             sharing.make_folder(self.path.parent)
-            return fsio.open_append(self.path, mode=self._mode)
+            return fsio.open_append(self.path, mode=self._mode, for_others=True)
 
     def _drop(self, error: Exception) -> None:
         self.dropped += 1

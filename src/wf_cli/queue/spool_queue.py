@@ -132,8 +132,8 @@ class SpoolQueue:
     ) -> Token | None:
         """Begin an attempt of the first ready job of ``pools`` that ``may`` be taken; None when there is none.
 
-        ``may`` is asked just before, and may take a slot. The claim is durable when this returns, and no other
-        session gets the same attempt (invariant 1). A token that the system lets nobody move is passed over. Raises
+        ``may`` is asked just before, and may take a slot. No other session gets the
+        same attempt (invariant 1). A token that the system lets nobody move is passed over. Raises
         OSError when it is not known whether the claim succeeded, or when the system let none be moved.
         """
         if self.rescan_on_claim:
@@ -155,7 +155,7 @@ class SpoolQueue:
                 claimed = attempt.take(self.spool, token, owner)
             except PermissionError as refused:
                 if not scan.holds(self.spool, "queued", token):
-                    raise  # it was moved, and only the sync failed: it is ours, without being safe
+                    raise  # It was moved, and nobody knows whether by us.
                 stuck.append((token, refused))
             finally:
                 with self._index_lock:

@@ -22,14 +22,15 @@ def take(spool: Spool, token: Token, owner: str) -> Token | None:
 
     Only this session can make the target name, so a listing of ``claimed/`` tells whether the rename was done, even
     where the answer of rename lies. Raises OSError when neither is known; the caller must not start anything then.
+
+    The claim is durable with its start (`begin`). A power cut before that takes it back, or leaves a claim whose
+    session is gone. Nothing was done for it then.
     """
     claimed = token.claimed_by(owner)
     step("claim.chosen")
     if not fsio.move(spool.path("queued", token.name), spool.path("claimed", claimed.name)):
         return None
     step("claim.renamed")
-    spool.sync("claimed", "queued")
-    step("claim.synced")
     return claimed
 
 
@@ -49,15 +50,16 @@ def give_back(spool: Spool, token: Token, time_ms: int, delay_s: int) -> bool:
 
 
 def begin(spool: Spool, token: Token) -> bool:
-    """Move a claimed token to ``running/``, durably; False when it is not ours any more.
+    """Move a claimed token to ``running/``, durably together with its claim; False when it is not ours any more.
 
-    The caller holds the fence, has found no outcome of this attempt, and spawns an agent only after this.
+    The caller holds the fence, has found no outcome of this attempt, and spawns an agent only after this. ``queued/``
+    is synced last, because of a token in two places the later one is kept, and one in none would have to be guessed.
     """
     step("start.checked")
     if not fsio.move(spool.path("claimed", token.name), spool.path("running", token.name)):
         return False
     step("start.renamed")
-    spool.sync("running", "claimed")
+    spool.sync("running", "queued")
     step("start.synced")
     return True
 
@@ -129,14 +131,14 @@ def roll_forward(spool: Spool, token: Token, outcome: Outcome) -> bool:
 
     Both directories are tried, because the token may have been started since it was listed. A twin in ``claimed/``
     (`started`) goes to a name that its other token may have taken already, and becomes one with it.
+
+    The move is not synced. The outcome is durable, so whoever finds the token back after a power cut moves it again.
     """
     folder, target = destination(token, outcome)
     moved = False
     for source in ("running", "claimed"):
         if fsio.move(spool.path(source, token.name), spool.path(folder, target.name)):
             step("end.renamed")
-            spool.sync(folder, source)
-            step("end.moved")
             moved = True
             if not fsio.exists(spool.path("claimed", token.name)):
                 break

@@ -15,14 +15,27 @@ from wf_cli.spool.scan import listing
 from wf_cli.spool.troubles import EachItem, OnTrouble, ignored
 
 
-def _rename(spool: Spool, source: str, token: Token, target: str, moved: Token, name: str) -> bool:
+def _rename(
+    spool: Spool, source: str, token: Token, target: str, moved: Token, name: str, *, settled: bool = False
+) -> bool:
+    if not settled:
+        _settle(spool)
     step(f"{name}.found")
     if not fsio.move(spool.path(source, token.name), spool.path(target, moved.name)):
         return False
     step(f"{name}.renamed")
-    spool.sync(target, source) if target != source else spool.sync(target)
+    spool.sync(*dict.fromkeys((target, source)))
     step(f"{name}.synced")
     return True
+
+
+def _settle(spool: Spool) -> None:
+    """Make the moves durable that ended attempts until now.
+
+    The end of an attempt moves its token without a sync (`attempt.roll_forward`). If a power cut took back that move
+    only, the outcome would take back what an operator did to the job since.
+    """
+    spool.sync("running", "claimed")
 
 
 def hold(spool: Spool, token: Token) -> bool:
@@ -97,9 +110,9 @@ def seize(spool: Spool, placed: Placed, owner: str) -> Token | None:
     return claimed if _rename(spool, placed.folder, placed.token, "claimed", claimed, "seize") else None
 
 
-def put_away(spool: Spool, placed: Placed) -> bool:
+def put_away(spool: Spool, placed: Placed, *, settled: bool = False) -> bool:
     """A finished token to archive/; its key stays taken, so it never runs by itself. False when it moved."""
-    return _rename(spool, placed.folder, placed.token, "archive", placed.token, "gc")
+    return _rename(spool, placed.folder, placed.token, "archive", placed.token, "gc", settled=settled)
 
 
 def archive(spool: Spool, *, before_ms: int, keep_failed: bool, on_trouble: OnTrouble = ignored) -> list[Token]:
@@ -107,11 +120,12 @@ def archive(spool: Spool, *, before_ms: int, keep_failed: bool, on_trouble: OnTr
     is left out. Raises the first OSError once all were tried."""
     away = []
     each = EachItem(on_trouble)
+    _settle(spool)
     for folder in ("done",) if keep_failed else ("done", "dead"):
         for token in listing(spool, folder):
             if token.time_ms < before_ms:
                 with each.stepping(spool.path(folder, token.name)):
-                    if put_away(spool, Placed(folder, token)):
+                    if put_away(spool, Placed(folder, token), settled=True):
                         away.append(token)
     each.finish()
     return away

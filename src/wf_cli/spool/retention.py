@@ -63,7 +63,7 @@ def clean(spool: Spool, *, before_ms: int, on_trouble: OnTrouble = ignored) -> R
 
 def _exits(spool: Spool) -> dict[str, tuple[str, int, str]]:
     """The kept exits (`wf_cli.spool.exits`): job, attempt and owner by name."""
-    return {name: found for name in fsio.names(spool.folder("sessions")) if (found := parse_exit(name)) is not None}
+    return {name: found for name in spool.names("sessions") if (found := parse_exit(name)) is not None}
 
 
 def _job_of_transcript(name: str) -> str | None:

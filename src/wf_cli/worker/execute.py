@@ -366,7 +366,10 @@ class Execution:
 
     def _resumable(self, before: Outcome | None) -> str | None:
         """The agent's session of the attempt before. None when it is another runtime's, lost, not wanted (`wf retry
-        --fresh`), or no id: outcomes are not trusted, and agent programs would take a word with a dash for an option."""
+        --fresh`), or no id.
+
+        Outcomes are not trusted, and agent programs would take a word with a dash for an option.
+        """
         if before is None or before.runtime not in (None, self.token.pool.runtime):
             return None
         if before.failure is not None and before.failure.details.get("session_lost"):

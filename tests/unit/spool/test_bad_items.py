@@ -35,12 +35,12 @@ from wf_cli.attempt.reaper import Reaper
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
 from wf_cli.contract.retry import ending_of
-from wf_cli.contract.token import NUMBER_LIMIT, Placed
+from wf_cli.contract.token import NUMBER_LIMIT, Placed, Token
 from wf_cli.errors import ContractError, Refused
 from wf_cli.queue.spending import add_up
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import JobRequest
-from wf_cli.spool import late, retention, verify
+from wf_cli.spool import attempt, late, retention, verify
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.troubles import SayOnce, Trouble
 
@@ -296,18 +296,20 @@ def test_a_token_that_the_system_lets_nobody_move_keeps_no_worker_from_the_next_
     assert claim_one(queue).job_id == "first"
 
 
-def test_a_claim_whose_sync_is_refused_is_not_passed_over(queue: SpoolQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_claim_that_was_refused_although_its_token_went_is_not_passed_over(
+    queue: SpoolQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows whether it is ours."""
     for key in ("first", "second"):
         queue.enqueue(request(key))
-    real = Spool.sync
+    real = attempt.take
 
-    def sync(self: Spool, *folders: str) -> None:
-        if "claimed" in folders:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.folder("claimed")))
-        real(self, *folders)
+    def take(spool: Spool, token: Token, owner: str) -> Token | None:
+        claimed = real(spool, token, owner)
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(claimed))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Spool, "sync", sync)
+        patch.setattr(attempt, "take", take)
         with pytest.raises(PermissionError):
             queue.claim("w-box-1", (POOL,))
     assert [where(queue, key) for key in ("first", "second")] == ["claimed", "queued"]
