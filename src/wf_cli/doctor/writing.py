@@ -28,6 +28,8 @@ class _Area:
     root: Path
     folders: tuple[Path, ...] = ()
     files: tuple[Path, ...] = ()
+    #: Whether a file may be a link, as a person's file may. A lock never is one.
+    may_be_links: bool = False
 
 
 def look(root: Path, spool_root: Path | None) -> Iterator[Check]:
@@ -51,7 +53,7 @@ def _areas(root: Path, spool_root: Path | None) -> Iterator[_Area]:
     for name in ("plans", "epics"):
         folders = tuple(path for path in _listed(root / name) if path.is_dir())
         files = tuple(path for folder in folders for path in _listed(folder) if path.is_file())
-        yield _Area(name, root / name, folders, files)
+        yield _Area(name, root / name, folders, files, may_be_links=True)
     for tool in (".cursor", ".opencode"):
         if (root / tool / "session").is_dir():
             yield _Area("session", root / tool / "session")
@@ -67,7 +69,7 @@ def _listed(folder: Path) -> list[Path]:
 def _refusals(area: _Area) -> Iterator[tuple[Path, OSError | None]]:
     # What does not exist yet will be made in the nearest folder above.
     yield from ((folder, _try_folder(folder)) for folder in {_existing(f): None for f in (area.root, *area.folders)})
-    yield from ((file, _try_file(file)) for file in area.files)
+    yield from ((file, _try_file(file, follow=area.may_be_links)) for file in area.files)
 
 
 def _existing(path: Path) -> Path:
@@ -84,9 +86,9 @@ def _try_folder(folder: Path) -> OSError | None:
     return None
 
 
-def _try_file(path: Path) -> OSError | None:
+def _try_file(path: Path, *, follow: bool) -> OSError | None:
     try:
-        os.close(fsio.open_regular(path, os.O_RDWR, follow=True))
+        os.close(fsio.open_regular(path, os.O_RDWR, follow=follow))
     except FileNotFoundError:  # removed in this instant
         return None
     except ValueError:  # no regular file, which `wf spool verify` and the commands themselves report

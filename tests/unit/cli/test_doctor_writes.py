@@ -15,9 +15,10 @@ import pytest
 
 from support.projects import make_epic, make_plan, make_session
 from support.spools import make_spool
+from support.trespass import trespasses
 from wf_cli.assets import sync
 from wf_cli.clock import SystemClock
-from wf_cli.doctor import Patient, diagnose
+from wf_cli.doctor import Patient, diagnose, writing
 from wf_cli.doctor.check import Check, Level
 
 #: Root may write anything; without these capabilities its user id counts.
@@ -151,3 +152,14 @@ def test_each_finding_of_a_project_in_disorder_has_a_command(root: Path) -> None
     assert len({check.name for check in found}) > 5
     without = [check for check in found if not any(start in str(check.remedy) for start in STARTS)]
     assert without == []
+
+
+def test_a_lock_that_is_a_link_is_not_opened_where_it_leads(tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    (private / "diary").write_text("dear diary")
+    spool = make_spool(tmp_path / ".wf" / "spool")
+    spool.path("locks", "job.lock").symlink_to(private / "diary")
+    with trespasses(private) as watch:
+        list(writing.look(tmp_path, spool.root))
+        assert watch.seen() == []
