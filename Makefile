@@ -5,10 +5,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OPENCODE_VERSION := 1.18.33
 COUNT := 100
+NAMES := 1000000
+SEED := 1
 OPENCODE := .cache/opencode/node_modules/.bin/opencode
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench opencode mounts torture format mutants clean
+.PHONY: help demo test check bench opencode mounts torture fuzz format mutants clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | column -t -s '	'
@@ -53,6 +55,9 @@ torture: $(READY) ## the power fails at every change that real commands make on 
 format: $(READY) ## reformat
 	$(BIN)/ruff format src tests benchmarks
 	$(BIN)/ruff check --fix src tests benchmarks
+
+fuzz: $(READY) ## NAMES hostile names and contents in every folder of a spool, by SEED
+	cd tests && nice ../$(BIN)/python -m fuzz.run --names $(NAMES) --seed $(SEED)
 
 mutants: $(READY) ## mutation score of contract, spool, queue, attempt, planjobs from COUNT mutants drawn by a seed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group mutants

@@ -428,8 +428,8 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = False) 
 def open_append(path: Path, *, mode: int | None = None, for_others: bool = False) -> int:
     """A descriptor that appends to the regular file ``path``, which is made when it is missing.
 
-    ``mode`` counts past the umask; without it the umask decides. A new file gets it right after it was made, or before
-    it has its name, where others append to it, too (``for_others``). ValueError as `open_regular` says.
+    ``mode`` counts past the umask; without it the umask decides. A new file gets it right after it was made, or
+    before it has its name, where others append to it, too (``for_others``). ValueError as `open_regular` says.
     """
     flags = os.O_WRONLY | os.O_APPEND
     if mode is not None and for_others and not _is_born_so(mode):
