@@ -47,7 +47,7 @@ def _folders(path: str) -> list[str]:
     found: list[str] = []
     while path:
         found.append(path)
-        path = path.rpartition("/")[0]
+        path = path.rpartition(os.sep)[0]
         if path in _guarded:
             return found[::-1]
     return []
@@ -57,7 +57,7 @@ def _opened(folders: list[str], flags: int) -> int:
     """A descriptor of the last of ``folders``, each of which lies in the one before. Raises LinkedFolder."""
     above: int | None = None
     for folder in folders:
-        inside, name = above, folder if above is None else folder.rpartition("/")[2]
+        inside, name = above, folder if above is None else folder.rpartition(os.sep)[2]
         try:
             above = os.open(name, flags if folder is folders[-1] else _PASS, dir_fd=inside)
         except OSError as error:
@@ -109,9 +109,9 @@ class _Way:
     def __init__(self, path: str | Path):
         self.path = text = os.fspath(path)
         self.name, self.fd = text, None
-        folders = _folders(text.rpartition("/")[0]) if _guarded else []
+        folders = _folders(text.rpartition(os.sep)[0]) if _guarded else []
         if folders and _BY_DESCRIPTOR:
-            self.name = text.rpartition("/")[2]
+            self.name = text.rpartition(os.sep)[2]
             try:
                 self.fd = _opened(folders, _PASS)
             except LinkedFolder:
@@ -212,8 +212,17 @@ def open_folder(path: Path) -> int:
     return os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0))
 
 
+def _by_descriptor(path: Path) -> bool:
+    """Whether the folder ``path`` is listed by a descriptor. Raises LinkedFolder where it can only be looked at."""
+    folders = _folders(os.fspath(path)) if _guarded else []
+    if folders and not _BY_DESCRIPTOR:
+        _assert_real(folders)
+        return False
+    return bool(folders)
+
+
 def listdir(path: Path) -> list[str]:
-    if not (_guarded and _BY_DESCRIPTOR and _folders(os.fspath(path))):
+    if not _by_descriptor(path):
         return os.listdir(path)
     fd = open_folder(path)
     try:
@@ -225,7 +234,7 @@ def listdir(path: Path) -> list[str]:
 @contextlib.contextmanager
 def scandir(path: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
     """The entries of a folder, which have no more than their names in ``path``."""
-    if not (_guarded and _BY_DESCRIPTOR and _folders(os.fspath(path))):
+    if not _by_descriptor(path):
         with os.scandir(path) as entries:
             yield entries
         return

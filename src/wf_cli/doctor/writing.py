@@ -17,6 +17,7 @@ from pathlib import Path
 
 from wf_cli import fsio, ids, sharing
 from wf_cli.doctor.check import Check, error, ok
+from wf_cli.errors import LinkedFolder
 from wf_cli.spool import layout
 
 
@@ -81,6 +82,8 @@ def _try_folder(folder: Path) -> OSError | None:
     try:
         fsio.write_new(probe, b"wf doctor\n", durable=False)
         fsio.unlink_quietly(probe)
+    except LinkedFolder:  # The look at the spool names it.
+        return None
     except OSError as refusal:
         return refusal
     return None

@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from wf_cli import fsio, ids
-from wf_cli.contract.token import is_word
+from wf_cli.contract.token import TIME_DIGITS, is_word
 from wf_cli.spool import lease, scan
 from wf_cli.spool.layout import Spool
 
@@ -38,9 +38,11 @@ def read(spool: Spool, owner: str) -> SignOfLife | None:
         return None
     try:
         value = json.loads(fsio.read_regular(spool.path("control", _name(owner)), 65536))
-        return SignOfLife(owner, int(value["started_ms"]), float(value["idle_s"]), str(value["beat"]))
+        sign = SignOfLife(owner, int(value["started_ms"]), float(value["idle_s"]), str(value["beat"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
+    # The file is not trusted. A time that cannot be shown, and an agent that may be idle for ever, are none.
+    return sign if 0 <= sign.started_ms < 10**TIME_DIGITS and 0 <= sign.idle_s < 1e9 else None
 
 
 def remove(spool: Spool, owner: str) -> None:

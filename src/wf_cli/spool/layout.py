@@ -18,6 +18,9 @@ from wf_cli.spool import place
 
 FORMAT = 1
 
+#: What VERSION may say. Another word comes from foreign hands, or from a wf that knows more than this one.
+TOPOLOGIES, DURABILITIES = ("local", "shared"), ("fsync", "none")
+
 #: Every directory of a spool; docs/explanation/spool-protocol.md says what each holds.
 FOLDERS = (
     "tmp", "jobs", "queued", "claimed", "running", "held", "done", "dead", "started", "outcomes", "leases",
@@ -319,6 +322,8 @@ def version_of(root: Path) -> Version:
         value = json.loads(fsio.read_regular(path, 65536))
         found = value["format"]
         version = Version(id=str(value["id"]), topology=str(value["topology"]), durability=str(value["durability"]))
+        if found == FORMAT and (version.topology not in TOPOLOGIES or version.durability not in DURABILITIES):
+            raise ValueError(f"topology {version.topology!a:.100}, durability {version.durability!a:.100}")
     except FileNotFoundError:
         _assert_no_jobs(root)
         raise SpoolMissing(

@@ -16,6 +16,7 @@ from support.projects import Cli
 from support.spools import POOL, failing, make_spool, request, run_one, spool_queue
 from support.views import beat
 from wf_cli.contract import plain_json, text
+from wf_cli.editor import sign_of_life
 from wf_cli.eventlog.read import parse_line
 from wf_cli.spool import control, judgement, records, retention, session, verify
 from wf_cli.spool.layout import Spool
@@ -268,3 +269,47 @@ def test_gc_and_verify_do_the_rest_when_one_name_moves_on(
     monkeypatch.setenv("WF_DISTRIBUTED", "1")
     code, out, err = wf("spool", "gc", "--older", "0s", "--json")
     assert code == 0, err
+
+
+@pytest.mark.parametrize(("key", "value"), [("topology", "x"), ("topology", 1e40), ("durability", "\x1b[2J"),
+                                            ("format", 1e40), ("id", None)])  # fmt: skip
+@pytest.mark.parametrize("command", ["spool ls", "spool verify", "spool verify --fix --json", "doctor --no-call"])
+def test_a_version_of_foreign_hands_is_one_message(
+    wf: Cli, spool: Spool, key: str, value: object, command: str
+) -> None:
+    path = spool.root / "VERSION"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    code, out, err = wf(*command.split())
+    assert "internal error" not in out + err
+    assert_harmless(out, err)
+    if key != "id" and "doctor" not in command:
+        assert code == 1
+        assert str(spool.root) in out + err
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("started_ms", 1e40), ("idle_s", float("inf")), ("idle_s", float("nan")), ("idle_s", -1)]
+)
+def test_a_sign_of_life_with_a_number_that_cannot_be_is_none(spool: Spool, key: str, value: float) -> None:
+    sign_of_life.put(spool, sign_of_life.SignOfLife(OWNER, 1, 60.0))
+    assert sign_of_life.read(spool, OWNER) is not None
+    (path,) = spool.folder("control").iterdir()
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    assert sign_of_life.read(spool, OWNER) is None
+
+
+def test_a_spool_with_a_linked_folder_is_refused_by_every_command_and_named_by_doctor(
+    wf: Cli, spool: Spool, tmp_path: Path
+) -> None:
+    os.rename(spool.folder("transcripts"), tmp_path / "large disk")
+    spool.folder("transcripts").symlink_to(tmp_path / "large disk")
+    for command in ("spool ls", "spool verify --fix", "worker ls", "enqueue --role r --runtime x --key k"):
+        code, _, err = wf(*command.split())
+        assert code == 1, command
+        assert f"{spool.folder('transcripts')}: it is a link" in err
+        assert f"hint: rm {spool.folder('transcripts')}, and move" in err
+    code, out, _ = wf("doctor", "--no-call", "--json")
+    (found,) = [check for check in json.loads(out)["checks"] if "it is a link" in check["detail"]]
+    assert (code, found["status"]) == (5, "error")
+    assert found["remedy"].startswith("rm ")
+    assert spool.folder("transcripts").is_symlink()

@@ -23,7 +23,7 @@ from support.spools import (
     state,
 )
 from support.trespass import trespasses
-from wf_cli import fsio, locks, seams
+from wf_cli import anchored, fsio, locks, seams
 from wf_cli.contract.job import End
 from wf_cli.contract.retry import Ending
 from wf_cli.errors import LinkedFolder, SpoolError, WfError
@@ -346,3 +346,21 @@ def test_a_folder_that_was_removed_and_made_again_is_the_new_one_at_once(spool: 
     assert queue.claim(OWNER, (POOL,)) is not None
     assert len(os.listdir(spool.folder("claimed"))) == 1
     assert os.listdir(spool.root / "claimed.before") == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_where_no_folder_is_opened_by_descriptor_each_is_looked_at_before_the_call(
+    spool: Spool, tmp_path: Path, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_order(spool)
+    outside = tmp_path / "outside"
+    shutil.copytree(spool.folder(folder), outside)
+    to_link(spool.folder(folder), outside)
+    monkeypatch.setattr(anchored, "_BY_DESCRIPTOR", False)
+    before = tree(outside)
+    for action in every_action(spool):
+        with suppress(OSError, WfError):
+            action()
+    assert tree(outside) == before
+    with pytest.raises(LinkedFolder):
+        fsio.names(spool.folder(folder))
