@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import logging
 import os
 import threading
@@ -18,17 +20,35 @@ from wf_cli.spool.layout import Spool
 logging.getLogger("watchdog").addHandler(logging.NullHandler())
 
 
+#: Where watchdog pairs the two halves of a move, in its versions.
+_PAIRING = (("inotify_move_event_grouper", "InotifyMoveEventGrouper"), ("inotify_buffer", "InotifyBuffer"))
+
+
+def _do_not_pair_moves() -> None:
+    """Have watchdog hand on each half of a move as it comes.
+
+    It holds the first half back for half a second, or until the second half comes. But a thread that has looked at a
+    first half sleeps for all of that time, and everything behind it waits: now and then a job was seen up to half a
+    second late. A second half alone is told as a new file, which is all that is wanted here.
+    """
+    for module, name in _PAIRING:
+        with contextlib.suppress(ImportError):
+            found = getattr(importlib.import_module(f"watchdog.observers.{module}"), name, None)
+            if found is not None:
+                found.delay = 0.0
+
+
 class Watcher:
     """Calls ``on_change(folder, name)`` from its own thread for files that appear in the spool.
 
-    Watches the root recursively, filtered to created and moved: a move *out of* a watched directory is
-    held back half a second by watchdog, and with it everything behind it, so all directories are inside.
+    Watches the root recursively, filtered to created and moved.
     """
 
     def __init__(self, spool: Spool, on_change: Callable[[str, str], None], on_trouble: Callable[[str], None]):
         self._root = spool.root.resolve()
         self._on_change = on_change
         self._observer: threading.Thread | None = None
+        _do_not_pair_moves()
         try:
             observer = Observer()
             observer.schedule(
