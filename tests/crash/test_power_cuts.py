@@ -186,7 +186,8 @@ def test_i1_what_was_left_staged_beside_its_token_is_not_admitted_again(tmp_path
     (tmp_path / "kept").hardlink_to(spool.path("tmp", name))
     enqueue.sweep(spool)
     (tmp_path / "kept").rename(spool.path("tmp", name))
-    assert [finding.kind for finding in verify.repair(spool, dry_run=True)] == ["left_staged"]
+    (finding,) = verify.repair(spool, dry_run=True)
+    assert (finding.kind, finding.detail) == ("left_staged", "a lies in queued/ already")
     assert [finding.fixed for finding in verify.repair(spool)] == [True]
     queue = spool_queue(spool)
     claim_one(queue, ME)

@@ -113,6 +113,12 @@ def test_the_slot_of_a_token_that_another_session_was_faster_for_is_let_go(
     slot = desk.queue.spool.slot("checkout", 0)
     assert slot is not None
     slot.close()
+    at_the_rename.clear()
+    desk.queue.unhold("e01-p01-i0-code-plan-coder")
+    found = desk.take()
+    assert isinstance(found, Claimed), "and the same session takes it again"
+    assert found.slot is not None
+    found.slot.close()
 
 
 def test_a_paused_epics_jobs_stay_queued(desk: Desk) -> None:

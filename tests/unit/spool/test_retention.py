@@ -97,6 +97,7 @@ def test_purge_removes_nothing_while_a_job_is_live(spool: Spool) -> None:
     with pytest.raises(Refused) as refused:
         retention.purge(spool, "01")
     assert refused.value.facts["live"] == [live]
+    assert refused.value.code == "EPIC_NOT_FINISHED"
     assert files(spool) == before
 
 

@@ -164,7 +164,9 @@ def test_an_attempt_that_was_started_by_a_session_that_is_gone_is_lost_and_the_t
     outcome = pair.b.outcome("a", 1)
     assert outcome is not None
     assert (outcome.end, outcome.burned) == (End.LOST, 1)
-    assert "61" in (outcome.failure.message if outcome.failure else "")
+    assert outcome.failure is not None
+    assert outcome.failure.code == "lost"
+    assert "61" in outcome.failure.message
     second, answer = pair.run(pair.b, B)
     assert (second.attempt, answer) == (2, "go")
 
