@@ -18,8 +18,10 @@ from wf_cli.contract.shape import WrongShape
 from wf_cli.contract.token import NUMBER_LIMIT, Pool, Token, validate
 from wf_cli.errors import ContractError
 
-words = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,14}[a-z0-9])?", fullmatch=True)
-nonces = st.from_regex(r"[0-9a-f]{16}", fullmatch=True)
+words = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=16).filter(
+    lambda word: word == word.strip("-")
+)
+nonces = st.integers(0, 2**64 - 1).map("{:016x}".format)
 times = st.integers(0, 10**13 - 1)
 plain = st.text(st.characters(codec="utf-8"), max_size=20)
 json_values = st.recursive(
