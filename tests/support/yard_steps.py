@@ -44,8 +44,14 @@ def findings(root: Path) -> list[str]:
 
 
 def report(queue: SpoolQueue, root: Path) -> dict[str, Any]:
-    """What is in the spool: the jobs by their places, how their attempts ended, and what is wrong with it."""
-    placed = queue.placed()
+    """What is in the spool: the jobs by their places, how their attempts ended, and what is wrong with it.
+
+    All jobs are done, and this host may not see that yet: its listings can be as old as its mount allows.
+    """
+    placed, patience = queue.placed(), time.monotonic() + lease.DEFAULT_SECONDS["shared"]
+    while any(job.folder != "done" for job in placed) and time.monotonic() < patience:
+        time.sleep(1)
+        placed = queue.placed()
     outcomes: dict[str, list[dict[str, Any]]] = {}
     for job in placed:
         numbers = range(1, job.token.attempt + 1)
