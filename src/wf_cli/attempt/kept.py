@@ -30,7 +30,7 @@ def ending(token: Token, target: Target | None, kept: KeptExit, agent: Agent, st
     if target is None:
         if done:
             return _succeeded(kept, agent)
-        if kept.proves == "end" and kept.by_itself:
+        if kept.proves == "end" and kept.by_itself and not kept.words_decide:
             failure = exit_failure(Exit(kept.code))
             return ending_of(failure, **_facts(kept, agent)) if failure is not None else None
         return None

@@ -123,16 +123,10 @@ class Reaper:
             named = parse_mark(agent.mark)
             if named is None or named[2] != owner:
                 continue  # Foreign hands name the agent of another session.
-            if not record.proven_dead:
-                # Its worker may live, so only what was kept before its launcher is asked to end was finished.
-                self._look_for_exit(agent)
             if record.on_this_host:
-                # The agent's launcher has killed it already, unless the launcher was killed too.
+                # The agent's launcher has ended it already, unless the worker lives or the launcher was killed too.
                 strays.kill_recorded(agent.pid, agent.start, agent.mark)
-            if record.proven_dead:
-                self._look_for_exit(agent)
-
-    def _look_for_exit(self, agent: Agent) -> None:
-        kept = exits.read(self._queue.spool, agent)
-        if kept is not None:
-            self._finished[agent.mark] = (agent, kept)
+            # Looked for now, because a launcher that was asked to end tells whether its agent had ended before that.
+            kept = exits.read(self._queue.spool, agent)
+            if kept is not None:
+                self._finished[agent.mark] = (agent, kept)

@@ -41,15 +41,17 @@ class KeptExit:
     proves: Proves
     #: When the attempt's agent was started, by the clock of its worker's host.
     started_ms: int
+    #: Whether a person's own patterns tell by its words why such an agent failed (``runtimes.<name>.failures``).
+    words_decide: bool
 
 
-def order(spool: Spool, token: Token, *, started_ms: int) -> dict[str, Any]:
+def order(spool: Spool, token: Token, *, started_ms: int, words_decide: bool) -> dict[str, Any]:
     """What a launcher needs to keep the exit of the attempt's agent (`runtimes.process.launcher`)."""
     return {
         "part": str(spool.path("tmp", f"{ids.nonce()}.part")),
         "path": str(spool.path("sessions", exit_name(mark(token)))),
         "mode": spool.shared_mode,
-        "record": {"mark": mark(token), "started_ms": started_ms},
+        "record": {"mark": mark(token), "started_ms": started_ms, "words_decide": words_decide},
     }
 
 
@@ -64,7 +66,8 @@ def read(spool: Spool, agent: Agent) -> KeptExit | None:
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return None
     whole = all(type(number) is int for number in (kept.pid, kept.code, kept.started_ms))
-    if not whole or type(kept.by_itself) is not bool or kept.proves not in get_args(Proves):
+    said = all(type(answer) is bool for answer in (kept.by_itself, kept.words_decide))
+    if not whole or not said or kept.proves not in get_args(Proves):
         return None
     plausible = 0 <= kept.code <= 255 and 0 <= kept.started_ms < 10**TIME_DIGITS
     return kept if plausible and (kept.mark, kept.pid) == (agent.mark, agent.pid) else None

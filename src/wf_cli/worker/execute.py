@@ -275,7 +275,12 @@ class Execution:
             on_event=self._on_event,
             slot=self._claimed.slot,
             redact=equipment.redact,
-            keep=exits.order(self._queue.spool, self.token, started_ms=self._begun_ms),
+            keep=exits.order(
+                self._queue.spool,
+                self.token,
+                started_ms=self._begun_ms,
+                words_decide=bool(equipment.failures()),
+            ),
         ) as run:
             launcher = run.spawn()
             step("work.spawned")

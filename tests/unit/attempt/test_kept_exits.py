@@ -60,7 +60,7 @@ class Stage:
         """The file of a launcher."""
         whole = {
             "mark": self.agent.mark, "pid": self.agent.pid, "code": 0, "by_itself": True, "proves": "end",
-            "started_ms": 5, **facts,
+            "started_ms": 5, "words_decide": False, **facts,
         }  # fmt: skip
         self.path.write_text(json.dumps(whole), encoding="utf-8")
 
@@ -94,6 +94,7 @@ def stage(queue: SpoolQueue, clock: FakeClock) -> Stage:
 
 def test_i5_what_an_agent_finished_counts_although_its_worker_died(stage: Stage) -> None:
     stage.keep()
+    assert problems(stage.queue.spool) == [], "it is no foreign file"
     (reaped,) = stage.reaper.round()
     outcome = stage.queue.outcome("a", 1)
     assert outcome is not None
@@ -141,6 +142,7 @@ def test_a_program_that_asked_for_a_pause_gets_it(stage: Stage) -> None:
         {"proves": "success", "code": 1},
         {"proves": "nothing"},
         {"proves": "nothing", "code": 1},
+        {"code": 3, "words_decide": True},  # What it said may be a limit by a person's own pattern.
     ],
 )
 def test_what_proves_nothing_leaves_the_attempt_lost(stage: Stage, facts: dict[str, Any]) -> None:
@@ -182,7 +184,7 @@ def test_a_damaged_file_proves_nothing(stage: Stage, text: str) -> None:
         {"by_itself": 1}, {"by_itself": "true"}, {"proves": "all"}, {"proves": None}, {"proves": ["end"]},
         {"started_ms": -1}, {"started_ms": 10**40}, {"started_ms": None},
         {"mark": "a.a1.w-box-9"}, {"mark": "a.a2.w-box-1"}, {"mark": "b.a1.w-box-1"},
-        {"pid": 1}, {"pid": True}, {"pid": None},
+        {"pid": 1}, {"pid": True}, {"pid": None}, {"words_decide": None}, {"words_decide": 0},
     ],
 )  # fmt: skip
 def test_a_file_of_another_attempt_or_launcher_or_without_sense_proves_nothing(
@@ -267,7 +269,7 @@ def test_a_step_is_lost_when_it_is_not_known_what_its_worker_would_have_said(
 
 def test_only_an_attempt_that_was_started_has_an_exit(queue: SpoolQueue) -> None:
     """A step that its worker judged before the agent (`Opening.DONE`) has none, and nor has a claimed one."""
-    one = KeptExit("a.a1.w", 1, 0, by_itself=True, proves="end", started_ms=0)
+    one = KeptExit("a.a1.w", 1, 0, by_itself=True, proves="end", started_ms=0, words_decide=False)
     agent = Agent("a", 1, "a.a1.w", 1, None)
     token = Token(5, 0, "a", POOL, 1, 0, 3, owner="w")
     assert kept.ending(token, TARGET, one, agent, steps=None) is None, "without steps no plan is judged"
