@@ -12,7 +12,7 @@ import json
 import os
 from typing import Any
 
-from wf_cli.runtimes.acp.__main__ import import_library
+from support.acp_library import import_library
 
 import_library()  # Each start would take a second otherwise. The models are the same, but are built on first use.
 

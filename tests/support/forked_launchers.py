@@ -153,9 +153,6 @@ def _prepare_agent() -> None:
 
 
 if __name__ == "__main__":
-    from wf_cli.runtimes.acp.__main__ import import_library
-
-    import_library()
     import wf_cli.runtimes.acp.client  # noqa: F401
 
     fork_server.serve(sys.argv[1], become_launcher)

@@ -24,14 +24,12 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from typing import Any, cast
-
-import acp
-from acp.core import ClientSideConnection
-from pydantic import ValidationError
+from typing import Any
 
 from wf_cli import proc
 from wf_cli.runtimes.acp.conversation import Conversation
+from wf_cli.runtimes.acp.messages import Ended, Malformed
+from wf_cli.runtimes.acp.peer import AgentError, Peer
 from wf_cli.runtimes.acp.report import NO_MESSAGE, Reporter, cut
 from wf_cli.runtimes.acp.transport import LineTransport
 from wf_cli.runtimes.acp.turn import Job, Turn, Unusable
@@ -77,8 +75,7 @@ class Client:
             on_noise=lambda line: self._report.note(f"{NO_MESSAGE}{line}"),
             answer=talk.outside,
         )
-        # The protocol's handlers are in `conversation`. Elicitation is still "unstable" there.
-        agent = acp.connect_to_agent(cast(acp.Client, talk), transport, use_unstable_protocol=True)
+        agent = Peer(transport, talk.handlers, self._report.note)
         self._turn = Turn(agent, talk, self._report, self._job)
         work = asyncio.create_task(self._work(self._turn, talk))
         stop = asyncio.create_task(self._stop.wait())
@@ -92,7 +89,7 @@ class Client:
             self._ended_early(process)
             return 1
         code = work.result()
-        await self._close(process, agent)
+        await self._close(process)
         return code
 
     async def _spawn(self) -> Process:
@@ -117,16 +114,16 @@ class Client:
             if self._server is not None:
                 await self._server.begin(turn.session_id or "", resumed=turn.resumed)
             response = await self._prompt(turn, self._server.cost_before if self._server is not None else None)
-        except acp.RequestError as error:
+        except AgentError as error:
             talk.end()
             await self._tell_usage()
             facts = await self._server.last_error() if self._server is not None and turn.prompting else None
             if not self._stop.is_set():
                 self._error("rpc", str(error), code=error.code, data=error.data, provider=facts)
             return 1
-        except ValidationError as error:
+        except Malformed as error:
             talk.end()
-            self._error("protocol", f"an answer to {turn.stage} that is none: {error.errors()[:1]}")
+            self._error("protocol", f"an answer to {turn.stage} that is none: {error}")
             return 1
         except Unusable as error:
             talk.end()
@@ -145,7 +142,7 @@ class Client:
         self._report.say("result", stop_reason=response.stop_reason, text=text)
         return 0 if self._report.succeeded(response.stop_reason) else 1
 
-    async def _prompt(self, turn: Turn, cost_before: float | None) -> acp.PromptResponse:
+    async def _prompt(self, turn: Turn, cost_before: float | None) -> Ended:
         """The turn; it is given up when the agent tries its provider again and again in vain."""
         prompt = asyncio.create_task(turn.prompt(cost_before))
         if self._server is None:
@@ -177,7 +174,7 @@ class Client:
         self._report.say("cancelled", clean=clean, stage=stage)
         return 1
 
-    async def _close(self, process: Process, agent: ClientSideConnection) -> None:
+    async def _close(self, process: Process) -> None:
         """End the agent, politely first. A second request to stop ends the politeness."""
         assert process.stdin is not None
         process.stdin.close()

@@ -1,32 +1,19 @@
 """The client's side of an ACP session: prints the agent's reports as lines, and answers its requests.
 
-The methods are those of `acp.Client` (agentclientprotocol.com/protocol/overview). Files and terminals are not
-offered, because the agent works in the checkout by itself. `acp.Client` is not subclassed, because a method that is
-not overridden would answer with an empty result instead of "method not found".
+`Conversation.handlers` are the methods of a client (agentclientprotocol.com/protocol/overview). Files and terminals
+are not offered, because the agent works in the checkout by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
-from acp.schema import (
-    AgentMessageChunk,
-    AllowedOutcome,
-    ContentToolCallContent,
-    DeclineElicitationResponse,
-    DeniedOutcome,
-    PermissionOption,
-    PromptResponse,
-    RequestPermissionResponse,
-    TextContentBlock,
-    ToolCallProgress,
-    ToolCallStart,
-    ToolCallUpdate,
-    UsageUpdate,
-)
-
+from wf_cli.runtimes.acp.messages import Ended, amount, items, needed
+from wf_cli.runtimes.acp.peer import Handler
 from wf_cli.runtimes.acp.report import Reporter, Words, cut
+from wf_cli.runtimes.jsonlines import number, obj, text
 from wf_cli.runtimes.permissions import Permissions
 
 #: Seconds that a piece of text waits for more.
@@ -48,8 +35,14 @@ class Conversation:
         #: False while a loaded session tells its history, which is no work of this attempt.
         self.live = False
 
-    def on_connect(self, agent: Any) -> None:
-        """Called by the library; nothing to do."""
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """What answers the agent, by method."""
+        return {
+            "session/update": self.session_update,
+            "session/request_permission": self.request_permission,
+            "elicitation/create": self.create_elicitation,
+        }
 
     def begin(self, *, new: bool, cost_before: float | None = None) -> None:
         """The prompt is about to be sent. Agents tell the cost of a session, so earlier costs are taken off.
@@ -65,28 +58,31 @@ class Conversation:
         self._words.end()
         return self._words.summary
 
-    async def session_update(self, session_id: str, update: Any, **_: Any) -> None:
+    def session_update(self, params: Mapping[str, Any]) -> None:
+        """The agent tells what it does. Raises Malformed."""
         self._report.progress += 1
-        if isinstance(update, UsageUpdate):
+        update = obj(params.get("update"))
+        kind = needed(update, "sessionUpdate")
+        if kind == "usage_update":
             self._usage(update)
         elif not self.live:
             self._report.alive("history")
-        elif isinstance(update, AgentMessageChunk):
+        elif kind == "agent_message_chunk":
             self._text(update)
-        elif isinstance(update, ToolCallStart | ToolCallProgress):
+        elif kind in ("tool_call", "tool_call_update"):
             self._tool(update)
         else:
-            self._report.alive(str(getattr(update, "session_update", "update")))
+            self._report.alive(kind[:100])
 
-    async def request_permission(
-        self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **_: Any
-    ) -> RequestPermissionResponse:
+    def request_permission(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """The policy answers, for this one call, because after "always" it would not be asked the next time."""
-        kind, title, _status = self._tools.get(tool_call.tool_call_id, ("other", "", ""))
-        kind, title = tool_call.kind or kind, tool_call.title or title
+        call, options = obj(params.get("toolCall")), list(items(params.get("options")))
+        tool = needed(call, "toolCallId")
+        kind, title, _status = self._tools.get(tool, ("other", "", ""))
+        kind, title = text(call.get("kind")) or kind, text(call.get("title")) or title
         decision = self._permissions.decide(kind, title)
         wanted = ("allow_once", "allow_always") if decision.allowed else ("reject_once", "reject_always")
-        chosen = next((option for want in wanted for option in options if option.kind == want), None)
+        chosen = next((text(o.get("optionId")) for want in wanted for o in options if o.get("kind") == want), None)
         allowed = decision.allowed and chosen is not None
         self._words.end()
         self._report.say(
@@ -94,17 +90,17 @@ class Conversation:
             what=cut(f"{kind}:{title}"),
             allowed=allowed,
             rule=decision.rule if allowed == decision.allowed else "the agent offers no way to allow it",
-            tool=tool_call.tool_call_id,
+            tool=text(tool),
         )
         if chosen is None:
-            return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
-        return RequestPermissionResponse(outcome=AllowedOutcome(outcome="selected", option_id=chosen.option_id))
+            return {"outcome": {"outcome": "cancelled"}}
+        return {"outcome": {"outcome": "selected", "optionId": chosen}}
 
-    async def create_elicitation(self, message: str, mode: Any, **_: Any) -> DeclineElicitationResponse:
+    def create_elicitation(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """A question to a person who is not there."""
         self._words.end()
-        self._report.say("question", text=cut(message))
-        return DeclineElicitationResponse(action="decline")
+        self._report.say("question", text=cut(text(params.get("message"))))
+        return {"action": "decline"}
 
     def outside(self, method: str) -> Any:
         """The result for a request that is not of the protocol; None for those that are, or that have none.
@@ -117,28 +113,29 @@ class Conversation:
         self._report.say("question", text=method)
         return {"outcome": {"outcome": "cancelled"}}
 
-    def tell_usage(self, response: PromptResponse) -> None:
-        """The tokens of a turn, as its response tells them. Tokens of the cache count as read, as elsewhere."""
-        usage = response.usage
-        if usage is None:
-            return
-        read = usage.input_tokens + (usage.cached_read_tokens or 0) + (usage.cached_write_tokens or 0)
-        self._report.say("usage", tokens_in=read, tokens_out=usage.output_tokens + (usage.thought_tokens or 0))
+    def tell_usage(self, ended: Ended) -> None:
+        """The tokens of a turn, as its response tells them."""
+        if ended.tokens is not None:
+            self._report.say("usage", tokens_in=ended.tokens[0], tokens_out=ended.tokens[1])
 
-    def _usage(self, update: UsageUpdate) -> None:
-        dollars = update.cost.amount if update.cost is not None and update.cost.currency == "USD" else None
+    def _usage(self, update: Mapping[str, Any]) -> None:
+        cost = obj(update.get("cost"))
+        dollars = number(cost.get("amount")) if cost.get("currency") == "USD" else None
         if not self.live:
             self._cost_before = dollars
             return
         spent = None if dollars is None or self._cost_before is None else dollars - self._cost_before
         # A cost of 0 counts as unknown, because agents tell it of models whose price they do not know.
-        self._report.say("usage", cost_usd=spent if spent is not None and spent > 0 else None, context=update.used)
+        self._report.say(
+            "usage", cost_usd=spent if spent is not None and spent > 0 else None, context=amount(update.get("used"))
+        )
 
-    def _text(self, update: AgentMessageChunk) -> None:
-        if not isinstance(update.content, TextContentBlock):
-            self._report.alive(update.content.type)
+    def _text(self, update: Mapping[str, Any]) -> None:
+        content = obj(update.get("content"))
+        if needed(content, "type") != "text":
+            self._report.alive(text(content["type"])[:100])
             return
-        self._words.add(update.content.text, getattr(update, "message_id", None))
+        self._words.add(needed(content, "text"), text(update.get("messageId")) or None)
         self._report.alive("text")
         if self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_later(TEXT_PAUSE, self._flush)
@@ -147,22 +144,24 @@ class Conversation:
         self._flushing = None
         self._words.flush()
 
-    def _tool(self, update: ToolCallStart | ToolCallProgress) -> None:
-        known = self._tools.get(update.tool_call_id)
+    def _tool(self, update: Mapping[str, Any]) -> None:
+        tool = needed(update, "toolCallId")
+        known = self._tools.get(tool)
         kind, title, status = known or ("other", "", "pending")
-        now = (update.kind or kind, update.title or title, update.status or status)
+        told = [text(update.get(key)) for key in ("kind", "title", "status")]
+        now = (told[0] or kind, told[1] or title, told[2] or status)
         if now == known:
             self._report.alive("tool")
             return
         done = now[2] in ("completed", "failed")
         if done:
-            self._tools.pop(update.tool_call_id, None)
+            self._tools.pop(tool, None)
         elif known is not None or len(self._tools) < _TOOLS:
-            self._tools[update.tool_call_id] = now
+            self._tools[tool] = now
         self._words.end()
         self._report.say(
             "tool",
-            id=update.tool_call_id[:100],
+            id=text(tool)[:100],
             kind=now[0],
             title=cut(now[1]),
             status=now[2],
@@ -170,6 +169,6 @@ class Conversation:
         )
 
 
-def _output(update: ToolCallStart | ToolCallProgress) -> str:
-    parts = (part.content for part in update.content or () if isinstance(part, ContentToolCallContent))
-    return "\n".join(part.text for part in parts if isinstance(part, TextContentBlock))
+def _output(update: Mapping[str, Any]) -> str:
+    parts = (obj(part.get("content")) for part in items(update.get("content")) if part.get("type") == "content")
+    return "\n".join(text(part.get("text")) for part in parts if part.get("type") == "text")

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import acp
-from acp.core import ClientSideConnection
-from acp.schema import (
-    ClientCapabilities,
-    Implementation,
-    InitializeResponse,
-    PromptResponse,
-    SessionConfigOptionSelect,
-    SessionConfigSelectGroup,
-)
-
 from wf_cli import __version__
 from wf_cli.runtimes.acp.conversation import Conversation
+from wf_cli.runtimes.acp.messages import PROTOCOL_VERSION, Choice, Ended, Hello, Offers, needed
+from wf_cli.runtimes.acp.peer import AgentError, Peer
 from wf_cli.runtimes.acp.report import Reporter
 from wf_cli.runtimes.permissions import Permissions
 
@@ -77,7 +68,7 @@ class Unusable(Exception):
 class Turn:
     """Runs the calls in their order; ``stage`` is the one under way."""
 
-    def __init__(self, agent: ClientSideConnection, talk: Conversation, report: Reporter, job: Job):
+    def __init__(self, agent: Peer, talk: Conversation, report: Reporter, job: Job):
         self._agent = agent
         self._talk = talk
         self._report = report
@@ -85,7 +76,7 @@ class Turn:
         self.stage = "initialize"
         self.session_id: str | None = None
         self.resumed = False
-        self._opened: Any = None
+        self._offers = Offers()
 
     @property
     def prompting(self) -> bool:
@@ -93,26 +84,27 @@ class Turn:
         return self.stage == "session/prompt"
 
     async def open(self) -> None:
-        """Up to the session, which is told before any work. Raises Unusable, and RequestError of the agent."""
-        hello = await self._agent.initialize(
-            protocol_version=acp.PROTOCOL_VERSION,
-            client_capabilities=ClientCapabilities(),
-            client_info=Implementation(name="wf", version=__version__),
-        )
-        if hello.protocol_version != acp.PROTOCOL_VERSION:
-            raise Unusable(
-                "version",
-                f"the agent speaks version {hello.protocol_version} of ACP, we speak {acp.PROTOCOL_VERSION}",
+        """Up to the session, which is told before any work. Raises Unusable, AgentError and Malformed."""
+        hello = Hello.of(
+            await self._agent.call(
+                "initialize",
+                {
+                    "protocolVersion": PROTOCOL_VERSION,
+                    "clientCapabilities": {},
+                    "clientInfo": {"name": "wf", "version": __version__},
+                },
             )
+        )
+        if hello.version != PROTOCOL_VERSION:
+            raise Unusable("version", f"the agent speaks version {hello.version} of ACP, we speak {PROTOCOL_VERSION}")
         if not self._job.auth_on_demand:
             await self._log_in(hello)
-        self._opened, lost = await self._admitted(hello)
-        info = hello.agent_info
+        self._offers, lost = await self._admitted(hello)
         self._report.say(
             "session",
             id=self.session_id,
             resumed=self.resumed,
-            agent=f"{info.name} {info.version}" if info is not None else None,
+            agent=hello.agent,
         )
         self._report.start()
         if lost is not None:
@@ -120,57 +112,58 @@ class Turn:
             self._report.note(text, session_lost=True)
         await self._choose()
 
-    async def prompt(self, cost_before: float | None = None) -> PromptResponse:
+    async def prompt(self, cost_before: float | None = None) -> Ended:
         """Send the prompt and wait for the end of the turn. A new session gets the whole prompt."""
         assert self.session_id is not None
         self._talk.begin(new=not self.resumed, cost_before=cost_before)
         self.stage = "session/prompt"
         text = self._job.resume_prompt if self.resumed else None
-        block = acp.text_block(self._job.prompt if text is None else text)
-        return await self._agent.prompt(session_id=self.session_id, prompt=[block])
+        block = {"type": "text", "text": self._job.prompt if text is None else text}
+        return Ended.of(await self._call("session/prompt", prompt=[block]))
 
     def tell_offers(self) -> None:
         """What can be chosen in the session, as lines."""
-        for option in _options(self._opened):
+        for choice in self._offers.choices:
             self._report.say(
-                "offer",
-                category=option.category or option.id,
-                values=list(_values(option)),
-                current=option.current_value,
+                "offer", category=choice.category or choice.id, values=list(choice.values), current=choice.current
             )
 
     async def cancel(self) -> None:
         """Ask the agent to end the turn; the prompt returns then."""
         if self.session_id is not None:
-            await self._agent.cancel(session_id=self.session_id)
+            await self._agent.tell("session/cancel", {"sessionId": self.session_id})
 
-    async def _log_in(self, hello: InitializeResponse) -> bool:
+    async def _call(self, method: str, **params: Any) -> Any:
+        """A call about the session."""
+        return await self._agent.call(method, {"sessionId": self.session_id, **params})
+
+    async def _log_in(self, hello: Hello) -> bool:
         """Log in; False when there was no way to. A login that fails counts as "log in first", whatever its code."""
         method = self._job.auth_method
-        if method is None or not any(offer.id == method for offer in hello.auth_methods or ()):
+        if method is None or method not in hello.logins:
             return False
         self.stage = "authenticate"
         limit_s = self._job.auth_limit_s
         try:
-            await asyncio.wait_for(self._agent.authenticate(method_id=method), limit_s)
+            await asyncio.wait_for(self._agent.call("authenticate", {"methodId": method}), limit_s)
         except TimeoutError:
             text = f"the agent wants a login, and {method} had not ended after {limit_s:g} s"
             raise Unusable("rpc", text, code=AUTH_REQUIRED) from None
-        except acp.RequestError as error:
+        except AgentError as error:
             text = f"the agent wants a login, and {method} failed: {error}"
             raise Unusable("rpc", text, code=AUTH_REQUIRED, data=error.data) from error
         return True
 
-    async def _admitted(self, hello: InitializeResponse) -> tuple[Any, str | None]:
+    async def _admitted(self, hello: Hello) -> tuple[Offers, str | None]:
         """`_open_session`, after a login where the agent asks for one."""
         try:
             return await self._open_session(hello)
-        except acp.RequestError as error:
+        except AgentError as error:
             if error.code != AUTH_REQUIRED or not self._job.auth_on_demand or not await self._log_in(hello):
                 raise
         return await self._open_session(hello)
 
-    async def _open_session(self, hello: InitializeResponse) -> tuple[Any, str | None]:
+    async def _open_session(self, hello: Hello) -> tuple[Offers, str | None]:
         """The session's options, and why the one to resume was lost, if it was."""
         lost = None
         if self._job.resume is not None:
@@ -179,41 +172,37 @@ class Turn:
                 self.session_id, self.resumed = self._job.resume, True
                 return opened, None
         self.stage = "session/new"
-        made = await self._agent.new_session(cwd=self._job.cwd, mcp_servers=[])
-        self.session_id = made.session_id
-        return made, lost
+        made = await self._agent.call("session/new", {"cwd": self._job.cwd, "mcpServers": []})
+        self.session_id = needed(made, "sessionId")
+        return Offers.of(made), lost
 
-    async def _resume(self, hello: InitializeResponse, session: str) -> tuple[Any, str | None]:
+    async def _resume(self, hello: Hello, session: str) -> tuple[Offers, str | None]:
         """Resume the session, if possible by the call that does not tell the whole history again."""
-        can = hello.agent_capabilities
-        again = can.session_capabilities.resume if can is not None and can.session_capabilities else None
+        if not (hello.resumes or hello.loads):
+            return Offers(), "the agent loads no sessions"
+        self.stage = "session/resume" if hello.resumes else "session/load"
+        params = {"sessionId": session, "cwd": self._job.cwd, "mcpServers": []}
         try:
-            if again is not None:
-                self.stage = "session/resume"
-                return await self._agent.resume_session(cwd=self._job.cwd, session_id=session, mcp_servers=[]), None
-            if can is not None and can.load_session:
-                self.stage = "session/load"
-                return await self._agent.load_session(cwd=self._job.cwd, session_id=session, mcp_servers=[]), None
-        except acp.RequestError as error:
+            return Offers.of(await self._agent.call(self.stage, params)), None
+        except AgentError as error:
             if error.code == AUTH_REQUIRED:
                 raise
-            return None, str(error)[:200]
-        return None, "the agent loads no sessions"
+            return Offers(), str(error)[:200]
 
     async def _choose(self) -> None:
         assert self.session_id is not None
-        modes = self._opened.modes
+        modes = self._offers.modes
         wishes = [(*wish, False) for wish in self._job.prefer.items()]
-        for category, value, needed in wishes + [(*wish, True) for wish in self._job.choose.items()]:
-            option = _option(self._opened, category)
-            if not needed and (option is None or value not in _values(option)):
+        for category, value, must in wishes + [(*wish, True) for wish in self._job.choose.items()]:
+            option = _option(self._offers, category)
+            if not must and (option is None or value not in option.values):
                 continue
             if option is None and category == "mode" and modes is not None:
-                offered = [mode.id for mode in modes.available_modes]
+                offered = modes
             elif option is None:
                 raise Unusable("choice", f"the agent offers no choice of {category}: {value}", category=category)
             else:
-                offered = list(_values(option))
+                offered = option.values
             if value not in offered:
                 listed = ", ".join(offered[:_SHOWN]) + (", ..." if len(offered) > _SHOWN else "")
                 raise Unusable(
@@ -221,29 +210,15 @@ class Turn:
                 )
             self.stage = f"set {category}"
             if option is None:
-                await self._agent.set_session_mode(session_id=self.session_id, mode_id=value)
+                await self._call("session/set_mode", modeId=value)
             else:
                 # The choice of a model may change the others' options.
-                self._opened = await self._agent.set_config_option(
-                    session_id=self.session_id, config_id=option.id, value=value
-                )
+                told = await self._call("session/set_config_option", configId=option.id, value=value)
+                self._offers = Offers(Offers.of(told).choices, modes)
 
 
-def _option(opened: Any, category: str) -> SessionConfigOptionSelect | None:
+def _option(offers: Offers, category: str) -> Choice | None:
     """The option of a category, or, where the agent tells no categories, of that name."""
-    options = _options(opened)
-    return next((option for option in options if option.category == category), None) or next(
-        (option for option in options if option.id == category), None
+    return next((choice for choice in offers.choices if choice.category == category), None) or next(
+        (choice for choice in offers.choices if choice.id == category), None
     )
-
-
-def _options(opened: Any) -> list[SessionConfigOptionSelect]:
-    return [option for option in opened.config_options or () if isinstance(option, SessionConfigOptionSelect)]
-
-
-def _values(option: SessionConfigOptionSelect) -> Iterator[str]:
-    for item in option.options:
-        if isinstance(item, SessionConfigSelectGroup):
-            yield from (inner.value for inner in item.options)
-        else:
-            yield item.value
