@@ -120,7 +120,7 @@ def _mode_of(path: Path) -> int | None:
     """The mode of the regular file ``path``; None when there is none, or it cannot be had."""
     with contextlib.suppress(OSError):
         info = anchored.lstat(path)
-        return stat.S_IMODE(info.st_mode) if stat.S_ISREG(info.st_mode) else None
+        return info.st_mode & 0o777 if stat.S_ISREG(info.st_mode) else None
     return None
 
 
@@ -429,22 +429,38 @@ def open_append(path: Path, *, mode: int | None = None, for_others: bool = False
     """A descriptor that appends to the regular file ``path``, which is made when it is missing.
 
     ``mode`` counts past the umask; without it the umask decides. A new file gets it right after it was made, or
-    before it has its name, where others append to it, too (``for_others``). ValueError as `open_regular` says.
+    before it has its name, where others append to it, too (``for_others``). ValueError as `open_regular` says, and for
+    a file that has another name too: whoever may write the folder can give somebody else's file a name in it (a hard
+    link).
     """
-    flags = os.O_WRONLY | os.O_APPEND
     if mode is not None and for_others and not _is_born_so(mode):
         try:
-            return open_regular(path, flags)
+            return _open_to_append(path)
         except FileNotFoundError:
             fd = create(path, mode=mode)  # Another user never meets it with too few rights.
         if fd is not None:
             os.close(fd)
-        return open_regular(path, flags)
+        return _open_to_append(path)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
-        fd = anchored.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else mode)
+        fd = anchored.open(path, flags, 0o666 if mode is None else mode)
     except FileExistsError:
-        return open_regular(path, flags)
+        return _open_to_append(path)
     return fd if mode is None else _settled(fd, mode)
+
+
+def _open_to_append(path: Path) -> int:
+    """A descriptor that appends to a regular file that exists, and has this name only."""
+    tries = 5
+    while True:
+        fd = open_regular(path, os.O_WRONLY | os.O_APPEND)
+        if os.fstat(fd).st_nlink <= 1:
+            return fd
+        os.close(fd)
+        tries -= 1
+        if not tries:
+            raise ValueError(f"{path} is also known by another name")
+        time.sleep(0.02)  # RACE: it may have its first name for a moment yet (`create`).
 
 
 def read_regular(path: Path, limit: int | None = None, *, follow: bool = False) -> bytes:

@@ -166,9 +166,10 @@ def _open(path: Path) -> int:
 def _widen(fd: int, info: os.stat_result, folder: Path) -> None:
     """Let whoever may write the folder take a lock file of ours that its group may not write.
 
-    An earlier version made lock files that only their owner could take.
+    An earlier version made lock files that only their owner could take. A file with another name stays as it is: that
+    may be a private file of ours, to which somebody gave a name here by a hard link.
     """
-    if info.st_mode & stat.S_IWGRP or info.st_uid != os.geteuid():
+    if info.st_mode & stat.S_IWGRP or info.st_uid != os.geteuid() or info.st_nlink > 1:
         return
     above = os.stat(folder)
     missing = stat.S_IMODE(above.st_mode) & 0o666 & ~info.st_mode

@@ -71,17 +71,20 @@ def settle(fd: int, mode: int, group: int | None = None) -> None:
             os.fchmod(fd, mode)
 
 
-def widen(path: Path, mode: int, group: int) -> None:
+def widen(path: Path, mode: int, group: int, *, other_names: bool = False) -> None:
     """Add the rights of ``mode`` to a file or folder of ours that lacks some of them. Foreign ones stay as they are.
+
+    So does a file with another name, unless ``other_names`` are known to be ours too: whoever may write the folder
+    can give a private file of ours a name in it by a hard link, where the system lets them.
 
     Raises the system's error when it cannot be looked at.
     """
-    if not _lacks(anchored.lstat(path), mode):
+    if not _lacks(anchored.lstat(path), mode, other_names):
         return
     fd = anchored.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         info = os.fstat(fd)
-        if _lacks(info, mode):
+        if _lacks(info, mode, other_names):
             settle(fd, stat.S_IMODE(info.st_mode) | mode, group)
     finally:
         os.close(fd)
@@ -108,8 +111,9 @@ def pass_on_tree(folder: Path) -> None:
             pass_on(Path(place, name))
 
 
-def _lacks(info: os.stat_result, mode: int) -> bool:
-    ours = info.st_uid == os.geteuid() and (stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode))
+def _lacks(info: os.stat_result, mode: int, other_names: bool) -> bool:
+    is_file = stat.S_ISREG(info.st_mode) and (other_names or info.st_nlink == 1)
+    ours = info.st_uid == os.geteuid() and (is_file or stat.S_ISDIR(info.st_mode))
     return ours and bool(mode & ~info.st_mode)
 
 

@@ -40,7 +40,8 @@ def _widen_files(folder: Path, group: int) -> None:
         path = folder / name
         with contextlib.suppress(FileNotFoundError):  # RACE: a job moves on while we list.
             if folder.name != "leases" and not fsio.is_folder(path):
-                sharing.widen(path, SHARED_FILE, group)
+                # A spec and its token are one file. Until now the spool was for its own user alone.
+                sharing.widen(path, SHARED_FILE, group, other_names=True)
 
 
 def _refuse_living(spool: Spool) -> None:
