@@ -110,6 +110,10 @@ def main(control_fd: int, status_fd: int) -> None:
     grace = _wait_for_reason(agent, control, wakeup)
     # Nothing was signalled yet, and a reaper signals this process first.
     by_itself = _reap(agent)
+    if not by_itself and not grace.asked:
+        # At once, because `kill_tree` looks at all processes first, and an agent that ends meanwhile would seem to
+        # have ended by the signal. Not for a worker that asked, because a second SIGTERM may mean more than one.
+        os.kill(agent.pid, signal.SIGTERM)  # It is not reaped yet, so the pid is still its own.
     if grace.asked and job.get("ask_first"):
         grace = _ask(agent, control, wakeup, grace.seconds)
     seconds = grace.seconds if grace.asked else min(grace.seconds, job["grace_s"])
