@@ -306,6 +306,10 @@ class Box:
 
     # -- the end
 
+    def forget_ended(self) -> None:
+        """Let go of the processes that have ended: each holds a descriptor until somebody has asked for its end."""
+        self._started = [running for running in self._started if running.runs]
+
     def close(self) -> None:
         """End everything. AssertionError when more is left than the workers take with them."""
         for running in self._started:
