@@ -41,8 +41,8 @@ def main() -> None:
             for line in found[name][-1].beside.split("; "):
                 if line:
                     print(f"  {'':<58}   {line}", flush=True)
-    if options.write is not None:
-        options.write.write_text(_page(found), encoding="utf-8")
+        if options.write is not None:  # after each, because a whole run takes long
+            options.write.write_text(_page(found), encoding="utf-8")
 
 
 def _about(name: str) -> tuple[str, str]:
