@@ -7,7 +7,7 @@ OPENCODE_VERSION := 1.18.33
 COUNT := 100
 NAMES := 1000000
 MINUTES := 30
-SEED := 1
+SEED :=
 OPENCODE := .cache/opencode/node_modules/.bin/opencode
 
 .DEFAULT_GOAL := help
@@ -27,7 +27,7 @@ demo: $(READY) ## a whole epic on two worker pools, with scripted agents and a w
 	$(BIN)/wf demo $(DEMO_ARGS)
 
 test: $(READY) ## the test suite (without the real OpenCode)
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist worksteal -m "not opencode and not mounts and not torture and not soak" $(TEST_ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist worksteal -m "not opencode and not mounts and not torture and not soak" $(TEST_ARGS)
 
 check: $(READY) ## ruff, mypy --strict, import layers, who opens files
 	$(BIN)/ruff check src tests benchmarks
@@ -61,7 +61,7 @@ format: $(READY) ## reformat
 	$(BIN)/ruff check --fix src tests benchmarks
 
 fuzz: $(READY) ## NAMES hostile names and contents in every folder of a spool, by SEED
-	cd tests && nice ../$(BIN)/python -m fuzz.run --names $(NAMES) --seed $(SEED)
+	cd tests && nice ../$(BIN)/python -m fuzz.run --names $(NAMES) --seed $(or $(SEED),1)
 
 mutants: $(READY) ## mutation score of contract, spool, queue, attempt, planjobs from COUNT mutants drawn by a seed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group mutants
