@@ -429,9 +429,10 @@ def open_append(path: Path, *, mode: int | None = None, for_others: bool = False
     """A descriptor that appends to the regular file ``path``, which is made when it is missing.
 
     ``mode`` counts past the umask; without it the umask decides. A new file gets it right after it was made, or
-    before it has its name, where others append to it, too (``for_others``). ValueError as `open_regular` says, and for
-    a file that has another name too: whoever may write the folder can give somebody else's file a name in it (a hard
-    link).
+    before it has its name, where others append to it, too (``for_others``).
+
+    ValueError as `open_regular` says, and for a file that has another name too: whoever may write the folder can give
+    somebody else's file a name in it (a hard link).
     """
     if mode is not None and for_others and not _is_born_so(mode):
         try:

@@ -41,8 +41,8 @@ lies() { # lies JOB FOLDER...: a token whose job has JOB in its name lies in one
   local job=$1 folder; shift
   for folder; do compgen -G "$SPOOL/$folder/*.*$job*.*@*.json" >/dev/null && return 0; done; return 1
 }
-work() { # work SECONDS: a worker, until no job is left, for so long at most
-  timeout "${1:-12}" wf worker --runtime sh --watch >"$SCRATCH/worker.log" 2>&1 & local worker=$!
+work() { # a worker, until no job is left; two minutes are a hang
+  timeout 120 wf worker --runtime sh --watch >"$SCRATCH/worker.log" 2>&1 & local worker=$!
   local idle=0
   while kill -0 $worker 2>/dev/null && [ $idle -lt 5 ]; do
     sleep 0.2; if lies "" queued claimed running; then idle=0; else idle=$((idle + 1)); fi
