@@ -48,6 +48,7 @@ class KeptExit:
 def order(spool: Spool, token: Token, *, started_ms: int, words_decide: bool) -> dict[str, Any]:
     """What a launcher needs to keep the exit of the attempt's agent (`runtimes.process.launcher`)."""
     return {
+        "root": str(spool.root),
         "part": str(spool.path("tmp", f"{ids.nonce()}.part")),
         "path": str(spool.path("sessions", exit_name(mark(token)))),
         "mode": spool.shared_mode,

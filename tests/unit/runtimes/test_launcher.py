@@ -340,6 +340,15 @@ class TestKeptExits:
         gate.close()
         assert not (bench.root / "elsewhere").exists()
 
+    def test_no_link_is_followed_in_the_place_of_a_folder(self, bench: Bench) -> None:
+        """Whoever may write the spool would have this user's launcher write into any folder of this user."""
+        (bench.root / "private").mkdir()
+        (bench.root / "sessions").symlink_to(bench.root / "private")
+        gate = self._open(bench, python("raise SystemExit(3)"), "sessions/exit")
+        assert self._heard(gate) == 3
+        gate.close()
+        assert list((bench.root / "private").iterdir()) == []
+
     def test_others_may_read_it_on_a_shared_spool(self, bench: Bench) -> None:
         gate = self._open(bench, python("pass"), mode=0o660)
         self._heard(gate)
@@ -362,7 +371,8 @@ class TestKeptExits:
         bench.marks.append(mark)
         launch = Launch(argv, {"PATH": os.environ["PATH"]}, exit_proves="success")
         path = bench.root / name
-        order: dict[str, Any] = {"part": str(path.parent / f"part.{path.name}"), "path": str(path), "mode": mode}
+        part = path.parent / f"part.{path.name}"
+        order: dict[str, Any] = {"root": str(bench.root), "part": str(part), "path": str(path), "mode": mode}
         gate = Gate.open(launch, root=bench.root, mark=mark, grace_s=5.0, keep={**order, "record": {"mark": "m"}})
         gate.go()
         return gate

@@ -4,7 +4,7 @@ The worker starts it with three descriptors and talks to it in lines. On the con
 
     {"argv": [...], "cwd": ..., "environment": {...},                  never in argv: it may hold secrets
      "mark": ..., "ask_first": bool, "grace_s": seconds,
-     "keep": {"part": path, "path": path, "mode": ..., "record": {...}} or null}
+     "keep": {"root": path, "part": path, "path": path, "mode": ..., "record": {...}} or null}
     go                                                                  the gate
     stop <seconds>                                                      end the tree, with that grace; with
                                                                         ask_first the agent alone gets the first
@@ -43,9 +43,10 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from wf_cli import proc
+from wf_cli import anchored, proc
 
 #: Seconds between SIGTERM and SIGKILL once the worker is dead, at most those of the configured grace. They are few,
 #: because a dead worker does not hear the agent's last words.
@@ -145,14 +146,15 @@ def _keep(job: dict[str, Any], agent: subprocess.Popen[bytes], *, by_itself: boo
         # Without the file the agent runs again if its worker dies now, which is no harm.
         with contextlib.suppress(OSError):
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            fd = os.open(order["part"], flags, order["mode"] or 0o666)
+            anchored.guard(Path(order["root"]))
+            fd = anchored.open(Path(order["part"]), flags, order["mode"] or 0o666)
             try:
                 if order["mode"]:
                     os.fchmod(fd, order["mode"])
                 os.write(fd, json.dumps(record).encode())
             finally:
                 os.close(fd)
-            os.rename(order["part"], order["path"])
+            anchored.rename(Path(order["part"]), Path(order["path"]))
 
     thread = threading.Thread(target=write, daemon=True)
     thread.start()
