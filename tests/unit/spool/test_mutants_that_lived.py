@@ -177,7 +177,7 @@ def test_a_look_for_a_verdict_that_fails_is_named(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(Session, "look_for_verdict", breaks)
     opened, rounds = rounds_of(spool, said)
-    rounds.for_others(spool_queue(spool), Recorder(), lambda _reaped: None)
+    rounds.for_others(spool_queue(spool), Recorder(), lambda _reaped: None, None)
     rounds.do_due()
     opened.close("the end")
     assert [line.partition(":")[0] for line in said] == ["look for a verdict"]
