@@ -19,7 +19,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 #: The environment variable by which processes of an attempt are found, in whatever session they are.
@@ -240,9 +240,10 @@ class Killed(NamedTuple):
     left: frozenset[ProcessRef]
 
 
-def kill_tree(roots: Iterable[int], mark: str = "", *, grace_s: float) -> Killed:
+def kill_tree(roots: Iterable[int], mark: str = "", *, grace_s: float, told: Container[int] = frozenset()) -> Killed:
     """End everything in `family`: SIGTERM, up to ``grace_s`` seconds, then SIGKILL until nothing is left.
 
+    The pids in ``told`` have had their SIGTERM already. Many programs take a second one for "at once".
     Each round looks for new processes, so a process that forks while it is being ended does not escape. Returns as
     soon as none is left, or none that the caller may signal. ``grace_s + KILL_LIMIT`` seconds are the most it takes.
     """
@@ -263,7 +264,8 @@ def kill_tree(roots: Iterable[int], mark: str = "", *, grace_s: float) -> Killed
             beyond = set() if reached else now
         else:
             for ref in now - seen:
-                send(ref, signal.SIGTERM)
+                if ref.pid not in told:
+                    send(ref, signal.SIGTERM)
         seen |= now
         time.sleep(pause)
     raise AssertionError("pauses never end")

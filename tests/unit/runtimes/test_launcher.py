@@ -307,6 +307,20 @@ class TestKeptExits:
         gate.close()  # Its worker is gone.
         assert json.loads((bench.root / "exit").read_text())["by_itself"] is False
 
+    def test_an_agent_whose_worker_is_gone_is_told_to_end_once(self, bench: Bench) -> None:
+        """Many programs take a second SIGTERM for "at once", and leave their work unsaved."""
+        agent = """
+            import signal, time
+            signal.signal(signal.SIGTERM, lambda *_: open("told", "a").write("x"))
+            open("ready", "w").close()
+            while True:
+                time.sleep(600)
+            """
+        gate = self._open(bench, python(agent))
+        wait_until((bench.root / "ready").exists)
+        gate.close()
+        assert (bench.root / "told").read_text() == "x"
+
     def test_nor_did_one_that_a_reaper_ended(self, bench: Bench) -> None:
         gate = self._open(bench, self._polite())
         wait_until((bench.root / "ready").exists)

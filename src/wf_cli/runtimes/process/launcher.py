@@ -111,15 +111,17 @@ def main(control_fd: int, status_fd: int) -> None:
     grace = _wait_for_reason(agent, control, wakeup)
     # Nothing was signalled yet, and a reaper signals this process first.
     by_itself = _reap(agent)
+    told: set[int] = set()
     if not by_itself and not grace.asked:
         # At once, because `kill_tree` looks at all processes first, and an agent that ends meanwhile would seem to
-        # have ended by the signal. Not for a worker that asked, because a second SIGTERM may mean more than one.
+        # have ended by the signal.
         os.kill(agent.pid, signal.SIGTERM)  # It is not reaped yet, so the pid is still its own.
+        told.add(agent.pid)
     if grace.asked and job.get("ask_first"):
         grace = _ask(agent, control, wakeup, grace.seconds)
     seconds = grace.seconds if grace.asked else min(grace.seconds, job["grace_s"])
     keeping = _keep(job, agent, by_itself=by_itself)
-    killed = proc.kill_tree([os.getpid()], job["mark"], grace_s=seconds)
+    killed = proc.kill_tree([os.getpid()], job["mark"], grace_s=seconds, told=told)
     if _reap(agent) and keeping is None:
         keeping = _keep(job, agent, by_itself=by_itself)
     if keeping is not None:
