@@ -48,8 +48,9 @@ def report(queue: SpoolQueue, root: Path) -> dict[str, Any]:
 
     All jobs are done, and this host may not see that yet: its listings can be as old as its mount allows.
     """
-    placed, patience = queue.placed(), time.monotonic() + lease.DEFAULT_SECONDS["shared"]
-    while any(job.folder != "done" for job in placed) and time.monotonic() < patience:
+    jobs, placed = len(os.listdir(root / "jobs")), queue.placed()
+    patience = time.monotonic() + lease.DEFAULT_SECONDS["shared"]
+    while [job.folder for job in placed] != ["done"] * jobs and time.monotonic() < patience:
         time.sleep(1)
         placed = queue.placed()
     outcomes: dict[str, list[dict[str, Any]]] = {}
