@@ -138,12 +138,12 @@ class _Way:
 
 def open(path: Path, flags: int, mode: int = 0o777) -> int:
     with _Way(path) as way:
-        return os.open(way.name, flags, mode) if way.fd is None else os.open(way.name, flags, mode, dir_fd=way.fd)
+        return os.open(way.name, flags, mode, dir_fd=way.fd)
 
 
 def lstat(path: Path) -> os.stat_result:
     with _Way(path) as way:
-        return os.lstat(way.name) if way.fd is None else os.lstat(way.name, dir_fd=way.fd)
+        return os.lstat(way.name, dir_fd=way.fd)
 
 
 def is_folder(path: Path) -> bool:
@@ -166,41 +166,33 @@ def assert_folder(path: Path) -> None:
 
 def unlink(path: Path) -> None:
     with _Way(path) as way:
-        os.unlink(way.name) if way.fd is None else os.unlink(way.name, dir_fd=way.fd)
+        os.unlink(way.name, dir_fd=way.fd)
 
 
 def mkdir(path: Path, mode: int = 0o777) -> None:
     with _Way(path) as way:
-        os.mkdir(way.name, mode) if way.fd is None else os.mkdir(way.name, mode, dir_fd=way.fd)
+        os.mkdir(way.name, mode, dir_fd=way.fd)
 
 
 def rmdir(path: Path) -> None:
     with _Way(path) as way:
-        os.rmdir(way.name) if way.fd is None else os.rmdir(way.name, dir_fd=way.fd)
+        os.rmdir(way.name, dir_fd=way.fd)
 
 
 def rename(source: Path, target: Path) -> None:
     with _Way(source) as one, _Way(target) as other:
-        if one.fd is None and other.fd is None:
-            os.rename(source, target)
-        else:
-            os.rename(one.name, other.name, src_dir_fd=one.fd, dst_dir_fd=other.fd)
+        os.rename(one.name, other.name, src_dir_fd=one.fd, dst_dir_fd=other.fd)
 
 
 def replace(source: Path, target: Path) -> None:
     with _Way(source) as one, _Way(target) as other:
-        if one.fd is None and other.fd is None:
-            os.replace(source, target)
-        else:
-            os.replace(one.name, other.name, src_dir_fd=one.fd, dst_dir_fd=other.fd)
+        os.replace(one.name, other.name, src_dir_fd=one.fd, dst_dir_fd=other.fd)
 
 
 def link(source: Path, target: Path) -> None:
     with _Way(source) as one, _Way(target) as other:
-        if one.fd is None and other.fd is None:
-            os.link(source, target)
-        else:
-            os.link(one.name, other.name, src_dir_fd=one.fd, dst_dir_fd=other.fd, follow_symlinks=False)
+        as_it_is = one.fd is None and other.fd is None
+        os.link(one.name, other.name, src_dir_fd=one.fd, dst_dir_fd=other.fd, follow_symlinks=as_it_is)
 
 
 def open_folder(path: Path) -> int:

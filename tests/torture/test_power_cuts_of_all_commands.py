@@ -26,12 +26,12 @@ from pathlib import Path
 
 import pytest
 
+from support.beds import is_mounted
 from support.clock import FakeClock
 from support.power_disk import CUTS, Change, Cut, Tree, read_log, survivors
-from support.spools import spool_queue
+from support.spools import spool_queue, tokens_on_disk
 from support.wait import wait_until
-from wf_cli.contract.lifecycle import DIRECTORIES
-from wf_cli.contract.token import Placed, parse
+from wf_cli.contract.token import Placed
 from wf_cli.errors import SpoolMissing, WfError
 from wf_cli.spool import enqueue, layout, verify
 from wf_cli.spool.layout import Spool
@@ -92,7 +92,7 @@ class Stage:
         }
         server = [sys.executable, str(TESTS / "support" / "recording_disk.py")]
         self._server = subprocess.Popen([*server, str(self.backing), str(self.mount), str(self._log)])
-        wait_until(self._is_mounted, what="the recording disk")
+        wait_until(self._is_up, what="the recording disk")
         self._marks = itertools.count()
         self._seen: list[tuple[dict[str, Placed], dict[str, bytes]]] = []
         for name in ("project", "evidence", "marks"):
@@ -115,9 +115,9 @@ class Stage:
         (self.mount / "project" / "wf.config.json").write_text(json.dumps(configuration))
         subprocess.run(["sync", str(self.mount), *map(str, sorted(self.mount.rglob("*")))], check=True)
 
-    def _is_mounted(self) -> bool:
+    def _is_up(self) -> bool:
         assert self._server.poll() is None, "the recording disk ended"
-        return f" {self.mount} " in Path("/proc/self/mounts").read_text()
+        return is_mounted(self.mount)
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Start a command in the project."""
@@ -136,12 +136,7 @@ class Stage:
     def promise(self) -> None:
         """Note what the spool holds now, as something that was told."""
         spool = self.backing.joinpath(*SPOOL)
-        placed = {
-            token.job_id: Placed(folder, token)
-            for folder in DIRECTORIES
-            for name in os.listdir(spool / folder)
-            if (token := parse(folder, name)) is not None
-        }
+        placed = {one.token.job_id: one for one in tokens_on_disk(layout.open_spool(spool))}
         outcomes = {path.name: path.read_bytes() for path in (spool / "outcomes").iterdir()}
         self._seen.append((placed, outcomes))
         (self.mount / "marks" / str(next(self._marks))).touch()
@@ -154,12 +149,9 @@ class Stage:
 
     def close(self) -> None:
         subprocess.run(["umount", str(self.mount)], check=False, stderr=subprocess.DEVNULL)
-        if self._is_still_mounted():
+        if is_mounted(self.mount):
             subprocess.run(["umount", "-l", str(self.mount)], check=False)
         self._server.wait(30)
-
-    def _is_still_mounted(self) -> bool:
-        return f" {self.mount} " in Path("/proc/self/mounts").read_text()
 
     def history(self) -> History:
         """All of it, once the disk is unmounted."""
@@ -260,7 +252,7 @@ def assert_kept(history: History, done: int, spool: Spool | None, *, names: bool
     if not told:
         return
     assert spool is not None, "the spool is lost"
-    now = {placed.token.job_id: placed for placed in _all(spool)}
+    now = {placed.token.job_id: placed for placed in tokens_on_disk(spool)}
     before, after = told[-1], history.moments[min(len(told), len(history.moments) - 1)]
     assert before.placed.keys() <= now.keys(), f"lost: {before.placed.keys() - now.keys()}"
     for name, content in before.outcomes.items():
@@ -271,15 +263,6 @@ def assert_kept(history: History, done: int, spool: Spool | None, *, names: bool
     for job_id, placed in before.placed.items():
         if names and placed == after.placed[job_id] and placed.folder not in ("claimed", "running"):
             assert now[job_id] == placed, f"{job_id} was {placed}"
-
-
-def _all(spool: Spool) -> list[Placed]:
-    return [
-        Placed(folder, token)
-        for folder in DIRECTORIES
-        for name in spool.names(folder)
-        if (token := parse(folder, name)) is not None
-    ]
 
 
 def test_the_check_can_fail(tmp_path: Path, history: History) -> None:

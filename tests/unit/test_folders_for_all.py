@@ -47,11 +47,11 @@ def test_a_folder_above_that_was_replaced_meanwhile_is_made_again(
     mkdir = os.mkdir
     fails = [True]
 
-    def flaky(path: Any, mode: int = 0o777) -> None:
+    def flaky(path: Any, mode: int = 0o777, **options: Any) -> None:
         if fails and os.fspath(path).endswith(".part") and ".locks." in os.fspath(path):
             fails.clear()
             raise FileNotFoundError(errno.ENOENT, "replaced", os.fspath(path))
-        mkdir(path, mode)
+        mkdir(path, mode, **options)
 
     monkeypatch.setattr(os, "mkdir", flaky)
     sharing.make_folder(tmp_path / ".wf" / "locks")

@@ -241,7 +241,7 @@ def test_a_transcript_is_for_the_group_at_most(tmp_path: Path) -> None:
 
 
 def test_a_file_system_without_hard_links_gets_its_files_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_links(source: Path, _target: Path) -> None:
+    def no_links(source: Path, _target: Path, **_options: object) -> None:
         raise OSError(errno.EPERM, "no links here", str(source))
 
     monkeypatch.setattr(os, "link", no_links)

@@ -132,8 +132,8 @@ class SpoolQueue:
     ) -> Token | None:
         """Begin an attempt of the first ready job of ``pools`` that ``may`` be taken; None when there is none.
 
-        ``may`` is asked just before, and may take a slot. No other session gets the
-        same attempt (invariant 1). A token that the system lets nobody move is passed over. Raises
+        ``may`` is asked just before, and may take a slot. No other session gets the same attempt (invariant 1). A
+        token that the system lets nobody move is passed over. The claim is durable once `start` returned. Raises
         OSError when it is not known whether the claim succeeded, or when the system let none be moved.
         """
         if self.rescan_on_claim:

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from support.clock import FakeClock
-from support.spools import Recorder, claim_one, make_spool, request, run_one, spool_queue, where
+from support.spools import Recorder, claim_one, request, run_one, where
 from support.views import beat, write_session
 from wf_cli.attempt.reaper import Reaper
 from wf_cli.queue.spool_queue import SpoolQueue
 
 ME = "me-box-1"
 LEASE = 30.0
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def queue(tmp_path: Path, clock: FakeClock) -> SpoolQueue:
-    return spool_queue(make_spool(tmp_path / "spool"), clock)
 
 
 @pytest.fixture

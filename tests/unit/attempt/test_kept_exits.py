@@ -14,7 +14,7 @@ import pytest
 from support.clock import FakeClock
 from support.in_process import Yard
 from support.plain_steps import PlainSteps
-from support.spools import POOL, Recorder, make_spool, problems, request, run_one, spool_queue, where
+from support.spools import POOL, Recorder, problems, request, run_one, where
 from support.views import beat, dead_pid, write_session
 from wf_cli.attempt import kept
 from wf_cli.attempt.reaper import Reaper
@@ -31,16 +31,6 @@ from wf_cli.spool.session import Agent
 
 OWNER, ME = "w-box-1", "me-box-2"
 TARGET = Target("01", 0, "code", "coder", epic_id="01")
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def queue(tmp_path: Path, clock: FakeClock) -> SpoolQueue:
-    return spool_queue(make_spool(tmp_path / "spool"), clock)
 
 
 class Stage:

@@ -13,7 +13,7 @@ import pytest
 from support.clock import FakeClock
 from support.in_process import Yard
 from support.plain_steps import PlainSteps
-from support.spools import POOL, Recorder, failing, make_spool, request, run_one, spool_queue, where
+from support.spools import POOL, Recorder, failing, request, run_one, where
 from support.views import beat, write_session
 from wf_cli import proc
 from wf_cli.attempt.claim import Claims
@@ -34,16 +34,6 @@ from wf_cli.views.viewer import Viewer
 #: Its number is this process's, because the mark of an attempt is looked for among all processes of the machine.
 OWNER = f"w-box-{os.getpid()}"
 OPERATOR, NEXT = "operator-box-1", "w-box-2"
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def queue(tmp_path: Path, clock: FakeClock) -> SpoolQueue:
-    return spool_queue(make_spool(tmp_path / "spool"), clock)
 
 
 @pytest.fixture
