@@ -14,9 +14,11 @@ What each module is for::
     enqueue     stage, reserve, admit; sweeping of what a dead enqueuer left
     attempt     claim, start, outcome, roll forward
     operate     cancel, hold, retry, re-route, gc
-    scan        listing tokens, finding one, which are ready
+    scan        listing tokens, finding one; ready: what may be claimed next, in memory
     lease       a session's lockfile and heartbeat
     started     the start as an exclusive link, where listings can be old
+    exits       how an agent ended, kept by its launcher until the outcome is published
+    predecessors  the agents of a job's earlier attempts that may still live
     judgement   the published verdict that a session is gone
     patience    how long an unreadable file is waited for before work goes on without it
     suspicion   which jobs a repair may repair where listings can be old
@@ -25,6 +27,7 @@ What each module is for::
     shortest_lease  how long a lease has to last on the mount
     control     pause, drain, cool-down
     verify      every state a crash can leave, and its repair; foreign: files that no wf wrote
+    quarantine  where foreign and damaged files are put away
     retention   what is removed for good, and when
     records     reading specs and outcomes; late: results of superseded attempts
     troubles    how a loop over foreign things goes on after a bad one
