@@ -17,6 +17,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -253,21 +254,36 @@ def _is_there(path: Path) -> bool:
     return listed(path.parent, path.name) or exists(path)
 
 
-def move(source: Path, target: Path) -> bool:
-    """Rename; True when ``target`` exists afterwards, whoever moved it; False when ``source`` was gone.
+class Moved(Enum):
+    """What is known after a rename."""
 
-    ``target`` must be a name that only this transition can make. Raises what the system says when
-    neither holds (EIO, EROFS, ...): then nothing is known, and the caller must not go on.
+    #: The system said so.
+    DONE = "done"
+    #: The system said no, and the target exists: a reply was lost, or somebody else made it.
+    THERE = "there"
+    #: Neither exists.
+    GONE = "gone"
+
+
+def try_move(source: Path, target: Path) -> Moved:
+    """Rename. ``target`` must be a name that only this transition can make.
+
+    Raises what the system says when nothing is known (EIO, EROFS, ...), and then the caller must not go on.
     """
     try:
         anchored.rename(source, target)
     except OSError as error:
         if _is_there(target):
-            return True
+            return Moved.THERE
         if isinstance(error, FileNotFoundError):
-            return False
+            return Moved.GONE
         raise
-    return True
+    return Moved.DONE
+
+
+def move(source: Path, target: Path) -> bool:
+    """`try_move`; True when ``target`` exists afterwards, whoever moved it; False when ``source`` was gone."""
+    return try_move(source, target) is not Moved.GONE
 
 
 def publish(part: Path, target: Path) -> bool:
@@ -349,7 +365,7 @@ def create(path: Path, *, mode: int, group: int | None = None) -> int | None:
     The file has both when it appears under its name, so no other user meets it with too few rights. A descriptor that
     reads and writes it, where it was made under its own name; else None, and it has to be opened.
     """
-    if _is_born_so(mode) and group in (None, os.getegid()):
+    if is_born_so(mode, group):
         # A file that has all of it at once needs no other name before.
         try:
             fd = anchored.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -373,9 +389,9 @@ def create(path: Path, *, mode: int, group: int | None = None) -> int | None:
     return None
 
 
-def _is_born_so(mode: int) -> bool:
-    """Whether a new file has all of ``mode``, because the umask takes nothing from it."""
-    return not mode & sharing.umask()
+def is_born_so(mode: int, group: int | None = None) -> bool:
+    """Whether a new file has all of ``mode``, because the umask takes nothing of it, and ``group`` (None: any)."""
+    return not mode & sharing.umask() and group in (None, os.getegid())
 
 
 def _settled(fd: int, mode: int, group: int | None = None) -> int:
@@ -388,7 +404,7 @@ def _settled(fd: int, mode: int, group: int | None = None) -> int:
     return fd
 
 
-def _open(path: Path, flags: int) -> int:
+def _open(path: Path, flags: int, mode: int) -> int:
     """`os.open` of a file that may have a second name.
 
     An SMB server ties the lease of an open file to its name. While this host has a file open under one name, or
@@ -398,7 +414,7 @@ def _open(path: Path, flags: int) -> int:
     end = time.monotonic() + _OTHER_NAME_S
     while True:
         try:
-            return anchored.open(path, flags)
+            return anchored.open(path, flags, mode)
         except OSError as error:
             if error.errno != errno.EINVAL or time.monotonic() > end:
                 raise
@@ -412,9 +428,17 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = False) 
     link or a FIFO (invariant 7): no link is followed (unless ``follow`` asks for it), and nothing blocks. ``flags``
     must not create the file.
     """
-    flags |= os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
+    return _opened_regular(path, flags | (0 if follow else os.O_NOFOLLOW))
+
+
+def open_or_create(path: Path, flags: int, mode: int) -> int:
+    """`open_regular`; a missing file is made, empty and with ``mode``, of which the umask takes its part."""
+    return _opened_regular(path, flags | os.O_CREAT | os.O_NOFOLLOW, mode)
+
+
+def _opened_regular(path: Path, flags: int, mode: int = 0) -> int:
     try:
-        fd = _open(path, flags)
+        fd = _open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, mode)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR):
             raise ValueError(f"{path} is not a regular file") from error
@@ -434,7 +458,7 @@ def open_append(path: Path, *, mode: int | None = None, for_others: bool = False
     ValueError as `open_regular` says, and for a file that has another name too: whoever may write the folder can give
     somebody else's file a name in it (a hard link).
     """
-    if mode is not None and for_others and not _is_born_so(mode):
+    if mode is not None and for_others and not is_born_so(mode):
         try:
             return _open_to_append(path)
         except FileNotFoundError:

@@ -15,6 +15,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import fsio, sharing
@@ -30,6 +31,25 @@ _TAKEN = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES})
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 _held = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Those of a new lock file, so that whoever may write its folder can take the lock."""
+
+    mode: int
+    #: None where the folder hands its group on.
+    group: int | None
+    #: Whether a new file has them at once, because the umask takes nothing of ``mode``.
+    at_birth: bool
+
+    @classmethod
+    def of(cls, folder: Path) -> Rights:
+        """What ``folder`` and this process's umask say now. Raises OSError, FileNotFoundError among them."""
+        above = os.stat(folder)
+        mode = stat.S_IMODE(above.st_mode) & 0o666 | 0o600
+        group = None if above.st_mode & stat.S_ISGID else above.st_gid
+        return cls(mode, group, fsio.is_born_so(mode, group))
 
 
 def _mine() -> dict[str, int]:
@@ -49,10 +69,11 @@ def hold(path: Path, *, timeout: float = DEFAULT_TIMEOUT) -> Iterator[None]:
         let_go()
 
 
-def take(path: Path, *, timeout: float = DEFAULT_TIMEOUT) -> Callable[[], None]:
+def take(path: Path, *, timeout: float = DEFAULT_TIMEOUT, rights: Rights | None = None) -> Callable[[], None]:
     """Take the lock ``path``; the result lets it go, in the same thread. A thread that holds it takes it once more.
 
     Two threads of one process exclude each other like two processes. Whoever may write the folder can take the lock.
+    ``rights`` are those of its folder, where they are known already; that saves looks at the folder.
     Raises Temporary when another holder keeps it for ``timeout`` seconds, LockTrouble when it cannot be taken at all
     (NotALock when what lies there is none), FileNotFoundError when its folder is missing.
     """
@@ -65,7 +86,7 @@ def take(path: Path, *, timeout: float = DEFAULT_TIMEOUT) -> Callable[[], None]:
 
         return leave
     end = 0.0
-    while (slot := try_slot(path)) is None:
+    while (slot := try_slot(path, rights)) is None:
         now = time.monotonic()
         end = end or now + timeout
         if now >= end:
@@ -123,8 +144,8 @@ class Slot:
         self.close()
 
 
-def try_slot(path: Path) -> Slot | None:
-    """Take the lock ``path`` without waiting; None when another process has it.
+def try_slot(path: Path, rights: Rights | None = None) -> Slot | None:
+    """Take the lock ``path`` without waiting; None when another process has it. ``rights`` as in `take`.
 
     Raises LockTrouble when it cannot be taken at all: then nothing is known about a holder. Raises FileNotFoundError
     when its folder is missing.
@@ -133,7 +154,7 @@ def try_slot(path: Path) -> Slot | None:
 
     while True:
         try:
-            fd = _open(path)
+            fd = _open(path, rights)
         except OSError as error:
             raise _unusable(error, path) from error
         except ValueError as error:
@@ -142,7 +163,7 @@ def try_slot(path: Path) -> Slot | None:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             info = os.fstat(fd)
             if info.st_nlink:
-                _widen(fd, info, path.parent)
+                _widen(fd, info, path.parent, rights)
                 return Slot(fd, path)
         except OSError as error:
             os.close(fd)
@@ -152,24 +173,27 @@ def try_slot(path: Path) -> Slot | None:
         os.close(fd)  # Somebody removed the file before we had its lock, and others may lock a new one.
 
 
-def _open(path: Path) -> int:
+def _open(path: Path, rights: Rights | None) -> int:
     """A descriptor of the lock file, which is made if it is missing. ValueError when it is no regular file."""
+    if rights is not None and rights.at_birth:
+        return fsio.open_or_create(path, os.O_RDWR, rights.mode)
     try:
         return fsio.open_regular(path, os.O_RDWR)
     except FileNotFoundError:
-        above = os.stat(path.parent)
-    group = None if above.st_mode & stat.S_ISGID else above.st_gid
-    fd = fsio.create(path, mode=stat.S_IMODE(above.st_mode) & 0o666 | 0o600, group=group)
+        rights = rights or Rights.of(path.parent)
+    fd = fsio.create(path, mode=rights.mode, group=rights.group)
     return fsio.open_regular(path, os.O_RDWR) if fd is None else fd
 
 
-def _widen(fd: int, info: os.stat_result, folder: Path) -> None:
+def _widen(fd: int, info: os.stat_result, folder: Path, rights: Rights | None) -> None:
     """Let whoever may write the folder take a lock file of ours that its group may not write.
 
     An earlier version made lock files that only their owner could take. A file with another name stays as it is: that
     may be a private file of ours, to which somebody gave a name here by a hard link.
     """
     if info.st_mode & stat.S_IWGRP or info.st_uid != os.geteuid() or info.st_nlink > 1:
+        return
+    if rights is not None and not rights.mode & ~info.st_mode:
         return
     above = os.stat(folder)
     missing = stat.S_IMODE(above.st_mode) & 0o666 & ~info.st_mode

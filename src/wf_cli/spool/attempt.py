@@ -137,9 +137,12 @@ def roll_forward(spool: Spool, token: Token, outcome: Outcome) -> bool:
     folder, target = destination(token, outcome)
     moved = False
     for source in ("running", "claimed"):
-        if fsio.move(spool.path(source, token.name), spool.path(folder, target.name)):
-            step("end.renamed")
-            moved = True
-            if not fsio.exists(spool.path("claimed", token.name)):
-                break
+        how = fsio.try_move(spool.path(source, token.name), spool.path(folder, target.name))
+        if how is fsio.Moved.GONE:
+            continue
+        step("end.renamed")
+        moved = True
+        # The target may have been there before, and then the token that was meant still lies in claimed/.
+        if how is fsio.Moved.DONE or not fsio.exists(spool.path("claimed", token.name)):
+            break
     return moved

@@ -62,6 +62,8 @@ class Spool:
         self.durable = version.durability == "fsync"
         anchored.guard(root)
         self._folders = {name: root / name for name in FOLDERS}
+        #: Those of a new lock file, once a lock was taken.
+        self._lock_rights: locks.Rights | None = None
 
     def __repr__(self) -> str:
         return f"Spool({self.root})"
@@ -100,7 +102,8 @@ class Spool:
     def lock(self, name: str, *, timeout: float) -> Iterator[None]:
         """The lock ``name`` of the spool. Raises Temporary past ``timeout``, SpoolMissing when the spool is gone."""
         try:
-            let_go = locks.take(self.path("locks", f"{name}.lock"), timeout=timeout)
+            path, rights = self.path("locks", f"{name}.lock"), self._rights_of_locks()
+            let_go = locks.take(path, timeout=timeout, rights=rights)
         except FileNotFoundError:
             self.assert_folder("locks")
             raise
@@ -112,10 +115,16 @@ class Spool:
     def slot(self, group: str, k: int) -> locks.Slot | None:
         """Concurrency slot ``k`` of ``group``, or None when it is taken. LockTrouble when that cannot be told."""
         try:
-            return locks.try_slot(self.path("locks", f"{group}.{k}.slot"))
+            return locks.try_slot(self.path("locks", f"{group}.{k}.slot"), self._rights_of_locks())
         except FileNotFoundError:
             self.assert_folder("locks")
             raise
+
+    def _rights_of_locks(self) -> locks.Rights:
+        """Looked up once, because each look is a round trip where the spool lies on a network mount."""
+        if self._lock_rights is None:
+            self._lock_rights = locks.Rights.of(self.folder("locks"))
+        return self._lock_rights
 
     def replace(self, folder: str, name: str, data: str) -> None:
         """Replace the file ``name`` in ``folder`` as a whole; SpoolMissing when the folder is gone."""
