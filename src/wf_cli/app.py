@@ -134,7 +134,13 @@ class App:
             # The user id keeps users apart, because a file belongs to one of them.
             boot = hashlib.sha256(proc.boot_id().encode()).hexdigest()[:6]
             writer = f"cli-{ids.host_label()}-{boot}-u{os.geteuid()}"
-        return EventLog(spool.folder("log"), writer, self.clock, mode=spool.shared_mode)
+        return EventLog(
+            spool.folder("log"),
+            writer,
+            self.clock,
+            mode=spool.shared_mode,
+            few_writes=spool.version.topology == "shared",
+        )
 
     def queue(
         self, spool: Spool, events: EventSink | None = None, say: Callable[[str], None] = lambda _line: None

@@ -20,7 +20,7 @@ from typing import Any
 #: With a path, or with a descriptor that was opened below the folder.
 _CALLS = (
     "open", "stat", "lstat", "listdir", "scandir", "rename", "replace", "link", "unlink", "mkdir", "rmdir", "chmod",
-    "utime", "read", "write", "fsync", "fchmod", "fchown",
+    "utime", "read", "write", "fsync", "fchmod", "fchown", "statvfs",
 )  # fmt: skip
 
 

@@ -59,15 +59,19 @@ class Claims:
         self._runtimes = sorted({pool.runtime for pool in pools})
         self._max_parallel_plans = max_parallel_plans
         self._predecessors = Predecessors(queue, clock)
-        self._requests = control.Requests(queue.spool, clock)
+        #: What people and providers asked of the workers, as of the last look.
+        self.requests = control.Requests(queue.spool, clock)
+        #: Whether the last look met no obstacle.
+        self._was_free = False
         self._slot: Slot | None = None
         #: Why the checkout cannot be locked at all, as the latest try found.
         self._unlockable: LockTrouble | None = None
 
     def obstacle(self) -> Obstacle | None:
         """The pause, cool-down or full disk that keeps this session from claiming; None when it may claim."""
+        stops = self.requests.stops()
         for runtime in self._runtimes:
-            stop = self._requests.stop_for(runtime)
+            stop = next((s for s in stops if s.runtime in (None, runtime)), None)
             if stop is not None:
                 return Obstacle(f"{stop.kind}:{stop.text()}", stop.text())
         root = self._queue.spool.root
@@ -86,7 +90,8 @@ class Claims:
 
         ``leaving`` tells why the session takes no more jobs, or None. `obstacle` and ``leaving`` are asked before the
         rename and again after it, because the process may be suspended in between. When the second answer is an
-        obstacle, the claimed job goes back by ``give_back`` and the obstacle is returned.
+        obstacle, the claimed job goes back by ``give_back`` and the obstacle is returned. On a shared spool an
+        `obstacle` that was looked for within the last second is not looked for again.
 
         Raises OSError when the spool cannot be read. Raises LockTrouble when the checkout, which the job of every
         plan needs, cannot be locked at all, and no job without a plan was ready.
@@ -112,7 +117,13 @@ class Claims:
 
     def _why_not(self, leaving: Callable[[], str | None]) -> Obstacle | None:
         why = leaving()
-        return Obstacle("leaving", why) if why is not None else self.obstacle()
+        if why is not None:
+            return Obstacle("leaving", why)
+        if self._was_free and self.requests.recent() is not None:
+            return None
+        found = self.obstacle()
+        self._was_free = found is None
+        return found
 
     def _may(self, token: Token, owner: str) -> bool:
         """Whether ``token`` may be claimed for ``owner``. `SpoolQueue.claim` asks this of one token after the other.

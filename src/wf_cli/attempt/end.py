@@ -32,6 +32,7 @@ from wf_cli.errors import Absent, NotALock, StateError, Temporary, WfError
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Ended
 from wf_cli.runtimes.base import CannotStart
+from wf_cli.spool import control
 
 #: Seconds that a job waits when it met a busy lock or a plan on which another job is at work.
 BUSY_DELAY = 2.0
@@ -100,12 +101,15 @@ class Ends:
         events: EventSink,
         say: Callable[[str], None],
         outage: Outage | None = None,
+        requests: control.Requests | None = None,
     ):
+        """``requests`` save a look at the pool that was made a moment ago."""
         self._queue = queue
         self._clock = clock
         self._events = events
         self._say = say
         self._outage = outage or Outage(say)
+        self._requests = requests
 
     def once(self, token: Token, ending: Ending, *, by: str) -> Ended:
         """End the attempt. Raises OSError or Temporary when the disk or a busy lock prevents that now."""
@@ -154,6 +158,10 @@ class Ends:
         Trouble here is said and does not stop the ending.
         """
         spool, runtime = self._queue.spool, token.pool.runtime
+        if ending.failure is None and self._requests is not None:
+            known = self._requests.recent()
+            if known is not None and known.isdisjoint((refusals.name(runtime), f"cooldown.{runtime}.json")):
+                return ending  # The pool has nothing to be told of work that went well.
         try:
             before = self._queue.readable_outcome(token.job_id, token.attempt - 1) if token.attempt > 1 else None
             ending = refusals.weigh(spool, token, ending, before, self._clock, self._events)

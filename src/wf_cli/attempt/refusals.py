@@ -135,14 +135,15 @@ def _worked(spool: Spool, token: Token, started_ms: int) -> None:
         _write(spool, token.pool.runtime, replace(row, count=0, longest_s=0.0, jobs=[]))
 
 
-def _name(runtime: str) -> str:
+def name(runtime: str) -> str:
+    """Of the record in ``control/``."""
     return f"refusals.{runtime}.json"
 
 
 def _read(spool: Spool, runtime: str) -> _Row:
     """The record; an empty one without a file, or when it is damaged."""
     try:
-        value: dict[str, Any] = json.loads(fsio.read_regular(spool.path("control", _name(runtime)), 65536))
+        value: dict[str, Any] = json.loads(fsio.read_regular(spool.path("control", name(runtime)), 65536))
         return _Row(
             count=shape.whole(value["count"], "count", 0, 10**6),
             longest_s=min(float(value["longest_s"]), AT_ONCE),
@@ -164,4 +165,4 @@ def _write(spool: Spool, runtime: str, row: _Row) -> None:
         "parked_ms": row.parked_ms,
         "worked": row.worked,
     }
-    spool.replace("control", _name(runtime), json.dumps(value))
+    spool.replace("control", name(runtime), json.dumps(value))

@@ -62,6 +62,7 @@ class Standing:
         while True:
             seen = self._look()
             if seen is not None:
+                self._next_look = self._clock.monotonic() + TOKEN_POLL
                 return seen and not self._lost()
             if self._lost() or stopped():
                 return False

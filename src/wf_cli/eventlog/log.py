@@ -23,6 +23,9 @@ from wf_cli.errors import ContractError
 #: Seconds for which the file is kept open after an event. So a row of events costs one open, and a log that was
 #: renamed (rotation) is noticed soon.
 KEEP_OPEN_S = 1.0
+#: Events that another one about the same attempt follows: a claim is started or given back, and usage is told at the
+#: end. A log with few writes writes them with the next event.
+_FOLLOWED = frozenset({"job.claimed", "attempt.usage"})
 
 
 class EventLog:
@@ -31,7 +34,9 @@ class EventLog:
     Never raises from `emit`, and never blocks on a hostile file (a FIFO, a link): what could not be written is
     counted in ``dropped`` and said once, on stderr or through ``report``. Lines of two processes of one host do not
     mix; each session has its own file, so two hosts never share one. Not synced: a power cut may take the last lines.
-    ``mode`` is that of a new file, past the umask; without it the umask decides.
+    ``mode`` is that of a new file, past the umask; without it the umask decides. With ``few_writes``, for network
+    mounts, the events of `_FOLLOWED` are in the file only with the next one. A process that is killed between the two
+    leaves no trace of the first in its log.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class EventLog:
         report: Callable[[str], None] | None = None,
         *,
         mode: int | None = None,
+        few_writes: bool = False,
     ):
         if not is_word(writer):
             raise ContractError(f"{writer!r} cannot name a log", hint="an owner id: [a-z0-9-]")
@@ -50,6 +56,9 @@ class EventLog:
         self._clock = clock
         self._report = report or _on_stderr
         self._mode = mode
+        self._followed = _FOLLOWED if few_writes else frozenset()
+        #: Lines that wait for the next event.
+        self._waiting = b""
         self._host = socket.gethostname()
         self._lock = threading.Lock()
         self._fd = -1
@@ -66,7 +75,11 @@ class EventLog:
             # Not Event.line(): a fact of an unexpected type or a lone surrogate must not stop a transition.
             text = plain_json.dumps(entry.to_json(), ensure_ascii=False, default=str)
             line = text.encode("utf-8", "replace") + b"\n"
-            self._append(line)
+            with self._lock:
+                self._waiting += line
+                if event not in self._followed:
+                    lines, self._waiting = self._waiting, b""
+                    self._append(lines)
         except (OSError, ValueError, TypeError, RecursionError) as error:
             self._drop(error)
 
@@ -75,23 +88,22 @@ class EventLog:
         with self._lock, contextlib.suppress(OSError):
             self._close()
 
-    def _append(self, line: bytes) -> None:
-        with self._lock:
-            now = self._clock.monotonic()
-            if self._fd >= 0 and (now - self._opened >= KEEP_OPEN_S or not os.fstat(self._fd).st_nlink):
-                self._close()  # Somebody may have put another file in its place, or has deleted it.
-            if self._fd < 0:
-                self._fd, self._opened = self._open(), now
-            try:
-                data = b"\n" + line if self._torn else line
-                written = os.write(self._fd, data)
-                self._torn = 0 < written < len(data) or (self._torn and written == 0)
-                if written < len(data):
-                    raise OSError(errno.ENOSPC, "only a part of the line was written", str(self.path))
-            except OSError:
-                with contextlib.suppress(OSError):
-                    self._close()
-                raise
+    def _append(self, lines: bytes) -> None:
+        now = self._clock.monotonic()
+        if self._fd >= 0 and (now - self._opened >= KEEP_OPEN_S or not os.fstat(self._fd).st_nlink):
+            self._close()  # Somebody may have put another file in its place, or has deleted it.
+        if self._fd < 0:
+            self._fd, self._opened = self._open(), now
+        try:
+            data = b"\n" + lines if self._torn else lines
+            written = os.write(self._fd, data)
+            self._torn = 0 < written < len(data) or (self._torn and written == 0)
+            if written < len(data):
+                raise OSError(errno.ENOSPC, "only a part of the line was written", str(self.path))
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._close()
+            raise
 
     def _close(self) -> None:
         fd, self._fd = self._fd, -1

@@ -22,6 +22,8 @@ from wf_cli.spool.troubles import Trouble
 
 #: The last time that can be shown (year 2286). A request beyond it holds until it is withdrawn.
 _LATEST_MS = 10**13 - 1
+#: Seconds for which a look at ``control/`` counts where each one is a round trip.
+_RECENT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +104,22 @@ class Requests:
         self._spool = spool
         self._clock = clock
         self._first: dict[tuple[str, str], float] = {}
+        #: What the last look saw, and when it was begun.
+        self._seen: tuple[float, frozenset[str]] | None = None
+
+    def recent(self) -> frozenset[str] | None:
+        """The names that the last look saw, if that was made just now and a look is a round trip; else None."""
+        if self._spool.version.topology == "local" or self._seen is None:
+            return None
+        at, names = self._seen
+        return names if self._clock.monotonic() - at < _RECENT_S else None
 
     def stops(self) -> list[Stop]:
         """Every pause and cool-down that holds now."""
         found = []
-        for name in sorted(self._spool.names("control")):
+        began, names = self._clock.monotonic(), self._spool.names("control")
+        self._seen = began, frozenset(names)
+        for name in sorted(names):
             kind, _, rest = name.removesuffix(".json").partition(".")
             if kind not in ("pause", "cooldown") or not name.endswith(".json") or (rest and not is_word(rest)):
                 continue  # `wf spool verify` names a name that no wf gives.

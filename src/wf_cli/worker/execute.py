@@ -71,7 +71,9 @@ class Execution:
         clock: Clock,
         events: EventSink,
         outage: Outage,
+        requests: control.Requests,
     ):
+        """``requests`` are those that were looked at for the claim."""
         self.token = claimed.token
         self.activity = "starting"
         self._claimed = claimed
@@ -81,7 +83,7 @@ class Execution:
         self._clock = clock
         self._events = events
         self._standing = Standing(queue, self.token, lost=self._session_lost, clock=clock, outage=outage)
-        self._ends = Ends(queue, clock, events, equipment.say, outage)
+        self._ends = Ends(queue, clock, events, equipment.say, outage, requests)
         self._known = Known()
         self._must_change = False
         self._stop_reason: str | None = None
@@ -272,6 +274,7 @@ class Execution:
             request,
             clock=self._clock,
             transcript=self._queue.spool.transcript_path(self.token.job_id, self.token.attempt),
+            transcript_mode=self._queue.spool.shared_mode,
             on_event=self._on_event,
             slot=self._claimed.slot,
             redact=equipment.redact,

@@ -268,6 +268,7 @@ class Worker:
             clock=self._clock,
             events=self._events,
             outage=self._outage,
+            requests=self._claims.requests,
         )
         token = claimed.token
         self._running[token] = execution

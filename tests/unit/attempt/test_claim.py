@@ -254,3 +254,26 @@ def test_a_checkout_that_cannot_be_locked_keeps_no_job_outside_plans_from_being_
     assert claimed.token.job_id == "mine"
     with pytest.raises(LockTrouble, match="no locks"):
         desk.take()
+
+
+def test_on_a_shared_spool_one_look_at_the_requests_counts_for_a_second(tmp_path: Path) -> None:
+    desk = Desk(make_spool(tmp_path / "shared", topology="shared"))
+    for key in ("a", "b", "c"):
+        desk.own(key)
+    assert isinstance(desk.take(), Claimed)
+    control.request(desk.queue.spool, "pause", desk.clock)
+    assert isinstance(desk.take(), Claimed), "what was seen a moment ago still counts"
+    desk.clock.advance(1.0)
+    paused = desk.take()
+    assert isinstance(paused, Obstacle)
+    control.withdraw(desk.queue.spool, "pause")
+    assert isinstance(desk.take(), Claimed), "an obstacle is looked for again at once"
+    assert desk.given_back == []
+
+
+def test_on_a_local_spool_each_claim_looks_at_the_requests(desk: Desk) -> None:
+    desk.own("a")
+    desk.own("b")
+    assert isinstance(desk.take(), Claimed)
+    control.request(desk.queue.spool, "pause", desk.clock)
+    assert isinstance(desk.take(), Obstacle)

@@ -168,3 +168,12 @@ def _leads_to(fd: str) -> str:
         return os.readlink(f"/proc/self/fd/{fd}")
     except OSError:
         return ""
+
+
+def test_with_few_writes_an_event_that_another_follows_is_written_with_it(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, "w-box-1", StoppedClock(), few_writes=True)
+    log.emit("job.claimed", job_id="a")
+    assert not log.path.exists()
+    log.emit("job.started", job_id="a")
+    log.emit("job.succeeded", job_id="a")
+    assert [event.event for event in read(tmp_path)] == ["job.claimed", "job.started", "job.succeeded"]

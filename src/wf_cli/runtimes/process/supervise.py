@@ -55,16 +55,19 @@ class AgentRun:
         *,
         clock: Clock,
         transcript: Path | None = None,
+        transcript_mode: int | None = None,
         on_event: Callable[[AgentEvent], None] = lambda event: None,
         slot: locks.Slot | None = None,
         redact: Sequence[str] = (),
         keep: Mapping[str, Any] | None = None,
     ):
-        """``keep`` is where the launcher keeps the agent's exit (`wf_cli.spool.exits.order`)."""
+        """``keep`` is where the launcher keeps the agent's exit (`wf_cli.spool.exits.order`). ``transcript_mode`` is
+        the mode of the transcript; without it the folder's decides."""
         self._adapter = adapter
         self._request = request
         self._clock = clock
         self._transcript_path = transcript
+        self._transcript_mode = transcript_mode
         self._on_event = on_event
         self._slot = slot
         self._redact = redact
@@ -118,7 +121,7 @@ class AgentRun:
         gate, launch = self._opened(), self._launch
         assert launch is not None
         redactor = Redactor(secret_values(launch.environment), self._redact)
-        transcript = Transcript(self._transcript_path, redactor)
+        transcript = Transcript(self._transcript_path, redactor, mode=self._transcript_mode)
         try:
             with selectors.DefaultSelector() as selector:
                 watch = _Watch(self, gate, launch, redactor, transcript, selector)

@@ -21,7 +21,8 @@ class Transcript:
     ``trouble`` says why the transcript is missing or incomplete; the run goes on without it.
     """
 
-    def __init__(self, path: Path | None, redactor: Redactor, *, limit: int = SIZE_LIMIT):
+    def __init__(self, path: Path | None, redactor: Redactor, *, limit: int = SIZE_LIMIT, mode: int | None = None):
+        """``mode`` is that of the file; without it the folder is looked at."""
         self.trouble: str | None = None
         self._room = limit
         self._fd = -1
@@ -29,7 +30,8 @@ class Transcript:
         if path is not None:
             try:
                 # Other users never get rights, whatever the folder's mode is, because agents print what they read.
-                self._fd = fsio.open_append(path, mode=sharing.mode_in(path.parent) & 0o660)
+                mode = sharing.mode_in(path.parent) if mode is None else mode
+                self._fd = fsio.open_append(path, mode=mode & 0o660)
             except OSError as error:
                 known = sharing.explained(error, path)
                 why = known if isinstance(known, FileTrouble) else f"{path}: {known.strerror or known}"
