@@ -27,6 +27,9 @@ from types import TracebackType
 
 from wf_cli.errors import LinkedFolder
 
+#: A path as text, or as a Path, which takes some microseconds longer.
+StrPath = str | Path
+
 #: Roots, as text. Entries stay, because a process has few.
 _guarded: set[str] = set()
 
@@ -106,7 +109,7 @@ class _Way:
 
     __slots__ = ("fd", "name", "path")
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: StrPath):
         self.path = text = os.fspath(path)
         self.name, self.fd = text, None
         folders = _folders(text.rpartition(os.sep)[0]) if _guarded else []
@@ -136,17 +139,17 @@ class _Way:
                 error.filename2 = self.path
 
 
-def open(path: Path, flags: int, mode: int = 0o777) -> int:
+def open(path: StrPath, flags: int, mode: int = 0o777) -> int:
     with _Way(path) as way:
         return os.open(way.name, flags, mode, dir_fd=way.fd)
 
 
-def lstat(path: Path) -> os.stat_result:
+def lstat(path: StrPath) -> os.stat_result:
     with _Way(path) as way:
         return os.lstat(way.name, dir_fd=way.fd)
 
 
-def is_folder(path: Path) -> bool:
+def is_folder(path: StrPath) -> bool:
     """Whether ``path`` is a folder. A link to one counts outside of guarded roots only.
 
     Raises OSError when the disk does not tell.
@@ -157,45 +160,45 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def assert_folder(path: Path) -> None:
+def assert_folder(path: StrPath) -> None:
     """Raises LinkedFolder when ``path`` lies below a guarded root, and is something else than a folder."""
     if _folders(os.fspath(path)):
         with _Way(path):
             _assert_real([os.fspath(path)])
 
 
-def unlink(path: Path) -> None:
+def unlink(path: StrPath) -> None:
     with _Way(path) as way:
         os.unlink(way.name, dir_fd=way.fd)
 
 
-def mkdir(path: Path, mode: int = 0o777) -> None:
+def mkdir(path: StrPath, mode: int = 0o777) -> None:
     with _Way(path) as way:
         os.mkdir(way.name, mode, dir_fd=way.fd)
 
 
-def rmdir(path: Path) -> None:
+def rmdir(path: StrPath) -> None:
     with _Way(path) as way:
         os.rmdir(way.name, dir_fd=way.fd)
 
 
-def rename(source: Path, target: Path) -> None:
+def rename(source: StrPath, target: StrPath) -> None:
     with _Way(source) as one, _Way(target) as other:
         os.rename(one.name, other.name, src_dir_fd=one.fd, dst_dir_fd=other.fd)
 
 
-def replace(source: Path, target: Path) -> None:
+def replace(source: StrPath, target: StrPath) -> None:
     with _Way(source) as one, _Way(target) as other:
         os.replace(one.name, other.name, src_dir_fd=one.fd, dst_dir_fd=other.fd)
 
 
-def link(source: Path, target: Path) -> None:
+def link(source: StrPath, target: StrPath) -> None:
     with _Way(source) as one, _Way(target) as other:
         as_it_is = one.fd is None and other.fd is None
         os.link(one.name, other.name, src_dir_fd=one.fd, dst_dir_fd=other.fd, follow_symlinks=as_it_is)
 
 
-def open_folder(path: Path) -> int:
+def open_folder(path: StrPath) -> int:
     """A descriptor of the folder ``path``, to list or sync it. A link is followed outside of guarded roots only."""
     folders = _folders(os.fspath(path)) if _guarded else []
     if folders and _BY_DESCRIPTOR:
@@ -204,7 +207,7 @@ def open_folder(path: Path) -> int:
     return os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0))
 
 
-def _by_descriptor(path: Path) -> bool:
+def _by_descriptor(path: StrPath) -> bool:
     """Whether the folder ``path`` is listed by a descriptor. Raises LinkedFolder where it can only be looked at."""
     folders = _folders(os.fspath(path)) if _guarded else []
     if folders and not _BY_DESCRIPTOR:
@@ -213,7 +216,7 @@ def _by_descriptor(path: Path) -> bool:
     return bool(folders)
 
 
-def listdir(path: Path) -> list[str]:
+def listdir(path: StrPath) -> list[str]:
     if not _by_descriptor(path):
         return os.listdir(path)
     fd = open_folder(path)
@@ -224,7 +227,7 @@ def listdir(path: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def scandir(path: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+def scandir(path: StrPath) -> Iterator[Iterator[os.DirEntry[str]]]:
     """The entries of a folder, which have no more than their names in ``path``."""
     if not _by_descriptor(path):
         with os.scandir(path) as entries:

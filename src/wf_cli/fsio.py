@@ -19,12 +19,14 @@ import time
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from wf_cli import anchored, ids, sharing
+from wf_cli.anchored import StrPath
 from wf_cli.errors import StateError
 from wf_cli.seams import step
 
+_P = TypeVar("_P", str, Path)
 _HAS_FULLFSYNC = hasattr(__import__("fcntl"), "F_FULLFSYNC") if os.name == "posix" else False
 #: Seconds in which an open that says EINVAL is tried again (`_open`). An SMB client keeps a closed file open for one
 #: second, unless its mount says otherwise (closetimeo).
@@ -46,7 +48,7 @@ def sync_file(fd: int) -> None:
     os.fsync(fd)
 
 
-def sync_dir(path: Path) -> None:
+def sync_dir(path: StrPath) -> None:
     """The names in ``path`` are on stable storage when this returns (no-op where directories cannot be opened)."""
     if os.name == "nt":
         return
@@ -62,7 +64,7 @@ def sync_dir(path: Path) -> None:
         os.close(fd)
 
 
-def write_new(path: Path, data: bytes, *, durable: bool, mode: int | None = None) -> None:
+def write_new(path: StrPath, data: bytes, *, durable: bool, mode: int | None = None) -> None:
     """Create ``path`` with ``data``; nothing remains of it when that fails (a full disk leaves empty files).
 
     ``mode`` counts past the umask. Without it the umask decides, and in a shared folder (`wf_cli.sharing`) the group
@@ -72,7 +74,7 @@ def write_new(path: Path, data: bytes, *, durable: bool, mode: int | None = None
     try:
         try:
             if mode is None:
-                sharing.let_group(fd, path.parent)
+                sharing.let_group(fd, os.path.dirname(path))
             else:  # open's mode is cut by the umask
                 sharing.settle(fd, mode)
             view = memoryview(data)
@@ -216,12 +218,12 @@ def read_json_object(path: Path) -> dict[str, Any] | None:
     return value
 
 
-def names(directory: Path) -> list[str]:
+def names(directory: StrPath) -> list[str]:
     """What is listed in ``directory`` now. Names only, no stat; raises FileNotFoundError when it is gone."""
     return anchored.listdir(directory)
 
 
-def exists(path: Path) -> bool:
+def exists(path: StrPath) -> bool:
     """Whether something has the name ``path`` now. Raises OSError when the disk does not tell, which is no "no"."""
     try:
         anchored.lstat(path)
@@ -235,23 +237,23 @@ def is_folder(path: Path) -> bool:
     return anchored.is_folder(path)
 
 
-def facts(path: Path) -> os.stat_result:
+def facts(path: StrPath) -> os.stat_result:
     """What the system knows of the name ``path``; of a link, of the link itself. Raises OSError."""
     return anchored.lstat(path)
 
 
-def listed(directory: Path, name: str) -> bool:
+def listed(directory: StrPath, name: str) -> bool:
     """Whether a fresh listing of ``directory`` shows ``name`` (a lookup may answer from a stale cache)."""
     return name in anchored.listdir(directory)
 
 
-def _is_there(path: Path) -> bool:
+def _is_there(path: StrPath) -> bool:
     """Whether a listing or a lookup shows ``path``, after an answer that may be wrong.
 
     The listing comes first, because it refreshes what lookups know of the directory (NFS). Where listings are the
     older ones (sshfs), the lookup shows a name that the listing does not. Raises OSError when a look fails.
     """
-    return listed(path.parent, path.name) or exists(path)
+    return listed(*os.path.split(path)) or exists(path)
 
 
 class Moved(Enum):
@@ -265,7 +267,7 @@ class Moved(Enum):
     GONE = "gone"
 
 
-def try_move(source: Path, target: Path) -> Moved:
+def try_move(source: StrPath, target: StrPath) -> Moved:
     """Rename. ``target`` must be a name that only this transition can make.
 
     Raises what the system says when nothing is known (EIO, EROFS, ...), and then the caller must not go on.
@@ -281,12 +283,12 @@ def try_move(source: Path, target: Path) -> Moved:
     return Moved.DONE
 
 
-def move(source: Path, target: Path) -> bool:
+def move(source: StrPath, target: StrPath) -> bool:
     """`try_move`; True when ``target`` exists afterwards, whoever moved it; False when ``source`` was gone."""
     return try_move(source, target) is not Moved.GONE
 
 
-def publish(part: Path, target: Path) -> bool:
+def publish(part: StrPath, target: StrPath) -> bool:
     """Give ``part`` the second name ``target``, if nobody has that yet. True when the file there is ours.
 
     ``part`` stays. After any error the content at ``target`` decides, because errors of link say little: a retried
@@ -305,14 +307,14 @@ def publish(part: Path, target: Path) -> bool:
     return True
 
 
-def _what_is_there(path: Path, limit: int) -> bytes | None:
+def _what_is_there(path: StrPath, limit: int) -> bytes | None:
     """The content of ``path``; None when nothing has that name; no bytes for what is no such file.
 
     A lookup may answer from a cache that knows of no such name. A listing refreshes that cache, so the second look
     tells (NFS). Where listings are the older ones (sshfs) the first look tells.
     """
     for again in (False, True):
-        if again and not listed(path.parent, path.name):
+        if again and not listed(*os.path.split(path)):
             return None
         try:
             # Never a plain read, because what lies there may be a FIFO or a link (invariant 7).
@@ -324,7 +326,7 @@ def _what_is_there(path: Path, limit: int) -> bytes | None:
     return None
 
 
-def _holds(path: Path, data: bytes) -> bool:
+def _holds(path: StrPath, data: bytes) -> bool:
     """Whether ``data`` is the content of ``path``. False when that cannot be told."""
     try:
         return _what_is_there(path, len(data)) == data
@@ -345,7 +347,7 @@ def make_folder(path: Path) -> None:
             raise
 
 
-def unlink_quietly(path: Path) -> bool:
+def unlink_quietly(path: StrPath) -> bool:
     """Remove ``path``; False when it was gone already, which is fine. Raises what the system says when it is still
     there, or when that cannot be told."""
     try:
@@ -404,7 +406,7 @@ def _settled(fd: int, mode: int, group: int | None = None) -> int:
     return fd
 
 
-def _open(path: Path, flags: int, mode: int) -> int:
+def _open(path: StrPath, flags: int, mode: int) -> int:
     """`os.open` of a file that may have a second name.
 
     An SMB server ties the lease of an open file to its name. While this host has a file open under one name, or
@@ -421,7 +423,7 @@ def _open(path: Path, flags: int, mode: int) -> int:
         time.sleep(0.05)
 
 
-def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = False) -> int:
+def open_regular(path: StrPath, flags: int = os.O_RDONLY, *, follow: bool = False) -> int:
     """A descriptor of the regular file ``path``; ValueError for links, devices, pipes and folders.
 
     This is the one way in which a file of a shared folder is opened, because a hostile name there may be a symbolic
@@ -431,12 +433,12 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = False) 
     return _opened_regular(path, flags | (0 if follow else os.O_NOFOLLOW))
 
 
-def open_or_create(path: Path, flags: int, mode: int) -> int:
+def open_or_create(path: StrPath, flags: int, mode: int) -> int:
     """`open_regular`; a missing file is made, empty and with ``mode``, of which the umask takes its part."""
     return _opened_regular(path, flags | os.O_CREAT | os.O_NOFOLLOW, mode)
 
 
-def _opened_regular(path: Path, flags: int, mode: int = 0) -> int:
+def _opened_regular(path: StrPath, flags: int, mode: int = 0) -> int:
     try:
         fd = _open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, mode)
     except OSError as error:
@@ -488,12 +490,12 @@ def _open_to_append(path: Path) -> int:
         time.sleep(0.02)  # RACE: it may have its first name for a moment yet (`create`).
 
 
-def read_regular(path: Path, limit: int | None = None, *, follow: bool = False) -> bytes:
+def read_regular(path: StrPath, limit: int | None = None, *, follow: bool = False) -> bytes:
     """The bytes of a regular file of at most ``limit`` bytes; ValueError for giants, and as `open_regular` says."""
     return read_with_info(path, limit, follow=follow)[0]
 
 
-def read_with_info(path: Path, limit: int | None = None, *, follow: bool = False) -> tuple[bytes, os.stat_result]:
+def read_with_info(path: StrPath, limit: int | None = None, *, follow: bool = False) -> tuple[bytes, os.stat_result]:
     """The same, with the facts about the file that was read, whatever has its name meanwhile."""
     fd = open_regular(path, follow=follow)
     try:
@@ -511,7 +513,7 @@ def read_with_info(path: Path, limit: int | None = None, *, follow: bool = False
 
 
 @contextlib.contextmanager
-def discarding(part: Path) -> Iterator[Path]:
+def discarding(part: _P) -> Iterator[_P]:
     """``part`` is removed at the end, whatever happened."""
     try:
         yield part

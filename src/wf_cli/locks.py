@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import fsio, sharing
+from wf_cli.anchored import StrPath
 from wf_cli.errors import FileTrouble, LockTrouble, NotALock, Temporary
 
 #: Seconds a command waits for a busy lock before it gives up with exit code 75.
@@ -60,7 +61,7 @@ def _mine() -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def hold(path: Path, *, timeout: float = DEFAULT_TIMEOUT) -> Iterator[None]:
+def hold(path: StrPath, *, timeout: float = DEFAULT_TIMEOUT) -> Iterator[None]:
     """Hold the lock ``path`` for the block, as `take` says."""
     let_go = take(path, timeout=timeout)
     try:
@@ -69,7 +70,7 @@ def hold(path: Path, *, timeout: float = DEFAULT_TIMEOUT) -> Iterator[None]:
         let_go()
 
 
-def take(path: Path, *, timeout: float = DEFAULT_TIMEOUT, rights: Rights | None = None) -> Callable[[], None]:
+def take(path: StrPath, *, timeout: float = DEFAULT_TIMEOUT, rights: Rights | None = None) -> Callable[[], None]:
     """Take the lock ``path``; the result lets it go, in the same thread. A thread that holds it takes it once more.
 
     Two threads of one process exclude each other like two processes. Whoever may write the folder can take the lock.
@@ -125,7 +126,7 @@ def hold_in_project(root: Path, name: str) -> Iterator[None]:
 class Slot:
     """A lock that may be handed to a child: it stays taken while any process has its descriptor open."""
 
-    def __init__(self, fd: int, path: Path):
+    def __init__(self, fd: int, path: StrPath):
         self.fd = fd
         self.path = path
 
@@ -144,7 +145,7 @@ class Slot:
         self.close()
 
 
-def try_slot(path: Path, rights: Rights | None = None) -> Slot | None:
+def try_slot(path: StrPath, rights: Rights | None = None) -> Slot | None:
     """Take the lock ``path`` without waiting; None when another process has it. ``rights`` as in `take`.
 
     Raises LockTrouble when it cannot be taken at all: then nothing is known about a holder. Raises FileNotFoundError
@@ -156,36 +157,36 @@ def try_slot(path: Path, rights: Rights | None = None) -> Slot | None:
         try:
             fd = _open(path, rights)
         except OSError as error:
-            raise _unusable(error, path) from error
+            raise _unusable(error, Path(path)) from error
         except ValueError as error:
-            raise _not_a_lock(path) from error
+            raise _not_a_lock(Path(path)) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             info = os.fstat(fd)
             if info.st_nlink:
-                _widen(fd, info, path.parent, rights)
+                _widen(fd, info, path, rights)
                 return Slot(fd, path)
         except OSError as error:
             os.close(fd)
             if error.errno in _TAKEN:
                 return None
-            raise _unusable(error, path) from error
+            raise _unusable(error, Path(path)) from error
         os.close(fd)  # Somebody removed the file before we had its lock, and others may lock a new one.
 
 
-def _open(path: Path, rights: Rights | None) -> int:
+def _open(path: StrPath, rights: Rights | None) -> int:
     """A descriptor of the lock file, which is made if it is missing. ValueError when it is no regular file."""
     if rights is not None and rights.at_birth:
         return fsio.open_or_create(path, os.O_RDWR, rights.mode)
     try:
         return fsio.open_regular(path, os.O_RDWR)
     except FileNotFoundError:
-        rights = rights or Rights.of(path.parent)
-    fd = fsio.create(path, mode=rights.mode, group=rights.group)
+        rights = rights or Rights.of(Path(path).parent)
+    fd = fsio.create(Path(path), mode=rights.mode, group=rights.group)
     return fsio.open_regular(path, os.O_RDWR) if fd is None else fd
 
 
-def _widen(fd: int, info: os.stat_result, folder: Path, rights: Rights | None) -> None:
+def _widen(fd: int, info: os.stat_result, path: StrPath, rights: Rights | None) -> None:
     """Let whoever may write the folder take a lock file of ours that its group may not write.
 
     An earlier version made lock files that only their owner could take. A file with another name stays as it is: that
@@ -195,7 +196,7 @@ def _widen(fd: int, info: os.stat_result, folder: Path, rights: Rights | None) -
         return
     if rights is not None and not rights.mode & ~info.st_mode:
         return
-    above = os.stat(folder)
+    above = os.stat(os.path.dirname(path))
     missing = stat.S_IMODE(above.st_mode) & 0o666 & ~info.st_mode
     if missing:
         sharing.settle(fd, stat.S_IMODE(info.st_mode) | missing, above.st_gid)

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wf_cli import anchored, ids
+from wf_cli.anchored import StrPath
 from wf_cli.errors import FileTrouble
 
 #: Errors that mean "you may not", as opposed to a disk or a server in trouble.
@@ -41,7 +42,7 @@ def umask() -> int:
         return 0o777
 
 
-def group_rights(folder: Path) -> int:
+def group_rights(folder: StrPath) -> int:
     """The rights of the group (bits of 0o070) in a shared folder; 0 for any other folder, where the umask decides."""
     try:
         mode = os.stat(folder).st_mode
@@ -50,7 +51,7 @@ def group_rights(folder: Path) -> int:
     return mode & 0o070 if mode & stat.S_ISGID and mode & stat.S_IWGRP else 0
 
 
-def let_group(fd: int, folder: Path) -> None:
+def let_group(fd: int, folder: StrPath) -> None:
     """Give the group of ``folder``, if that is a shared one, its rights to the new file ``fd`` in it."""
     bits = group_rights(folder) & 0o060
     if bits:

@@ -15,7 +15,7 @@ and every sync tool's conflict copy falls outside the grammar. `parse` refuses e
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from wf_cli.contract.lifecycle import DIRECTORIES, FINISHED_STATUSES, LIVE_DIRECTORIES, Status
@@ -80,6 +80,8 @@ class Token:
     delay_s: int = 0
     owner: str | None = None
     status: str | None = None
+    #: `name`, once it was asked for: a transition asks for it again and again.
+    _name: str = field(default="", init=False, repr=False, compare=False)
 
     def __str__(self) -> str:
         return self.name
@@ -87,6 +89,11 @@ class Token:
     @property
     def name(self) -> str:
         """The file name."""
+        if not self._name:
+            object.__setattr__(self, "_name", self._written())
+        return self._name
+
+    def _written(self) -> str:
         delay = f"d{self.delay_s}" if self.delay_s else ""
         last = self.owner or self.status
         return (

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from wf_cli import fsio
 from wf_cli.contract.job import Outcome, destination
-from wf_cli.contract.token import Token, late_name
+from wf_cli.contract.token import Token, late_name, outcome_name
 from wf_cli.errors import ContractError
 from wf_cli.seams import step
 from wf_cli.spool import quarantine, records
@@ -28,7 +28,7 @@ def take(spool: Spool, token: Token, owner: str) -> Token | None:
     """
     claimed = token.claimed_by(owner)
     step("claim.chosen")
-    if not fsio.move(spool.path("queued", token.name), spool.path("claimed", claimed.name)):
+    if not fsio.move(spool.at("queued", token.name), spool.at("claimed", claimed.name)):
         return None
     step("claim.renamed")
     return claimed
@@ -42,7 +42,7 @@ def give_back(spool: Spool, token: Token, time_ms: int, delay_s: int) -> bool:
     caller holds the fence.
     """
     waiting = replace(token.queued_at(time_ms, delay_s), attempt=token.attempt - 1)
-    if not fsio.move(spool.path("claimed", token.name), spool.path("queued", waiting.name)):
+    if not fsio.move(spool.at("claimed", token.name), spool.at("queued", waiting.name)):
         return False
     step("twin.renamed")
     spool.sync("queued", "claimed")
@@ -56,7 +56,7 @@ def begin(spool: Spool, token: Token) -> bool:
     is synced last, because of a token in two places the later one is kept, and one in none would have to be guessed.
     """
     step("start.checked")
-    if not fsio.move(spool.path("claimed", token.name), spool.path("running", token.name)):
+    if not fsio.move(spool.at("claimed", token.name), spool.at("running", token.name)):
         return False
     step("start.renamed")
     spool.sync("running", "queued")
@@ -78,7 +78,7 @@ def publish_outcome(spool: Spool, outcome: Outcome) -> Published:
     Parts of it that no reader would take are left out (`records.readable`).
     """
     outcome, data = records.readable(outcome)
-    path = spool.outcome_path(outcome.job_id, outcome.attempt)
+    path = spool.at("outcomes", outcome_name(outcome.job_id, outcome.attempt))
     with spool.part(data) as part:
         step("end.part")
         accepted = fsio.publish(part, path)
@@ -137,7 +137,7 @@ def roll_forward(spool: Spool, token: Token, outcome: Outcome) -> bool:
     folder, target = destination(token, outcome)
     moved = False
     for source in ("running", "claimed"):
-        how = fsio.try_move(spool.path(source, token.name), spool.path(folder, target.name))
+        how = fsio.try_move(spool.at(source, token.name), spool.at(folder, target.name))
         if how is fsio.Moved.GONE:
             continue
         step("end.renamed")

@@ -62,6 +62,7 @@ class Spool:
         self.durable = version.durability == "fsync"
         anchored.guard(root)
         self._folders = {name: root / name for name in FOLDERS}
+        self._texts = {name: str(folder) for name, folder in self._folders.items()}
         #: Those of a new lock file, once a lock was taken.
         self._lock_rights: locks.Rights | None = None
 
@@ -75,6 +76,10 @@ class Spool:
     def path(self, folder: str, name: str) -> Path:
         """The file ``name`` in ``folder``."""
         return self.folder(folder) / name
+
+    def at(self, folder: str, name: str) -> str:
+        """`path` as text, for the steps of an attempt, which make a dozen of them."""
+        return f"{self._texts[folder]}{os.sep}{name}"
 
     def spec_path(self, job_id: str) -> Path:
         return self.path("jobs", f"{job_id}.json")
@@ -102,7 +107,7 @@ class Spool:
     def lock(self, name: str, *, timeout: float) -> Iterator[None]:
         """The lock ``name`` of the spool. Raises Temporary past ``timeout``, SpoolMissing when the spool is gone."""
         try:
-            path, rights = self.path("locks", f"{name}.lock"), self._rights_of_locks()
+            path, rights = self.at("locks", f"{name}.lock"), self._rights_of_locks()
             let_go = locks.take(path, timeout=timeout, rights=rights)
         except FileNotFoundError:
             self.assert_folder("locks")
@@ -136,9 +141,9 @@ class Spool:
             raise
 
     @contextlib.contextmanager
-    def part(self, data: bytes) -> Iterator[Path]:
+    def part(self, data: bytes) -> Iterator[str]:
         """A complete, synced file in ``tmp/`` under a name that no sweeper reads; removed at the end."""
-        path = self.path("tmp", f"{ids.nonce()}.part")
+        path = self.at("tmp", f"{ids.nonce()}.part")
         try:
             fsio.write_new(path, data, durable=self.durable, mode=self.shared_mode)
         except FileNotFoundError:

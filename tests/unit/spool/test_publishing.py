@@ -198,7 +198,7 @@ def test_i5_an_outcome_that_is_offered_again_after_an_io_error_counts_once(
         return listdir(path)
 
     def refuse_too(path: Path, *more: Any, **options: Any) -> bytes:
-        if path.parent.name == "outcomes":
+        if Path(path).parent.name == "outcomes":
             raise OSError(errno.EIO, os.strerror(errno.EIO), os.fspath(path))
         return read(path, *more, **options)
 
