@@ -2,7 +2,8 @@
 
 Runs when it is named, because it takes half an hour and some gigabytes of disk; JOBS=N sets another number. The four
 processes claim, start and end jobs as workers do, without agents, and list the queue again as a worker does. A
-process that begins with a long queue holds its names, so its memory is told at its beginning, half-way and at its end.
+process that begins with a long queue holds its names. So its memory is told at its beginning, half-way and at its
+end.
 """
 
 from __future__ import annotations
