@@ -49,7 +49,7 @@ _OTHERS = (
 )
 _OTHERS += ("wf_cli.runtimes.acp.conversation", "wf_cli.editor.mcp_server")
 #: What commands import when they need it. Some of it has other names in other versions.
-_LATE = ("typer.rich_utils", "rich.console", "rich.table", "yaml", "jsonschema", "filelock", "watchdog.observers")
+_LATE = ("typer.rich_utils", "rich.console", "rich.table", "yaml", "jsonschema", "filelock")
 _LATE += ("typer._adapters", "typer._click.decorators", "filelock._soft", "encodings.utf_8_sig", "encodings.ascii")
 #: The most descriptors that an order carries.
 _MOST = 8

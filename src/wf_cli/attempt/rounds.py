@@ -34,7 +34,7 @@ OUTAGE_EVERY = 1.0
 @dataclass(slots=True)
 class _Duty:
     name: str
-    every_s: float
+    every: Callable[[], float]
     do: Callable[[], object]
     due: float = 0.0
     said: str = ""
@@ -50,9 +50,9 @@ class Rounds:
         self._outage = outage or Outage(say)
         self._duties: list[_Duty] = []
 
-    def every(self, seconds: float, name: str, do: Callable[[], object]) -> None:
-        """Add a duty: ``do`` is due at once, and again ``seconds`` after each time."""
-        self._duties.append(_Duty(name, seconds, do))
+    def every(self, seconds: float | Callable[[], float], name: str, do: Callable[[], object]) -> None:
+        """Add a duty: ``do`` is due at once, and again ``seconds`` after each time. A callable is asked each time."""
+        self._duties.append(_Duty(name, seconds if callable(seconds) else lambda: seconds, do))
 
     def for_others(
         self, queue: SpoolQueue, events: EventSink, say_reaped: Callable[[Reaped], None], steps: Steps
@@ -81,7 +81,7 @@ class Rounds:
         now = self._clock.monotonic()
         for duty in self._duties:
             if now >= duty.due:
-                duty.due = self._clock.monotonic() + duty.every_s
+                duty.due = self._clock.monotonic() + duty.every()
                 with self._session.working(duty.name):
                     self._do(duty)
 
@@ -100,7 +100,7 @@ class Rounds:
                 duty.due = min(duty.due, self._clock.monotonic() + OUTAGE_EVERY)
             elif told != duty.said:
                 duty.said = told
-                self._say(f"{duty.name}: {told}; trying again every {duty.every_s:g} s")
+                self._say(f"{duty.name}: {told}; trying again every {duty.every():g} s")
         else:
             duty.said = ""
             self._outage.over(duty.name)

@@ -165,8 +165,7 @@ def _spool(scratch: Path) -> Iterator[Check]:
     spool = layout.create(scratch / "spool", topology="local" if fresh else "shared", durability="none")
     yield ok("synced-folder", "no marks of a sync service in it or above")
     arrived = threading.Event()
-    trouble: list[str] = []
-    watcher = Watcher(spool, lambda folder, name: arrived.set(), trouble.append)
+    watcher = Watcher(spool, lambda folder, name: arrived.set(), lambda line: None)
     try:
         if watcher.active:
             spool.path("queued", "probe").touch()
@@ -175,9 +174,12 @@ def _spool(scratch: Path) -> Iterator[Check]:
         watcher.close()
     if arrived.is_set():
         yield ok("watch-events", "arrive; changes by other hosts are found by polling")
+    elif watcher.lack is not None:
+        remedy = with_command(watcher.lack.remedy, "wf worker --watch --poll 1s")
+        yield warn("watch-events", watcher.lack.what, remedy)
     else:
         remedy = "wf worker --watch --poll 1s, if jobs are to begin sooner; workers poll without it, too"
-        yield warn("watch-events", trouble[0] if trouble else "do not arrive", remedy)
+        yield warn("watch-events", "do not arrive", remedy)
 
 
 def _flock(scratch: Path) -> Iterator[Check]:

@@ -13,6 +13,7 @@ from wf_cli.doctor.check import Check, error, ok, warn, with_command
 from wf_cli.errors import SpoolError
 from wf_cli.spool import control, layout, place, scan, session, verify
 from wf_cli.spool.layout import Spool
+from wf_cli.spool.watch import Watcher
 from wf_cli.views.sessions import sessions
 from wf_cli.views.viewer import Viewer
 
@@ -32,6 +33,7 @@ def look(root: Path, config: Config, clock: Clock) -> Iterator[Check]:
     yield _version(spool, config)
     yield from _findings(spool, clock)
     yield from _workers(spool, clock)
+    yield _wake_ups(spool)
     stops = control.Requests(spool, clock).stops()
     yield from (warn("claims", stop.text(), "wf resume") for stop in stops)
     yield from _drains(spool)
@@ -83,6 +85,18 @@ def _findings(spool: Spool, clock: Clock) -> Iterator[Check]:
         return
     make = error if any(finding.severity == "error" for finding in found) else warn
     yield make("spool-files", text, "wf spool verify --fix repairs what is safe")
+
+
+def _wake_ups(spool: Spool) -> Check:
+    """Can a worker of this user be woken by what happens in the spool? Without it, it looks there often."""
+    watcher = Watcher(spool, lambda _folder, _name: None, lambda _line: None)
+    try:
+        if watcher.lack is None:
+            return ok("wake-ups", "a worker here is woken by new jobs")
+        remedy = with_command(watcher.lack.remedy, "wf doctor --fs-probe")
+        return warn("wake-ups", f"{watcher.lack.what}; workers look there often instead", remedy)
+    finally:
+        watcher.close()
 
 
 def _drains(spool: Spool) -> Iterator[Check]:

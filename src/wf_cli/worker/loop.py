@@ -38,6 +38,8 @@ from wf_cli.worker.settings import Equipment, SlotView, Tally, WorkerSettings
 #: Seconds between rescans of the queue, with a watcher and without one.
 RESCAN_WATCHED = 2.0
 RESCAN_POLLING = 0.3
+#: Seconds between tries to watch what could not be watched.
+WATCH_EVERY = 10.0
 #: A rescan of a long queue takes long. It comes again only after this many times as long.
 RESCAN_PAUSE = 20
 #: Seconds without claims after an error of the disk.
@@ -73,6 +75,7 @@ class Worker:
         self._outage = Outage(equipment.say)
         self._ends = Ends(queue, clock, events, equipment.say, self._outage)
         self._first_owner = settings.owner
+        self._watcher: Watcher | None = None
         self._obstacle: Obstacle | None = None
         self._trouble_said = ""
         self.tally = Tally()
@@ -107,12 +110,9 @@ class Worker:
         """Run one session. True when its lease was lost and another session has to follow."""
         spool, settings = self._queue.spool, self._settings
         # The watcher and the rescan look at the whole spool, so they come before there is a lease to beat.
-        watcher = Watcher(spool, self._changed, self._equipment.say) if settings.watch else None
+        self._watcher = watcher = Watcher(spool, self._changed, self._equipment.say) if settings.watch else None
         try:
             self._queue.rescan_on_claim = False
-            self._rescan_every = settings.poll_seconds or (
-                RESCAN_WATCHED if watcher is not None and watcher.active else RESCAN_POLLING
-            )
             with contextlib.suppress(OSError):  # The loop rescans again, and says what is wrong.
                 self._queue.rescan()
             session = self._open_session()
@@ -161,8 +161,19 @@ class Worker:
         rounds.every(RECONCILE_EVERY, "reconcile", lambda: self._equipment.reconcile(None))
         rounds.every(SWEEP_EVERY, "audit", self._audit)
         rounds.every(REAP_EVERY, "control", self._obey)
-        rounds.every(self._rescan_every, "rescan", self._rescan)
+        rounds.every(self.rescan_every, "rescan", self._rescan)
+        if self._watcher is not None:
+            rounds.every(WATCH_EVERY, "watch", self._watcher.mend)
         return rounds
+
+    @property
+    def watched(self) -> bool:
+        """Whether the system tells this worker of every change that it waits for."""
+        return self._watcher is not None and self._watcher.active
+
+    def rescan_every(self) -> float:
+        """Seconds between rescans, as things are now."""
+        return self._settings.poll_seconds or (RESCAN_WATCHED if self.watched else RESCAN_POLLING)
 
     def _turn(self, rounds: Rounds) -> None:
         while not self._session.lost:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from support.few_watches import skip_without_limits, with_limit
 from support.mounting import pretend
 from support.projects import Cli, make_epic, make_plan, make_session
 from support.runs import SUPPORT, request_for
@@ -578,3 +579,18 @@ def test_secrets_are_masked(root: Path) -> None:
     details = " ".join(check.detail for check in look(root, {"CURSOR_API_KEY": secret}))
     assert "mode" in details
     assert secret not in details
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="SKIPPED, LOUDLY: inotify is Linux'")
+def test_a_lack_of_watches_is_named_with_the_sysctl_that_repairs_it(root: Path) -> None:
+    """Workers looked often instead, or took themselves for watching, and nobody said so."""
+    skip_without_limits()
+    make_spool(root / ".wf" / "spool")
+    assert "wake-ups" not in bad(look(root))
+    words = [sys.executable, "-m", "wf_cli", "doctor", "--fs-probe", "--json"]
+    done = subprocess.run(with_limit("max_inotify_watches", 1, words), capture_output=True, text=True, check=False)
+    found = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    for name in ("wake-ups", "watch-events"):
+        assert found[name]["status"] == "warn"
+        assert "no inotify watch is left for this user" in found[name]["detail"]
+        assert found[name]["remedy"].startswith("sudo sysctl fs.inotify.max_user_watches=")

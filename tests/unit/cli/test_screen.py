@@ -201,6 +201,6 @@ def test_a_workers_picture_is_gone_at_its_end(tmp_path: Path) -> None:
 
 
 def test_the_file_watcher_logs_nothing_into_a_workers_picture() -> None:
-    code = "import logging, wf_cli.spool.watch; logging.getLogger('watchdog.observers.inotify').error('inactive')"
+    code = "import logging, wf_cli.spool.watchdogs; logging.getLogger('watchdog.observers.inotify').error('inactive')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
