@@ -309,11 +309,8 @@ class App:
             return now.failures if now is not None else {}
 
         def reconcile(target: Target | None) -> None:
-            try:
-                also = [target.plan] if target is not None and target.epic_id is None else []
-                dispatcher.reconcile(also=also)
-            except (WfError, OSError) as error:
-                say(f"cannot reconcile: {error}")
+            also = [target.plan] if target is not None and target.epic_id is None else []
+            dispatcher.reconcile(also=also)
 
         return Worker(
             queue,

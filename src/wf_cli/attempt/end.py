@@ -21,6 +21,7 @@ from typing import Any
 
 from wf_cli import system_errors
 from wf_cli.attempt import cooldown, refusals, trouble
+from wf_cli.attempt.lasting import Lasting
 from wf_cli.attempt.outage import Outage
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
@@ -131,7 +132,8 @@ class Ends:
         """
         with each():
             ending = self.told(token, ending)
-        pause, said, what = FIRST_PAUSE, "", f"{token.job_id}: cannot write the outcome"
+        pause, what = FIRST_PAUSE, f"{token.job_id}: cannot write the outcome"
+        lasting = Lasting(self._say)
         try:
             while True:
                 try:
@@ -142,10 +144,8 @@ class Ends:
                 except (OSError, Temporary) as error:
                     if isinstance(error, NotALock) or given_up(error):
                         raise  # What is no lock stays so until a person removes it.
-                    told = trouble.told(error)
-                    if not self._outage.met(what, error) and told != said:
-                        said = told
-                        self._say(f"{what}: {told}; trying again")
+                    if not self._outage.met(what, error):
+                        lasting.met(what, error, f"{what}: {trouble.told(error)}; trying again")
                 with each():
                     _PAUSE.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)

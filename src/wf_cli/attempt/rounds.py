@@ -1,7 +1,8 @@
 """The duties that a session repeats. Each has its own interval and its own try.
 
 Most duties look at files of other sessions. One bad file among them stops neither the other duties nor claiming,
-because the trouble of a duty is only said, once, and the duty is tried again in its next round. An outage of the
+because the trouble of a duty is only said, once and again when it is over, and the duty is tried again in its next
+round. An outage of the
 spool meets most duties, and is said once for all of them.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wf_cli.attempt import trouble
+from wf_cli.attempt.lasting import Lasting
 from wf_cli.attempt.outage import Outage
 from wf_cli.attempt.reaper import Reaper
 from wf_cli.attempt.session import Session
@@ -37,7 +39,6 @@ class _Duty:
     every: Callable[[], float]
     do: Callable[[], object]
     due: float = 0.0
-    said: str = ""
 
 
 class Rounds:
@@ -48,6 +49,7 @@ class Rounds:
         self._clock = clock
         self._say = say
         self._outage = outage or Outage(say)
+        self._lasting = Lasting(say)
         self._duties: list[_Duty] = []
 
     def every(self, seconds: float | Callable[[], float], name: str, do: Callable[[], object]) -> None:
@@ -95,15 +97,14 @@ class Rounds:
         except (OSError, WfError) as error:
             if _is_another_spool(error):
                 raise
-            told = trouble.told(error)
             if self._outage.met(duty.name, error):
                 duty.due = min(duty.due, self._clock.monotonic() + OUTAGE_EVERY)
-            elif told != duty.said:
-                duty.said = told
-                self._say(f"{duty.name}: {told}; trying again every {duty.every():g} s")
+            else:
+                line = f"{duty.name}: {trouble.told(error)}; trying again every {duty.every():g} s"
+                self._lasting.met(duty.name, error, line)
         else:
-            duty.said = ""
             self._outage.over(duty.name)
+            self._lasting.over(duty.name)
 
 
 def _is_another_spool(error: Exception) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from wf_cli.attempt import trouble
+from wf_cli.attempt.lasting import Lasting
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.token import Token, mark
@@ -24,6 +25,8 @@ from wf_cli.spool.patience import Patience
 from wf_cli.spool.session import Agent, SessionFile, SessionRecord
 from wf_cli.spool.suspicion import Suspicions
 from wf_cli.spool.troubles import SayOnce
+
+_REPAIR = "cannot repair the spool"
 
 
 class Session:
@@ -47,8 +50,8 @@ class Session:
         self._on_lost = on_lost
         self._patience = Patience(clock)
         self._suspicions = Suspicions(clock, record.lease_seconds)
-        self._say = say
         self._say_once = SayOnce(say)
+        self._lasting = Lasting(say)
         self.repair()
         self.file = SessionFile(spool, record)
         try:
@@ -124,7 +127,10 @@ class Session:
             verify.repair(self._spool, on_trouble=self._say_once, suspicions=self._suspicions)
         except (OSError, WfError) as error:
             self._spool.assert_same()
-            self._say(f"cannot repair the spool: {trouble.told(error)}; `wf spool verify` tells more")
+            line = f"{_REPAIR}: {trouble.told(error)}; `wf spool verify` tells more"
+            self._lasting.met(_REPAIR, error, line)
+        else:
+            self._lasting.over(_REPAIR)
 
     def look_for_verdict(self) -> None:
         """Give the lease up when others have judged this session to be gone: its attempts are theirs to end.

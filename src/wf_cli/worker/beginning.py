@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wf_cli.attempt import trouble
+from wf_cli.attempt.lasting import Lasting
 from wf_cli.attempt.outage import Outage
 from wf_cli.attempt.session import Session
 from wf_cli.clock import Clock
@@ -46,7 +47,7 @@ def begin_session(
         roles=tuple(sorted(pool.role for pool in settings.pools)),
         concurrency=settings.concurrency,
     )
-    said = ""
+    lasting = Lasting(say)
     try:
         while True:
             try:
@@ -55,9 +56,7 @@ def begin_session(
                 if not outage.met(_WHAT, error, was_allowed=not is_first):
                     if isinstance(error, WfError) or not settings.watch:
                         raise
-                    if trouble.told(error) != said:
-                        said = trouble.told(error)
-                        say(f"{_WHAT}: {said}; trying again")
+                    lasting.met(_WHAT, error, f"{_WHAT}: {trouble.told(error)}; trying again")
             else:
                 outage.over(_WHAT)
                 say(f"worker {owner} on {settings.runtime}: {', '.join(record.roles)}")

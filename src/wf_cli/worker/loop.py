@@ -14,13 +14,14 @@ from wf_cli import ids
 from wf_cli.attempt import trouble
 from wf_cli.attempt.claim import Claimed, Claims, Obstacle
 from wf_cli.attempt.end import Ends
+from wf_cli.attempt.lasting import Lasting
 from wf_cli.attempt.outage import Outage
 from wf_cli.attempt.rounds import BURY_EVERY, REAP_EVERY, RECONCILE_EVERY, SWEEP_EVERY, Rounds
 from wf_cli.attempt.session import Session
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import ErrorClass, Failure
-from wf_cli.contract.identity import target_of
+from wf_cli.contract.identity import Target, target_of
 from wf_cli.contract.job import End
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import HOST_DELAY, Ending, ending_of
@@ -77,7 +78,7 @@ class Worker:
         self._first_owner = settings.owner
         self._watcher: Watcher | None = None
         self._obstacle: Obstacle | None = None
-        self._trouble_said = ""
+        self._lasting = Lasting(equipment.say)
         self.tally = Tally()
 
     # -- signals
@@ -158,7 +159,7 @@ class Worker:
         rounds = Rounds(self._session, self._clock, self._equipment.say, self._outage)
         reaper = rounds.for_others(self._queue, self._events, self._say_reaped, self._equipment.steps)
         rounds.every(BURY_EVERY, "bury", reaper.bury)
-        rounds.every(RECONCILE_EVERY, "reconcile", lambda: self._equipment.reconcile(None))
+        rounds.every(RECONCILE_EVERY, "reconcile", lambda: self._reconcile(None))
         rounds.every(SWEEP_EVERY, "audit", self._audit)
         rounds.every(REAP_EVERY, "control", self._obey)
         rounds.every(self.rescan_every, "rescan", self._rescan)
@@ -220,7 +221,7 @@ class Worker:
                 self._queue.rescan()
             while self._has_free_slot():
                 claimed = self._claims.take(self._session.owner, self._give_back, self._leaving)
-                self._trouble_said = ""
+                self._lasting.over("cannot claim", "claiming again")
                 self._outage.over("cannot claim")
                 self._face(claimed if isinstance(claimed, Obstacle) else None)
                 if not isinstance(claimed, Claimed):
@@ -236,7 +237,7 @@ class Worker:
                 self._paused_until = self._clock.monotonic() + PAUSE
             else:
                 seconds = HOST_DELAY if isinstance(error, WfError | LockTrouble) else DISK_PAUSE
-                self._pause(trouble.told(error), seconds)
+                self._pause("cannot claim", error, seconds)
         return took
 
     def _has_free_slot(self) -> bool:
@@ -263,12 +264,11 @@ class Worker:
             self._equipment.say(obstacle.text if obstacle is not None else "going on")
         self._obstacle = obstacle
 
-    def _pause(self, what: str, seconds: float) -> None:
-        """Claim no job for ``seconds``. The cause is said once."""
+    def _pause(self, what: str, error: Exception, seconds: float) -> None:
+        """Claim no job for ``seconds``, because of ``error``, which is said once."""
         self._paused_until = self._clock.monotonic() + seconds
-        if what != self._trouble_said:
-            self._trouble_said = what
-            self._equipment.say(f"{what}; claiming nothing until that is better")
+        told = trouble.told(error) if isinstance(error, OSError | WfError) else str(error)
+        self._lasting.met(what, error, f"{told}; claiming nothing until that is better")
 
     def _begin(self, claimed: Claimed) -> None:
         execution = Execution(
@@ -289,9 +289,10 @@ class Worker:
         except RuntimeError as error:  # The system gives this process no more threads.
             del self._running[token]
             claimed.let_go()
-            self._pause(str(error), HOST_DELAY)
+            self._pause("cannot start a thread", error, HOST_DELAY)
             self._give_back(token, ending_of(Failure("spawn_failed", str(error))))
             return
+        self._lasting.over("cannot start a thread", "claiming again")
         self._equipment.say(f"{token.job_id}: attempt {token.attempt} of {token.pool}")
 
     def _execute(self, execution: Execution) -> None:
@@ -319,15 +320,35 @@ class Worker:
                 self.tally.failed += 1
             else:
                 self.tally.released += 1
-            if done.failure is not None and done.failure.error_class is ErrorClass.HOST:
-                self._paused_until = self._clock.monotonic() + HOST_DELAY
-                self._equipment.say(f"this host cannot run it; no claims for {HOST_DELAY:g} s")
+            self._weigh_host(done)
             target = target_of(token.job_id)
             if target is not None:
-                self._equipment.reconcile(target)
+                self._reconcile(target)
         if finished and self._queue.next_ready(self._settings.pools) is None:
             with contextlib.suppress(OSError):  # The duty "rescan" does it again, and says what is wrong.
                 self._queue.rescan()
+
+    def _reconcile(self, target: Target | None) -> None:
+        """Publish the jobs that are due. Trouble is said once, and the next reconcile tries again."""
+        what = "cannot reconcile"
+        try:
+            self._equipment.reconcile(target)
+        except (OSError, WfError) as error:
+            if not self._outage.met(what, error):
+                line = f"{what}: {trouble.told(error)}; trying again every {RECONCILE_EVERY:g} s"
+                self._lasting.met(what, error, line)
+        else:
+            self._outage.over(what)
+            self._lasting.over(what)
+
+    def _weigh_host(self, done: Done) -> None:
+        """Pause after a failure that is this host's own. Said with the first one, and again once a job was run."""
+        if done.failure is not None and done.failure.error_class is ErrorClass.HOST:
+            self._paused_until = self._clock.monotonic() + HOST_DELAY
+            line = f"this host cannot run it; no claims for {HOST_DELAY:g} s after each try"
+            self._lasting.met("cannot run a job", done.failure.code, line)
+        elif done.failure is not None or done.end is End.SUCCEEDED:
+            self._lasting.over("cannot run a job", "this host can run jobs again")
 
     # -- duties
 
@@ -347,7 +368,7 @@ class Worker:
         )
         target = target_of(token.job_id)
         if target is not None and outcome.end is not End.LOST:
-            self._equipment.reconcile(target)
+            self._reconcile(target)
         self._wake.set()
 
     def _audit(self) -> None:

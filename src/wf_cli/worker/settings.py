@@ -53,7 +53,8 @@ class Equipment:
     root: Path
     #: Reads the settings of a role from the configuration at each call. ``budget`` does so for the budget.
     role: Callable[[str], RoleSettings]
-    #: Called after a commit with the job's target, and on a timer with None, for a reconcile. Must not raise.
+    #: Called after a commit with the job's target, and on a timer with None, for a reconcile. May raise OSError and
+    #: WfError, which the worker says.
     reconcile: Callable[[Target | None], None]
     budget: Callable[[], Budget] = Budget
     #: Regular expressions of text to mask in an agent's output. The values of secret variables are masked anyway.
