@@ -1,21 +1,23 @@
-"""Reading a file that grows, from where the last look stopped."""
+"""Reading a file that grows, from where the last look stopped, with a bounded part of it in memory."""
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from wf_cli import fsio
 
-#: Bytes read at once.
+#: Bytes read at once, and the longest line.
 _CHUNK = 1024 * 1024
 
 
 class GrowingFile:
     """What another process appends to ``path``, line by line. Another file under this name is read from its start.
 
-    A line that has more than ``longest`` bytes comes in pieces, because it must not fill the memory.
+    Of a line with more than ``longest`` bytes only the beginning is kept, and how many bytes are left out is said
+    behind it (`shortened`), because a line must not fill the memory.
     """
 
     def __init__(self, path: Path, *, longest: int = _CHUNK):
@@ -24,23 +26,60 @@ class GrowingFile:
         self._inode = -1
         self._offset = 0
         self._rest = b""
+        #: Bytes of the line in ``_rest`` that were dropped.
+        self._left_out = 0
 
     def lines(self) -> Iterator[bytes]:
-        """The lines completed since the last call. OSError, or ValueError for what is not a regular file."""
-        with os.fdopen(fsio.open_regular(self._path), "rb") as file:
-            info = os.fstat(file.fileno())
-            if info.st_ino != self._inode or info.st_size < self._offset:
-                self._inode, self._offset, self._rest = info.st_ino, 0, b""
-            file.seek(self._offset)
+        """The lines completed since the last call. OSError, or ValueError for what is not a regular file.
+
+        The file is open until the last of them was taken.
+        """
+        with self._opened() as file:
             while chunk := file.read(_CHUNK):
-                self._offset += len(chunk)
-                *complete, self._rest = (self._rest + chunk).split(b"\n")
-                yield from complete
-                if len(self._rest) > self._longest:
-                    piece, self._rest = self._rest, b""
-                    yield piece
+                yield from self._completed_by(chunk)
+
+    def some(self, most: int) -> list[bytes] | None:
+        """The lines that end in the next ``most`` bytes; None when there are no more bytes now. Raises as `lines`.
+
+        The file is closed in between, so a caller can read thousands of files side by side.
+        """
+        with self._opened() as file:
+            chunk = file.read(most)
+        return list(self._completed_by(chunk)) if chunk else None
+
+    def skip(self) -> None:
+        """Pass over the lines that are complete now. Raises as `lines`."""
+        for _line in self.lines():
+            pass
 
     def rest(self) -> bytes:
         """The beginning of a line whose end has not come; the next call of `lines` goes on behind it."""
-        rest, self._rest = self._rest, b""
-        return rest
+        rest, left_out = self._rest, self._left_out
+        self._rest, self._left_out = b"", 0
+        return shortened(rest, left_out) if left_out else rest
+
+    def _opened(self) -> io.FileIO:
+        file = os.fdopen(fsio.open_regular(self._path), "rb", buffering=0)
+        info = os.fstat(file.fileno())
+        if info.st_ino != self._inode or info.st_size < self._offset:
+            self._inode, self._offset, self._rest, self._left_out = info.st_ino, 0, b"", 0
+        file.seek(self._offset)
+        return file
+
+    def _completed_by(self, chunk: bytes) -> Iterator[bytes]:
+        self._offset += len(chunk)
+        *complete, rest = chunk.split(b"\n")
+        for piece in complete:
+            self._add(piece)
+            yield self.rest()
+        self._add(rest)
+
+    def _add(self, piece: bytes) -> None:
+        room = self._longest - len(self._rest)
+        self._rest += piece[:room] if room < len(piece) else piece
+        self._left_out += max(0, len(piece) - room)
+
+
+def shortened(beginning: bytes, left_out: int) -> bytes:
+    """A line of which so many bytes are left out."""
+    return b"%b... (%d bytes of this line are left out)" % (beginning, left_out)

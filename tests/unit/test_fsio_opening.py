@@ -280,10 +280,24 @@ def test_a_file_that_grows_is_read_on_and_another_one_from_its_start(tmp_path: P
 
 def test_a_line_without_end_does_not_fill_the_memory(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    path.write_bytes(b"x" * 3_000_000 + b"\nend\n")
-    pieces = list(GrowingFile(path, longest=10).lines())
-    assert b"".join(pieces) == b"x" * 3_000_000 + b"end"
-    assert max(map(len, pieces)) <= 1024 * 1024 + 10
+    path.write_bytes(b"x" * 3_000_000 + b"\nend\n" + b"y" * 12)
+    file = GrowingFile(path, longest=10)
+    assert list(file.lines()) == [b"x" * 10 + b"... (2999990 bytes of this line are left out)", b"end"]
+    assert file.rest() == b"y" * 10 + b"... (2 bytes of this line are left out)"
+    assert file.rest() == b""
+
+
+def test_a_file_is_read_piece_by_piece_with_no_descriptor_in_between(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"one\ntwo\nthree")
+    file = GrowingFile(path)
+    before = len(os.listdir("/proc/self/fd"))
+    assert file.some(5) == [b"one"]
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert [file.some(5), file.some(5)] == [[b"two"], []]
+    assert file.some(5) is None
+    path.write_bytes(b"one\ntwo\nthree\n")
+    assert file.some(5) == [b"three"]
 
 
 def test_the_check_that_opens_are_in_one_place_is_part_of_make_check() -> None:

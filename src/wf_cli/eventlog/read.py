@@ -6,6 +6,8 @@ are read cost the lines in question and nothing else.
 
 from __future__ import annotations
 
+import contextlib
+import heapq
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +22,10 @@ from wf_cli.growing import GrowingFile
 
 #: Bytes; a longer line is no event.
 LINE_LIMIT = 1024 * 1024
+#: Events that are put in order at once.
+WINDOW = 20_000
+#: Bytes that are read of one log at once.
+_CHUNK = 32 * 1024
 #: Seconds between two looks at the logs while following.
 POLL_S = 0.5
 
@@ -59,13 +65,16 @@ class Selection:
 
     def takes(self, event: Event) -> bool:
         """Whether ``event`` is wanted."""
-        facts = event.facts
         return (
             (not self.kinds or event.event in self.kinds or event.event.partition(".")[0] in self.kinds)
             and (self.since_ms is None or (parse_iso_ms(event.ts) or 0) >= self.since_ms)
-            and (not self.jobs or facts.get("job_id") in self.jobs)
-            and (self.epic_id is None or facts.get("epic_id") == self.epic_id)
+            and self.concerns(event)
+            and (self.epic_id is None or event.facts.get("epic_id") == self.epic_id)
         )
+
+    def concerns(self, event: Event) -> bool:
+        """Whether ``event`` is of a wanted job."""
+        return not self.jobs or event.facts.get("job_id") in self.jobs
 
 
 ALL = Selection()
@@ -76,11 +85,35 @@ def unreported(_error: OSError) -> None:
 
 
 def read(directory: Path, selection: Selection = ALL, report: Callable[[OSError], None] = unreported) -> list[Event]:
-    """The wanted events of all logs in ``directory``, in order (`ordered`); empty when there is no log.
+    """All that `stream` gives, in memory at once."""
+    return list(stream(directory, selection, report))
+
+
+def stream(
+    directory: Path, selection: Selection = ALL, report: Callable[[OSError], None] = unreported
+) -> Iterator[Event]:
+    """The wanted events of all logs in ``directory``, in order (`ordered`); none when there is no log.
+
+    Of more than `WINDOW` events, that many at a time are in memory and put in order. So an event comes too late when
+    more than half as many others, by their times, lie between it and its place.
 
     ``report`` is told of each log that exists and cannot be read.
     """
-    return [event for event in ordered(_Logs(directory, report).new_events()) if selection.takes(event)]
+    return _in_order(_Logs(directory, report), selection)
+
+
+def _in_order(logs: _Logs, selection: Selection) -> Iterator[Event]:
+    """The events that were added since the last look, and are wanted, in order."""
+    window: list[Event] = []
+    # What one job did has to be put in order as a whole. So only what leaves out whole jobs is left out before.
+    for event in logs.merged(selection.jobs):
+        if selection.concerns(event):
+            window.append(event)
+            if len(window) >= WINDOW:
+                window = ordered(window)
+                yield from (event for event in window[: WINDOW // 2] if selection.takes(event))
+                del window[: WINDOW // 2]
+    yield from (event for event in ordered(window) if selection.takes(event))
 
 
 def follow(
@@ -99,15 +132,13 @@ def follow(
     delivers later comes later.
     """
     logs = _Logs(directory, report)
-    batch = logs.new_events()
     if not from_start:
-        batch = []
+        logs.skip()
     while True:
-        yield from (event for event in ordered(batch) if selection.takes(event))
+        yield from _in_order(logs, selection)
         if stop():
             return
         clock.sleep(poll_s)
-        batch = logs.new_events()
 
 
 def ordered(events: Iterable[Event]) -> list[Event]:
@@ -115,7 +146,7 @@ def ordered(events: Iterable[Event]) -> list[Event]:
 
     A job's events keep, as a group, the places that time gives them.
     """
-    by_time = sorted(events, key=lambda event: parse_iso_ms(event.ts) or 0)
+    by_time = sorted(events, key=_time)
     places: dict[str, list[int]] = {}
     for i, event in enumerate(by_time):
         if _in_life(event):
@@ -179,22 +210,55 @@ class _Logs:
         self._files: dict[str, GrowingFile] = {}
         self._reported: set[str] = set()
 
-    def new_events(self) -> list[Event]:
-        """What was added since the last call, writer by writer."""
+    def merged(self, jobs: Iterable[str] = ()) -> Iterator[Event]:
+        """What was added since the last call, by time as far as each writer's own events are.
+
+        Lines without the name of one of ``jobs`` are not even parsed.
+        """
+        named = [job_id.encode() for job_id in jobs]
+        return heapq.merge(*(self._events(name, named) for name in self._names()), key=_time)
+
+    def skip(self) -> None:
+        """Pass over what is there now."""
+        for name in self._names():
+            with self._readable(name):
+                self._file(name).skip()
+
+    def _names(self) -> list[str]:
         try:
-            names = sorted(name for name in fsio.names(self._directory) if name.endswith(".jsonl"))
+            return sorted(name for name in fsio.names(self._directory) if name.endswith(".jsonl"))
         except FileNotFoundError:
             return []  # The first event makes the folder.
-        events: list[Event] = []
-        for name in names:
-            path = self._directory / name
-            file = self._files.setdefault(name, GrowingFile(path, longest=LINE_LIMIT))
-            try:
-                events += [event for line in file.lines() if (event := parse_line(line)) is not None]
-            except (FileNotFoundError, ValueError):  # It vanished, or is a link, a pipe, a folder.
-                continue
-            except OSError as error:
-                if name not in self._reported:
-                    self._reported.add(name)
-                    self._report(sharing.explained(error, path))
-        return events
+
+    def _file(self, name: str) -> GrowingFile:
+        path = self._directory / name
+        return self._files.setdefault(name, GrowingFile(path, longest=LINE_LIMIT))
+
+    def _events(self, name: str, named: list[bytes]) -> Iterator[Event]:
+        file = self._file(name)
+        while True:
+            lines = None
+            with self._readable(name):
+                lines = file.some(_CHUNK)
+            if lines is None:
+                return
+            for line in lines:
+                if not named or any(job_id in line for job_id in named):
+                    event = parse_line(line)
+                    if event is not None:
+                        yield event
+
+    @contextlib.contextmanager
+    def _readable(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, ValueError):  # It vanished, or is a link, a pipe, a folder.
+            pass
+        except OSError as error:
+            if name not in self._reported:
+                self._reported.add(name)
+                self._report(sharing.explained(error, self._directory / name))
+
+
+def _time(event: Event) -> int:
+    return parse_iso_ms(event.ts) or 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import stat
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import key_of
 from wf_cli.contract.job import CONTRACT_VERSION, End, Outcome, Spec
 from wf_cli.contract.token import Placed, late_name, mark, parse_outcome
-from wf_cli.eventlog.read import Selection, read
+from wf_cli.eventlog.read import Selection, stream
 from wf_cli.spool import lease as leases
 from wf_cli.spool import records, session
 from wf_cli.spool.layout import Spool
@@ -23,6 +24,9 @@ from wf_cli.spool.liveness import GONE, Verdict
 from wf_cli.spool.troubles import EachItem, Trouble
 from wf_cli.views.rows import Row, row
 from wf_cli.views.viewer import Viewer
+
+#: Events of one job that its record holds, the latest ones. A job has some ten for each attempt.
+MOST_EVENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One job. ``problem`` names the first of its files that could not be read."""
+    """One job. ``problem`` names the first of its files that could not be read, or says that events are left out."""
 
     row: Row
     spec: Spec | None
@@ -97,7 +101,14 @@ def record(placed: Placed, viewer: Viewer) -> Record:
     with each.looking(spool.spec_path(job_id)):
         spec = records.read_spec(spool, job_id)
     outcomes = _outcomes(spool, job_id, each)
-    events = tuple(read(spool.folder("log"), Selection(jobs=frozenset({job_id}))))
+    total, latest = 0, deque[Event](maxlen=MOST_EVENTS)
+    for event in stream(spool.folder("log"), Selection(jobs=frozenset({job_id}))):
+        total += 1
+        latest.append(event)
+    events = tuple(latest)
+    problem = f"{troubles[0].path}: {troubles[0].what}" if troubles else None
+    if problem is None and total > len(events):
+        problem = f"{total - len(events)} earlier events are left out: wf logs {job_id} --events has all"
     attempts = _attempts(placed, viewer, outcomes, events)
     accepted = [outcome for outcome, ok in outcomes if ok]
     failures = [outcome.failure for outcome in accepted if outcome.failure is not None]
@@ -110,7 +121,7 @@ def record(placed: Placed, viewer: Viewer) -> Record:
         events=events,
         result=result if placed.token.status == "succeeded" else None,
         error=_error(failures[-1]) if failures else None,
-        problem=f"{troubles[0].path}: {troubles[0].what}" if troubles else None,
+        problem=problem,
     )
 
 

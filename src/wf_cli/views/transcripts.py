@@ -1,10 +1,14 @@
-"""The transcripts of attempts (what their agents printed), line by line, also while they grow."""
+"""The transcripts of attempts (what their agents printed), line by line, also while they grow.
+
+A bounded part of a transcript is in memory at any time. A line of more than a MiB is shortened, and says so.
+"""
 
 from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from wf_cli import fsio
@@ -34,7 +38,7 @@ def read(spool: Spool, job_id: str, attempt: int) -> Iterator[Line]:
             f"attempt {attempt} of {job_id} left no transcript",
             hint=f"wf logs {job_id} --events shows what happened",
         )
-    for text in (*tail.lines(), *tail.rest()):
+    for text in chain(tail.lines(), tail.rest()):
         yield Line(attempt, text)
 
 
@@ -52,7 +56,7 @@ def follow(spool: Spool, job_id: str, attempt: int | None, sleep: Callable[[floa
             number = token.attempt
             tail = _Tail(spool.transcript_path(job_id, number))
         ended = token is None or _has_ended(token, number)
-        for text in (*tail.lines(), *(tail.rest() if ended else ())):
+        for text in chain(tail.lines(), tail.rest() if ended else ()):
             yield Line(number, text)
         if ended and (token is None or attempt is not None or (token.status is not None and token.attempt <= number)):
             return

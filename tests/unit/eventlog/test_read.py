@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wf_cli import clock as times
 from wf_cli.contract.event import Event
+from wf_cli.eventlog import read as reading
 from wf_cli.eventlog.read import LINE_LIMIT, Selection, follow, ordered, parse_line, read
 
 NOW = 1_764_000_000_000
@@ -130,6 +132,18 @@ def test_selections(tmp_path: Path) -> None:
     assert found(since_ms=NOW + 2) == ["job.claimed", "worker.started"]
     assert found(jobs=frozenset({"b"})) == ["job.claimed"]
     assert found(epic_id="01") == ["job.enqueued"]
+
+
+def test_more_events_than_are_in_memory_at_once_come_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "WINDOW", 8)
+    monkeypatch.setattr(reading, "_CHUNK", 100)
+    for number in range(3):
+        mine = [event(at, "job.enqueued", job_id=f"j{at}") for at in range(number, 300, 3)]
+        append(tmp_path / f"w{number}.jsonl", *mine)
+    assert [e.facts["job_id"] for e in read(tmp_path)] == [f"j{at}" for at in range(300)]
+    assert [e.facts["job_id"] for e in read(tmp_path, Selection(jobs=frozenset({"j7", "j70"})))] == ["j7", "j70"]
 
 
 class ScriptedClock:

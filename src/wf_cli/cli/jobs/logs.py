@@ -66,6 +66,8 @@ def logs(
 
 def _safe(text: str) -> str:
     """``text`` without control characters other than tabs, because a terminal would carry them out."""
+    if text.isprintable():
+        return text
     return "".join(char for char in text if char.isprintable() or char == "\t")
 
 
@@ -132,7 +134,7 @@ def _print_events(common: Common, spool: Spool, selection: Selection, *, follow:
             report=_unreadable,
         )
         if follow
-        else read.read(spool.folder("log"), selection, _unreadable)
+        else read.stream(spool.folder("log"), selection, _unreadable)
     )
     from wf_cli.cli.jobs.card import event_cells
 
