@@ -1,6 +1,6 @@
 """Cool-downs: how long a pool waits after its provider refused an agent.
 
-A limit of the provider is a state of the pool, not of one job. ``control/cooldown.<runtime>.json`` says until when no
+A limit of the provider is a state of the pool, not of one job. ``control/cooldown.<runtime>.json`` says how long no
 session claims for that runtime. A cool-down ends by itself, or by `wf resume`.
 """
 
@@ -30,9 +30,8 @@ def cool_down(spool: Spool, runtime: str, failure: Failure, clock: Clock, events
     A time that the provider named counts. Without one the wait doubles with each round, from `FIRST_WAIT` to
     `LONGEST_WAIT`. A cool-down that lasts longer already stays as it is.
     """
-    now_ms = clock.now_ms()
-    last = control.cooldown(spool, runtime)
-    left_s = (last.until_ms - now_ms) / 1000 if last is not None else 0.0
+    last = control.cooldown(spool, runtime, clock)
+    left_s = last.left_s if last is not None else 0.0
     if failure.retry_after_s is not None and failure.retry_after_s >= 0:
         seconds, this_round = min(max(1.0, failure.retry_after_s), MAX_DELAY), 1
     elif last is not None and left_s > 0:  # Of several agents that are refused at once, only the first counts.
@@ -59,8 +58,8 @@ def warm_up(spool: Spool, runtime: str, clock: Clock, events: EventSink) -> None
     RACE: a cool-down that another session writes at this moment may be removed instead. The cost is one more agent
     that the provider refuses.
     """
-    last = control.cooldown(spool, runtime)
-    if last is not None and last.until_ms <= clock.now_ms() and control.withdraw(spool, f"cooldown.{runtime}"):
+    last = control.cooldown(spool, runtime, clock)
+    if last is not None and last.left_s <= 0 and control.withdraw(spool, f"cooldown.{runtime}"):
         events.emit("pool.resumed", runtime=runtime, reason="its provider takes requests again")
 
 

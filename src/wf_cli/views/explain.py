@@ -123,7 +123,7 @@ def _conditions(
 
 def _waiting(token: Token, viewer: Viewer, epic_paused: Callable[[str], bool]) -> Iterator[Condition]:
     spool, runtime = viewer.spool, token.pool.runtime
-    stops = [s for s in control.Requests(spool, viewer.clock).stops() if s.runtime in (None, runtime)]
+    stops = [s for s in viewer.requests.stops() if s.runtime in (None, runtime)]
     for kind, name in (("pause", "not_paused"), ("cooldown", "not_cooling_down")):
         stop = next((s for s in stops if s.kind == kind), None)
         if stop is None:

@@ -12,6 +12,7 @@ from wf_cli.contract.identity import Target, job_id_for, matches_prefix, target_
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Placed, Token
 from wf_cli.errors import Absent, WfError
+from wf_cli.spool.control import Requests
 from wf_cli.spool.layout import Spool
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Viewer:
         self._waits: dict[str, str | None] = {}
         self.spool = spool
         self.clock = clock
+        #: Kept, because a request's end is told from when it was seen first.
+        self.requests = Requests(spool, clock)
         self._observer: Observer | None = None
         self._verdicts: dict[str, Verdict] = {}
         self._ends: dict[tuple[str, int], LastEnd | None] = {}

@@ -85,6 +85,22 @@ def test_times_that_make_no_sense_are_bounded(spool: Spool, clock: FakeClock, af
     assert 1 <= refuse(spool, clock, after=after) <= cooldown.MAX_DELAY
 
 
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+def test_i6_a_step_of_the_clock_neither_shortens_nor_lengthens_it(
+    spool: Spool, clock: FakeClock, step: float
+) -> None:
+    """After a step back the pool waited an hour more, and each refusal took that for the provider's word."""
+    refuse(spool, clock)
+    clock.jump(step)
+    assert refuse(spool, clock) == PARKED_DELAY
+    clock.advance(PARKED_DELAY)
+    assert not stopped(spool, clock)
+    assert refuse(spool, clock) == 2 * PARKED_DELAY, "the next round of the series"
+    clock.jump(-2 * step)
+    cooldown.warm_up(spool, "opencode", clock, Recorder())
+    assert stopped(spool, clock)
+
+
 @pytest.mark.parametrize(
     "text",
     [

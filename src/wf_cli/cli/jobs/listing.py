@@ -12,7 +12,7 @@ from wf_cli.cli.frame.options import Common, document, print_line
 from wf_cli.cli.frame.screen import Screen, is_screen
 from wf_cli.clock import format_duration
 from wf_cli.spool import scan
-from wf_cli.spool.control import Requests, Stop
+from wf_cli.spool.control import Stop
 from wf_cli.views.rows import Row, counts, rows
 from wf_cli.views.viewer import Criteria, Viewer
 
@@ -44,7 +44,7 @@ def look(viewer: Viewer | None, criteria: Criteria, *, sort: str, limit: int | N
 
         return Listing({str(status): 0 for status in Status}, [])
     fit = [p for p in scan.everything(viewer.spool) if criteria.fits(p, viewer)]
-    stops = Requests(viewer.spool, viewer.clock).stops()
+    stops = viewer.requests.stops()
     return Listing(counts(fit, viewer), rows(fit, viewer, sort=sort, limit=limit), stops)
 
 
