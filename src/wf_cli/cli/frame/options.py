@@ -188,3 +188,18 @@ def seconds(text: str, option: str) -> float:
     if not 0 <= value <= LONGEST_S:
         raise UsageError(f"{option} {text} is too long", hint="at most 366d")
     return value
+
+
+def since_ms(clock: Clock, since: str | None) -> int | None:
+    """The wall-clock ms of ``--since``: a time, or a duration before now; None without it. UsageError for others."""
+    if since is None:
+        return None
+    from wf_cli.clock import parse_iso_ms
+
+    moment = parse_iso_ms(since)
+    if moment is not None:
+        return moment
+    try:
+        return clock.now_ms() - round(seconds(since, "--since") * 1000)
+    except UsageError as error:
+        raise UsageError(f"--since {since}: {error.message}", hint="10m, 2h, 7d, or 2026-01-31T08:00:00Z") from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wf_cli.cli.frame import output
-from wf_cli.cli.frame.options import SCHEMA_VERSION, Common, print_line, seconds, single
+from wf_cli.cli.frame.options import SCHEMA_VERSION, Common, print_line, since_ms, single
 from wf_cli.cli.frame.tables import plain
 from wf_cli.cli.jobs.selectors import JobArgument, one
 from wf_cli.errors import NotFound, UsageError
@@ -89,7 +89,7 @@ def events(
     """
     from wf_cli.eventlog.read import Selection
 
-    selection = Selection(kinds=_kinds(kind or []), since_ms=_since_ms(common, since))
+    selection = Selection(kinds=_kinds(kind or []), since_ms=since_ms(common.clock, since))
     _print_events(common, common.open_spool(), selection, follow=follow, from_start=since is not None)
 
 
@@ -105,20 +105,6 @@ def _kinds(given: list[str]) -> frozenset[str]:
             hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(sorted(known))}"
             raise UsageError(f"--kind {name}: there is no such event", hint=hint)
     return frozenset(given)
-
-
-def _since_ms(common: Common, since: str | None) -> int | None:
-    if since is None:
-        return None
-    from wf_cli.clock import parse_iso_ms
-
-    moment = parse_iso_ms(since)
-    if moment is not None:
-        return moment
-    try:
-        return common.clock.now_ms() - round(seconds(since, "--since") * 1000)
-    except UsageError as error:
-        raise UsageError(f"--since {since}: {error.message}", hint="10m, 2h, 7d, or 2026-01-31T08:00:00Z") from error
 
 
 def _print_events(common: Common, spool: Spool, selection: Selection, *, follow: bool, from_start: bool) -> None:
