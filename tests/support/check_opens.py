@@ -57,6 +57,7 @@ ALLOWED = {
     "spool/watch.py": {"open": "/dev/null", ".read_text": "/proc/sys"},
     "spool/synced.py": {".is_dir": "marks of services in folders above the spool"},
     "views/explain.py": {".read_text": "/proc/locks"},
+    "views/trace/page.py": {".read_text": "texts of this package"},
     "views/transcripts.py": {".exists": "a method of its own"},
     "workflow/plans.py": {
         ".mkdir": "folders of plans and epics; a shared one is opened to its group before it appears"

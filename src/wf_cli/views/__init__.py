@@ -6,5 +6,6 @@ cannot be read, only the facts in it are missing from the view.
 ``viewer`` derives statuses and remembers the files that it read. ``rows`` makes a list of jobs, ``record`` everything
 about one job, ``explain`` the reason for its state. ``progress`` is about an epic, ``sessions`` about workers, and
 ``transcripts`` follows what agents printed. ``stats`` adds events up, and ``openmetrics`` writes the sums for
-Prometheus. ``rows`` reads names rather than files where it can, because people and scripts run `wf spool ls` often.
+Prometheus. ``trace`` shows who did what when. ``rows`` reads names rather than files where it can, because people and
+scripts run `wf spool ls` often.
 """

@@ -154,6 +154,7 @@ _ENTRIES = (
     _typer("logs", _WATCHING, "jobs.logs", "what an agent printed", "logs_app"),
     _typer("events", _WATCHING, "jobs.logs", "what happened, one line each", "events_app"),
     _typer("stats", _WATCHING, "jobs.stats", "what the events add up to: ends, waits, runs, cost", "stats_app"),
+    _typer("trace", _WATCHING, "jobs.trace", "who did what when, and what the end waited for", "trace_app"),
     _typer("demo", _WATCHING, "workers.demo", "a whole epic on two pools, in a scratch repository"),
     _contract("project", _KNOWLEDGE, "flow.memory", "write the project's brief"),
     _contract("log", _KNOWLEDGE, "flow.memory", "record what was done"),
