@@ -58,10 +58,14 @@ class Look:
         """The live jobs of a plan."""
         return self._live.get(plan_id, [])
 
+    def dead(self, plan_id: str) -> list[Placed]:
+        """The dead jobs of a plan."""
+        return self._finished.of_plan("dead", plan_id)
+
     def jobs(self, plan_id: str) -> list[Job]:
         """The live jobs of a plan, or its dead ones when it has no live job. Dead jobs matter only then."""
         out = []
-        for found in self.live(plan_id) or self._finished.of_plan("dead", plan_id):
+        for found in self.live(plan_id) or self.dead(plan_id):
             target = target_of(found.token.job_id)
             if target is not None:
                 out.append(Job(found.token.job_id, target.command, target.iteration, found.status))

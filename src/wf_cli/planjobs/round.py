@@ -16,7 +16,7 @@ from wf_cli.contract.identity import Target, target_of
 from wf_cli.contract.lifecycle import LIVE, Status
 from wf_cli.contract.token import Placed, Pool
 from wf_cli.errors import Absent, SpoolError, Temporary, WfError
-from wf_cli.planjobs import absence, split
+from wf_cli.planjobs import absence, epic_events, split, standstill
 from wf_cli.planjobs.checkout import Checkout
 from wf_cli.planjobs.due import Block, Limits, Publish, Wait, due, next_step
 from wf_cli.planjobs.look import Look
@@ -93,6 +93,8 @@ class Round:
         self._limits = Limits(settings.max_parallel_plans, settings.max_iterations)
         self._out = Reconciled()
         self._live = queue.placed(LIVE)
+        #: Epics whose plans are all completed, and are not the ones that are declared.
+        self._others: set[str] = set()
         self._finished = scan.Finished(queue.spool)
         self._look_again()
 
@@ -112,6 +114,8 @@ class Round:
             if plan is not None:
                 self._plan(plan, None)
         self._tell_absent(only)
+        for epic in due:
+            self._tell_blocked(epic)
         return self._out
 
     def _tell_absent(self, only: Epic | None) -> None:
@@ -215,7 +219,26 @@ class Round:
         now = epic_status.status(self._project, epic, skip_quoted=True)
         if now.orchestration.get("status") == epics.COMPLETED:
             self._out.completed_epics.append(epic.id)
-            self._events.emit("epic.completed", epic_id=epic.id)
+            started_at = now.orchestration.get("started_at")
+            epic_events.tell(self._queue.spool, self._events, "completed", epic.id, started_at)
+        else:
+            self._others.add(epic.id)
+
+    def _tell_blocked(self, epic: Epic) -> None:
+        """Tell, once, that nothing of a running epic goes on until a person acts. What fails is left to the next
+        round."""
+        with contextlib.suppress(WfError, OSError):
+            if self._look.is_running(epic):
+                standstill.tell(
+                    self._queue,
+                    self._look,
+                    self._events,
+                    epic,
+                    live=self._live,
+                    published=(*self._out.published, *self._out.deduped),
+                    needs_help=[(b.plan_id, b.epic_id, b.why) for b in self._out.blocked if b.needs_help],
+                    others=epic.id in self._others,
+                )
 
     def _plan(self, plan: Plan, epic: Epic | None) -> None:
         request = None

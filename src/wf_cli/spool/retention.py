@@ -14,7 +14,7 @@ from wf_cli.contract.lifecycle import DIRECTORIES, LIVE_DIRECTORIES
 from wf_cli.contract.token import Placed, Token, parse_exit, parse_outcome
 from wf_cli.errors import NotFound, Refused, Temporary
 from wf_cli.seams import step
-from wf_cli.spool import enqueue, judgement, lease, predecessors, scan, session
+from wf_cli.spool import enqueue, judgement, lease, notified, predecessors, scan, session
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.troubles import EachItem, OnTrouble, ignored
 
@@ -25,10 +25,13 @@ class Removed:
 
     transcripts: list[str] = field(default_factory=list)
     sessions: list[str] = field(default_factory=list)
+    #: Marks of events that were handed on.
+    notified: list[str] = field(default_factory=list)
 
 
 def clean(spool: Spool, *, before_ms: int, on_trouble: OnTrouble = ignored) -> Removed:
-    """Remove the transcripts of archived jobs, and what sessions left that ended before ``before_ms``.
+    """Remove the transcripts of archived jobs, what sessions left that ended before ``before_ms``, and older marks of
+    notifications.
 
     What this user may not remove is handed to ``on_trouble``. Raises the first other OSError once all were tried.
     """
@@ -57,6 +60,10 @@ def clean(spool: Spool, *, before_ms: int, on_trouble: OnTrouble = ignored) -> R
                     fsio.unlink_quietly(spool.path("sessions", name))
                 fsio.unlink_quietly(spool.path("sessions", f"{owner}.json"))  # last, because a rest is found by it
                 out.sessions.append(owner)
+    for name in notified.old_events(spool, before_ms=before_ms):
+        with each.stepping(spool.path(notified.FOLDER, name)):
+            fsio.unlink_quietly(spool.path(notified.FOLDER, name))
+            out.notified.append(name)
     each.finish()
     return out
 
@@ -154,6 +161,8 @@ def purge(spool: Spool, epic_id: str) -> list[str]:
             busy.append(job_id)
         except OSError as error:
             failed = failed or error
+    if failed is None and not busy and not revived:
+        notified.forget_epic(spool, epic_id)
     if failed is not None:
         raise failed
     if busy:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from wf_cli.cli.frame.arguments import Parsed
     from wf_cli.cli.frame.contract_call import Call
+    from wf_cli.spool.layout import Spool
     from wf_cli.workflow.epics import Epic
     from wf_cli.workflow.phases import PhaseCommand
     from wf_cli.workflow.plans import Plan
@@ -175,9 +176,18 @@ def epic_started(call: Call, epic: Epic) -> None:
     the_app = call.app
     spool = the_app.create_spool()
     found = the_app.dispatcher(spool).reconcile(epic)
-    the_app.events(spool).emit("epic.started", epic_id=epic.id)
+    _tell_start(call, spool, epic)
     if not call.as_json:
         output.say(*(f"published {job_id}" for job_id in found.published))
+
+
+def _tell_start(call: Call, spool: Spool, epic: Epic) -> None:
+    """The event that the epic was started, once for its life: it may be run, stopped and resumed by many."""
+    from wf_cli.planjobs import epic_events
+    from wf_cli.workflow import epics
+
+    started_at = epics.orchestration(epics.load_state(epic)).get("started_at")
+    epic_events.tell(spool, call.app.events(spool), "started", epic.id, started_at)
 
 
 def start_workers(call: Call, document: dict[str, Any]) -> None:
