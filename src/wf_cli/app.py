@@ -9,8 +9,9 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,8 @@ from wf_cli.workflow.project import Permit, Project
 
 if TYPE_CHECKING:
     from wf_cli.config.load import LoadedConfig
-    from wf_cli.config.model import Config
-    from wf_cli.contract.event import EventSink
+    from wf_cli.config.model import Config, Notify
+    from wf_cli.contract.event import Event, EventSink
     from wf_cli.contract.identity import Target
     from wf_cli.contract.retry import RetryPolicy
     from wf_cli.contract.token import Pool, Token
@@ -140,6 +141,50 @@ class App:
             self.clock,
             mode=spool.shared_mode,
             few_writes=spool.version.topology == "shared",
+            hand_on=self._hand_on(spool),
+        )
+
+    # -- notifications
+
+    @cached_property
+    def _notify(self) -> tuple[Notify, ...]:
+        """The entries of ``notify``. Without a configuration file there are none, and none is loaded."""
+        return self.config.notify if self.flags.config or places.find(self.root) is not None else ()
+
+    @cached_property
+    def _wanted_events(self) -> frozenset[str]:
+        return frozenset(kind for entry in self._notify for kind in entry.on)
+
+    def _hand_on(self, spool: Spool) -> Callable[[Event], None]:
+        """The way from the event log to the notifications."""
+
+        def hand_on(event: Event) -> None:
+            try:
+                if not self._wanted_events:
+                    return
+            except WfError:
+                return  # A broken configuration is said by those who need it.
+            from wf_cli.notify.outbox import Outbox
+
+            Outbox(spool, lambda: self._wanted_events, _warn_once).put(event)
+
+        return hand_on
+
+    def notifying(self, spool: Spool, say: Callable[[str], None]) -> AbstractContextManager[object]:
+        """Hand events on while the block runs, as ``notify`` in the configuration asks for."""
+        if not self._notify:
+            return contextlib.nullcontext()
+        from wf_cli.notify.notifier import Notifier
+
+        return Notifier(
+            spool,
+            self._notify,
+            owner=ids.owner_id("notify"),
+            root=self.root,
+            environ=self.environ,
+            events=self.events(spool),
+            say=say,
+            clock=self.clock,
         )
 
     def queue(
@@ -355,6 +400,11 @@ class App:
         if path.split(os.pathsep)[0] != bin_dir:
             environ["PATH"] = f"{bin_dir}{os.pathsep}{path}"
         return environ
+
+
+@cache
+def _warn_once(line: str) -> None:
+    print(f"warning: {line}", file=sys.stderr)
 
 
 class _Today:

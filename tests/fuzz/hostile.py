@@ -125,6 +125,7 @@ class Hostile:
             "locks": lambda: rng.choice((f"{job}.lock", "checkout.0.slot", "verify.lock", "topology.lock")),
             "log": lambda: f"{owner}.jsonl",
             "transcripts": lambda: f"{job}.a{attempt}.log",
+            "outbox": lambda: f"1764000000000-{nonce}.json",
             "notified": lambda: f"{rng.choice(('epic-01-started', 'epic-01-blocked', 'event'))}-{nonce}.json",
             "": lambda: rng.choice(("evil.sh", "queued.old", ".gitignore", "new", "VERSION.1", "lost+found")),
         }  # fmt: skip

@@ -18,6 +18,8 @@ from wf_cli.contract.token import POOL_LIMIT, is_word
 
 #: Seconds. A longer wait counts as a typing error, because ready times have a limited number of digits.
 LONGEST_S = 365 * 86400.0
+#: Seconds for one try of a notification.
+_LONGEST_TRY_S = 600.0
 #: Characters of a pattern of a failure.
 LONGEST_PATTERN = 500
 #: Durations that may be zero: no wait at all before a retry.
@@ -234,8 +236,20 @@ def _redact(tree: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _notify(tree: Mapping[str, Any]) -> Iterator[Problem]:
     for i, entry in enumerate(tree.get("notify", ())):
+        here = ("notify", str(i))
         for j, kind in enumerate(entry["on"]):
             if kind not in KINDS:
                 near = difflib.get_close_matches(kind, KINDS, n=1)
                 hint = f"did you mean {near[0]}?" if near else "expected: an event name such as job.dead"
-                yield Problem(("notify", str(i), "on", str(j)), f"there is no event {kind}; {hint}")
+                yield Problem((*here, "on", str(j)), f"there is no event {kind}; {hint}")
+        if ("run" in entry) == ("url" in entry):
+            yield Problem(here, "expected: either run (a program) or url (an address), and not both")
+        elif "url" in entry and not _ADDRESS.fullmatch(entry["url"]):
+            # What is wrong about it is not shown, because an address may hold a secret.
+            yield Problem((*here, "url"), "expected: env:NAME, or an address that begins with https:// or http://")
+        if "timeout" in entry and not 0 < parse_duration(entry["timeout"]) <= _LONGEST_TRY_S:
+            yield Problem((*here, "timeout"), f"{entry['timeout']}: expected: more than zero, and at most 10m")
+
+
+#: ``env:NAME``, or an address of visible ASCII characters with a host.
+_ADDRESS = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|https?://[A-Za-z0-9\[][!-~]*")

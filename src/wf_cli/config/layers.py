@@ -116,8 +116,19 @@ def build(tree: Mapping[str, Any]) -> Config:
         budget=_budget(tree.get("budget", {}), base.budget),
         checks=checks,
         redact=tuple(tree.get("redact", base.redact)),
-        notify=tuple(Notify(tuple(entry["on"]), tuple(entry["run"])) for entry in tree.get("notify", ())),
+        notify=tuple(map(_notify, tree.get("notify", ()))),
     )
+
+
+def _notify(entry: Mapping[str, Any]) -> Notify:
+    timeout_s = parse_duration(entry["timeout"]) if "timeout" in entry else model.NOTIFY_TIMEOUT_S
+    return Notify(tuple(entry["on"]), tuple(entry.get("run", ())), entry.get("url"), timeout_s)
+
+
+def _notify_tree(entry: Notify) -> Tree:
+    timeout = {} if entry.timeout_s == model.NOTIFY_TIMEOUT_S else {"timeout": duration_text(entry.timeout_s)}
+    where: Tree = {"run": list(entry.run)} if entry.url is None else {"url": entry.url}
+    return {"on": list(entry.on), **where, **timeout}
 
 
 def _retry(tree: Mapping[str, Any], base: model.Retry) -> model.Retry:
@@ -202,7 +213,7 @@ def as_tree(config: Config) -> Tree:
         **({"budget": _budget_tree(config.budget)} if config.budget != model.Budget() else {}),
         "checks": _checks_tree(config.checks),
         **({"redact": list(config.redact)} if config.redact else {}),
-        "notify": [{"on": list(entry.on), "run": list(entry.run)} for entry in config.notify],
+        "notify": list(map(_notify_tree, config.notify)),
     }
 
 

@@ -116,7 +116,10 @@ def _expand(flat: layers.Flat, environ: Mapping[str, str]) -> Iterator[check.Pro
                 case ("runtimes", _, "command" | "argv"):
                     flat[path] = _words(value, environ)
                 case ("notify",):
-                    flat[path] = [{**entry, "run": _words(entry["run"], environ)} for entry in value]
+                    flat[path] = [
+                        {**entry, "run": _words(entry["run"], environ)} if "run" in entry else entry
+                        for entry in value
+                    ]
         except ValueError as error:
             yield check.Problem(path, str(error))
 

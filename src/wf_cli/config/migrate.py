@@ -59,8 +59,9 @@ mode: command
 #   opencode: {adapter: opencode, command: [opencode]}
 #   cursor: {adapter: cursor, command: [cursor-agent]}
 
-# Programs to run on events:
-#   - {on: [job.dead, epic.completed], run: [./scripts/notify.sh]}
+# Programs to run and addresses to call on events (docs/how-to/notify.md):
+#   - {on: [job.dead, epic.completed, epic.blocked], run: [./scripts/notify.sh]}
+#   - {on: [job.dead], url: "env:TEAM_HOOK"}
 # notify: []
 """
 

@@ -148,12 +148,34 @@ class RolePolicy:
     checks: Checks = Checks()
 
 
+#: Seconds that one try of a notification has, unless the entry says otherwise.
+NOTIFY_TIMEOUT_S = 10.0
+
+
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """A program to run on some kinds of events."""
+    """A program to run, or an address to post to, on some kinds of events. Exactly one of ``run`` and ``url`` is set.
+
+    ``url`` is ``env:NAME`` or an address. It may hold a secret, so `place` stands for it in all that is printed.
+    """
 
     on: tuple[str, ...]
-    run: tuple[str, ...]
+    run: tuple[str, ...] = ()
+    url: str | None = None
+    #: Seconds for one try.
+    timeout_s: float = NOTIFY_TIMEOUT_S
+
+    @property
+    def place(self) -> str:
+        """What people may read of where it goes: the program, ``env:NAME``, or an address without its path."""
+        if self.url is None:
+            return f"run {self.run[0]}"
+        if self.url.startswith("env:"):
+            return self.url
+        scheme, _, rest = self.url.partition("://")
+        for mark in "/?#":
+            rest = rest.partition(mark)[0]
+        return f"{scheme}://{rest.rpartition('@')[2]}/..."
 
 
 #: Role -> runtime, the default since the first version.

@@ -12,6 +12,7 @@
     dry_call        an ACP session without a prompt
     mount           the mount under the spool, and what its caches delay
     spool           the spool, its files, workers and stops
+    notifications   whether the programs and addresses of ``notify`` can be used, and which of them fail
     folder          the file system under the spool, tried out
 
 The checks create and change only four things: a hidden file in each folder that wf writes in, which is removed at
@@ -30,7 +31,17 @@ from pathlib import Path
 
 from wf_cli.clock import Clock
 from wf_cli.config import mode
-from wf_cli.doctor import configuration, conflicts, folder, mount, project, runtimes, spool, writing
+from wf_cli.doctor import (
+    configuration,
+    conflicts,
+    folder,
+    mount,
+    notifications,
+    project,
+    runtimes,
+    spool,
+    writing,
+)
 from wf_cli.doctor.check import Check, Level, error, guarded, ok, warn
 from wf_cli.runtimes.process.redact import Redactor, secret_values
 
@@ -77,6 +88,7 @@ def _checks(patient: Patient, *, fs_probe: bool, fix: bool, call: bool) -> Itera
     yield from guarded("runtimes", lambda: runtimes.routed(config, root, environ, patient.clock, call=call))
     yield from guarded("mount", lambda: mount.look(spool_root))
     yield from guarded("spool", lambda: spool.look(spool_root, config, patient.clock))
+    yield from guarded("notify", lambda: notifications.look(spool_root, config, root, environ))
     if fs_probe:
         yield from guarded("folder", lambda: folder.probe(spool_root, config.spool.topology))
 

@@ -36,7 +36,8 @@ class EventLog:
     mix; each session has its own file, so two hosts never share one. Not synced: a power cut may take the last lines.
     ``mode`` is that of a new file, past the umask; without it the umask decides. With ``few_writes``, for network
     mounts, the events of `_FOLLOWED` are in the file only with the next one. A process that is killed between the two
-    leaves no trace of the first in its log.
+    leaves no trace of the first in its log. ``hand_on`` gets each event when it was recorded, or could not be; it
+    must not raise.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class EventLog:
         *,
         mode: int | None = None,
         few_writes: bool = False,
+        hand_on: Callable[[Event], None] = lambda _event: None,
     ):
         if not is_word(writer):
             raise ContractError(f"{writer!r} cannot name a log", hint="an owner id: [a-z0-9-]")
@@ -60,6 +62,7 @@ class EventLog:
         #: Lines that wait for the next event.
         self._waiting = b""
         self._host = socket.gethostname()
+        self._hand_on = hand_on
         self._lock = threading.Lock()
         self._fd = -1
         self._opened = 0.0
@@ -68,16 +71,20 @@ class EventLog:
 
     def emit(self, event: str, **facts: Any) -> None:
         """Record ``event``. ``from_`` stands for ``from``; host and pid are filled in."""
+        facts = {key.rstrip("_"): value for key, value in facts.items()}
+        # The pid now, not at the start: a forked child writes too.
+        entry = Event(times.iso(self._clock.now_ms()), event, {"host": self._host, "pid": os.getpid()} | facts)
+        self._record(entry)
+        self._hand_on(entry)
+
+    def _record(self, entry: Event) -> None:
         try:
-            facts = {key.rstrip("_"): value for key, value in facts.items()}
-            # The pid now, not at the start: a forked child writes too.
-            entry = Event(times.iso(self._clock.now_ms()), event, {"host": self._host, "pid": os.getpid()} | facts)
             # Not Event.line(): a fact of an unexpected type or a lone surrogate must not stop a transition.
             text = plain_json.dumps(entry.to_json(), ensure_ascii=False, default=str)
             line = text.encode("utf-8", "replace") + b"\n"
             with self._lock:
                 self._waiting += line
-                if event not in self._followed:
+                if entry.event not in self._followed:
                     lines, self._waiting = self._waiting, b""
                     self._append(lines)
         except (OSError, ValueError, TypeError, RecursionError) as error:

@@ -111,7 +111,7 @@ def _judge(folder: str, entry: os.DirEntry[str]) -> str | None:
     else:
         suffix = {
             "jobs": ".json", "leases": ".lease", "sessions": ".json", "control": ".json",
-            "log": ".jsonl", "transcripts": ".log", "notified": ".json",
+            "log": ".jsonl", "transcripts": ".log", "notified": ".json", "outbox": ".json",
         }.get(folder)  # fmt: skip
         if suffix is None:  # locks: <job>.lock, <group>.<k>.slot
             known = name.endswith((".lock", ".slot"))

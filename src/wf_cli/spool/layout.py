@@ -25,10 +25,11 @@ TOPOLOGIES, DURABILITIES = ("local", "shared"), ("fsync", "none")
 FOLDERS = (
     "tmp", "jobs", "queued", "claimed", "running", "held", "done", "dead", "started", "outcomes", "leases",
     "sessions", "locks", "control", "log", "transcripts", "archive", "notified",
+    "outbox",
 )  # fmt: skip
 
 #: Folders that a spool made by an older wf lacks. Whoever needs one makes it (`Spool.make_folder`).
-ADDED_FOLDERS = frozenset({"started", "notified"})
+ADDED_FOLDERS = frozenset({"started", "notified", "outbox"})
 
 #: Modes on a shared spool: the folders hand their group on to what is made in them, and have no sticky bit, because
 #: one user's sweeper must be able to rename another user's file.

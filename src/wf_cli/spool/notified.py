@@ -11,11 +11,15 @@ import hashlib
 import json
 
 from wf_cli import fsio, ids
+from wf_cli.contract import text
 from wf_cli.spool.layout import Spool
 
 FOLDER = "notified"
-#: The beginnings of the names: marks about an epic, and those of events that were handed on (`wf_cli.notify`).
-EPIC, EVENT = "epic", "event"
+#: The beginnings of the names: marks about an epic, those of events that were handed on (`wf_cli.notify`), and those
+#: of entries of ``notify`` that fail.
+EPIC, EVENT, FAILING = "epic", "event", "failing"
+#: Bytes of a mark that are read.
+_LIMIT = 64 * 1024
 
 
 def name_of(kind: str, subject: str, *facts: object) -> str:
@@ -24,16 +28,16 @@ def name_of(kind: str, subject: str, *facts: object) -> str:
     return f"{kind}-{subject}-{digest}" if subject else f"{kind}-{digest}"
 
 
-def first(spool: Spool, name: str, *, by: str) -> bool:
+def first(spool: Spool, name: str, *, by: str, **facts: str) -> bool:
     """Whether this call is the first of all with this name. Durable when it returns. Raises OSError, SpoolMissing.
 
-    After an OSError it is not known who was first, and the caller must not tell. A mark that a power cut took away
-    was not durable, so nobody has acted on it.
+    The mark holds ``by`` and ``facts``, for people. After an OSError it is not known who was first, and the caller
+    must not tell. A mark that a power cut took away was not durable, so nobody has acted on it.
     """
     path = spool.path(FOLDER, f"{name}.json")
     if fsio.exists(path):  # The usual answer, without a write.
         return False
-    content = json.dumps({"by": by, "nonce": ids.nonce()}) + "\n"
+    content = json.dumps({"by": by, **facts, "nonce": ids.nonce()}) + "\n"
     with spool.part(content.encode()) as part:
         try:
             ours = fsio.publish(part, path)
@@ -43,6 +47,30 @@ def first(spool: Spool, name: str, *, by: str) -> bool:
     if ours:
         spool.sync(FOLDER)
     return ours
+
+
+def is_marked(spool: Spool, name: str) -> bool:
+    """Whether somebody was first already. Raises OSError."""
+    return fsio.exists(spool.path(FOLDER, f"{name}.json"))
+
+
+def forget(spool: Spool, name: str) -> bool:
+    """Remove a mark, so that there can be a first one again; whether there was one. Raises OSError."""
+    return fsio.unlink_quietly(spool.path(FOLDER, f"{name}.json"))
+
+
+def failing(spool: Spool) -> list[dict[str, str]]:
+    """The facts of the entries of ``notify`` that fail now, as far as their marks can be read."""
+    out = []
+    for name in _names(spool):
+        if name.startswith(f"{FAILING}-"):
+            try:
+                value = json.loads(fsio.read_regular(spool.path(FOLDER, name), _LIMIT))
+            except (OSError, ValueError, RecursionError):
+                continue
+            if isinstance(value, dict):
+                out.append({key: text.line(v, 400) for key, v in value.items() if isinstance(v, str)})
+    return out
 
 
 def forget_epic(spool: Spool, epic_id: str) -> None:

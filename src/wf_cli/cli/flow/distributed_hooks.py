@@ -251,7 +251,7 @@ def _follow(call: Call, epic: Epic, document: dict[str, Any]) -> int:
     spool = the_app.create_spool()
     queue, dispatcher, project = the_app.queue(spool), the_app.dispatcher(spool), the_app.project()
     lonely: dict[str, float] = {}
-    with follower(to_stderr=call.as_json) as view:
+    with follower(to_stderr=call.as_json) as view, the_app.notifying(spool, view.interject):
         outage, what = Outage(view.interject), f"cannot look at epic {epic.id}"
         try:
             while True:

@@ -170,6 +170,7 @@ _ENTRIES = (
         "setup.config_file",
         _about_wf_config,
     ),
+    _typer("notify", _SETUP, "setup.notify", "try the notifications of wf.config out"),
     _typer("doctor", _SETUP, "setup.doctor", "check configuration, agents, runtimes, folder and spool"),
     _typer("completion", _SETUP, "completion.scripts", "print the completion script of a shell"),
     _contract("subagents", _SETUP, "flow.subagents", "models of the sub-agents"),

@@ -165,6 +165,7 @@ def gc(
         "archived": [token.job_id for token in archived],
         "transcripts": len(removed.transcripts),
         "sessions": len(removed.sessions),
+        "notified": len(removed.notified),
     }
     common.emit(values, [f"{len(archived)} job(s) archived, {len(removed.transcripts)} transcript(s) and "
                          f"{len(removed.sessions)} session(s) removed"])  # fmt: skip

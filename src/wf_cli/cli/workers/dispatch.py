@@ -46,7 +46,8 @@ def dispatch(
     from wf_cli.workflow import epics
 
     wanted = epics.find(the_app.project(), epic) if epic is not None else None
-    dispatcher = the_app.dispatcher(the_app.create_spool())
+    found_spool = the_app.create_spool()
+    dispatcher = the_app.dispatcher(found_spool)
     if not watch:
         found = dispatcher.reconcile(wanted)
         if as_json:
@@ -54,7 +55,7 @@ def dispatch(
         else:
             output.say(*(_lines(found) or ["nothing to do: no running epic waits for a job"]))
         return
-    with signals.as_interrupt():
+    with signals.as_interrupt(), the_app.notifying(found_spool, output.note):
         _watch(lambda: dispatcher.reconcile(wanted), as_json=as_json)
 
 

@@ -100,7 +100,11 @@ def worker(
         poll_seconds=poll_s,
         drain_timeout=drain_s,
     )
-    with _signals(the_worker), live.drawing(the_board, the_worker.slots):
+    with (
+        the_app.notifying(found, the_board.say),
+        _signals(the_worker),
+        live.drawing(the_board, the_worker.slots),
+    ):
         tally = the_worker.run().to_json()
     _report(tally, as_json=as_json)
     if tally["processed"] == 0 and not watch:
