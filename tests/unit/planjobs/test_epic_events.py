@@ -276,3 +276,16 @@ def _all_done(scene: Scene, plan: str) -> Path:
     scene.plan(plan, "completed")
     running = {"status": "running"}
     return make_epic(scene.root, "\n- Plan 1: a\n", name="01-x", plan_ids=[plan], orchestration=running)
+
+
+def test_an_epic_that_is_completed_by_a_look_at_its_status_is_told_too(wf: Cli) -> None:
+    folder = make_epic(
+        wf.root, "\n- Plan 1: b\n", name="02-y", plan_ids=["02-plan-1-b"], orchestration={"status": "running"}
+    )
+    make_plan(wf.root, "02-plan-1-b", phase="completed")
+    assert wf("epic", "run", "01")[0] == 0  # It makes the spool.
+    (folder / "state.json").write_text((folder / "state.json").read_text().replace("completed", "running"))
+    spool = spool_of(wf)
+    for _ in range(2):
+        assert wf("epic", "status", "02")[0] == 0
+    assert len(told(spool, "epic.completed")) == 1

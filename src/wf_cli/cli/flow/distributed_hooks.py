@@ -15,7 +15,7 @@ from wf_cli.contract.step import STEPS, roles
 from wf_cli.errors import WfError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from wf_cli.cli.frame.arguments import Parsed
     from wf_cli.cli.frame.contract_call import Call
@@ -187,7 +187,23 @@ def _tell_start(call: Call, spool: Spool, epic: Epic) -> None:
     from wf_cli.workflow import epics
 
     started_at = epics.orchestration(epics.load_state(epic)).get("started_at")
-    epic_events.tell(spool, call.app.events(spool), "started", epic.id, started_at)
+    with contextlib.suppress(OSError):  # The epic runs all the same, and the next `epic run` tells it.
+        epic_events.tell(spool, call.app.events(spool), "started", epic.id, started_at)
+
+
+def epic_counted(call: Call, epic: Epic, before: object, after: Mapping[str, Any]) -> None:
+    """The event that an epic is completed, where the count of its plans has just made it so, before a reconcile."""
+    from wf_cli.spool import layout
+    from wf_cli.workflow import epics
+
+    if not call.is_distributed or before == epics.COMPLETED or after.get("status") != epics.COMPLETED:
+        return
+    with contextlib.suppress(OSError, WfError):  # A look at the status must not end by it.
+        if layout.exists(call.app.spool_root):
+            from wf_cli.planjobs import epic_events
+
+            spool = call.app.open_spool()
+            epic_events.tell(spool, call.app.events(spool), "completed", epic.id, after.get("started_at"))
 
 
 def start_workers(call: Call, document: dict[str, Any]) -> None:

@@ -50,10 +50,13 @@ def context(call: Call) -> int:
 
 def status(call: Call) -> int:
     """Count the plans by phase, and write the phase that follows from them into the epic's state."""
+    from wf_cli.cli.flow import distributed_hooks
     from wf_cli.workflow import epic_status, unclear_scope
 
     epic = named_epic(call, "status")
+    before = epics.orchestration(epics.load_state(epic)).get("status") if call.is_distributed else None
     status_now = epic_status.status(call.project, epic, skip_quoted=call.is_distributed)
+    distributed_hooks.epic_counted(call, epic, before, status_now.orchestration)
     doubtful = unclear_scope.of_epic(epic, skip_quoted=call.is_distributed)
     comparison = status_now.comparison
     document = {
