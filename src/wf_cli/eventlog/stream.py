@@ -27,7 +27,8 @@ class Stream:
 
     Within one log the order is that of its writer. Logs are merged by time, so two hosts whose clocks differ are out
     of order by as much. Lines that are no event are left out. ``without`` names kinds that the caller has no use for,
-    which saves most of the time that their lines would cost. ``report`` is told once of each log that cannot be read.
+    which saves most of the time that their lines would cost. So does ``only``, a pattern that is in each line that is
+    wanted and may be in others. ``report`` is told once of each log that cannot be read.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Stream:
         directory: Path,
         *,
         without: Collection[str] = (),
+        only: re.Pattern[bytes] | None = None,
         report: Callable[[OSError], None] = unreported,
     ):
         self._directory = directory
@@ -45,6 +47,7 @@ class Stream:
         kinds = "|".join(map(re.escape, sorted(without)))
         self._skipped = re.compile(rb'\{"schema": 1, "ts": "[^"\\]*", "event": "(?:%s)"' % kinds.encode())
         self._without = frozenset(without)
+        self._only = only
 
     def new_events(self) -> Iterator[tuple[int, Event]]:
         """What was added since the last call, each with its time in ms. Empty while there is no log."""
@@ -71,7 +74,7 @@ class Stream:
             if lines is None:
                 return
             for line in lines:
-                if self._without and self._skipped.match(line):
+                if (self._without and self._skipped.match(line)) or (self._only and not self._only.search(line)):
                     continue
                 event = parse_line(line)
                 if event is not None and event.event not in self._without:

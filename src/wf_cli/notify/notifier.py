@@ -26,8 +26,9 @@ from wf_cli.notify.outbox import Waiting
 from wf_cli.spool import notified
 from wf_cli.spool.layout import Spool
 
-#: Seconds between two looks at the outbox.
+#: Seconds between two looks at the outbox. On a shared spool each look asks the server, so there it takes longer.
 POLL_S = 1.0
+_SHARED_POLLS = 5
 #: Seconds before the second and the third try. There is no fourth one.
 BACKOFF_S = (1.0, 5.0)
 #: Seconds after which an event that nobody could hand on is news no more.
@@ -86,7 +87,8 @@ class Notifier:
     # -- looking
 
     def _loop(self) -> None:
-        while not self.stopping.wait(POLL_S):
+        polls = _SHARED_POLLS if self.spool.version.topology == "shared" else 1
+        while not self.stopping.wait(POLL_S * polls):
             self._try_look()
         # What the work has told last is handed on, too. A try is not repeated now.
         while self._try_look() or any(courier.busy for courier in self._couriers.values()):

@@ -163,6 +163,17 @@ def test_what_was_told_at_the_very_end_is_handed_on(tmp_path: Path, monkeypatch:
     assert yard.waiting() == []
 
 
+def test_what_a_killed_worker_had_claimed_is_not_sent_again(tmp_path: Path) -> None:
+    yard = Yard(tmp_path, Notify(("job.dead",), (hooks.noting(tmp_path),)))
+    yard.events.emit("job.dead", job_id="a")
+    (name,) = yard.waiting()
+    assert notified.first(yard.spool, notifiers._mark(name, notifiers.id_of(yard.entries[0])), by="killed-box-1")
+    yard.events.emit("job.dead", job_id="b")
+    with yard.notifier():
+        wait_until(lambda: not yard.waiting(), what="the outbox to be empty")
+    assert [event["job_id"] for event in hooks.got(tmp_path)] == ["b"]
+
+
 def test_an_event_of_a_command_that_ended_waits_for_a_worker(tmp_path: Path) -> None:
     yard = Yard(tmp_path, Notify(("job.dead",), (hooks.noting(tmp_path),)))
     yard.events.emit("job.dead", job_id="a")

@@ -270,7 +270,7 @@ def test_a_number_means_the_epic_then_the_plan_and_a_folder_itself(
     assert wf.json("trace", word)["subject"] == subject
 
 
-@pytest.mark.parametrize("word", ["99", "nope", "../../etc", "", "plan:77", "e01-p0"])
+@pytest.mark.parametrize("word", ["99", "nope", "../../etc", "", "plan:77", "e01-p0", "\udcff(", "e01.p01"])
 def test_what_the_spool_does_not_know_ends_with_3(wf: Cli, team: Team, word: str) -> None:
     code, _, err = wf("trace", word)
     assert code == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from wf_cli.clock import parse_iso_ms
@@ -46,6 +47,17 @@ class Subject:
             return f"epic {self.epic_id}"
         return f"plan {self.plan_id}" if self.plan_id is not None else str(self.job)
 
+    @property
+    def pattern(self) -> re.Pattern[bytes]:
+        """What a line of a log holds that can be part of the trace, as far as wf writes it."""
+        if self.job is not None:
+            about = rf'"job_id":\s*"{re.escape(self.job)}'
+        elif self.epic_id is not None:
+            about = rf'"epic_id":\s*"{self.epic_id}"|"job_id":\s*"(?:r[a-z0-9]+-)?e{self.epic_id}-'
+        else:
+            about = rf'"plan_id":\s*"{self.plan_id}"|"job_id":\s*"[^"]*p{self.plan_id}-i'
+        return re.compile(rf'{about}|"event":\s*"(?:lease|job\.stalled)'.encode("utf-8", "surrogateescape"))
+
     def takes(self, job_id: str) -> bool:
         """Whether the job is part of it."""
         if self.job is not None:
@@ -67,7 +79,7 @@ def build(subject: Subject, viewer: Viewer, on_trouble: OnTrouble) -> Trace:
     def unreadable(error: OSError) -> None:
         on_trouble(Trouble.of(spool.folder("log"), error))
 
-    stream = Stream(spool.folder("log"), without=_UNUSED, report=unreadable)
+    stream = Stream(spool.folder("log"), without=_UNUSED, only=subject.pattern, report=unreadable)
     for event in ordered(event for _, event in stream.new_events() if making.wants(event)):
         making.add(event)
     places = [p for p in scan.everything(spool) if subject.takes(p.token.job_id)]
