@@ -6,34 +6,19 @@ are read cost the lines in question and nothing else.
 
 from __future__ import annotations
 
-import contextlib
-import heapq
-import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from wf_cli import fsio, sharing
 from wf_cli.clock import Clock, parse_iso_ms
-from wf_cli.contract import text
-from wf_cli.contract.event import FIELDS, Event
-from wf_cli.growing import GrowingFile
+from wf_cli.contract.event import Event
+from wf_cli.eventlog.stream import Stream, unreported
 
-#: Bytes; a longer line is no event.
-LINE_LIMIT = 1024 * 1024
 #: Events that are put in order at once.
 WINDOW = 20_000
-#: Bytes that are read of one log at once.
-_CHUNK = 32 * 1024
 #: Seconds between two looks at the logs while following.
 POLL_S = 0.5
-
-_NUMBERS = frozenset({"duration_s", "cost_usd"})
-_INTEGERS = frozenset({"attempt", "pid", "exit_code", "tokens_in", "tokens_out"})
-
-#: No count, duration or amount of a real event reaches this.
-_LARGEST = 10**15
 
 #: Where in the life of one attempt an event stands. Kinds that are not here can come at any time.
 _RANK = {
@@ -80,10 +65,6 @@ class Selection:
 ALL = Selection()
 
 
-def unreported(_error: OSError) -> None:
-    """For callers whose answer does not depend on a log that may not be read."""
-
-
 def read(directory: Path, selection: Selection = ALL, report: Callable[[OSError], None] = unreported) -> list[Event]:
     """All that `stream` gives, in memory at once."""
     return list(stream(directory, selection, report))
@@ -99,14 +80,20 @@ def stream(
 
     ``report`` is told of each log that exists and cannot be read.
     """
-    return _in_order(_Logs(directory, report), selection)
+    return _in_order(_logs(directory, selection, report), selection)
 
 
-def _in_order(logs: _Logs, selection: Selection) -> Iterator[Event]:
+def _logs(directory: Path, selection: Selection, report: Callable[[OSError], None]) -> Stream:
+    """Lines without the name of a wanted job are not even parsed."""
+    named = b"|".join(re.escape(job_id.encode()) for job_id in sorted(selection.jobs))
+    return Stream(directory, only=re.compile(named) if named else None, report=report)
+
+
+def _in_order(logs: Stream, selection: Selection) -> Iterator[Event]:
     """The events that were added since the last look, and are wanted, in order."""
     window: list[Event] = []
     # What one job did has to be put in order as a whole. So only what leaves out whole jobs is left out before.
-    for event in logs.merged(selection.jobs):
+    for _, event in logs.new_events():
         if selection.concerns(event):
             window.append(event)
             if len(window) >= WINDOW:
@@ -131,7 +118,7 @@ def follow(
     Looks every ``poll_s`` seconds. What arrives between two looks is in order; an event that another host
     delivers later comes later.
     """
-    logs = _Logs(directory, report)
+    logs = _logs(directory, selection, report)
     if not from_start:
         logs.skip()
     while True:
@@ -165,99 +152,6 @@ def _in_life(event: Event) -> bool:
 
 def _stage(event: Event) -> tuple[int, int]:
     return event.facts.get("attempt", 0), _RANK[event.event]
-
-
-def parse_line(line: bytes) -> Event | None:
-    """The event of one line; None for anything else. Keys unknown or of a wrong type are left out."""
-    if len(line) > LINE_LIMIT:
-        return None
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict):
-        return None
-    ts, kind = value.get("ts"), value.get("event")
-    if not isinstance(ts, str) or not isinstance(kind, str) or not _is_time(ts):
-        return None
-    facts = {key: value[key] for key in FIELDS if key in value and _fits(key, value[key])}
-    return Event(ts, text.line(kind), {k: text.line(v) if isinstance(v, str) else v for k, v in facts.items()})
-
-
-def _is_time(text: str) -> bool:
-    try:
-        return parse_iso_ms(text) is not None
-    except (OverflowError, ValueError):
-        return False
-
-
-def _fits(key: str, value: Any) -> bool:
-    if isinstance(value, bool):
-        return False
-    if key in _INTEGERS:
-        return isinstance(value, int) and abs(value) < _LARGEST
-    if key in _NUMBERS:
-        return isinstance(value, (int, float)) and abs(value) < _LARGEST  # NaN is not, either.
-    return isinstance(value, str)
-
-
-class _Logs:
-    """All logs of one directory. ``report`` is told once of each log that may not be read."""
-
-    def __init__(self, directory: Path, report: Callable[[OSError], None]):
-        self._directory = directory
-        self._report = report
-        self._files: dict[str, GrowingFile] = {}
-        self._reported: set[str] = set()
-
-    def merged(self, jobs: Iterable[str] = ()) -> Iterator[Event]:
-        """What was added since the last call, by time as far as each writer's own events are.
-
-        Lines without the name of one of ``jobs`` are not even parsed.
-        """
-        named = [job_id.encode() for job_id in jobs]
-        return heapq.merge(*(self._events(name, named) for name in self._names()), key=_time)
-
-    def skip(self) -> None:
-        """Pass over what is there now."""
-        for name in self._names():
-            with self._readable(name):
-                self._file(name).skip()
-
-    def _names(self) -> list[str]:
-        try:
-            return sorted(name for name in fsio.names(self._directory) if name.endswith(".jsonl"))
-        except FileNotFoundError:
-            return []  # The first event makes the folder.
-
-    def _file(self, name: str) -> GrowingFile:
-        path = self._directory / name
-        return self._files.setdefault(name, GrowingFile(path, longest=LINE_LIMIT))
-
-    def _events(self, name: str, named: list[bytes]) -> Iterator[Event]:
-        file = self._file(name)
-        while True:
-            lines = None
-            with self._readable(name):
-                lines = file.some(_CHUNK)
-            if lines is None:
-                return
-            for line in lines:
-                if not named or any(job_id in line for job_id in named):
-                    event = parse_line(line)
-                    if event is not None:
-                        yield event
-
-    @contextlib.contextmanager
-    def _readable(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except (FileNotFoundError, ValueError):  # It vanished, or is a link, a pipe, a folder.
-            pass
-        except OSError as error:
-            if name not in self._reported:
-                self._reported.add(name)
-                self._report(sharing.explained(error, self._directory / name))
 
 
 def _time(event: Event) -> int:

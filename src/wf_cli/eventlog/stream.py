@@ -1,11 +1,12 @@
 """All logs of a folder as one stream of events by time, in little memory however long the logs are.
 
-`wf_cli.eventlog.read` holds all events in memory and puts those of one job into the order of its life. That is right
-for a list that people read. Whoever counts can do with this stream, which is by the writers' clocks alone.
+It is ordered by the writers' clocks alone, which is enough for whoever counts. `wf_cli.eventlog.read` puts the events
+of one job into the order of its life, for people.
 """
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -14,12 +15,16 @@ from pathlib import Path
 from wf_cli import fsio, sharing
 from wf_cli.clock import parse_iso_ms
 from wf_cli.contract.event import Event
-from wf_cli.eventlog.read import LINE_LIMIT, parse_line, unreported
+from wf_cli.eventlog.lines import LINE_LIMIT, parse_line
 from wf_cli.growing import GrowingFile
 
 #: Bytes of all logs together that are in memory at once, as far as the least piece of each log allows.
 _MEMORY = 32 * 1024 * 1024
 _LEAST, _MOST = 4 * 1024, 1024 * 1024
+
+
+def unreported(_error: OSError) -> None:
+    """For callers whose answer does not depend on a log that may not be read."""
 
 
 class Stream:
@@ -51,26 +56,31 @@ class Stream:
 
     def new_events(self) -> Iterator[tuple[int, Event]]:
         """What was added since the last call, each with its time in ms. Empty while there is no log."""
-        try:
-            names = sorted(name for name in fsio.names(self._directory) if name.endswith(".jsonl"))
-        except FileNotFoundError:
-            return iter(())  # The first event makes the folder.
+        names = self._names()
         size = max(_LEAST, min(_MOST, _MEMORY // max(1, len(names))))
         return heapq.merge(*(self._of(name, size) for name in names), key=_time)
 
+    def skip(self) -> None:
+        """Pass over what is there now."""
+        for name in self._names():
+            with self._readable(name):
+                self._file(name).skip()
+
+    def _names(self) -> list[str]:
+        try:
+            return sorted(name for name in fsio.names(self._directory) if name.endswith(".jsonl"))
+        except FileNotFoundError:
+            return []  # The first event makes the folder.
+
+    def _file(self, name: str) -> GrowingFile:
+        return self._files.setdefault(name, GrowingFile(self._directory / name, longest=LINE_LIMIT))
+
     def _of(self, name: str, size: int) -> Iterator[tuple[int, Event]]:
-        path = self._directory / name
-        file = self._files.setdefault(name, GrowingFile(path, longest=LINE_LIMIT))
+        file = self._file(name)
         while True:
-            try:
+            lines = None
+            with self._readable(name):
                 lines = file.some(size)
-            except (FileNotFoundError, ValueError):  # It vanished, or is a link, a pipe, a folder.
-                return
-            except OSError as error:
-                if name not in self._reported:
-                    self._reported.add(name)
-                    self._report(sharing.explained(error, path))
-                return
             if lines is None:
                 return
             for line in lines:
@@ -79,6 +89,17 @@ class Stream:
                 event = parse_line(line)
                 if event is not None and event.event not in self._without:
                     yield parse_iso_ms(event.ts) or 0, event
+
+    @contextlib.contextmanager
+    def _readable(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, ValueError):  # It vanished, or is a link, a pipe, a folder.
+            pass
+        except OSError as error:
+            if name not in self._reported:
+                self._reported.add(name)
+                self._report(sharing.explained(error, self._directory / name))
 
 
 def _time(entry: tuple[int, Event]) -> int:

@@ -18,7 +18,7 @@ from wf_cli import fsio, ids
 from wf_cli.clock import parse_iso_ms
 from wf_cli.contract import plain_json
 from wf_cli.contract.event import Event
-from wf_cli.eventlog.read import parse_line
+from wf_cli.eventlog.lines import parse_line
 from wf_cli.spool.layout import Spool
 
 FOLDER = "outbox"

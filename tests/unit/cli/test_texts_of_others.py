@@ -17,7 +17,7 @@ from support.spools import POOL, failing, make_spool, request, run_one, spool_qu
 from support.views import beat
 from wf_cli.contract import plain_json, text
 from wf_cli.editor import sign_of_life
-from wf_cli.eventlog.read import parse_line
+from wf_cli.eventlog.lines import parse_line
 from wf_cli.spool import control, judgement, records, retention, session, verify
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.troubles import Trouble

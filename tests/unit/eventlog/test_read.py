@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from wf_cli import clock as times
 from wf_cli.contract.event import Event
 from wf_cli.eventlog import read as reading
-from wf_cli.eventlog.read import LINE_LIMIT, Selection, follow, ordered, parse_line, read
+from wf_cli.eventlog import stream as streams
+from wf_cli.eventlog.lines import LINE_LIMIT, parse_line
+from wf_cli.eventlog.read import Selection, follow, ordered, read
 
 NOW = 1_764_000_000_000
 
@@ -138,7 +140,8 @@ def test_more_events_than_are_in_memory_at_once_come_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "WINDOW", 8)
-    monkeypatch.setattr(reading, "_CHUNK", 100)
+    monkeypatch.setattr(streams, "_MOST", 100)
+    monkeypatch.setattr(streams, "_LEAST", 100)
     for number in range(3):
         mine = [event(at, "job.enqueued", job_id=f"j{at}") for at in range(number, 300, 3)]
         append(tmp_path / f"w{number}.jsonl", *mine)
