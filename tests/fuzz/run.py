@@ -30,7 +30,10 @@ from support.spools import POOL, SUCCESS, Recorder, failing, make_spool, request
 from support.trespass import Trespasses
 from wf_cli.attempt.reaper import Reaper
 from wf_cli.cli.main import run as wf
+from wf_cli.config.model import Notify
+from wf_cli.contract.event import KINDS, NoEvents
 from wf_cli.errors import WfError
+from wf_cli.notify.notifier import Notifier
 from wf_cli.spool import control, enqueue, lease, liveness, retention, session, verify
 from wf_cli.spool.layout import FOLDERS, Spool
 
@@ -47,6 +50,7 @@ COMMANDS = (
     "spool ls", "spool ls --json", "spool ls --status stalled --json", "spool show good --json", "spool show dead",
     "spool show runs --json", "explain good", "explain runs --json", "explain taken", "worker ls", "worker ls --json",
     "dead ls", "dead ls --by error --json", "dead show dead", "late ls", "late ls --json", "logs dead", "events",
+    "stats --by owner", "stats --json --by error", "trace done", "trace dead --format html", "trace 01 --json",
     "events --json", "logs runs --events", "spool verify", "spool verify --json", "pause --reason x", "resume",
     "hold --all --json", "release --all", "retry --all --json", "cancel --all --no-wait --json", "dead purge --all",
     "spool gc --older 0s --json", "spool verify --fix", "spool verify --fix --json", "spool purge --epic 01",
@@ -167,7 +171,16 @@ def library(spool: Spool) -> list[tuple[str, Callable[[], object]]]:
             clock.advance(20)
         reaper.bury()
 
+    def hand_on() -> None:
+        entry = Notify(tuple(KINDS), ("no-such-program",))
+        with Notifier(
+            spool, [entry], owner="n-box-1", root=spool.root, environ={}, events=NoEvents(), say=lambda _: None,
+            clock=clock,
+        ):  # fmt: skip
+            pass  # Its end looks once more.
+
     return [
+        ("hand on", hand_on),
         ("repair", lambda: verify.repair(spool)),
         ("sweep", lambda: enqueue.sweep(spool)),
         ("requests", lambda: [stop.text() for stop in control.Requests(spool, clock).stops()]),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wf_cli.config.model import Config
 from wf_cli.doctor.check import Check, ok, warn
-from wf_cli.notify import delivery, outbox
+from wf_cli.notify import delivery, notifier, outbox
 from wf_cli.spool import layout, notified
 
 _TEST = "wf notify test"
@@ -27,7 +27,8 @@ def look(spool_root: Path, config: Config, root: Path, environ: Mapping[str, str
     failing = []
     if layout.exists(spool_root):
         spool = layout.open_spool(spool_root)
-        failing = notified.failing(spool)
+        marks = notified.failing(spool)  # Those of entries that are no more do not count.
+        failing = [marks[mark] for entry in config.notify if (mark := notifier.failing_mark(entry)) in marks]
         for facts in failing:
             where = f"{facts.get('entry', 'an entry')}: {facts.get('why', 'it fails')}"
             yield warn("notify", f"{where} (since {facts.get('at', 'some time')})", f"{_TEST}: tries it again")

@@ -43,6 +43,11 @@ def id_of(entry: Notify) -> str:
     return hashlib.sha256(json.dumps([sorted(entry.on), where]).encode()).hexdigest()[:12]
 
 
+def failing_mark(entry: Notify) -> str:
+    """The name of the mark that says that an entry fails."""
+    return f"{notified.FAILING}-{id_of(entry)}"
+
+
 class Notifier:
     """Hands on while its block runs, and for a few seconds at the end of it what is waiting then.
 
@@ -127,7 +132,7 @@ class Notifier:
             return False
         missing = delivery.obstacle(entry, self.root, self.environ)
         if missing is not None:  # Another host may have the program, or the variable.
-            self.failed(key, entry, missing)
+            self.failed(entry, missing)
             return False
         if not notified.first(self.spool, _mark(name, key), by=self.owner):
             return False
@@ -136,20 +141,19 @@ class Notifier:
 
     # -- results
 
-    def failed(self, key: str, entry: Notify, why: str) -> None:
+    def failed(self, entry: Notify, why: str) -> None:
         """Tell that an entry fails: once, whoever notices, until it has worked again."""
         place, at = entry.place, iso(self._clock.now_ms())
         self._say_once(f"notify: {place}: {why}")
         with contextlib.suppress(OSError, WfError):
-            name = f"{notified.FAILING}-{key}"
-            if notified.first(self.spool, name, by=self.owner, entry=place, why=why, at=at):
+            if notified.first(self.spool, failing_mark(entry), by=self.owner, entry=place, why=why, at=at):
                 self._events.emit("notify.failed", owner=self.owner, reason=f"{place}: {why}")
 
-    def worked(self, key: str) -> None:
+    def worked(self, entry: Notify) -> None:
         """An entry has worked, so its next failure is told again."""
         with contextlib.suppress(OSError, WfError):
-            if notified.is_marked(self.spool, f"{notified.FAILING}-{key}"):
-                notified.forget(self.spool, f"{notified.FAILING}-{key}")
+            if notified.is_marked(self.spool, failing_mark(entry)):
+                notified.forget(self.spool, failing_mark(entry))
                 self._said.clear()
 
     def _say_once(self, line: str) -> None:
@@ -184,7 +188,7 @@ class _Courier:
             try:
                 self._hand_on(event)
             except Exception as error:  # noqa: BLE001 - the next event follows
-                self._notifier.failed(self._key, self._entry, f"this is a bug in wf: {type(error).__name__}: {error}")
+                self._notifier.failed(self._entry, f"this is a bug in wf: {type(error).__name__}: {error}")
             finally:
                 self.busy = False
 
@@ -200,11 +204,11 @@ class _Courier:
                 environ=notifier.environ,
             )
             if result.ok:
-                notifier.worked(self._key)
+                notifier.worked(entry)
                 return
             if not result.again or pause is None or notifier.stopping.wait(pause):
                 break
-        notifier.failed(self._key, entry, result.said)
+        notifier.failed(entry, result.said)
 
 
 def _mark(name: str, key: str) -> str:

@@ -59,9 +59,9 @@ def forget(spool: Spool, name: str) -> bool:
     return fsio.unlink_quietly(spool.path(FOLDER, f"{name}.json"))
 
 
-def failing(spool: Spool) -> list[dict[str, str]]:
-    """The facts of the entries of ``notify`` that fail now, as far as their marks can be read."""
-    out = []
+def failing(spool: Spool) -> dict[str, dict[str, str]]:
+    """The facts of the entries of ``notify`` that fail now, by mark, as far as the marks can be read."""
+    out = {}
     for name in _names(spool):
         if name.startswith(f"{FAILING}-"):
             try:
@@ -69,7 +69,8 @@ def failing(spool: Spool) -> list[dict[str, str]]:
             except (OSError, ValueError, RecursionError):
                 continue
             if isinstance(value, dict):
-                out.append({key: text.line(v, 400) for key, v in value.items() if isinstance(v, str)})
+                facts = {key: text.line(v, 400) for key, v in value.items() if isinstance(v, str)}
+                out[name.removesuffix(".json")] = facts
     return out
 
 
@@ -81,10 +82,11 @@ def forget_epic(spool: Spool, epic_id: str) -> None:
 
 
 def old_events(spool: Spool, *, before_ms: int) -> list[str]:
-    """The names of marks of events that were made before ``before_ms`` (wall clock). Marks of epics stay."""
+    """The names of marks of events, and of entries that fail, made before ``before_ms`` (wall clock). Those of epics
+    stay."""
     out = []
     for name in _names(spool):
-        if name.startswith(f"{EVENT}-"):
+        if name.startswith((f"{EVENT}-", f"{FAILING}-")):
             try:
                 made_ms = fsio.facts(spool.path(FOLDER, name)).st_mtime * 1000
             except FileNotFoundError:

@@ -128,7 +128,7 @@ def test_a_failure_is_tried_three_times_and_told_once_until_it_has_worked_again(
             yard.events.emit("job.dead", job_id="d")
             wait_until(lambda: len(yard.told()) == 2, what="the next failure to be told")
     assert [event.facts["reason"] for event in yard.told()] == ["env:HOOK: the server said 500"] * 2
-    (facts,) = notified.failing(yard.spool)
+    (facts,) = notified.failing(yard.spool).values()
     assert facts["entry"] == "env:HOOK"
     everything = "".join(str(path.read_text()) for path in yard.spool.root.rglob("*") if path.is_file())
     assert "SECRET" not in everything + "".join(yard.said)
@@ -192,7 +192,7 @@ def test_a_host_without_the_variable_leaves_the_event_to_another_one(tmp_path: P
         with yard.notifier("n-box-2", HOOK=server.url):
             wait_until(lambda: not yard.waiting(), what="the notification")
         assert len(server.requests) == 1
-        assert notified.failing(yard.spool) == []
+        assert notified.failing(yard.spool) == {}
 
 
 def test_what_nobody_could_hand_on_for_an_hour_is_left_out_and_said(tmp_path: Path) -> None:
@@ -348,3 +348,7 @@ def test_doctor_names_what_is_missing_and_what_fails(wf: Cli) -> None:
     assert {check["status"] for check in found} == {"warn"}
     assert any("there is no program ./none.sh" in check["detail"] and "since" in check["detail"] for check in found)
     assert all(check["remedy"].startswith("wf notify test") for check in found)
+    hooks.program(wf.root, "exit 0", "none.sh")
+    assert wf("notify", "test")[0] == 0
+    _, out, _ = wf("doctor", "--no-call", "--json")
+    assert [c["status"] for c in json.loads(out)["checks"] if c["name"] == "notify"] == ["ok"]
