@@ -13,6 +13,7 @@ import json
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -48,6 +49,16 @@ def failing_mark(entry: Notify) -> str:
     return f"{notified.FAILING}-{id_of(entry)}"
 
 
+@dataclass(slots=True)
+class _Seen:
+    """A file of the outbox: its event (None for what is none), when it was made, and which entries have yet to get
+    it, as far as this process knows."""
+
+    event: Waiting | None
+    made_ms: float | None
+    open: set[str]
+
+
 class Notifier:
     """Hands on while its block runs, and for a few seconds at the end of it what is waiting then.
 
@@ -77,6 +88,7 @@ class Notifier:
         self._clock = clock
         self._couriers: dict[str, _Courier] = {}
         self._said: set[str] = set()
+        self._seen: dict[str, _Seen] = {}
         self._thread = threading.Thread(target=self._loop, name="wf-notify", daemon=True)
 
     def __enter__(self) -> Self:
@@ -109,35 +121,46 @@ class Notifier:
 
     def _look(self) -> bool:
         names = outbox.waiting(self.spool)
+        self._seen = {name: self._seen[name] if name in self._seen else self._first_sight(name) for name in names}
         given = False
-        for name in names:
-            waits = outbox.read(self.spool, name)
-            wanted = {key: e for key, e in self._entries.items() if waits is not None and waits.event.event in e.on}
-            open_ = [key for key in wanted if not notified.is_marked(self.spool, _mark(name, key))]
-            for key in open_:
-                given = self._give(key, wanted[key], name, waits) or given
-            if not open_ and waits is not None:
+        for name, seen in self._seen.items():
+            for key in sorted(seen.open):
+                given = self._give(key, name, seen) or given
+            if not seen.open and seen.event is not None:
                 outbox.remove(self.spool, name)  # Each entry has it, or no entry wants it any more.
-            elif outbox.age_s(self.spool, name, self._clock.now_ms()) > TOO_OLD_S:
+            elif seen.made_ms is not None and self._clock.now_ms() - seen.made_ms > TOO_OLD_S * 1000:
                 self._say_once(f"an event was not handed on within an hour and is left out now: {name}")
                 outbox.remove(self.spool, name)
         return given
 
-    def _give(self, key: str, entry: Notify, name: str, waits: Waiting | None) -> bool:
-        """Claim the event for an entry and hand it to its courier, when that is free; whether that was done."""
+    def _first_sight(self, name: str) -> _Seen:
+        event = outbox.read(self.spool, name)
+        wanted = {key for key, entry in self._entries.items() if event is not None and event.event.event in entry.on}
+        return _Seen(event, outbox.made_ms(self.spool, name), wanted)
+
+    def _give(self, key: str, name: str, seen: _Seen) -> bool:
+        """Claim the event for an entry and hand it to its courier, when that is free; whether that was done.
+
+        While the courier is busy the disk is not asked, because many events may wait for it.
+        """
+        entry = self._entries[key]
         courier = self._couriers.get(key)
         if courier is None:
             courier = self._couriers[key] = _Courier(self, key, entry)
-        if courier.busy or waits is None:
+        if courier.busy or seen.event is None:
+            return False
+        if notified.is_marked(self.spool, _mark(name, key)):
+            seen.open.discard(key)
             return False
         missing = delivery.obstacle(entry, self.root, self.environ)
         if missing is not None:  # Another host may have the program, or the variable.
             self.failed(entry, missing)
             return False
-        if not notified.first(self.spool, _mark(name, key), by=self.owner):
-            return False
-        courier.give(waits)
-        return True
+        mine = notified.first(self.spool, _mark(name, key), by=self.owner)
+        seen.open.discard(key)
+        if mine:
+            courier.give(seen.event)
+        return mine
 
     # -- results
 

@@ -108,12 +108,12 @@ def read(spool: Spool, name: str) -> Waiting | None:
     return Waiting(name, event) if event is not None else None
 
 
-def age_s(spool: Spool, name: str, now_ms: int) -> float:
-    """Seconds since the file was made, by the clock of the file system; 0 when it is gone."""
+def made_ms(spool: Spool, name: str) -> float | None:
+    """When the file was made, by the clock of the file system; None when it is gone."""
     try:
-        return max(0.0, now_ms / 1000 - fsio.facts(spool.path(FOLDER, name)).st_mtime)
+        return fsio.facts(spool.path(FOLDER, name)).st_mtime * 1000
     except FileNotFoundError:
-        return 0.0
+        return None
 
 
 def remove(spool: Spool, name: str) -> None:

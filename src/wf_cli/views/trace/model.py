@@ -5,6 +5,7 @@ Times are those of the writers' clocks. Between hosts whose clocks differ, bars 
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,7 +85,10 @@ class Mark:
 
 @dataclass(slots=True)
 class Trace:
-    """Attempts by their beginning. ``now_ms`` is when the look was taken: the end of what still goes on."""
+    """Attempts by their beginning. ``now_ms`` is when the look was taken: the end of what still goes on.
+
+    The attempts do not change any more once the trace is made.
+    """
 
     subject: str
     now_ms: int
@@ -92,20 +96,19 @@ class Trace:
     marks: list[Mark] = field(default_factory=list)
     #: The host of each worker, where it is known.
     hosts: dict[str, str] = field(default_factory=dict)
+    begin_ms: int = field(init=False)
+    end_ms: int = field(init=False)
+    #: The attempts of each worker, in lanes: those of one lane do not overlap. By the first attempt of each.
+    workers: dict[str, list[list[Attempt]]] = field(init=False)
 
-    @property
-    def begin_ms(self) -> int:
+    def __post_init__(self) -> None:
         known = [a.begin_ms for a in self.attempts if a.begin_ms is not None]
         queued = [a.queued_ms for a in self.attempts if a.queued_ms is not None]
-        return min((*known, *queued), default=self.now_ms)
+        self.begin_ms = min((*known, *queued), default=self.now_ms)
+        self.end_ms = max((end_of(self, a) for a in self.attempts), default=self.now_ms)
+        self.workers = self._lanes()
 
-    @property
-    def end_ms(self) -> int:
-        return max((end_of(self, a) for a in self.attempts), default=self.now_ms)
-
-    @property
-    def workers(self) -> dict[str, list[list[Attempt]]]:
-        """The attempts of each worker, in lanes: those of one lane do not overlap. By the first attempt of each."""
+    def _lanes(self) -> dict[str, list[list[Attempt]]]:
         out: dict[str, list[list[Attempt]]] = {}
         for attempt in self.attempts:
             begin = attempt.begin_ms
@@ -168,21 +171,22 @@ def critical_path(trace: Trace) -> list[Step]:
     Each attempt is preceded by the related one that ended last before it began. Related are attempts of the same
     job, plan, epic or worker, because an attempt can wait only for these.
     """
-    timed = [a for a in trace.attempts if a.begin_ms is not None]
+    timed = sorted(
+        (a for a in trace.attempts if a.begin_ms is not None), key=lambda a: (end_of(trace, a), a.begin_ms or 0)
+    )
     if not timed:
         return []
-    chain = [max(timed, key=lambda a: (end_of(trace, a), a.begin_ms or 0))]
+    ends = [end_of(trace, a) for a in timed]
+    chain = [timed[-1]]
     while True:
         last = chain[-1]
         begin = last.begin_ms or 0
-        before = [
-            a
-            for a in timed
-            if end_of(trace, a) <= begin + _SLACK_MS and (a.begin_ms or 0) < begin and _related(a, last)
-        ]
-        if not before:
+        # From the latest that had ended by then backwards.
+        earlier = (timed[i] for i in range(bisect.bisect_right(ends, begin + _SLACK_MS) - 1, -1, -1))
+        before = next((a for a in earlier if (a.begin_ms or 0) < begin and _related(a, last)), None)
+        if before is None:
             break
-        chain.append(max(before, key=lambda a: (end_of(trace, a), a.begin_ms or 0)))
+        chain.append(before)
     out: list[Step] = []
     reached = trace.begin_ms
     for attempt in reversed(chain):
@@ -208,7 +212,9 @@ def recoveries(trace: Trace) -> list[Recovery]:
     for attempt in trace.attempts:
         of_job.setdefault(attempt.job_id, []).append(attempt)
     for attempt in trace.attempts:
-        after = next((a for a in of_job[attempt.job_id] if a.number > attempt.number), None)
+        after = min(
+            (a for a in of_job[attempt.job_id] if a.number > attempt.number), key=lambda a: a.number, default=None
+        )
         if attempt.outcome == "lost" or (attempt.outcome == "failed" and after is not None):
             gap = None
             if after is not None and after.begin_ms is not None and attempt.end_ms is not None:
