@@ -11,7 +11,7 @@ SEED :=
 OPENCODE := .cache/opencode/node_modules/.bin/opencode
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench opencode mounts torture soak fuzz format mutants clean
+.PHONY: help demo test check bench opencode mounts torture faults soak fuzz format mutants clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | column -t -s '	'
@@ -27,7 +27,7 @@ demo: $(READY) ## a whole epic on two worker pools, with scripted agents and a w
 	$(BIN)/wf demo $(DEMO_ARGS)
 
 test: $(READY) ## the test suite (without the real OpenCode)
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist worksteal -m "not opencode and not mounts and not torture and not soak" $(TEST_ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist worksteal -m "not opencode and not mounts and not torture and not soak and not faults" $(TEST_ARGS)
 
 check: $(READY) ## ruff, mypy --strict, import layers, who opens files
 	$(BIN)/ruff check src tests benchmarks
@@ -52,6 +52,9 @@ mounts: $(READY) ## two hosts on sshfs, GlusterFS, NFS and SMB, with kills and o
 torture: $(READY) ## the power fails at every change that real commands make on a disk (FUSE; as root)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group torture
 	$(BIN)/python -m pytest -rs -m torture tests/torture $(TEST_ARGS)
+
+faults: $(READY) ## a full disk, no descriptors, a stepped clock, a deleted spool, ... under a real worker (mounts as root)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -rs -m faults tests/faults $(TEST_ARGS)
 
 soak: $(READY) ## MINUTES of work while everything is killed at random; SEED=N does the same again
 	WF_SOAK_MINUTES=$(MINUTES) WF_SOAK_SEED=$(SEED) $(BIN)/python -m pytest -q -s -m soak tests/soak $(TEST_ARGS)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wf_cli import fsio, sharing
+from wf_cli import fsio, sharing, system_errors
 from wf_cli.anchored import StrPath
 from wf_cli.errors import FileTrouble, LockTrouble, NotALock, Temporary
 
@@ -218,7 +218,8 @@ def _unusable(error: OSError, path: Path) -> OSError:
     if isinstance(known, FileTrouble):
         return LockTrouble(known.errno, known.strerror or "", Path(known.filename), hint=known.hint)
     text = f"the lock cannot be taken: {error.strerror or error}"
-    return LockTrouble(error.errno, text, path, hint="check the disk or the mount, then try again")
+    hint = system_errors.remedy(error.errno) or "check the disk or the mount, then try again"
+    return LockTrouble(error.errno, text, path, hint=hint)
 
 
 def _not_a_lock(path: Path) -> NotALock:

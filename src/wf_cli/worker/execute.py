@@ -88,7 +88,7 @@ class Execution:
         self._must_change = False
         self._stop_reason: str | None = None
         self._gives_up = False
-        self._begun_ms = clock.now_ms()
+        self._begun_ms, self._begun = clock.now_ms(), clock.monotonic()
         #: The id of the agent's own session, as far as the worker's session file has it.
         self._session_id_on_record: str | None = None
         self._purse: Purse | None = None
@@ -100,7 +100,7 @@ class Execution:
 
     def view(self) -> SlotView:
         """The attempt's activity now, for people."""
-        elapsed_s = max(0, self._clock.now_ms() - self._begun_ms) / 1000
+        elapsed_s = self._clock.monotonic() - self._begun
         return SlotView(self.token.job_id, self.token.attempt, elapsed_s, self.activity, self._usage)
 
     def stop(self, reason: str) -> None:

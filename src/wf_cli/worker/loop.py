@@ -122,8 +122,8 @@ class Worker:
             self._session = session
             try:
                 self._turn(self._duties())
-            except SpoolError as gone:
-                self._equipment.say(gone.message)
+            except SpoolError:  # Whoever started the worker says which spool, and what to do.
+                self._equipment.say(f"the spool cannot be used any more; stopping {len(self._running)} agent(s)")
                 self._stop_agents("the spool is gone")
                 raise
             finally:
@@ -298,6 +298,8 @@ class Worker:
     def _execute(self, execution: Execution) -> None:
         try:
             done = execution.run()
+        except SpoolMissing:  # The main loop meets that, too, and ends the worker.
+            done = Done(End.LOST, None)
         except Exception as error:  # noqa: BLE001 - one job's fault may not take the worker with it
             self._equipment.say(f"{execution.token.job_id}: {type(error).__name__}: {error}")
             done = Done(End.LOST, None)
