@@ -128,11 +128,11 @@ def full_disk(stage: Stage) -> Iterator[None]:
         filler.unlink()
 
 
-def failing(code: str) -> Fault:
+def failing(code: str, what: str = "writes") -> Fault:
     @contextmanager
     def fault(stage: Stage) -> Iterator[None]:
         part = stage.folder / ".errno"
-        part.write_text(f"{code} {stage.spool_root}")
+        part.write_text(f"{code} {what} {stage.spool_root}")
         part.rename(stage.folder / "errno")
         try:
             yield
@@ -186,6 +186,8 @@ ROWS = [
     Row("EROFS", failing("EROFS"), "Read-only file system", "mount it for writing", _OVER, made_up=True),
     Row("EDQUOT", failing("EDQUOT"), "Disk quota exceeded", "make room on that disk", _OVER, made_up=True),
     Row("EIO", failing("EIO"), "Input/output error", "look at the disk or the mount", _OVER, made_up=True),
+    Row("EIO-of-all", failing("EIO", "all"), "Input/output error", "look at the disk or the mount", _OVER, made_up=True),
+    Row("ESTALE", failing("ESTALE", "all"), "Stale file handle", "look at the disk or the mount", _OVER, made_up=True),
     Row("EMFILE", no_descriptors, "Too many open files", "ulimit -n", _OVER),
     Row("clock-forward", clock_step(3600), made_up=True),
     Row("clock-back", clock_step(-3600), made_up=True),

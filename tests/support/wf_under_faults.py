@@ -4,7 +4,8 @@
 
     python wf_under_faults.py FOLDER words of wf ...
 
-``FOLDER/errno`` with ``CODE ROOT`` lets every call of `os` below ROOT that changes something fail with that error.
+``FOLDER/errno`` with ``CODE writes ROOT`` lets every call of `os` below ROOT that changes something fail with that
+error, with ``CODE all ROOT`` every call.
 ``FOLDER/clock`` with a number of seconds sets this process's wall clock by so much.
 """
 
@@ -39,8 +40,8 @@ def _fail_as_told(folder: Path) -> None:
             if now != told:
                 stack.close()
                 if now:
-                    code, root = now.split(" ", 1)
-                    stack.enter_context(outage(getattr(errno, code), Path(root), writes_only=True))
+                    code, what, root = now.split(" ", 2)
+                    stack.enter_context(outage(getattr(errno, code), Path(root), writes_only=what == "writes"))
                 told = now
             _offset_ms = round(float(_text(folder / "clock") or 0) * 1000)
 
