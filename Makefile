@@ -8,6 +8,7 @@ COUNT := 100
 NAMES := 1000000
 MINUTES := 30
 SEED :=
+FAULTS := slice
 OPENCODE := .cache/opencode/node_modules/.bin/opencode
 
 .DEFAULT_GOAL := help
@@ -53,8 +54,8 @@ torture: $(READY) ## the power fails at every change that real commands make on 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group torture
 	$(BIN)/python -m pytest -rs -m torture tests/torture $(TEST_ARGS)
 
-faults: $(READY) ## a full disk, no descriptors, a stepped clock, a deleted spool, ... under a real worker (mounts as root)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -rs -m faults tests/faults $(TEST_ARGS)
+faults: $(READY) ## a full disk, no descriptors, a stepped clock, a deleted spool, ... under a real worker; FAULTS=all for plans, too
+	WF_FAULTS=$(FAULTS) $(BIN)/python -m pytest -n 2 --dist worksteal -rs -m faults tests/faults $(TEST_ARGS)
 
 soak: $(READY) ## MINUTES of work while everything is killed at random; SEED=N does the same again
 	WF_SOAK_MINUTES=$(MINUTES) WF_SOAK_SEED=$(SEED) $(BIN)/python -m pytest -q -s -m soak tests/soak $(TEST_ARGS)

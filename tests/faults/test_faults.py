@@ -15,6 +15,7 @@ Two users with different umasks are in ``tests/e2e/test_umasks.py``, power cuts 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import resource
 import shutil
@@ -128,11 +129,11 @@ def full_disk(stage: Stage) -> Iterator[None]:
         filler.unlink()
 
 
-def failing(code: str, what: str = "writes") -> Fault:
+def failing(code: str, what: str = "writes", where: str = ".wf/spool") -> Fault:
     @contextmanager
     def fault(stage: Stage) -> Iterator[None]:
         part = stage.folder / ".errno"
-        part.write_text(f"{code} {what} {stage.spool_root}")
+        part.write_text(f"{code} {what} {stage.box.root / where}")
         part.rename(stage.folder / "errno")
         try:
             yield
@@ -180,14 +181,15 @@ class Row:
 
 
 _OVER = "the spool can be used again; going on"
+_DISK = "look at the disk or the mount"
 ROWS = [
     Row("ENOSPC", full_disk, "No space left on device|KiB are free", "make room|are free", _OVER, mounts=True),
     # No command mounts a disk read-only under files that are open for writing. The kernel does, after an error.
     Row("EROFS", failing("EROFS"), "Read-only file system", "mount it for writing", _OVER, made_up=True),
     Row("EDQUOT", failing("EDQUOT"), "Disk quota exceeded", "make room on that disk", _OVER, made_up=True),
-    Row("EIO", failing("EIO"), "Input/output error", "look at the disk or the mount", _OVER, made_up=True),
-    Row("EIO-of-all", failing("EIO", "all"), "Input/output error", "look at the disk or the mount", _OVER, made_up=True),
-    Row("ESTALE", failing("ESTALE", "all"), "Stale file handle", "look at the disk or the mount", _OVER, made_up=True),
+    Row("EIO", failing("EIO"), "Input/output error", _DISK, _OVER, made_up=True),
+    Row("EIO-of-all", failing("EIO", "all"), "Input/output error", _DISK, _OVER, made_up=True),
+    Row("ESTALE", failing("ESTALE", "all"), "Stale file handle", _DISK, _OVER, made_up=True),
     Row("EMFILE", no_descriptors, "Too many open files", "ulimit -n", _OVER),
     Row("clock-forward", clock_step(3600), made_up=True),
     Row("clock-back", clock_step(-3600), made_up=True),
@@ -265,7 +267,7 @@ def test_a_fault_is_said_once_and_costs_nothing(stage: Stage, row: Row) -> None:
     assert heard.process.wait(HANG) == 0, heard.lines
     assert {job: (box.notes / f"starts.{job}").read_text() for job in jobs} == dict.fromkeys(jobs, "x\n")
     box.assert_sound()
-    said = [line for line in heard.lines if TROUBLE.search(line)]
+    said = [line.split(" ", 1)[1] for line in heard.lines if TROUBLE.search(line)]
     print(f"{row.name}: {calls} system calls a second, {idle} without it; said {said}")
     assert calls is None or calls < CALLS, said
     if row.told:
@@ -274,6 +276,43 @@ def test_a_fault_is_said_once_and_costs_nothing(stage: Stage, row: Row) -> None:
     else:
         assert said == []
     assert [line for line, times in Counter(said).items() if times > 1] == [], said
+
+
+@pytest.mark.skipif(
+    os.environ.get("WF_FAULTS") != "all", reason="more than a minute for each: make faults FAULTS=all"
+)
+@pytest.mark.parametrize("what", ["ENOSPC writes", "EIO all", "EROFS writes"])
+@pytest.mark.parametrize("where", ["plans", "."], ids=["plans", "project"])
+def test_a_fault_of_the_project_s_disk_delays_a_plan_and_costs_it_no_attempt(
+    stage: Stage, where: str, what: str
+) -> None:
+    """The opening of a job writes its plan's state. A job that cannot be opened goes back for half a minute."""
+    box = stage.box
+    box.ok("init")
+    box.ok("set-model", "gpt-5.2")
+    box.plan_agents()
+    box.ok("epic", "run", box.epic("One"))
+    command = [sys.executable, "-P", str(UNDER_FAULTS), str(stage.folder), "worker", "--watch", "--runtime"]
+    stage.worker = planner = stage.hear([*command, "cursor"])
+    coder = stage.hear([*command, "opencode"])
+    try:
+        planner.says("plan-orchestrator: succeeded")
+        with failing(*what.split(), where)(stage):
+            lasting(WINDOW)
+        wait_until(lambda: box.phase("01") == "completed", 2 * HANG, "the plan's end")
+        for heard in (planner, coder):
+            heard.process.send_signal(signal.SIGTERM)
+            assert heard.process.wait(HANG) == 0, heard.lines
+    finally:
+        coder.close()
+    for job_id, placed in box.tokens().items():
+        outcomes = box.outcomes(job_id)
+        assert [o.end for o in outcomes.values()].count(End.SUCCEEDED) == 1, outcomes
+        assert placed.token.burned == 0, outcomes
+    for heard in (planner, coder):
+        said = [line.split(" ", 1)[1] for line in heard.lines if TROUBLE.search(line)]
+        assert [line for line, times in Counter(said).items() if times > 1] == [], heard.lines
+    box.assert_sound()
 
 
 @pytest.mark.parametrize("step", [3600, -3600])
