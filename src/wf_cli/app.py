@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -29,11 +29,14 @@ if TYPE_CHECKING:
     from wf_cli.contract.event import Event, EventSink
     from wf_cli.contract.identity import Target
     from wf_cli.contract.retry import RetryPolicy
-    from wf_cli.contract.token import Pool, Token
+    from wf_cli.contract.token import Placed, Pool, Token
     from wf_cli.eventlog.log import EventLog
     from wf_cli.planjobs.dispatcher import Dispatcher
     from wf_cli.planjobs.job_steps import JobSteps
+    from wf_cli.planjobs.round import DispatchSettings
     from wf_cli.queue.spool_queue import SpoolQueue
+    from wf_cli.views.conditions.sight import Sight
+    from wf_cli.views.viewer import Viewer
     from wf_cli.worker.loop import Worker
 
 
@@ -250,20 +253,21 @@ class App:
 
     def dispatcher(self, spool: Spool, events: EventSink | None = None) -> Dispatcher:
         from wf_cli.planjobs.dispatcher import Dispatcher
-        from wf_cli.planjobs.round import DispatchSettings
 
         events = events or self.events(spool)
-        return Dispatcher(
-            self.project(),
-            self.queue(spool, events),
-            DispatchSettings(
-                pool=self.pool,
-                max_attempts=lambda role: self.config.effective(role).retry.max_attempts,
-                max_parallel_plans=self.config.epic.max_parallel_plans,
-                max_iterations=self.config.epic.max_iterations,
-            ),
-            events,
-        )
+        return Dispatcher(self.project(), self.queue(spool, events), self.dispatch_settings(), events)
+
+    def dispatch_settings(self) -> DispatchSettings:
+        """The configuration of dispatching."""
+        from wf_cli.planjobs.round import DispatchSettings
+
+        return DispatchSettings.of(self.config)
+
+    def sight(self, viewer: Viewer, placed: Iterable[Placed] | None = None) -> Sight:
+        """What the finders of conditions look at: the jobs ``placed``, or all that live."""
+        from wf_cli.views.conditions.sight import Sight
+
+        return Sight(viewer, self.root, lambda: self, placed)
 
     def epic_permit(self) -> Permit:
         """The permit to declare the plans of an epic, which only the epic's own job or a person gets."""

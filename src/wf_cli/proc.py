@@ -41,6 +41,7 @@ class _Info(NamedTuple):
     parent: int
     start: str
     dead: bool  # A zombie: the process has ended, and its parent has not collected it yet.
+    stopped: bool = False  # A signal (SIGSTOP, SIGTSTP) or a debugger has stopped it.
 
 
 class _Table(Protocol):
@@ -65,7 +66,7 @@ class _ProcFs:
             raise  # It hides from us: /proc may show users their own processes only (hidepid), or be missing.
         # The second field is the program's name in parentheses. The name may hold anything, even ") Z 1".
         fields = text.rpartition(b")")[2].split()
-        return _Info(int(fields[1]), fields[19].decode(), fields[0] in (b"Z", b"X"))
+        return _Info(int(fields[1]), fields[19].decode(), fields[0] in (b"Z", b"X"), fields[0] in (b"T", b"t"))
 
     def pids(self) -> list[int]:
         return [int(name) for name in os.listdir("/proc") if name.isdigit()]
@@ -95,8 +96,9 @@ class _Psutil:
         try:
             process = psutil.Process(pid)
             with process.oneshot():
-                dead = process.status() == psutil.STATUS_ZOMBIE
-                return _Info(process.ppid(), f"{process.create_time():.3f}", dead)
+                status = process.status()
+                dead, stopped = status == psutil.STATUS_ZOMBIE, status == psutil.STATUS_STOPPED
+                return _Info(process.ppid(), f"{process.create_time():.3f}", dead, stopped)
         except (psutil.NoSuchProcess, ValueError, OverflowError):
             return None
         except psutil.Error as error:
@@ -150,6 +152,15 @@ def alive(pid: int, start: str | None) -> bool:
     """
     info = _seen(pid)
     return info is not None and not info.dead and start in (None, info.start)
+
+
+def stopped(pid: int, start: str | None) -> bool:
+    """Whether that very process is seen to be stopped by a signal. It goes on after SIGCONT.
+
+    False also when it cannot be told.
+    """
+    info = _seen(pid)
+    return info is not None and info.stopped and start in (None, info.start)
 
 
 def gone(pid: int, start: str | None) -> bool:

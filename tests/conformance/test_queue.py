@@ -922,11 +922,23 @@ def test_gc_puts_finished_jobs_away_and_keeps_their_keys_taken(queue: Queue, clo
         assert queue.enqueue(request(job_id)) == Enqueued(job_id, deduped=True)
         assert where(queue, job_id) == "archive"
         assert queue.cancel(job_id, by="op-box-1") is Cancelled.FINISHED
-        assert not queue.retry(job_id, force=True), "what was put away stays away"
         assert not queue.hold(job_id)
         assert queue.spec(job_id) is not None
     assert queue.outcome("ok", 1) is not None
     assert queue.gc(older_s=0) == []
+
+
+def test_a_person_retries_what_was_put_away(queue: Queue, clock: FakeClock) -> None:
+    queue.enqueue_many([request("ok"), request("bad")])
+    end(queue, run_one(queue), SUCCESS)
+    end(queue, run_one(queue), failing("policy_denied"))
+    clock.advance(10)
+    assert len(queue.gc(older_s=1)) == 2
+    assert not queue.retry("ok"), "a success only with force"
+    assert queue.retry("ok", force=True)
+    assert queue.retry("bad")
+    assert {where(queue, job_id) for job_id in ("ok", "bad")} == {"queued"}
+    assert {run_one(queue).attempt, run_one(queue).attempt} == {2}
 
 
 def test_gc_keeps_the_dead_letter_when_asked(queue: Queue, clock: FakeClock) -> None:

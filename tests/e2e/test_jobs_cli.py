@@ -114,7 +114,8 @@ def test_a_reader_that_goes_away_is_no_error(box: Box) -> None:
     done = subprocess.run(
         ["sh", "-c", script], cwd=box.root, env=box.environ, capture_output=True, text=True, timeout=HANG, check=False
     )
-    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 2)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 2)
+    assert [line for line in done.stderr.splitlines() if "no worker takes" not in line] == []
 
 
 def test_a_terminal_gets_a_head_and_colours_within_its_width_and_a_pipe_does_not(box: Box) -> None:
@@ -155,6 +156,7 @@ def _on_terminal(box: Box, env: dict[str, str]) -> str:
 def test_listing_names_imports_nothing_heavy(box: Box) -> None:
     box.shell("exit 0\n")
     box.enqueue("a", "b")
+    box.ok("hold", "a", "b")  # Why a job that is ready is not taken may have to do with the configuration.
     (box.root / "wf.config.json").unlink()
     code = f"""if True:
         import sys

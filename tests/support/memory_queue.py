@@ -219,7 +219,7 @@ class MemoryQueue:
     def retry(self, job_id: str, *, force: bool = False, delay_s: float = 0.0, reason: str | None = None) -> bool:
         placed = self.find(job_id)
         allowed = {Status.FAILED, Status.CANCELLED} | ({Status.SUCCEEDED} if force else set())
-        if placed is None or placed.folder == "archive" or placed.status not in allowed:
+        if placed is None or placed.status not in allowed:
             return False
         wait_s = math.ceil(delay_s)
         queued = validate(placed.token.queued_at(self._clock.now_ms() + wait_s * 1000, wait_s, burned=0))

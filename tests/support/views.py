@@ -10,13 +10,18 @@ from dataclasses import asdict, replace
 from support.clock import FakeClock
 from support.spools import spool_queue
 from wf_cli import proc
+from wf_cli.config.model import Config, Runtime
 from wf_cli.contract.job import End
 from wf_cli.contract.retry import Ending
-from wf_cli.contract.token import Token, mark
+from wf_cli.contract.token import Placed, Token, mark
+from wf_cli.planjobs.round import DispatchSettings
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import session
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.session import Agent
+from wf_cli.views.conditions import Sight
+from wf_cli.views.viewer import Viewer
+from wf_cli.workflow.project import Project
 
 
 def dead_pid() -> tuple[int, str]:
@@ -60,3 +65,27 @@ def make_late(queue: SpoolQueue, token: Token, **result: object) -> str:
 def clocked(spool: Spool) -> tuple[SpoolQueue, FakeClock]:
     clock = FakeClock()
     return spool_queue(spool, clock), clock
+
+
+class PlainMeans:
+    """A project with the mode off, whose runtimes need no program (`wf_cli.views.conditions.sight.Means`)."""
+
+    distributed = False
+
+    @property
+    def config(self) -> Config:
+        return Config(runtimes={name: Runtime(name, "scripted") for name in ("opencode", "cursor")})
+
+    def agent_environment(self) -> dict[str, str]:
+        return {}
+
+    def project(self) -> Project:
+        raise AssertionError("no look at plans is wanted")
+
+    def dispatch_settings(self) -> DispatchSettings:
+        raise AssertionError("no look at plans is wanted")
+
+
+def sight(viewer: Viewer, *placed: Placed) -> Sight:
+    """A look at these jobs, or at all that live."""
+    return Sight(viewer, viewer.spool.root, PlainMeans, placed or None)

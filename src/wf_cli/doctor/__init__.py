@@ -29,8 +29,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from wf_cli import git
 from wf_cli.clock import Clock
 from wf_cli.config import mode
+from wf_cli.config.model import Config
 from wf_cli.doctor import (
     configuration,
     conflicts,
@@ -43,7 +45,11 @@ from wf_cli.doctor import (
     writing,
 )
 from wf_cli.doctor.check import Check, Level, error, guarded, ok, warn
+from wf_cli.planjobs.round import DispatchSettings
 from wf_cli.runtimes.process.redact import Redactor, secret_values
+from wf_cli.views.conditions import Sight
+from wf_cli.views.viewer import Viewer
+from wf_cli.workflow.project import Project
 
 __all__ = ["Check", "Level", "Patient", "diagnose"]
 
@@ -57,6 +63,24 @@ class Patient:
     clock: Clock
     config_file: Path | None = None
     spool: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """What the finders of conditions need of the project."""
+
+    patient: Patient
+    config: Config
+    distributed: bool
+
+    def agent_environment(self) -> Mapping[str, str]:
+        return git.without_redirects(self.patient.environ)
+
+    def project(self) -> Project:
+        return Project(self.patient.root, self.patient.clock, distributed=self.distributed)
+
+    def dispatch_settings(self) -> DispatchSettings:
+        return DispatchSettings.of(self.config)
 
 
 def diagnose(patient: Patient, *, fs_probe: bool = False, fix: bool = False, call: bool = True) -> Iterator[Check]:
@@ -85,9 +109,13 @@ def _checks(patient: Patient, *, fs_probe: bool, fix: bool, call: bool) -> Itera
         yield warn("spool", "not looked at, nor the runtimes: the configuration comes first", "wf config check")
         return
     config = loaded.config
+
+    def sight_of(viewer: Viewer) -> Sight:
+        return Sight(viewer, root, lambda: _Means(patient, config, distributed))
+
     yield from guarded("runtimes", lambda: runtimes.routed(config, root, environ, patient.clock, call=call))
     yield from guarded("mount", lambda: mount.look(spool_root))
-    yield from guarded("spool", lambda: spool.look(spool_root, config, patient.clock))
+    yield from guarded("spool", lambda: spool.look(spool_root, config, patient.clock, sight_of))
     yield from guarded("notify", lambda: notifications.look(spool_root, config, root, environ))
     if fs_probe:
         yield from guarded("folder", lambda: folder.probe(spool_root, config.spool.topology))

@@ -26,6 +26,7 @@ from wf_cli.runtimes.base import Adapter, CannotStart, Request, RuntimeMissing
 from wf_cli.runtimes.cursor.adapter import CursorAdapter
 from wf_cli.runtimes.opencode.adapter import OpencodeAdapter
 from wf_cli.runtimes.protocol import Choice
+from wf_cli.views.conditions import programs
 
 #: Characters of a version line that are shown; a program that knows no --version may say anything.
 _VERSION_WIDTH = 60
@@ -76,10 +77,12 @@ class _Look:
 
     def _program(self, argv: tuple[str, ...]) -> Check:
         """Somebody's own program: running it may do anything, so that it is only looked for."""
-        found = program.find(argv[0], root=self._request.root, environment=self._request.environment)
-        if found is None:
-            remedy = f"wf config set runtimes.{self._runtime.name}.argv '[PROGRAM]', or install it"
-            return self._wrong("runtime", f"{argv[0]} is not on PATH; it {self._does}", remedy)
+        root, environment = self._request.root, self._request.environment
+        missing = programs.absence(self._runtime, root, environment)
+        if missing is not None:
+            remedy = with_command(missing[1], f"wf config set runtimes.{self._runtime.name}.argv '[PROGRAM]'")
+            return self._wrong("runtime", f"{missing[0]}; it {self._does}", remedy)
+        found = program.find(argv[0], root=root, environment=environment)
         return ok(f"runtime:{self._runtime.name}", f"{found}; {self._does}")
 
     def _agent(self, adapter: Adapter, *, call: bool) -> Iterator[Check]:

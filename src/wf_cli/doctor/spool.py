@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from wf_cli.clock import Clock
 from wf_cli.config.model import Config
 from wf_cli.doctor.check import Check, error, ok, warn, with_command
 from wf_cli.errors import SpoolError
-from wf_cli.spool import control, layout, place, scan, session, verify
+from wf_cli.spool import layout, place, verify
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.watch import Watcher
-from wf_cli.views.sessions import sessions
+from wf_cli.views import conditions
+from wf_cli.views.conditions import Sight
 from wf_cli.views.viewer import Viewer
 
 #: Bytes of free space below which jobs may fail soon, and below which they will.
 LOW_SPACE, NO_SPACE = 1024**3, 100 * 1024**2
 
+#: The name of the check of a condition; ``workers`` for the rest.
+_CHECKS = {
+    "not_paused": "claims",
+    "not_cooling_down": "claims",
+    "not_draining": "claims",
+    "disk_room": "disk",
+    "disk_writable": "disk",
+    "not_held": "jobs",
+    "one_token": "jobs",
+    "plan_goes_on": "plans",
+    "epic_not_paused": "plans",
+    "program": "workers",
+}
+
 _ELSEWHERE, _SHARE = place.ELSEWHERE, place.SHARE
 
 
-def look(root: Path, config: Config, clock: Clock) -> Iterator[Check]:
+def look(root: Path, config: Config, clock: Clock, sight_of: Callable[[Viewer], Sight]) -> Iterator[Check]:
     """Everything about the spool at ``root``. Without one there is nothing to say but where it would be."""
     yield space(root)
     if not layout.exists(root):
@@ -32,11 +47,11 @@ def look(root: Path, config: Config, clock: Clock) -> Iterator[Check]:
     spool = layout.open_spool(root)
     yield _version(spool, config)
     yield from _findings(spool, clock)
-    yield from _workers(spool, clock)
     yield _wake_ups(spool)
-    stops = control.Requests(spool, clock).stops()
-    yield from (warn("claims", stop.text(), "wf resume") for stop in stops)
-    yield from _drains(spool)
+    viewer = Viewer(spool, clock)
+    sight = sight_of(viewer)
+    yield from _sessions(sight)
+    yield from _conditions(sight)
 
 
 def _to_come(root: Path, config: Config) -> Check:
@@ -99,36 +114,21 @@ def _wake_ups(spool: Spool) -> Check:
         watcher.close()
 
 
-def _drains(spool: Spool) -> Iterator[Check]:
-    """Standing requests to leave: a worker that starts under one leaves at once."""
-    drains = {name[6:-5] for name in spool.names("control") if name.startswith("drain.")}
-    for name in sorted(drains - set(session.owners(spool))):  # one session's own request ends with it
-        yield warn(
-            "claims", f"workers of {name} were asked to drain: they leave at once", f"wf worker undrain {name}"
+def _conditions(sight: Sight) -> Iterator[Check]:
+    """What keeps jobs from being worked on, as `wf spool ls` and `wf explain` tell it."""
+    for condition in conditions.of_project(sight):
+        make = error if condition.grave else warn
+        yield make(
+            _CHECKS.get(condition.name, "workers"), condition.text, with_command(condition.command, "wf worker ls")
         )
 
 
-def _workers(spool: Spool, clock: Clock) -> Iterator[Check]:
-    """Which sessions live, whose jobs wait for a reaper, and which queued jobs nobody serves."""
-    viewer = Viewer(spool, clock)
-    known = list(sessions(viewer))
-    runtimes = {placed.token.owner: placed.token.pool.runtime for placed in scan.taken(spool)}
-    for owner, count in sorted(scan.busy_owners(spool).items()):
-        if viewer.is_gone(owner):
-            remedy = (
-                f"wf worker --runtime {runtimes.get(owner, 'X')}: the next worker that looks ends these attempts "
-                "(wf spool ls --status stalled)"
-            )
-            yield warn("workers", f"{owner} is gone and has {count} job(s)", remedy)
-    for view in known:
+def _sessions(sight: Sight) -> Iterator[Check]:
+    """How many sessions are alive, and those that cannot be looked at."""
+    for view in sight.sessions:
         if view.trouble is not None:
             text = f"session {view.owner} cannot be looked at: {view.trouble.path}: {view.trouble.what}"
             remedy = with_command(view.trouble.remedy, f"ls -l {view.trouble.path}")
             yield error("workers", f"{text}; nobody but its user can tell that it died", remedy)
-    served = {view.record.runtime for view in known if view.record is not None and not viewer.is_gone(view.owner)}
-    waiting = Counter(token.pool.runtime for token in scan.listing(spool, "queued"))
-    for runtime in sorted(waiting.keys() - served):
-        remedy = f"wf worker --runtime {runtime} --watch"
-        yield warn("workers", f"{waiting[runtime]} job(s) wait for {runtime}, which no worker serves", remedy)
-    states = Counter(view.state for view in known)
+    states = Counter(view.state for view in sight.sessions)
     yield ok("workers", ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wf_cli.contract.lifecycle import LIVE, Status
 from wf_cli.contract.step import BLOCKED, COMPLETED, STEPS, PlanFacts, Step
@@ -45,6 +45,8 @@ class Wait:
 
     why: str
     needs_help: bool = False
+    #: The command of a person that ends the wait, if there is one. It follows from the rest.
+    command: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def due(
     dead = dead_letter(plan, jobs, steps)
     if dead is not None:
         told = f"{dead} is dead; `wf spool show {dead}` says why, `wf retry {dead}` runs it again"
-        return Wait(told, needs_help=True)
+        return Wait(told, needs_help=True, command=f"wf retry {dead}")
     step = next_step(plan, steps)
     if step is None:
         return _idle(plan, steps)
@@ -116,9 +118,11 @@ def _idle(plan: PlanFacts, steps: Mapping[str, Step]) -> Wait | None:
         return None
     if plan.phase == BLOCKED:
         way_out = next((step.command for step in steps.values() if step.is_job and BLOCKED in step.before), "fix")
-        return Wait(f"is blocked; `wf {way_out} {plan.plan_id}` takes it up again", needs_help=True)
+        command = f"wf {way_out} {plan.plan_id}"
+        return Wait(f"is blocked; `{command}` takes it up again", needs_help=True, command=command)
     inside = _left_inside(plan, steps)
     if inside is None:
         return Wait(f"is in the unknown phase {plan.phase}", needs_help=True)
-    command = f"`wf {inside.command} {plan.plan_id}` gives it to a worker"
-    return Wait(f"was left in {plan.phase}{inside.left} {command}", needs_help=True)
+    command = f"wf {inside.command} {plan.plan_id}"
+    told = f"was left in {plan.phase}{inside.left} `{command}` gives it to a worker"
+    return Wait(told, needs_help=True, command=command)

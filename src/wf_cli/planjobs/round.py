@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from wf_cli.config.model import Config
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.identity import Target, target_of
 from wf_cli.contract.lifecycle import LIVE, Status
@@ -22,7 +23,7 @@ from wf_cli.planjobs.due import Block, Limits, Publish, Wait, due, next_step
 from wf_cli.planjobs.look import Look
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import JobRequest
-from wf_cli.routing import role_for
+from wf_cli.routing import role_for, runtime_for
 from wf_cli.seams import step
 from wf_cli.spool import scan
 from wf_cli.workflow import epic_plans, epic_run, epic_status, epics, phases, plans, snapshot
@@ -41,6 +42,8 @@ class Blocked:
     why: str
     #: Whether a person has to act, as for a dead or cancelled job, a blocked plan or an unreadable one.
     needs_help: bool = False
+    #: The command of a person that lets the plan go on, if one is known.
+    command: str | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
@@ -62,6 +65,16 @@ class DispatchSettings:
     max_attempts: Callable[[str], int]
     max_parallel_plans: int = 1
     max_iterations: int = 5
+
+    @classmethod
+    def of(cls, config: Config) -> DispatchSettings:
+        """The settings that a configuration says."""
+        return cls(
+            pool=lambda role: Pool(role, runtime_for(role, config.runtime_of_role)),
+            max_attempts=lambda role: config.effective(role).retry.max_attempts,
+            max_parallel_plans=config.epic.max_parallel_plans,
+            max_iterations=config.epic.max_iterations,
+        )
 
 
 def request_for(
@@ -85,14 +98,23 @@ def _of_step(target: Target, settings: DispatchSettings, *, source: str) -> JobR
 class Round:
     """One reconcile, under the dispatch lock of this host."""
 
-    def __init__(self, project: Project, queue: SpoolQueue, settings: DispatchSettings, events: EventSink):
+    def __init__(
+        self,
+        project: Project,
+        queue: SpoolQueue,
+        settings: DispatchSettings,
+        events: EventSink,
+        *,
+        live: Iterable[Placed] | None = None,
+    ):
+        """``live`` are the live jobs, when the caller has just listed them."""
         self._project = project
         self._queue = queue
         self._settings = settings
         self._events = events
         self._limits = Limits(settings.max_parallel_plans, settings.max_iterations)
         self._out = Reconciled()
-        self._live = queue.placed(LIVE)
+        self._live = queue.placed(LIVE) if live is None else list(live)
         #: Epics whose plans are all completed, and are not the ones that are declared.
         self._others: set[str] = set()
         self._finished = scan.Finished(queue.spool)
@@ -145,14 +167,19 @@ class Round:
         except SpoolError:
             raise
         except Absent as absent:
-            self._say(plan_id, epic_id, _told(absent), needs_help=True)
+            command = f"wf explain P{plan_id}" if plan_id else None
+            self._say(plan_id, epic_id, _told(absent), needs_help=True, command=command)
         except Temporary as busy:
             self._say(plan_id, epic_id, busy.message)
+        except (plans.NumberShared, epics.NumberShared) as shared:
+            self._say(plan_id, epic_id, _told(shared), needs_help=True, command=shared.repair[0])
         except (WfError, OSError) as error:
             self._say(plan_id, epic_id, _told(error), needs_help=True)
 
-    def _say(self, plan_id: str, epic_id: str | None, why: str, *, needs_help: bool = False) -> None:
-        self._out.blocked.append(Blocked(plan_id, epic_id, why, needs_help))
+    def _say(
+        self, plan_id: str, epic_id: str | None, why: str, *, needs_help: bool = False, command: str | None = None
+    ) -> None:
+        self._out.blocked.append(Blocked(plan_id, epic_id, why, needs_help, command))
 
     # -- jobs that are queued already
 
@@ -187,12 +214,15 @@ class Round:
             if self._look.is_running(epic) and epic.id not in self._look.sharing_epics:
                 match split.due(epic, self._look.epic_state(epic), self._queue):
                     case split.Create():
-                        return epic_run.create_declared(self._project, epic)
+                        return self._create_plans(epic)
                     case Publish():
                         self._publish_split(epic)
-                    case Wait(why, needs_help):
-                        self._say("", epic.id, f"epic {epic.id} {why}", needs_help=needs_help)
+                    case Wait(why, needs_help, command):
+                        self._say("", epic.id, f"epic {epic.id} {why}", needs_help=needs_help, command=command)
         return False
+
+    def _create_plans(self, epic: Epic) -> bool:
+        return epic_run.create_declared(self._project, epic)
 
     def _publish_split(self, epic: Epic) -> None:
         enqueued = self._queue.enqueue(_of_step(split.target(epic), self._settings, source="dispatcher"))
@@ -269,8 +299,8 @@ class Round:
                 if self._block(now, epic_id):
                     self._say(plan.id, epic_id, why, needs_help=True)
                     self._checkout.ended(plan)
-            case Wait(why, needs_help):
-                self._say(plan.id, epic_id, why, needs_help=needs_help)
+            case Wait(why, needs_help, command):
+                self._say(plan.id, epic_id, why, needs_help=needs_help, command=command)
         return None
 
     def _comes_after(self, epic: Epic, plan: Plan) -> Plan | None:
@@ -303,9 +333,12 @@ class Round:
             self._checkout.began(plan)
             self._out.deduped.append(job_id)
             return
-        state = found.status if found is not None else "missing"
-        told = f"{job_id} is {state} and its plan still waits for it; `wf retry --force {job_id}` runs it again"
-        self._say(plan.id, epic_id, told, needs_help=True)
+        self._tell_ended(plan, epic_id, job_id, found.status if found is not None else "missing")
+
+    def _tell_ended(self, plan: Plan, epic_id: str | None, job_id: str, state: str) -> None:
+        command = f"wf retry --force {job_id}"
+        told = f"{job_id} is {state} and its plan still waits for it; `{command}` runs it again"
+        self._say(plan.id, epic_id, told, needs_help=True, command=command)
 
     def _whereabouts(self, plan_id: str, job_id: str) -> Placed | None:
         """The place of a job that exists, and was neither live nor dead when the round began."""

@@ -52,4 +52,5 @@ def due(epic: Epic, state: Mapping[str, Any], queue: SpoolQueue) -> Create | Pub
         f"`wf retry{force} {job_id}` runs it again, and "
         f"`wf epic plans set {epic.id} --from FILE` declares them by hand",
         needs_help=True,
+        command=f"wf retry{force} {job_id}",
     )

@@ -382,6 +382,16 @@ class SpoolQueue:
         self._report.emit("job.released", placed.token, from_="held", to="queued", reason=reason)
         return True
 
+    def hurry(self, job_id: str, *, reason: str | None = None) -> bool:
+        """Make a queued job ready that waits for its time; False when it is not queued. It keeps its budget."""
+        placed = self.find(job_id)
+        if placed is None or placed.status is not Status.QUEUED:
+            return False
+        if not operate.hurry(self.spool, placed.token, self._clock.now_ms()):
+            return False
+        self._report.emit("job.released", placed.token, from_="queued", to="queued", reason=reason or "made ready")
+        return True
+
     def retry(
         self,
         job_id: str,
@@ -393,6 +403,7 @@ class SpoolQueue:
     ) -> bool:
         """Queue a failed or cancelled job again (with ``force`` a succeeded one too), budget restored.
 
+        An archived job comes back, too.
         False when it is in no such state. ``before`` is called with its token, under its fence and before it can be
         claimed. Raises Refused when its attempt numbers are used up, Temporary when its fence stays busy. The fence
         keeps a concurrent `retention.purge` from removing the files of a live job.
@@ -400,7 +411,7 @@ class SpoolQueue:
         allowed = {Status.FAILED, Status.CANCELLED} | ({Status.SUCCEEDED} if force else set())
 
         def look() -> Placed | None:
-            placed = scan.find(self.spool, job_id, archive=False)
+            placed = scan.find(self.spool, job_id)
             return placed if placed is not None and placed.status in allowed else None
 
         if look() is None:  # No fence for a job that is not there, or is at work under its own.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -26,12 +27,32 @@ def find(name: str, *, root: Path, environment: Mapping[str, str]) -> str | None
     return shutil.which(name, path=environment.get("PATH", os.defpath))
 
 
+def absence(name: str, *, root: Path, environment: Mapping[str, str]) -> tuple[str, str | None] | None:
+    """Why the program ``name`` cannot be started, and the command that repairs it, if one does.
+
+    None when it can.
+
+    A file that is there and may not be executed is another thing than none: `chmod` repairs it.
+    """
+    if find(name, root=root, environment=environment) is not None:
+        return None
+    folders = [] if os.sep in name else environment.get("PATH", os.defpath).split(os.pathsep)
+    places = [Path(folder) / name for folder in folders if folder] or [root / name]
+    closed = next((path for path in places if path.is_file()), None)
+    if closed is not None:
+        return f"{closed} is not executable", f"chmod +x {shlex.quote(str(closed))}"
+    return (f"{root / name} does not exist" if os.sep in name else f"{name} is not on PATH"), None
+
+
 def require(
     command: Sequence[str], *, root: Path, environment: Mapping[str, str], config_path: str, install: str
 ) -> tuple[str, ...]:
     """``command`` with its program found; RuntimeMissing, saying where to set it and how to get it, otherwise."""
     found = find(command[0], root=root, environment=environment)
     if found is None:
+        why = absence(command[0], root=root, environment=environment)
+        if why is not None and why[1] is not None:
+            raise RuntimeMissing(why[0], hint=why[1], program=command[0])
         raise RuntimeMissing(
             f"{command[0]} is not installed here", hint=f"{install}, or set {config_path}.command", program=command[0]
         )

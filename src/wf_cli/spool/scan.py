@@ -66,6 +66,11 @@ def find(spool: Spool, job_id: str, *, archive: bool = True) -> Placed | None:
     return None
 
 
+def only_live(placed: Iterable[Placed]) -> list[Placed]:
+    """The live jobs among ``placed``."""
+    return [one for one in placed if one.folder in LIVE_DIRECTORIES]
+
+
 def taken(spool: Spool) -> list[Placed]:
     """The claimed and the running jobs: what sessions have in hand."""
     return everything(spool, _TAKEN)

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +17,16 @@ from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Placed, Token, mark
 from wf_cli.errors import Absent
 from wf_cli.planjobs import absence, behind
-from wf_cli.spool import control, late, scan, session
+from wf_cli.spool import late, predecessors, scan, session
 from wf_cli.spool.liveness import GONE, Verdict
-from wf_cli.spool.session import SessionRecord
+from wf_cli.views import conditions as found_by
+from wf_cli.views.conditions import jobs, pools
+from wf_cli.views.conditions.condition import Condition
+from wf_cli.views.conditions.plans import around_the_job
+from wf_cli.views.conditions.sight import Sight
 from wf_cli.views.viewer import Viewer
 from wf_cli.workflow import epics, plans
 from wf_cli.workflow.project import Project
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A condition for the job to move on. ``holds`` is None when this process cannot tell."""
-
-    name: str
-    holds: bool | None
-    text: str
-    #: The command that changes the condition; None when time or a worker changes it.
-    command: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +40,33 @@ class Explanation:
     next: str | None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        conditions = [condition.to_json() for condition in self.conditions]
+        return {
+            "job_id": self.job_id,
+            "status": self.status,
+            "summary": self.summary,
+            "conditions": conditions,
+            "next": self.next,
+        }
 
 
 def explanation(
-    placed: Placed, viewer: Viewer, *, epic_paused: Callable[[str], bool], project: Project | None = None
+    placed: Placed, sight: Sight, *, epic_paused: Callable[[str], bool], project: Project | None = None
 ) -> Explanation:
-    """Why the job of ``placed`` is in its state. With ``project`` its plans are looked at too."""
+    """Why the job of ``placed`` is in its state. ``sight`` is about this job.
+
+    With ``project`` its plans are looked at, too.
+    """
+    viewer = sight.viewer
     token, status = placed.token, viewer.status(placed)
     status_text, conditions = "archived", list[Condition]()
     if placed.folder != "archive":
         status_text = str(status)
         conditions = [
             *_there(placed.token, status, project),
-            *_conditions(placed, status, viewer, epic_paused),
-            *_number(placed.token, status, project),
+            *jobs.two_tokens(viewer.spool, token.job_id),
+            *_conditions(placed, status, sight, epic_paused),
+            *_number(placed, status, project),
         ]
     missing = [c for c in conditions if c.holds is False]
     reason = viewer.reason(placed)
@@ -71,7 +76,9 @@ def explanation(
         if _held_by_its_end(token, viewer)
         else "an operator holds it; no worker takes it",
         "claimed": f"{token.owner} has claimed it and starts its agent",
-        "running": f"{token.owner} works on it (attempt {token.attempt})",
+        "running": f"{token.owner} has it in hand (attempt {token.attempt}), and {missing[0].text}"
+        if missing
+        else f"{token.owner} works on it (attempt {token.attempt})",
         "stalled": f"{reason}; the next worker that looks ends the attempt and the job is queued again",
         "failed": f"it is in the dead letter after {token.attempt} attempt(s): {reason or 'no outcome says why'}",
         "cancelled": f"it was cancelled{f': {reason}' if reason else ''}",
@@ -89,6 +96,8 @@ def _held_by_its_end(token: Token, viewer: Viewer) -> bool:
 
 
 def _next(token: Token, status: str) -> str | None:
+    if status == "archived":
+        status = token.status or ""
     return {
         "running": f"wf logs -f {token.job_id}",
         "succeeded": f"wf retry --force {token.job_id}",
@@ -98,16 +107,17 @@ def _next(token: Token, status: str) -> str | None:
 
 
 def _conditions(
-    placed: Placed, status: Status, viewer: Viewer, epic_paused: Callable[[str], bool]
+    placed: Placed, status: Status, sight: Sight, epic_paused: Callable[[str], bool]
 ) -> Iterator[Condition]:
+    viewer = sight.viewer
     match status:
         case Status.QUEUED | Status.HELD:
             if status is Status.HELD:
                 why = f": {viewer.reason(placed)}" if _held_by_its_end(placed.token, viewer) else ""
                 yield Condition("not_held", False, f"it is held{why}", f"wf release {placed.token.job_id}")
-            yield from _waiting(placed.token, viewer, epic_paused)
+            yield from _waiting(placed.token, sight, epic_paused)
         case Status.CLAIMED | Status.RUNNING | Status.STALLED:
-            yield from _at_work(placed.token, viewer)
+            yield from _at_work(placed.token, sight)
         case Status.FAILED:
             yield from _dead(placed.token, viewer)
         case _:
@@ -121,27 +131,31 @@ def _conditions(
 # -- waiting
 
 
-def _waiting(token: Token, viewer: Viewer, epic_paused: Callable[[str], bool]) -> Iterator[Condition]:
-    spool, runtime = viewer.spool, token.pool.runtime
-    stops = [s for s in viewer.requests.stops() if s.runtime in (None, runtime)]
-    for kind, name in (("pause", "not_paused"), ("cooldown", "not_cooling_down")):
-        stop = next((s for s in stops if s.kind == kind), None)
-        if stop is None:
-            yield Condition(name, True, f"{runtime} is not {'paused' if kind == 'pause' else 'cooling down'}")
-        else:
-            scope = f" --runtime {stop.runtime}" if stop.runtime else ""
-            yield Condition(name, False, stop.text(), f"wf resume{scope}")
+def _waiting(token: Token, sight: Sight, epic_paused: Callable[[str], bool]) -> Iterator[Condition]:
+    viewer, runtime = sight.viewer, token.pool.runtime
+    yield from jobs.spec(viewer.spool, token)
+    covering = [condition for condition in found_by.of_pools(sight) if condition.scope.covers(token)]
+    named = {condition.name for condition in covering}
+    for name, text in (("not_paused", "is not paused"), ("not_cooling_down", "is not cooling down")):
+        if name not in named:
+            yield Condition(name, True, f"{runtime} {text}")
+    yield from (condition for condition in covering if condition.name != "worker")
     if token.delay_s:
         due = viewer.clock.now_ms() >= token.time_ms
-        yield Condition("ready", due, f"{'it was' if due else 'it is'} delayed until {times.iso(token.time_ms)}")
+        text = f"{'it was' if due else 'it is'} delayed until {times.iso(token.time_ms)}"
+        end = viewer.last_end(token)
+        if end is not None:
+            text += f"; last time, {viewer.ago(end)}: {end.text}"
+        yield Condition("ready", due, text, None if due else f"wf retry --now {token.job_id}")
     predecessor = viewer.predecessor(token)
     if predecessor is not None:
         yield Condition("predecessor_gone", False, predecessor, "wf worker ls")
-    yield from _workers(token, viewer)
+    yield from (condition for condition in covering if condition.name == "worker")
+    yield from _workers(token, sight)
     target = target_of(token.job_id)
     if target is None:
         return
-    others = [p.token for p in scan.taken(spool) if target_of(p.token.job_id) is not None]
+    others = [p.token for p in scan.taken(viewer.spool) if target_of(p.token.job_id) is not None]
     taken = ", ".join(sorted({_work(t) for t in others}))
     text = f"the checkout is taken by {taken}" if taken else "the checkout is free"
     command = f"wf cancel {others[0].job_id}" if others else None
@@ -167,9 +181,9 @@ def _there(token: Token, status: Status, project: Project | None) -> Iterator[Co
         yield Condition("plan_readable", False, error.told, "wf doctor")
 
 
-def _number(token: Token, status: Status, project: Project | None) -> Iterator[Condition]:
+def _number(placed: Placed, status: Status, project: Project | None) -> Iterator[Condition]:
     """The condition that only one plan has the number, because workers do not claim the job otherwise."""
-    target = target_of(token.job_id)
+    target = target_of(placed.token.job_id)
     if project is None or target is None or status not in (Status.QUEUED, Status.HELD):
         return
     try:
@@ -178,9 +192,10 @@ def _number(token: Token, status: Status, project: Project | None) -> Iterator[C
         else:
             plans.refuse_shared(project, target.plan_id)
     except plans.NumberShared as shared:
-        yield Condition("plan_number", False, shared.message, shared.repair[0])
+        command = around_the_job(shared.repair[0], target.plan_id or "", [placed])
+        yield Condition("plan_number", False, shared.message, command)
     except epics.NumberShared as shared:
-        yield Condition("epic_number", False, shared.message, shared.hint)
+        yield Condition("epic_number", False, shared.message, shared.repair[0])
 
 
 def _work(token: Token) -> str:
@@ -191,55 +206,39 @@ def _work(token: Token) -> str:
     return f"{what} ({token.job_id})"
 
 
-def _workers(token: Token, viewer: Viewer) -> Iterator[Condition]:
-    """The conditions that a worker serves the pool, is not draining, and has a free slot."""
-    role, runtime = token.pool.role, token.pool.runtime
-    start = f"wf worker {role} --runtime {runtime}"
-    serving = [
-        found
-        for owner in session.owners(viewer.spool)
-        if (found := session.read(viewer.spool, owner)) is not None
-        and (found.runtime, found.state) == (runtime, "running")
-        and role in found.roles
-        and viewer.verdict(owner) not in GONE
-    ]
-    proven = [s for s in serving if viewer.verdict(s.owner) is Verdict.ALIVE]
-    if not serving:
-        yield Condition("worker", False, f"no worker takes {token.pool}", start)
+def _workers(token: Token, sight: Sight) -> Iterator[Condition]:
+    """The conditions that a worker serves the pool and has a free slot. That none serves it is told by `pools`."""
+    serving = pools.worker(sight, token.pool)
+    if serving is None:
         return
-    names = ", ".join(s.owner for s in proven or serving)
-    unsure = "" if proven else " (on another host: whether it lives cannot be told from here)"
-    yield Condition("worker", True if proven else None, f"{names} takes {token.pool}{unsure}")
-    draining = [s.owner for s in serving if _is_draining(viewer, s)]
-    if draining:
-        text = f"asked to drain: {', '.join(draining)}"
-        yield Condition("not_draining", len(draining) < len(serving), text, f"wf worker undrain {draining[0]}")
-    busy = scan.busy_owners(viewer.spool)
-    free = [s.owner for s in serving if busy[s.owner] < s.concurrency]
-    text = f"{free[0]} has a free hand" if free else f"each of {len(serving)} worker(s) is busy"
-    yield Condition("worker_free", bool(free), text, None if free else start)
-
-
-def _is_draining(viewer: Viewer, found: SessionRecord) -> bool:
-    return any(control.has(viewer.spool, f"drain.{name}") for name in (found.owner, found.runtime, "all"))
+    yield serving
+    busy = scan.busy_owners(sight.viewer.spool)
+    views = sight.served(token.pool)
+    free = [view.owner for view in views if view.record is not None and busy[view.owner] < view.record.concurrency]
+    text = f"{free[0]} has a free hand" if free else f"each of {len(views)} worker(s) is busy"
+    yield Condition("worker_free", bool(free), text, None if free else pools.start(token.pool))
 
 
 # -- at work
 
 
-def _at_work(token: Token, viewer: Viewer) -> Iterator[Condition]:
-    owner = token.owner or ""
+def _at_work(token: Token, sight: Sight) -> Iterator[Condition]:
+    viewer, owner = sight.viewer, token.owner or ""
+    covering = [condition for condition in found_by.of_pools(sight) if condition.scope.covers(token)]
     verdict = viewer.verdict(owner)
-    alive = False if verdict in GONE else True if verdict is Verdict.ALIVE else None
-    said = f"the session {owner} is {verdict}"
-    yield Condition("session_alive", alive, said, "wf worker --once" if alive is False else None)
+    if not any(condition.name == "session_alive" for condition in covering):
+        alive = False if verdict in GONE else True if verdict is Verdict.ALIVE else None
+        yield Condition("session_alive", alive, f"the session {owner} is {verdict}")
+    yield from covering
     found = session.read(viewer.spool, owner)
     agent = next((a for a in getattr(found, "agents", ()) if a.mark == mark(token)), None)
-    if agent is not None and found is not None:
+    if agent is None or found is None:
+        yield Condition("agent", None, "its session names no agent: not started yet, or just ended")
+    elif found.on_this_host and not predecessors.lives_here(agent):
+        yield Condition("agent", False, f"its agent (process {agent.pid}) has ended")
+    else:
         where = "" if found.on_this_host else f" on {found.host}"
         yield Condition("agent", True, f"its agent runs (process {agent.pid}{where})", f"wf logs -f {token.job_id}")
-    else:
-        yield Condition("agent", None, "its session names no agent: not started yet, or just ended")
 
 
 def _dead(token: Token, viewer: Viewer) -> Iterator[Condition]:

@@ -48,13 +48,15 @@ class SessionView:
 
 
 def sessions(viewer: Viewer) -> Iterator[SessionView]:
-    """The sessions that have a lease file or jobs, also those whose file cannot be read or is damaged.
+    """The sessions that have a lease file or jobs, also those whose file is missing, damaged or cannot be read.
 
     A session that ended in order has neither and is left out.
     """
     spool = viewer.spool
     taken = [placed.token for placed in scan.taken(spool)]
-    for owner in session.owners(spool):
+    known = session.owners(spool)
+    without_file = sorted({token.owner for token in taken if token.owner is not None} - set(known))
+    for owner in (*known, *without_file):
         record, trouble = None, None
         path = spool.path("sessions", f"{owner}.json")
         try:

@@ -127,6 +127,13 @@ class Viewer:
             return end.text
         return f"{'released' if end.to == 'held' else 'retried'} after {end.text}"
 
+    def ago(self, end: LastEnd) -> str:
+        """How long ago an attempt ended, by this host's clock: ``5m00s ago``, or ``at an unknown time``."""
+        from wf_cli.clock import format_duration, parse_iso_ms
+
+        at_ms = parse_iso_ms(end.ended_at or "")
+        return f"{format_duration(max(0, self.clock.now_ms() - at_ms) / 1000)} ago" if at_ms else "at an unknown time"
+
     def predecessor(self, token: Token) -> str | None:
         """Which agent of an earlier attempt keeps a waiting job from being claimed; None when none is known to.
 

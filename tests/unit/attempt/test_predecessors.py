@@ -14,7 +14,7 @@ from support.clock import FakeClock
 from support.in_process import Yard
 from support.plain_steps import PlainSteps
 from support.spools import POOL, Recorder, failing, request, run_one, where
-from support.views import beat, write_session
+from support.views import beat, sight, write_session
 from wf_cli import proc
 from wf_cli.attempt.claim import Claims
 from wf_cli.attempt.reaper import Reaper
@@ -210,7 +210,7 @@ def test_it_is_told_why_such_a_job_waits(stage: Stage) -> None:
     placed = stage.queue.find("a")
     assert placed is not None
     viewer = Viewer(stage.queue.spool, stage.clock)
-    told = explanation(placed, viewer, epic_paused=lambda _epic: False)
+    told = explanation(placed, sight(viewer, placed), epic_paused=lambda _epic: False)
     why = f"the agent of its attempt 1 has not stopped yet (process {stage.agent.pid}, of {OWNER})"
     assert told.summary == f"it waits: {why}"
     assert viewer.reason(placed) == why

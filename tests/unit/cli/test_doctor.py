@@ -441,8 +441,8 @@ def test_the_spools_state_is_told(root: Path) -> None:
     assert "opencode were asked to drain" in stops[1]
     assert "1 foreign_file; the first: queued/stranger" in texts["spool-files"]
     workers = [check.detail for check in found if check.name == "workers"]
-    assert any("w-box-1 is gone and has 1 job(s)" in text for text in workers)
-    assert any("1 job(s) wait for opencode" in text for text in workers)
+    assert any("w-box-1 is gone (it has no lease) and has 1 job(s): a" in text for text in workers)
+    assert any("no worker takes coder@opencode (1 job(s) wait)" in text for text in workers)
 
 
 @pytest.mark.parametrize(("topology", "status"), [("local", Level.ERROR), ("shared", Level.WARN)])

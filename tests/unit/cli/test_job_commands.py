@@ -199,7 +199,8 @@ def test_ls_has_the_keys_and_the_counts_of_all_that_fit(wf: Jobs) -> None:
 def test_ls_in_a_pipe_is_one_record_a_line_with_a_fixed_number_of_columns(wf: Jobs) -> None:
     wf.enqueue("a", "b")
     code, out, err = wf("spool", "ls")
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert "no worker takes linter@shell (2 job(s) wait)" in err
     assert [len(line.split()) for line in out.splitlines()] == [10, 10]
     assert "\t" not in out
     assert "\x1b" not in out
@@ -522,8 +523,10 @@ def test_explain_says_what_is_missing_and_the_command_for_it(wf: Jobs) -> None:
     wf.enqueue("a")
     document = wf.json("explain", "a")
     assert set(document) >= {"job_id", "status", "summary", "conditions", "next"}
-    assert [set(c) for c in document["conditions"]] == [{"name", "holds", "text", "command"}] * 3
-    assert document["next"] == "wf worker linter --runtime shell"
+    assert [set(c) for c in document["conditions"]] == [{"name", "holds", "text", "command"}] * 4
+    by_name = {condition["name"]: condition for condition in document["conditions"]}
+    assert "there is no runtime 'shell' in wf.config" in by_name["runtime_configured"]["text"]
+    assert by_name["worker"]["command"] == "wf worker linter --runtime shell --watch"
     assert wf("explain", "a")[1].startswith("a is queued: ")
     assert wf.refused("explain", "zz")[0] == 3
 

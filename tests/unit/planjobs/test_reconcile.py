@@ -223,7 +223,8 @@ def test_explain_names_the_second_plan_and_the_repair(
     assert "plan_number" not in {condition["name"] for condition in wf.json("explain", job_id)["conditions"]}
     scene.plan("01-b")
     (condition,) = (c for c in wf.json("explain", job_id)["conditions"] if c["name"] == "plan_number")
-    assert (condition["holds"], condition["command"]) == (False, "wf plan renumber 01-b")
+    repair = f"wf cancel {job_id} && wf plan renumber 01-b && wf retry {job_id}"
+    assert (condition["holds"], condition["command"]) == (False, repair)
     assert "plans/01-a and plans/01-b" in condition["text"]
 
 

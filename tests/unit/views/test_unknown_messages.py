@@ -8,6 +8,7 @@ import pytest
 
 from support.clock import FakeClock
 from support.spools import claim_one, make_spool, request, spool_queue
+from support.views import sight
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.retry import ending_of
 from wf_cli.views.explain import explanation
@@ -25,7 +26,7 @@ def test_the_line_for_wf_config_is_shown_for_what_is_not_known(tmp_path: Path, c
     )
     placed = queue.find("a")
     assert placed is not None
-    found = explanation(placed, Viewer(spool, clock), epic_paused=lambda _epic: False)
+    found = explanation(placed, sight(Viewer(spool, clock), placed), epic_paused=lambda _epic: False)
     told = [c.text for c in found.conditions if c.name == "message_known"]
     line = 'runtimes: {opencode: {failures: {"the moon .new. is wrong,": usage_limit}}}'
     assert bool(told) is shown

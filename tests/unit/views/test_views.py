@@ -13,7 +13,7 @@ import pytest
 
 from support.clock import FakeClock
 from support.spools import claim_one, failing, make_spool, request, run_one
-from support.views import beat, clocked, make_late, write_session
+from support.views import beat, clocked, make_late, sight, write_session
 from wf_cli import schema
 from wf_cli.contract.job import End
 from wf_cli.contract.lifecycle import Status
@@ -244,11 +244,12 @@ def test_each_obstacle_of_a_waiting_job_is_named_with_its_command(queue: SpoolQu
     control.request(spool, "cooldown.opencode", FakeClock(), seconds=30.0)
     placed = queue.find("a")
     assert placed is not None
-    found = explanation(placed, look(spool), epic_paused=lambda _epic: False)
+    found = explanation(placed, sight(look(spool), placed), epic_paused=lambda _epic: False)
     holds = {c.name: c.holds for c in found.conditions}
     assert holds == {"not_paused": False, "not_cooling_down": False, "ready": False, "worker": False}
     assert {c.command for c in found.conditions} == {
-        "wf resume", "wf resume --runtime opencode", None, "wf worker coder --runtime opencode",
+        "wf resume", "wf resume --runtime opencode", "wf retry --now a",
+        "wf worker coder --runtime opencode --watch",
     }  # fmt: skip
     assert found.next == "wf resume"
 
@@ -263,7 +264,7 @@ def test_a_plan_job_waits_for_the_checkout_and_its_epic(queue: SpoolQueue, spool
     run_one(queue, "w-box-1", Pool("plan-coder", "opencode"))
     placed = queue.find("e01-p02-i0-code-plan-coder")
     assert placed is not None
-    found = explanation(placed, look(spool), epic_paused=lambda epic: epic == "01")
+    found = explanation(placed, sight(look(spool), placed), epic_paused=lambda epic: epic == "01")
     holds = {c.name: (c.holds, c.command) for c in found.conditions}
     assert holds["checkout_free"] == (False, "wf cancel e01-p01-i0-code-plan-coder")
     assert holds["epic_not_paused"] == (False, "wf epic resume 01")
@@ -277,7 +278,7 @@ def test_a_worker_with_a_free_hand_is_found_and_a_busy_one_told_apart(queue: Spo
     def conditions(job_id: str) -> dict[str, bool | None]:
         placed = queue.find(job_id)
         assert placed is not None
-        found = explanation(placed, look(spool), epic_paused=lambda _epic: False)
+        found = explanation(placed, sight(look(spool), placed), epic_paused=lambda _epic: False)
         return {c.name: c.holds for c in found.conditions}
 
     assert conditions("b") == {"not_paused": True, "not_cooling_down": True, "worker": True, "worker_free": True}
@@ -285,7 +286,7 @@ def test_a_worker_with_a_free_hand_is_found_and_a_busy_one_told_apart(queue: Spo
     assert conditions("b")["worker_free"] is False
     assert conditions("a") == {"session_alive": True, "agent": None}
     control.request(spool, "drain.w-box-1", FakeClock())
-    assert conditions("b")["not_draining"] is False
+    assert conditions("b")["worker"] is False, "who was asked to drain takes no more"
 
 
 def test_every_status_has_an_explanation(queue: SpoolQueue, spool: Spool) -> None:
@@ -294,7 +295,7 @@ def test_every_status_has_an_explanation(queue: SpoolQueue, spool: Spool) -> Non
     def note() -> None:
         placed = queue.find("a")
         assert placed is not None
-        found = explanation(placed, look(spool), epic_paused=lambda _epic: False)
+        found = explanation(placed, sight(look(spool), placed), epic_paused=lambda _epic: False)
         said[found.status] = found.summary
 
     queue.enqueue(request("a"))
@@ -343,7 +344,7 @@ def test_the_holder_of_a_fence_is_named(queue: SpoolQueue, spool: Spool) -> None
     ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        found = explanation(placed, look(spool), epic_paused=lambda _epic: False)
+        found = explanation(placed, sight(look(spool), placed), epic_paused=lambda _epic: False)
         holder.communicate(b"\n")
     texts = {c.name: c.text for c in found.conditions}
     assert str(holder.pid) in texts["fence_free"]

@@ -20,8 +20,11 @@ from wf_cli.errors import UsageError, WfError
 
 if TYPE_CHECKING:
     from wf_cli.app import App
+    from wf_cli.contract.token import Placed
     from wf_cli.queue.spool_queue import SpoolQueue
     from wf_cli.spool.layout import Spool
+    from wf_cli.views.conditions.sight import Sight
+    from wf_cli.views.viewer import Viewer
     from wf_cli.workflow.project import Project
 
 #: The ``schema_version`` of every JSON document that a typer command prints.
@@ -144,6 +147,12 @@ class Common:
         other = root.elsewhere(self.root)
         more = f"; there is one in {other}" if other is not None else "; the first job makes one"
         output.warn([f"no spool at {folder}{more}"])
+
+    def sight(self, viewer: Viewer, placed: Iterable[Placed] | None = None) -> Sight:
+        """What the finders of conditions look at: the jobs ``placed``, or all that live."""
+        from wf_cli.views.conditions.sight import Sight
+
+        return Sight(viewer, self.root, lambda: self.app, placed)
 
     def queue(self) -> SpoolQueue:
         """The queue on the spool, which warns of files that it passes over. Raises SpoolMissing without a spool."""

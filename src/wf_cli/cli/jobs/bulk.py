@@ -36,12 +36,19 @@ class Bulk(Filters):
 
 
 def chosen(
-    spool: Spool, jobs: Sequence[str], bulk: Bulk, viewer: Viewer, *, default: frozenset[Status]
+    spool: Spool,
+    jobs: Sequence[str],
+    bulk: Bulk,
+    viewer: Viewer,
+    *,
+    default: frozenset[Status],
+    archived: bool = False,
 ) -> list[Placed]:
     """The jobs that a bulk command is to change: all that the selectors fit, or those of ``jobs`` that they fit.
 
     ``default`` has the statuses that the command can change; without ids and ``--status`` only jobs in these are
-    chosen. Raises UsageError when neither ids nor selectors were given, NotFound when no job fits.
+    chosen. With ``archived`` an id finds an archived job, too. Raises UsageError when neither ids nor selectors were
+    given, NotFound when no job fits.
     """
     criteria = bulk.criteria
     if not (jobs or criteria or bulk.every):
@@ -51,7 +58,7 @@ def chosen(
             code="NOTHING_SELECTED",
         )
     if jobs:
-        candidates = [one(spool, text) for text in dict.fromkeys(jobs)]
+        candidates = [one(spool, text, archived=archived) for text in dict.fromkeys(jobs)]
     else:
         candidates = scan.everything(spool)
         if not criteria.statuses:
@@ -103,6 +110,7 @@ def change(
     default: frozenset[Status],
     why_not: Callable[[Placed], str | None],
     act: Callable[[SpoolQueue, Placed], bool],
+    archived: bool = False,
 ) -> Done:
     """Call ``act`` for each chosen job for which ``why_not`` returns None; the others are refused with its reason.
 
@@ -111,7 +119,8 @@ def change(
     """
     queue = common.queue()
     done = Done(verb, dry_run=bulk.dry_run)
-    for placed in chosen(queue.spool, jobs or (), bulk, Viewer(queue.spool, common.clock), default=default):
+    viewer = Viewer(queue.spool, common.clock)
+    for placed in chosen(queue.spool, jobs or (), bulk, viewer, default=default, archived=archived):
         job_id = placed.token.job_id
         why = why_not(placed)
         if why is None and not bulk.dry_run:

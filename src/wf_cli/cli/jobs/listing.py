@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wf_cli.cli.frame import output, tables
 from wf_cli.cli.frame.options import Common, document, print_line
@@ -15,6 +15,9 @@ from wf_cli.spool import scan
 from wf_cli.spool.control import Stop
 from wf_cli.views.rows import Row, counts, rows
 from wf_cli.views.viewer import Criteria, Viewer
+
+if TYPE_CHECKING:
+    from wf_cli.views.conditions.condition import Condition
 
 #: Seconds between two looks of ``--watch``.
 WATCH_EVERY = 1.0
@@ -28,24 +31,35 @@ class Listing:
     counts: dict[str, int]
     rows: list[Row]
     stops: Sequence[Stop] = ()
+    #: What keeps jobs from being worked on, also jobs that do not fit.
+    conditions: Sequence[Condition] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
             "counts": self.counts,
             "jobs": [row.to_json() for row in self.rows],
             "stops": [stop.to_json() for stop in self.stops],
+            "conditions": [condition.to_json() for condition in self.conditions],
         }
 
+    def notes(self) -> list[str]:
+        """A line for each condition, but for what the row of a job says."""
+        return [c.told for c in self.conditions if c.name != "not_held"]
 
-def look(viewer: Viewer | None, criteria: Criteria, *, sort: str, limit: int | None) -> Listing:
+
+def look(common: Common, viewer: Viewer | None, criteria: Criteria, *, sort: str, limit: int | None) -> Listing:
     """The list as it is now. Without a spool (``viewer`` is None) the list is empty."""
     if viewer is None:
         from wf_cli.contract.lifecycle import Status
 
         return Listing({str(status): 0 for status in Status}, [])
-    fit = [p for p in scan.everything(viewer.spool) if criteria.fits(p, viewer)]
-    stops = viewer.requests.stops()
-    return Listing(counts(fit, viewer), rows(fit, viewer, sort=sort, limit=limit), stops)
+    from wf_cli.views import conditions
+
+    every = scan.everything(viewer.spool)
+    fit = [p for p in every if criteria.fits(p, viewer)]
+    sight = common.sight(viewer, every)
+    listed = rows(fit, viewer, sort=sort, limit=limit)
+    return Listing(counts(fit, viewer), listed, sight.stops, conditions.of_project(sight))
 
 
 def lines(listed: Sequence[Row]) -> list[str]:
@@ -72,7 +86,7 @@ def show(common: Common, listing: Listing) -> None:
     """Print a list once. A pipe gets the records without the summary."""
     common.emit(listing.to_json(), lines(listing.rows))
     if not common.as_json:
-        output.note(*(tables.plain(stop.text()) for stop in listing.stops))
+        output.note(*map(tables.plain, listing.notes()))
     if not common.as_json and (tables.on_terminal() or not listing.rows):
         output.note(summary(listing))
 
@@ -97,17 +111,16 @@ def _watch(common: Common, criteria: Criteria, screen: Screen, *, sort: str, lim
             viewer = Viewer(spool, common.clock, common.project) if spool is not None else None
         else:
             viewer.refresh()
-        listing = look(viewer, criteria, sort=sort, limit=limit)
+        listing = look(common, viewer, criteria, sort=sort, limit=limit)
         # Ages are left out, because they change at each look. A stream gets a new list only for other changes; a
         # terminal is drawn anew each time.
         jobs = [(row.job_id, row.status, row.attempt, row.reason) for row in listing.rows]
-        state = jobs, listing.counts, listing.stops
+        state = jobs, listing.counts, listing.stops, [(c.name, c.scope) for c in listing.conditions]
         if common.as_json:
             if state != said:
                 print_line(document(**listing.to_json()))
         elif screen.live:
-            stops = (tables.plain(stop.text()) for stop in listing.stops)
-            screen.draw([summary(listing), *stops, *lines(listing.rows)])
+            screen.draw([summary(listing), *map(tables.plain, listing.notes()), *lines(listing.rows)])
         elif state != said:
             output.stream(*lines(listing.rows))
         said = state

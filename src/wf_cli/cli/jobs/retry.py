@@ -11,6 +11,7 @@ from wf_cli.cli.frame.options import Common, ReasonOption, seconds, single
 from wf_cli.cli.jobs.bulk import Bulk, Done, JobsArgument, change
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Placed, Token
+from wf_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from wf_cli.queue.spool_queue import SpoolQueue
@@ -23,19 +24,43 @@ def retry(
     delay: Annotated[str | None, typer.Option("--in", metavar="DUR", help="not before so long: 10s, 2h")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="do not resume the agent's session")] = False,
     force: Annotated[bool, typer.Option("--force", help="jobs that succeeded, too")] = False,
+    now: Annotated[bool, typer.Option("--now", help="end the delay of queued jobs, which keep their budget")] = False,
     reason: ReasonOption = None,
 ) -> None:
     """Queue dead or cancelled jobs again. The count of burned attempts starts at 0; attempt numbers go on.
 
-    Selectors without --status mean dead jobs. The exit code is 4 when every job was refused.
+    Selectors without --status mean dead jobs, and with --now queued ones. A job that `wf spool gc` has put away is
+    found by its id. The exit code is 4 when every job was refused.
 
     \b
     wf retry e01-p03-i0-code              one job
+    wf retry --now e01-p03-i0-code        a job that waits for its next attempt, at once
     wf retry --error timeout --in 10m     all that failed by a timeout, in ten minutes
     wf retry --epic 01 --dry-run          what would be retried
     """
+    if now:
+        if delay is not None or fresh or force:
+            raise UsageError("--now is for queued jobs, and takes no --in, --fresh or --force")
+        _now(common, jobs, bulk, reason).show(common)
+        return
     delay_s = seconds(delay, "--in") if delay is not None else 0.0
     retry_all(common, jobs, bulk, delay_s=lambda _nth: delay_s, fresh=fresh, force=force, reason=reason).show(common)
+
+
+def _now(common: Common, jobs: list[str] | None, bulk: Bulk, reason: str | None) -> Done:
+    """Make the chosen jobs ready that wait for their time."""
+
+    def why_not(placed: Placed) -> str | None:
+        if placed.status is not Status.QUEUED:
+            return f"it is {placed.status}; --now is for queued jobs"
+        if not placed.token.delay_s or placed.token.time_ms <= common.clock.now_ms():
+            return "it is ready; `wf explain` says why no worker takes it"
+        return None
+
+    return change(
+        common, jobs, bulk, verb="retried", default=frozenset({Status.QUEUED}), why_not=why_not,
+        act=lambda queue, placed: queue.hurry(placed.token.job_id, reason=reason),
+    )  # fmt: skip
 
 
 def retry_all(
@@ -78,11 +103,13 @@ def retry_all(
                 return None if force else "it succeeded; --force runs it again"
             case Status.HELD:
                 return "it is held; wf release lets it run"
+            case Status.QUEUED if placed.token.delay_s:
+                return "it is queued and waits for its time; --now makes it ready"
             case status:
                 return f"it is {status}; only a job that has ended can be retried"
 
     default = frozenset({Status.FAILED})
-    return change(common, jobs, bulk, verb="retried", default=default, why_not=why_not, act=act)
+    return change(common, jobs, bulk, verb="retried", default=default, why_not=why_not, act=act, archived=True)
 
 
 retry_app = single(retry)

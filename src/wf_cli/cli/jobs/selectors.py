@@ -10,7 +10,7 @@ import typer
 from wf_cli.cli.frame import output
 from wf_cli.contract.identity import matches_prefix
 from wf_cli.contract.lifecycle import Status
-from wf_cli.contract.token import Placed
+from wf_cli.contract.token import Placed, is_word
 from wf_cli.errors import NotFound, UsageError
 from wf_cli.spool import scan
 from wf_cli.spool.layout import Spool
@@ -108,9 +108,15 @@ def _carry_on(spool: Spool) -> None:
 
 
 def _unknown(spool: Spool, text: str) -> NotFound:
-    import difflib
+    from wf_cli.contract import nearest
 
+    if is_word(text) and scan.has(spool, "jobs", f"{text}.json"):
+        return NotFound(
+            f"{text} has no token, although its spec {spool.spec_path(text)} is there",
+            hint="`wf spool verify --fix` makes the token again",
+            code="TOKEN_MISSING",
+        )
     ids = sorted({p.token.job_id for p in scan.everything(spool)})
-    near = difflib.get_close_matches(text, ids, n=3, cutoff=0.5)
+    near = nearest.names(text, ids)
     hint = f"did you mean {' or '.join(near)}?" if near else "wf spool ls lists the jobs"
     return NotFound(f"there is no job {text!r}", hint=hint, code="JOB_NOT_FOUND", nearest=near)

@@ -60,7 +60,7 @@ def ls(
         return
     criteria, spool = filters.criteria, common.spool_if_any()
     viewer = Viewer(spool, common.clock, common.project) if spool is not None else None
-    listing.show(common, listing.look(viewer, criteria, sort=sort, limit=limit))
+    listing.show(common, listing.look(common, viewer, criteria, sort=sort, limit=limit))
 
 
 @app.command("show")

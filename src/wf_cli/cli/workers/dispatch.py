@@ -15,6 +15,7 @@ from wf_cli.contract.token import is_word
 from wf_cli.errors import UsageError, WfError
 
 if TYPE_CHECKING:
+    from wf_cli.app import App
     from wf_cli.planjobs.round import Reconciled
 
 dispatch_app = typer.Typer(add_completion=False)
@@ -53,7 +54,9 @@ def dispatch(
         if as_json:
             output.print_json(_document(found))
         else:
-            output.say(*(_lines(found) or ["nothing to do: no running epic waits for a job"]))
+            lines = _lines(found)
+            needed = _needs_a_person(the_app, found)
+            output.say(*(lines or ([] if needed else ["nothing to do: no running epic waits for a job"])), *needed)
         return
     with signals.as_interrupt(), the_app.notifying(found_spool, output.note):
         _watch(lambda: dispatcher.reconcile(wanted), as_json=as_json)
@@ -81,6 +84,20 @@ def _watch(reconcile: Callable[[], Reconciled], *, as_json: bool) -> NoReturn:
             output.stream(*(line for line in lines if line not in said), works=True)
             said = lines
         time.sleep(WATCH_EVERY)
+
+
+def _needs_a_person(the_app: App, found: Reconciled) -> list[str]:
+    """What keeps the jobs that exist from being worked on, and the command for each."""
+    from wf_cli.views import conditions
+    from wf_cli.views.viewer import Viewer
+
+    said = {(b.plan_id, b.epic_id) for b in found.blocked}
+    sight = the_app.sight(Viewer(the_app.open_spool(), the_app.clock))
+    return [
+        condition.told
+        for condition in conditions.of_project(sight)
+        if condition.name != "plan_goes_on" or not {(condition.scope.plan_id or "", e) for _, e in said} & said
+    ]
 
 
 def _document(found: Reconciled) -> dict[str, Any]:

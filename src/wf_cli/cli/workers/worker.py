@@ -242,19 +242,26 @@ def _drainable(name: str) -> str:
 
 def _list(the_app: App, *, as_json: bool) -> None:
     from wf_cli.spool import control, layout
-    from wf_cli.views.sessions import SessionView, sessions
+    from wf_cli.views import conditions
+    from wf_cli.views.sessions import SessionView
     from wf_cli.views.viewer import Viewer
 
     views: list[SessionView] = []
     stops: list[control.Stop] = []
+    found: list[conditions.Condition] = []
     if layout.exists(the_app.spool_root):
-        found = the_app.open_spool()
-        views = list(sessions(Viewer(found, the_app.clock)))
-        stops = control.Requests(found, the_app.clock).stops()
+        sight = the_app.sight(Viewer(the_app.open_spool(), the_app.clock))
+        views, stops, found = sight.sessions, sight.stops, conditions.of_project(sight)
     if as_json:
-        output.print_json(document(workers=[v.to_json() for v in views], stops=[stop.to_json() for stop in stops]))
+        output.print_json(
+            document(
+                workers=[v.to_json() for v in views],
+                stops=[stop.to_json() for stop in stops],
+                conditions=[condition.to_json() for condition in found],
+            )
+        )
         return
-    output.note(*(tables.plain(stop.text()) for stop in stops))
+    output.note(*(tables.plain(condition.told) for condition in found))
     output.note(*(f"{v.trouble.path}: {v.trouble.what} ({v.trouble.remedy})" for v in views if v.trouble is not None))
     if not views:
         output.say("no workers; start one: wf worker --runtime opencode --watch")

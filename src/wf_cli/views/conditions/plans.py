@@ -1,0 +1,82 @@
+"""Epics and plans that wait for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from wf_cli import fsio
+from wf_cli.contract.identity import target_of
+from wf_cli.contract.lifecycle import Status
+from wf_cli.contract.token import Placed
+from wf_cli.errors import WfError
+from wf_cli.spool import scan
+from wf_cli.views.conditions.condition import Condition, Scope
+from wf_cli.views.conditions.sight import Sight
+from wf_cli.workflow import epics, phases
+
+if TYPE_CHECKING:
+    from wf_cli.planjobs.round import Blocked
+    from wf_cli.workflow.project import Project
+
+
+def waiting(sight: Sight) -> Iterator[Condition]:
+    """Paused epics with work left, and plans of running epics for which a person has to act."""
+    if not fsio.is_folder(sight.root / "epics") or not sight.means.distributed:
+        return
+    from wf_cli.planjobs.outlook import outlook
+
+    project = sight.means.project()
+    if not epics.all_epics(project):
+        return
+    yield from _paused(project)
+    settings = sight.means.dispatch_settings()
+    seen = outlook(project, sight.viewer.spool, settings, live=scan.only_live(sight.placed))
+    yield from (of_entry(entry, sight.placed) for entry in seen.blocked if entry.needs_help)
+
+
+def of_entry(entry: Blocked, placed: Iterable[Placed]) -> Condition:
+    """What a reconcile says of a plan or an epic, as a condition. ``placed`` are the jobs there are."""
+    text = (
+        entry.why
+        if entry.why.startswith(("plan ", "epic ", "plans/", "epics/"))
+        else f"plan {entry.plan_id} {entry.why}"
+    )
+    if not entry.plan_id:
+        text = entry.why
+    scope = Scope(plan_id=entry.plan_id) if entry.plan_id else Scope(epic_id=entry.epic_id)
+    command = around_the_job(entry.command, entry.plan_id, placed)
+    return Condition("plan_goes_on", False, text, command, scope, grave=entry.needs_help)
+
+
+def around_the_job(command: str | None, plan_id: str, placed: Iterable[Placed]) -> str | None:
+    """``command``; before a renumbering, which is refused while the plan has a job, that job is taken away."""
+    if command is None or not command.startswith("wf plan renumber "):
+        return command
+    for one in placed:
+        target = target_of(one.token.job_id)
+        if target is not None and target.plan_id == plan_id and one.status in (Status.QUEUED, Status.HELD):
+            job_id = one.token.job_id
+            return f"wf cancel {job_id} && {command} && wf retry {job_id}"
+    return command
+
+
+def _paused(project: Project) -> Iterator[Condition]:
+    for epic in epics.all_epics(project):
+        try:
+            found = paused(project, epic)
+        except (WfError, OSError):  # The reconcile and `wf doctor` name an epic that cannot be read.
+            continue
+        if found is not None:
+            yield found
+
+
+def paused(project: Project, epic: epics.Epic) -> Condition | None:
+    """The condition that an epic is not paused; None when it is not, and when no work is left. Raises StateError."""
+    if epics.orchestration(epics.load_state(epic)).get("status") != epics.PAUSED:
+        return None
+    linked = epics.linked_plans(project, epic)
+    if linked and all(epics.phase_of(plan) == phases.COMPLETED for plan in linked):
+        return None
+    text = f"epic {epic.id} is paused: no job of it is claimed, and none is published"
+    return Condition("epic_not_paused", False, text, f"wf epic resume {epic.id}", Scope(epic_id=epic.id))
