@@ -24,6 +24,7 @@ from wf_cli.views.conditions import jobs, pools
 from wf_cli.views.conditions.condition import Condition
 from wf_cli.views.conditions.plans import around_the_job
 from wf_cli.views.conditions.sight import Sight
+from wf_cli.views.rows import last_time
 from wf_cli.views.viewer import Viewer
 from wf_cli.workflow import epics, plans
 from wf_cli.workflow.project import Project
@@ -145,7 +146,7 @@ def _waiting(token: Token, sight: Sight, epic_paused: Callable[[str], bool]) -> 
         text = f"{'it was' if due else 'it is'} delayed until {times.iso(token.time_ms)}"
         end = viewer.last_end(token)
         if end is not None:
-            text += f"; last time, {viewer.ago(end)}: {end.text}"
+            text += f"; {last_time(end.text, viewer.age_s(end))}"
         yield Condition("ready", due, text, None if due else f"wf retry --now {token.job_id}")
     predecessor = viewer.predecessor(token)
     if predecessor is not None:

@@ -44,6 +44,8 @@ class Row:
     age_s: float
     #: Why the job is in this state, from its last outcome; None when that does not say.
     reason: str | None
+    #: Seconds since ``reason`` came about, for a queued job whose last attempt it is of; None for a reason of now.
+    reason_age_s: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -68,7 +70,14 @@ def row(placed: Placed, viewer: Viewer) -> Row:
         epic_id=target.epic_id if target is not None else None,
         age_s=round(max(0, viewer.clock.now_ms() - _since_ms(placed)) / 1000, 3),
         reason=viewer.reason(placed),
+        reason_age_s=viewer.past_s(placed),
     )
+
+
+def last_time(reason: str, age_s: float | None) -> str:
+    """A reason that belongs to the last attempt, with its age, because it may be repaired since."""
+    ago = f"{times.format_duration(age_s)} ago" if age_s is not None else "at an unknown time"
+    return f"last time, {ago}: {reason}"
 
 
 def rows(placed: Iterable[Placed], viewer: Viewer, *, sort: str = "status", limit: int | None = None) -> list[Row]:

@@ -112,7 +112,7 @@ class Viewer:
         if status in _TAKEN or status is Status.SUCCEEDED:
             return None
         if status in (Status.QUEUED, Status.HELD):
-            waits = self._waits_for_plan(placed.token) or self.predecessor(placed.token)
+            waits = self._waits_now(placed.token)
             if waits is not None:
                 return waits
         end = self.last_end(placed.token)
@@ -127,12 +127,22 @@ class Viewer:
             return end.text
         return f"{'released' if end.to == 'held' else 'retried'} after {end.text}"
 
-    def ago(self, end: LastEnd) -> str:
-        """How long ago an attempt ended, by this host's clock: ``5m00s ago``, or ``at an unknown time``."""
-        from wf_cli.clock import format_duration, parse_iso_ms
+    def past_s(self, placed: Placed) -> float | None:
+        """Seconds since what `reason` tells of a queued job, by this host's clock; None when it tells of now.
+
+        What an attempt ended with may be repaired since, so the reason of a queued job is its last one.
+        """
+        if self.status(placed) is not Status.QUEUED or self._waits_now(placed.token) is not None:
+            return None
+        end = self.last_end(placed.token)
+        return self.age_s(end) if end is not None else None
+
+    def age_s(self, end: LastEnd) -> float | None:
+        """Seconds since an attempt ended, by this host's clock; None when its outcome does not tell."""
+        from wf_cli.clock import parse_iso_ms
 
         at_ms = parse_iso_ms(end.ended_at or "")
-        return f"{format_duration(max(0, self.clock.now_ms() - at_ms) / 1000)} ago" if at_ms else "at an unknown time"
+        return None if at_ms is None else round(max(0, self.clock.now_ms() - at_ms) / 1000, 3)
 
     def predecessor(self, token: Token) -> str | None:
         """Which agent of an earlier attempt keeps a waiting job from being claimed; None when none is known to.
@@ -149,6 +159,10 @@ class Viewer:
             return next((one.text for one in found), None)
         except OSError:
             return None
+
+    def _waits_now(self, token: Token) -> str | None:
+        """What a job waits for that is looked at now."""
+        return self._waits_for_plan(token) or self.predecessor(token)
 
     def _waits_for_plan(self, token: Token) -> str | None:
         """Why a job waits for the files of its plan, as far as the disk surely tells; None when it does not."""

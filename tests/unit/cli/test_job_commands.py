@@ -28,7 +28,7 @@ from wf_cli.spool.layout import Spool
 POOL = Pool("linter", "shell")
 ROW = set(
     """job_id status role runtime attempt burned max_attempts priority ready_at owner plan_id epic_id age_s
-    reason""".split()
+    reason reason_age_s""".split()
 )
 COUNTS = set("queued claimed running held succeeded cancelled failed stalled".split())
 

@@ -15,6 +15,7 @@ from support.clock import FakeClock
 from support.spools import claim_one, failing, make_spool, request, run_one
 from support.views import beat, clocked, make_late, sight, write_session
 from wf_cli import schema
+from wf_cli.cli.jobs import listing
 from wf_cli.contract.job import End
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending
@@ -130,6 +131,20 @@ def test_a_retried_job_tells_of_its_past(queue: SpoolQueue, spool: Spool) -> Non
     assert queue.retry("a")
     (placed,) = scan.everything(spool)
     assert row(placed, look(spool)).reason == "retried after invalid_spec: it was invalid_spec"
+
+
+def test_the_reason_of_a_queued_job_is_told_as_the_last_one_because_it_may_be_repaired(spool: Spool) -> None:
+    queue, clock = clocked(spool)
+    queue.enqueue_many([request("a"), request("b")])
+    queue.end(run_one(queue), Ending(End.RELEASED, reason="locks/a.lock is no lock"), by="w-box-1")
+    queue.end(run_one(queue), failing("invalid_spec"), by="w-box-1")
+    clock.advance(300)
+    found = {p.token.job_id: row(p, Viewer(spool, clock)) for p in scan.everything(spool)}
+    released = next(r for r in found.values() if r.status == "queued")
+    assert (released.reason, released.reason_age_s) == ("locks/a.lock is no lock", 300.0)
+    assert listing.lines([released])[-1].endswith("last time, 5m00s ago: locks/a.lock is no lock")
+    dead = next(r for r in found.values() if r.status == "failed")
+    assert dead.reason_age_s is None, "a dead job is dead for this reason now"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"status": 7}', "[" * 100_000, "\xff"])

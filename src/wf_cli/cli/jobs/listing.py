@@ -13,7 +13,7 @@ from wf_cli.cli.frame.screen import Screen, is_screen
 from wf_cli.clock import format_duration
 from wf_cli.spool import scan
 from wf_cli.spool.control import Stop
-from wf_cli.views.rows import Row, counts, rows
+from wf_cli.views.rows import Row, counts, last_time, rows
 from wf_cli.views.viewer import Criteria, Viewer
 
 if TYPE_CHECKING:
@@ -69,11 +69,17 @@ def lines(listed: Sequence[Row]) -> list[str]:
         [
             (
                 row.status, row.job_id, f"{row.role}@{row.runtime}", row.attempt, f"{row.burned}/{row.max_attempts}",
-                row.priority, format_duration(row.age_s), row.owner, row.ready_at, row.reason,
+                row.priority, format_duration(row.age_s), row.owner, row.ready_at, _reason(row),
             )
             for row in listed
         ],
     )  # fmt: skip
+
+
+def _reason(row: Row) -> str | None:
+    if row.reason is None or row.reason_age_s is None:
+        return row.reason
+    return last_time(row.reason, row.reason_age_s)
 
 
 def summary(listing: Listing) -> str:
