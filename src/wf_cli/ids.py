@@ -37,4 +37,9 @@ def host_label() -> str:
 
 def owner_id(prefix: str) -> str:
     """A session's name, never used again: ``<prefix>-<host>-<8 hex>``."""
-    return f"{component(prefix, limit=OWNER_LIMIT - 26)}-{host_label()}-{os.urandom(4).hex()}"
+    return f"{owner_prefix(prefix)}-{host_label()}-{os.urandom(4).hex()}"
+
+
+def owner_prefix(name: str) -> str:
+    """How the names of sessions begin that were started with ``--id name``."""
+    return component(name, limit=OWNER_LIMIT - 26)

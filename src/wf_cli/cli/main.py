@@ -113,9 +113,9 @@ def _contract(root: Path, environ: Mapping[str, str], words: list[str], entry: r
 
 
 def _unknown(name: str) -> arguments.ArgumentError:
-    import difflib
+    from wf_cli.contract import nearest
 
-    close = difflib.get_close_matches(name, registry.COMMANDS, n=1)
+    close = nearest.names(name, registry.COMMANDS, most=1)
     return arguments.ArgumentError(
         f"unknown command: {name}",
         hint=f"did you mean: wf {close[0]}" if close else "the commands: wf --help",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 from wf_cli import schema
 from wf_cli.clock import parse_duration
 from wf_cli.config import home, model
+from wf_cli.contract import nearest
 from wf_cli.contract.event import KINDS
 from wf_cli.contract.token import POOL_LIMIT, is_word
 
@@ -73,7 +73,7 @@ def _prune(root: Rule, value: Any, rule: Rule, path: tuple[str, ...], out: list[
         if key in rule.get("properties", {}):
             kept[key] = _prune(root, item, rule["properties"][key], inner, out)
         elif others is False:
-            near = difflib.get_close_matches(key, rule["properties"], n=1, cutoff=0.5)
+            near = nearest.names(key, rule["properties"], most=1, cutoff=0.5)
             allowed = ", ".join(name for name in rule["properties"] if not name.startswith("$"))
             hint = f"did you mean {near[0]}?" if near else f"known here: {allowed}"
             out.append(Problem(inner, f"unknown key; {hint}"))
@@ -175,7 +175,7 @@ def _failures(patterns: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Pr
     for pattern, meaning in patterns.items():
         where = (*path, pattern)
         if meaning not in model.MEANINGS:
-            near = difflib.get_close_matches(str(meaning), model.MEANINGS, n=1)
+            near = nearest.names(str(meaning), model.MEANINGS, most=1)
             hint = f"did you mean {near[0]}?" if near else f"expected: one of {', '.join(model.MEANINGS)}"
             yield Problem(where, f"{meaning!r} is no kind of failure; {hint}")
         if len(pattern) > LONGEST_PATTERN:
@@ -197,7 +197,7 @@ def _routing(tree: Mapping[str, Any]) -> Iterator[Problem]:
         if name is None:
             yield Problem(("routing", role, "runtime"), f"is missing; expected: one of {', '.join(runtimes)}")
         elif name not in runtimes:
-            near = difflib.get_close_matches(name, runtimes, n=1)
+            near = nearest.names(name, runtimes, most=1)
             hint = f"did you mean {near[0]}?" if near else f"defined are: {', '.join(runtimes)}"
             yield Problem(("routing", role, "runtime"), f"there is no runtime {name} under runtimes; {hint}")
         elif len(role) + len(name) + 1 > POOL_LIMIT:
@@ -239,7 +239,7 @@ def _notify(tree: Mapping[str, Any]) -> Iterator[Problem]:
         here = ("notify", str(i))
         for j, kind in enumerate(entry["on"]):
             if kind not in KINDS:
-                near = difflib.get_close_matches(kind, KINDS, n=1)
+                near = nearest.names(kind, KINDS, most=1)
                 hint = f"did you mean {near[0]}?" if near else "expected: an event name such as job.dead"
                 yield Problem((*here, "on", str(j)), f"there is no event {kind}; {hint}")
         if ("run" in entry) == ("url" in entry):

@@ -21,12 +21,15 @@ def hint(name: str, known: Iterable[str], *, otherwise: str = "known are") -> st
     return f"{otherwise}: {', '.join(every[:_SHOWN])}{more}" if every else f"{otherwise}: none"
 
 
-def names(name: str, known: Iterable[str], *, most: int = 3) -> list[str]:
-    """The names of ``known`` that ``name`` may be meant for, the nearest first."""
+def names(name: str, known: Iterable[str], *, most: int = 3, cutoff: float = 0.6, begun: bool = True) -> list[str]:
+    """The names of ``known`` that ``name`` may be meant for, the nearest first.
+
+    ``cutoff`` is how alike they have to be, up to 1. With ``begun`` names that begin with ``name`` count, too.
+    """
     import difflib  # Only mistakes need it.
 
     by_fold = {one.casefold(): one for one in sorted(set(known))}
-    found = difflib.get_close_matches(name.casefold(), by_fold, n=most, cutoff=0.6)
-    # Somebody who stops in the middle of a long name means it too.
-    found += [fold for fold in by_fold if len(name) > 1 and fold.startswith(name.casefold()) and fold not in found]
+    found = difflib.get_close_matches(name.casefold(), by_fold, n=most, cutoff=cutoff)
+    if begun and len(name) > 1:
+        found += [fold for fold in by_fold if fold.startswith(name.casefold()) and fold not in found]
     return [by_fold[fold] for fold in found[:most]]

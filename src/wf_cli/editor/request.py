@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from wf_cli import routing
+from wf_cli.contract import nearest
 from wf_cli.contract.token import Pool, is_word
 from wf_cli.errors import NotFound, UsageError
 from wf_cli.proc import ProcessRef
@@ -43,8 +44,8 @@ class Request:
 def roles_of(config: Config, runtime: str, named: Sequence[str]) -> tuple[str, ...]:
     """The roles to serve: those ``named``, or all that are routed to ``runtime``. Raises NotFound, UsageError."""
     if runtime not in config.runtimes:
-        known = ", ".join(sorted(config.runtimes))
-        raise NotFound(f"there is no runtime {runtime!r}", hint=f"configured: {known}; add it under runtimes:")
+        hint = nearest.hint(runtime, config.runtimes, otherwise="configured")
+        raise NotFound(f"there is no runtime {runtime!r}", hint=f"{hint}; add a new one under runtimes: in wf.config")
     roles = tuple(dict.fromkeys(named)) or routing.roles_for(runtime, config.runtime_of_role)
     wrong = next((role for role in roles if not is_word(role)), None)
     if wrong is not None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from wf_cli.contract import nearest
 from wf_cli.errors import ConfigError
 from wf_cli.runtimes.base import RuntimeSettings
 
@@ -15,7 +15,7 @@ def checked(settings: RuntimeSettings, known: Mapping[str, tuple[type, ...]]) ->
     for key, value in settings.options.items():
         path = f"runtimes.{settings.name}.options.{key}"
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
+            near = nearest.names(key, known, most=1)
             hint = f"did you mean {near[0]}?" if near else f"known options: {', '.join(known) or 'none'}"
             raise ConfigError(f"{path} is not an option of the {settings.adapter} adapter", hint=hint, path=path)
         kinds = known[key]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 
 from wf_cli.config.model import Config, Runtime
+from wf_cli.contract import nearest
 from wf_cli.errors import ConfigError
 from wf_cli.runtimes.acp.adapter import AcpAdapter
 from wf_cli.runtimes.base import Adapter, RuntimeSettings
@@ -44,7 +44,7 @@ def make(settings: RuntimeSettings) -> Adapter:
     adapter = ADAPTERS.get(settings.adapter)
     if adapter is None:
         path = f"runtimes.{settings.name}.adapter"
-        near = difflib.get_close_matches(settings.adapter, ADAPTERS, 1)
+        near = nearest.names(settings.adapter, ADAPTERS, most=1)
         known = f"known adapters: {', '.join(ADAPTERS)}"
         raise ConfigError(
             f"{path}: there is no adapter {settings.adapter!r}",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import anchored, fsio, ids, locks, sharing, system_errors
+from wf_cli.contract import nearest
 from wf_cli.contract.token import outcome_name
 from wf_cli.errors import FileTrouble, LinkedFolder, SpoolError, SpoolMissing
 from wf_cli.seams import step
@@ -330,6 +331,16 @@ def _cannot(do: str, root: Path, error: OSError) -> SpoolError:
     return SpoolError(f"cannot {do} the spool at {root}: {where}: {error.strerror or error}", hint=hint)
 
 
+def _meant(root: Path) -> str:
+    """The spools beside a folder that is none, by names that are nearly its own."""
+    with contextlib.suppress(OSError):
+        beside = [name for name in fsio.names(root.parent) if fsio.exists(root.parent / name / "VERSION")]
+        near = nearest.names(root.name, beside)
+        if near:
+            return f"did you mean {' or '.join(str(root.parent / name) for name in near)}? Else "
+    return ""
+
+
 def version_of(root: Path) -> Version:
     """What ``VERSION`` says, wherever the spool is. Raises as `open_spool`, except for the place."""
     path = root / "VERSION"
@@ -342,7 +353,8 @@ def version_of(root: Path) -> Version:
     except FileNotFoundError:
         _assert_no_jobs(root)
         raise SpoolMissing(
-            f"there is no spool at {root}", hint="`wf epic run`, `wf dispatch` and `wf enqueue` create it"
+            f"there is no spool at {root}",
+            hint=f"{_meant(root)}`wf epic run`, `wf dispatch` and `wf enqueue` create it",
         ) from None
     except NotADirectoryError as error:
         raise SpoolError(f"{root} is not a directory", hint="set spool.dir in wf.config") from error

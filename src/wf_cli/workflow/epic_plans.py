@@ -6,12 +6,12 @@ agent, or a person, has made of it. ``epic run`` and the dispatcher create the p
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from wf_cli.contract import nearest
 from wf_cli.errors import Refused, UsageError
 from wf_cli.workflow import epics, files, grammar, references, scope
 from wf_cli.workflow.epics import Epic
@@ -88,7 +88,7 @@ def _one(number: int, entry: Any, troubles: list[str]) -> tuple[str, str, list[A
         return "", "", []
     for key in entry:
         if key not in _KEYS:
-            close = difflib.get_close_matches(str(key), _KEYS, n=1)
+            close = nearest.names(str(key), _KEYS, most=1)
             meant = f", did you mean {close[0]!r}?" if close else ""
             troubles.append(f"{where}: unknown key {str(key)!r}{meant}")
     texts = []

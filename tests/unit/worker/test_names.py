@@ -34,7 +34,8 @@ def test_a_worker_is_drained_by_the_id_that_it_was_given(yard: Yard, wf: Cli, na
 def test_another_workers_id_does_not_drain_it(yard: Yard, wf: Cli) -> None:
     with yard.running(name="My W"):
         yard.until(lambda: yard.sessions, "its session")
-        assert wf("worker", "drain", "My V")[0] == 0
+        code, _, err = wf("worker", "drain", "My V")
+        assert (code, "there is no worker 'my-v'" in err, "did you mean my-w" in err) == (3, True, True)
         yard.enqueue("job")
         assert yard.outcome("job")
     assert not any("asked to drain" in line for line in yard.said)

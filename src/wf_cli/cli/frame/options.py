@@ -129,12 +129,15 @@ class Common:
         return layout.open_spool(self.spool_root)
 
     def spool_if_any(self, *, tell: bool = True) -> Spool | None:
-        """The spool, or None when there is none; a list is empty then, and with ``tell`` stderr says why."""
+        """The spool, or None when there is none; a list is empty then, and with ``tell`` stderr says why.
+
+        Raises SpoolMissing when the command line named the folder.
+        """
         from wf_cli.spool import layout
 
         folder = self.spool_root
-        if layout.exists(folder):
-            return layout.open_spool(folder)
+        if layout.exists(folder) or self.spool_given is not None:
+            return layout.open_spool(folder)  # One that was named and is not there is a mistake, and no empty list.
         if tell:
             self._tell_missing(folder)
         return None

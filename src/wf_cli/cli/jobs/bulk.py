@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wf_cli.cli.frame import output
+from wf_cli.cli.frame import known, output
 from wf_cli.cli.frame.failures import as_wf_error
 from wf_cli.cli.frame.options import Common
 from wf_cli.cli.jobs.selectors import Filters, one
@@ -20,6 +20,7 @@ from wf_cli.spool.layout import Spool
 from wf_cli.views.viewer import Viewer
 
 if TYPE_CHECKING:
+    from wf_cli.config.model import Config
     from wf_cli.queue.spool_queue import SpoolQueue
 
 JobsArgument = Annotated[
@@ -42,6 +43,7 @@ def chosen(
     viewer: Viewer,
     *,
     default: frozenset[Status],
+    config: Callable[[], Config],
     archived: bool = False,
 ) -> list[Placed]:
     """The jobs that a bulk command is to change: all that the selectors fit, or those of ``jobs`` that they fit.
@@ -65,6 +67,7 @@ def chosen(
             candidates = [p for p in candidates if viewer.status(p) in default or p.status in default]
     found = {p.token.job_id: p for p in candidates if criteria.fits(p, viewer)}
     if not found:
+        known.selected(criteria, scan.everything(spool), config, spool)
         raise NotFound("no job fits", hint="wf spool ls takes the same selectors", code="NO_JOB_FITS")
     return sorted(found.values(), key=lambda p: p.token.name)
 
@@ -120,7 +123,9 @@ def change(
     queue = common.queue()
     done = Done(verb, dry_run=bulk.dry_run)
     viewer = Viewer(queue.spool, common.clock)
-    for placed in chosen(queue.spool, jobs or (), bulk, viewer, default=default, archived=archived):
+    for placed in chosen(
+        queue.spool, jobs or (), bulk, viewer, default=default, config=lambda: common.app.config, archived=archived
+    ):
         job_id = placed.token.job_id
         why = why_not(placed)
         if why is None and not bulk.dry_run:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wf_cli.cli.frame import json_values, output
+from wf_cli.cli.frame import json_values, known, output
 from wf_cli.cli.frame.options import Common, seconds, single
-from wf_cli.contract.token import NUMBER_LIMIT
+from wf_cli.contract.token import NUMBER_LIMIT, is_word
 from wf_cli.errors import ContractError, UsageError, WfError
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ class Wish:
 
         if not self.role or not self.key:
             raise UsageError(f"the {'key' if self.role else 'role'} is missing", hint="wf enqueue --role R --key K")
+        known.role(self.role, app.config)
+        if self.runtime is not None and is_word(self.runtime):
+            known.runtime(self.runtime, app.config, may_be_new=True)
         limit = app.config.effective(self.role).retry.max_attempts if self.max_attempts is None else self.max_attempts
         request = JobRequest(
             role=self.role,

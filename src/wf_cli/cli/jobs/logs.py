@@ -99,9 +99,9 @@ def _kinds(given: list[str]) -> frozenset[str]:
     known = KINDS | {name.partition(".")[0] for name in KINDS}
     for name in given:
         if name not in known:
-            import difflib
+            from wf_cli.contract import nearest
 
-            near = difflib.get_close_matches(name, sorted(known), n=1)
+            near = nearest.names(name, sorted(known), most=1)
             hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(sorted(known))}"
             raise UsageError(f"--kind {name}: there is no such event", hint=hint)
     return frozenset(given)

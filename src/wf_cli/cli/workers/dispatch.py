@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from wf_cli.cli.frame import output, signals
+from wf_cli.cli.frame import known, output, signals
 from wf_cli.cli.frame.options import ConfigOption, JsonOption, ReasonOption, SpoolOption, app_for, document, seconds
 from wf_cli.contract import plain_json
 from wf_cli.contract.token import is_word
@@ -17,6 +17,7 @@ from wf_cli.errors import UsageError, WfError
 if TYPE_CHECKING:
     from wf_cli.app import App
     from wf_cli.planjobs.round import Reconciled
+    from wf_cli.spool.layout import Spool
 
 dispatch_app = typer.Typer(add_completion=False)
 pause_app = typer.Typer(add_completion=False)
@@ -133,6 +134,7 @@ def pause(
     the_app = app_for(spool, config)
     for_s = seconds(length, "--for") if length is not None else None
     found = the_app.open_spool()
+    _assert_known(the_app, found, runtime)
     control.request(found, _name(runtime), the_app.clock, reason=reason or "", seconds=for_s)
     the_app.events(found).emit("pool.paused", runtime=runtime, reason=reason)
     _tell("paused", runtime, as_json=as_json)
@@ -156,6 +158,7 @@ def resume(
     the_app = app_for(spool, config)
     found = the_app.open_spool()
     name = _name(runtime)
+    _assert_known(the_app, found, runtime)
     if runtime is None:
         stops = control.Requests(found, the_app.clock).stops()
         names = ["pause", *(f"{stop.kind}.{stop.runtime}" for stop in stops if stop.runtime)]
@@ -171,6 +174,13 @@ def resume(
     each.finish()
     the_app.events(found).emit("pool.resumed", runtime=runtime, reason=reason)
     _tell("resumed" if withdrawn or ready else "was not paused", runtime, as_json=as_json)
+
+
+def _assert_known(the_app: App, spool: Spool, runtime: str | None) -> None:
+    """Raise NotFound for a runtime that neither the configuration nor the spool knows, UsageError for no name."""
+    _name(runtime)
+    if runtime is not None:
+        known.runtime(runtime, the_app.config, spool)
 
 
 def _name(runtime: str | None) -> str:

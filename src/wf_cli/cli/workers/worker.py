@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wf_cli import ids, routing
-from wf_cli.cli.frame import output, signals, tables
+from wf_cli.cli.frame import known, output, signals, tables
 from wf_cli.cli.frame.options import ConfigOption, JsonOption, SpoolOption, app_for, document
 from wf_cli.clock import format_duration, parse_duration
 from wf_cli.contract.token import Pool
-from wf_cli.errors import NotFound, Temporary, UsageError, WfError
+from wf_cli.errors import Temporary, UsageError, WfError
 
 if TYPE_CHECKING:
     from wf_cli.app import App
@@ -73,8 +73,8 @@ def worker(
         _act(the_app, first, rest, reason=reason, as_json=as_json)
         return
     if runtime is None:
-        known = ", ".join(sorted(the_app.config.runtimes))
-        raise UsageError("name the pool to serve with --runtime", hint=f"configured runtimes: {known}")
+        names = ", ".join(sorted(the_app.config.runtimes))
+        raise UsageError("name the pool to serve with --runtime", hint=f"configured runtimes: {names}")
     if name is not None:
         _drainable(name)
     lease_s, poll_s = _seconds(lease, lease_ms, "lease"), _seconds(poll, poll_ms, "poll")
@@ -132,9 +132,9 @@ def _seconds(text: str | None, ms: float | None, name: str) -> float | None:
 
 def _pools(the_app: App, words: list[str], runtime: str) -> frozenset[Pool]:
     configured = the_app.config
-    if runtime not in configured.runtimes:
-        known = ", ".join(sorted(configured.runtimes))
-        raise NotFound(f"there is no runtime {runtime!r}", hint=f"configured: {known}; add it under runtimes:")
+    known.runtime(runtime, configured)
+    for role in words:
+        known.role(role, configured)
     roles = tuple(words) or routing.roles_for(runtime, configured.runtime_of_role)
     if not roles:
         raise UsageError(
@@ -216,7 +216,12 @@ def _act(the_app: App, action: str, rest: list[str], *, reason: str, as_json: bo
     found = the_app.open_spool()
     events = the_app.events(found)
     done = []
-    for name in map(_drainable, rest):
+    names = [_drainable(name) for name in rest]
+    if action == "drain":
+        there = known.workers_of(found, the_app.config)
+        for name in names:
+            known.worker(name, there)
+    for name in names:
         if action == "drain":
             control.request(found, f"drain.{name}", the_app.clock, reason=reason)
             events.emit("worker.draining", owner=name, reason=reason or "asked")
