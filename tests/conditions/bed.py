@@ -27,6 +27,8 @@ class Bed(Box):
         super().__init__(folder)
         #: What `wf explain` is asked about.
         self.subject = "j"
+        #: Whether `wf doctor` starts the agents.
+        self.calls = False
         self._mounted: list[Path] = []
 
     def lay(self, script: str = "exit 0\n", **values: object) -> None:
@@ -48,7 +50,7 @@ class Bed(Box):
         """One of the four commands, as a person runs it."""
         words = {
             EXPLAIN: ("explain", self.subject),
-            DOCTOR: ("doctor", "--no-call"),
+            DOCTOR: ("doctor",) if self.calls else ("doctor", "--no-call"),
             LS: ("spool", "ls"),
             WORKERS: ("worker", "ls"),
         }

@@ -7,9 +7,11 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 from conditions.bed import DOCTOR, EXPLAIN, LS, Bed, Condition, command_in, signal_worker
+from support import acp_agent
 from support.wait import wait_until
 from wf_cli.contract.lifecycle import Status
 from wf_cli.spool import judgement
@@ -129,6 +131,13 @@ def synced(bed: Bed) -> None:
     (bed.root / ".stfolder").mkdir()
 
 
+def unsync(bed: Bed) -> None:
+    """What is printed moves the spool to a place of the person's choice."""
+    assert "wf config set spool.dir FOLDER" in bed.told(LS)
+    bed.follow(f"wf config set spool.dir {bed.tmp / 'spool'}")
+    bed.enqueue("j")
+
+
 # -- files of the spool
 
 
@@ -201,6 +210,58 @@ def not_executable_on_path(bed: Bed) -> None:
     bed.edit(lambda config: config.update(runtimes={"shell": {"adapter": "command", "argv": ["my-agent"]}}))
 
 
+CURSOR = """#!/bin/sh
+case "$1" in
+    --version) [ -e "$HOME/updated" ] && echo 2026.09.18-0fa4e11 || echo $BUILD; exit ;;
+    login) : > "$HOME/logged-in"; exit ;;
+    update) : > "$HOME/updated"; exit ;;
+    status) [ -e "$HOME/logged-in" ] && echo '{"isAuthenticated": true}' || echo '{"isAuthenticated": false}'; exit ;;
+esac
+[ -e "$HOME/logged-in" ] || export WF_FAKE_ACP='{"login": "fails"}'
+"""
+
+
+def cursor(bed: Bed, build: str = "2026.09.18-0fa4e11", **role: object) -> None:
+    """The role ``builder`` is Cursor's, whose program is a stand-in that can be logged in."""
+    folder = bed.home / "bin"
+    folder.mkdir()
+    program = folder / "cursor-agent"
+    agent = Path(acp_agent.__file__)
+    program.write_text(f'{CURSOR.replace("$BUILD", build)}exec {sys.executable} {agent} "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    bed.environ["PATH"] = f"{folder}{os.pathsep}{bed.environ['PATH']}"
+    bed.environ["PYTHONPATH"] = str(agent.parents[1])
+    bed.configure(routing={"builder": {"runtime": "cursor", **role}})
+    bed.enqueue("j")
+
+
+def not_logged_in(bed: Bed) -> None:
+    cursor(bed)
+    bed.wf("worker", "builder", "--runtime", "cursor", "--once")
+
+
+def wrong_model(bed: Bed) -> None:
+    cursor(bed, model="no-such-model")
+    bed.edit(lambda config: config.update(runtimes={"cursor": {"adapter": "acp", "command": ["cursor-agent"]}}))
+    bed.follow("cursor-agent login")
+    bed.calls = True
+    bed.wf("worker", "builder", "--runtime", "cursor", "--once")
+    bed.await_status("j", Status.FAILED)
+
+
+def with_a_model(bed: Bed) -> None:
+    """What the tools print has a place for the name; doctor repairs the cause, explain the job too."""
+    assert command_in(bed.told(DOCTOR), r"wf config set routing.builder.model MODEL")
+    command = command_in(bed.told(EXPLAIN), r"wf config set routing.builder.model MODEL && wf retry j")
+    bed.follow(command.replace("MODEL", "small"))
+
+
+def too_old(bed: Bed) -> None:
+    """A build that prints, and so asks for no permission."""
+    cursor(bed, "2025.11.06-abc")
+    bed.edit(lambda config: config.update(permissions={"deny": ["execute:git push*"]}))
+
+
 # -- jobs
 
 
@@ -238,9 +299,11 @@ def budget_spent(bed: Bed) -> None:
     wait_until(is_held, what="a held job")
 
 
-def allow_unknown_costs(bed: Bed) -> None:
+def goes_on(bed: Bed) -> None:
+    """A release alone would have the job held again."""
     bed.note("end")
-    bed.edit(lambda config: config.update(budget={"per_job_usd": 0.01, "unknown_cost": "allow"}))
+    bed.ok("worker", "--runtime", "shell")
+    bed.await_status("j", Status.SUCCEEDED)
 
 
 # -- the configuration
@@ -443,6 +506,28 @@ RUNTIMES = [
         by_hand=with_a_program,
     ),
     Condition(
+        "nobody is logged in",
+        not_logged_in,
+        r"runtime cursor is cooling down until \S+Z: auth",
+        r"cursor-agent login && wf resume --runtime cursor",
+    ),
+    Condition(
+        "doctor asks who is logged in",
+        cursor,
+        "not logged in",
+        r"cursor-agent login",
+        source=DOCTOR,
+        told=(DOCTOR,),
+    ),
+    Condition(
+        "a model that is not offered",
+        wrong_model,
+        {EXPLAIN: "the last error was model_not_found", DOCTOR: "no-such-model", LS: "failed +j .*no-such-model"},
+        told=(EXPLAIN, DOCTOR, LS),
+        by_hand=with_a_model,
+    ),
+    Condition("a program is too old", too_old, r"error +protocol:cursor", r"cursor-agent update", DOCTOR, (DOCTOR,)),
+    Condition(
         "a program is not executable",
         program_not_executable,
         r"agent with a blank is not executable",
@@ -476,12 +561,13 @@ JOBS = [
         "a budget is spent",
         budget_spent,
         {EXPLAIN: "budget.unknown_cost is hold", LS: "held +j .*budget.unknown_cost is hold"},
-        r"wf release j",
+        r"wf config set budget.unknown_cost allow && wf release j",
         told=(EXPLAIN, LS),
-        by_hand=allow_unknown_costs,
+        by_hand=goes_on,
     ),
 ]
 CONFIGURATION = [
+    Condition("the spool is under a sync tool", synced, r"(?i)syncthing", by_hand=unsync),
     Condition(
         "two configuration files",
         two_configurations,

@@ -113,9 +113,12 @@ def _checks(patient: Patient, *, fs_probe: bool, fix: bool, call: bool) -> Itera
     def sight_of(viewer: Viewer) -> Sight:
         return Sight(viewer, root, lambda: _Means(patient, config, distributed))
 
-    yield from guarded("runtimes", lambda: runtimes.routed(config, root, environ, patient.clock, call=call))
+    yield from guarded("runtimes", lambda: runtimes.routed(loaded, root, environ, patient.clock, call=call))
     yield from guarded("mount", lambda: mount.look(spool_root))
-    yield from guarded("spool", lambda: spool.look(spool_root, config, patient.clock, sight_of))
+    yield from guarded(
+        "spool",
+        lambda: spool.look(spool_root, config, patient.clock, sight_of, named=patient.spool is not None),
+    )
     yield from guarded("notify", lambda: notifications.look(spool_root, config, root, environ))
     if fs_probe:
         yield from guarded("folder", lambda: folder.probe(spool_root, config.spool.topology))

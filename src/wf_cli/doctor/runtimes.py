@@ -15,6 +15,7 @@ from pathlib import Path
 
 from wf_cli import git, ids
 from wf_cli.clock import Clock
+from wf_cli.config.load import LoadedConfig
 from wf_cli.config.model import PROGRAMS, Config, Runtime
 from wf_cli.doctor import dry_call, logins
 from wf_cli.doctor.check import Check, Level, guarded, ok, warn, with_command
@@ -27,6 +28,8 @@ from wf_cli.runtimes.cursor.adapter import CursorAdapter
 from wf_cli.runtimes.opencode.adapter import OpencodeAdapter
 from wf_cli.runtimes.protocol import Choice
 from wf_cli.views.conditions import programs
+from wf_cli.workflow import epics, plans
+from wf_cli.workflow.project import Project
 
 #: Characters of a version line that are shown; a program that knows no --version may say anything.
 _VERSION_WIDTH = 60
@@ -36,13 +39,37 @@ _LOG_IN = {
 }
 
 
-def routed(config: Config, root: Path, environ: Mapping[str, str], clock: Clock, *, call: bool) -> Iterator[Check]:
-    """Every runtime that some role is routed to. ``call``: start those that speak ACP, see `dry_call`."""
+def routed(
+    loaded: LoadedConfig, root: Path, environ: Mapping[str, str], clock: Clock, *, call: bool
+) -> Iterator[Check]:
+    """Every runtime that some role is routed to. ``call``: start those that speak ACP, see `dry_call`.
+
+    A runtime that only the defaults route to is passed over in a project that has chosen others and has no plan and
+    no epic, because no job can need it.
+    """
+    config = loaded.config
+    unneeded = _unneeded(loaded, root)
     for name in sorted(set(config.runtime_of_role.values())):
         runtime = config.runtimes.get(name)
-        if runtime is not None:  # one that is not configured is a problem of the configuration
+        if name in unneeded:
+            yield ok(
+                f"runtime:{name}", "not looked at: wf.config routes nothing to it, and there is no plan and no epic"
+            )
+        elif runtime is not None:  # one that is not configured is a problem of the configuration
             look = _Look(config, runtime, root, environ, clock)
             yield from guarded(f"runtime:{name}", partial(look.checks, call=call))
+
+
+def _unneeded(loaded: LoadedConfig, root: Path) -> frozenset[str]:
+    """The runtimes that nothing but the default routing of plan steps names, where there are no plans to work on."""
+    by_file = {key for key, origin in loaded.origins.items() if origin != "default"}
+    named = {key.split(".")[1] for key in by_file if key.startswith("runtimes.")}
+    roles = {key.split(".")[1] for key in by_file if key.startswith("routing.")}
+    named |= {runtime for role, runtime in loaded.config.runtime_of_role.items() if role in roles}
+    project = Project(root)
+    if not named or plans.all_plans(project) or epics.all_epics(project):
+        return frozenset()
+    return frozenset(loaded.config.runtime_of_role.values()) - named
 
 
 class _Look:

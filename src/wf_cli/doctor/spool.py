@@ -38,10 +38,15 @@ _CHECKS = {
 _ELSEWHERE, _SHARE = place.ELSEWHERE, place.SHARE
 
 
-def look(root: Path, config: Config, clock: Clock, sight_of: Callable[[Viewer], Sight]) -> Iterator[Check]:
-    """Everything about the spool at ``root``. Without one there is nothing to say but where it would be."""
+def look(
+    root: Path, config: Config, clock: Clock, sight_of: Callable[[Viewer], Sight], *, named: bool = False
+) -> Iterator[Check]:
+    """Everything about the spool at ``root``. Without one there is nothing to say but where it would be.
+
+    Raises SpoolMissing when there is none although the command line has ``named`` it.
+    """
     yield space(root)
-    if not layout.exists(root):
+    if not layout.exists(root) and not named:
         yield _to_come(root, config)
         return
     spool = layout.open_spool(root)

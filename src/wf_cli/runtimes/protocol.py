@@ -28,6 +28,10 @@ CURSOR_ACP: Build = (2026, 2, 27)
 CURSOR_STALLS: frozenset[Build] = frozenset({(2026, 4, 17)})
 
 
+#: Brings the newest build of Cursor's program.
+_CURSOR_UPDATE = "cursor-agent update"
+
+
 class Choice(NamedTuple):
     """A protocol, and the reason for it in words for people, without a full stop."""
 
@@ -48,7 +52,7 @@ def of_opencode(settings: RuntimeSettings, version: str) -> Choice:
     if match is None:
         return _print(settings, f"its version ({version[:40]!r}) is none of OpenCode's")
     if (int(match[1]), int(match[2])) < OPENCODE_ACP:
-        return _print(settings, f"OpenCode {match[0]} is older than {first}")
+        return _print(settings, f"OpenCode {match[0]} is older than {first}", update="opencode upgrade")
     if settings.options.get("args") and not settings.permissions.restricts:
         return Choice("print", "its options.args are those of `opencode run`")
     return Choice("acp", f"OpenCode {first} and later speak it")
@@ -62,9 +66,13 @@ def of_cursor(settings: RuntimeSettings, version: str) -> Choice:
     if build is None:
         return _print(settings, f"its version ({version[:40]!r}) is no build of Cursor's")
     if build < CURSOR_ACP:
-        return _print(settings, f"Cursor's builds before {_date(CURSOR_ACP)} do not speak ACP")
+        return _print(settings, f"Cursor's builds before {_date(CURSOR_ACP)} do not speak ACP", update=_CURSOR_UPDATE)
     if build in CURSOR_STALLS:
-        return _print(settings, f"the ACP of Cursor's build {_date(build)} stands still at shell commands")
+        return _print(
+            settings,
+            f"the ACP of Cursor's build {_date(build)} stands still at shell commands",
+            update=_CURSOR_UPDATE,
+        )
     return Choice("acp", f"Cursor's builds from {_date(CURSOR_ACP)} on speak it")
 
 
@@ -89,12 +97,16 @@ def _asked_for(settings: RuntimeSettings, spoken: Spoken) -> Choice:
     return _print(settings, why) if spoken == "print" else Choice(spoken, why)
 
 
-def _print(settings: RuntimeSettings, why: str) -> Choice:
-    """Print. Raises CannotStart when the policy denies anything, because a printing agent asks for no permission."""
+def _print(settings: RuntimeSettings, why: str, *, update: str | None = None) -> Choice:
+    """Print. Raises CannotStart when the policy denies anything, because a printing agent asks for no permission.
+
+    ``update`` is the command that brings a version which speaks ACP.
+    """
     if settings.permissions.restricts:
+        insist = f"wf config set runtimes.{settings.name}.protocol acp insists on it; or update it, or deny nothing"
         raise CannotStart(
             f"runtimes.{settings.name}: the configured permissions need ACP, and {why}",
-            hint=f"wf config set runtimes.{settings.name}.protocol acp insists on it; or update it, or deny nothing",
+            hint=insist if update is None else f"{update}; or deny nothing in wf.config",
         )
     return Choice("print", why)
 

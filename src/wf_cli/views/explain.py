@@ -115,7 +115,12 @@ def _conditions(
         case Status.QUEUED | Status.HELD:
             if status is Status.HELD:
                 why = f": {viewer.reason(placed)}" if _held_by_its_end(placed.token, viewer) else ""
-                yield Condition("not_held", False, f"it is held{why}", f"wf release {placed.token.job_id}")
+                yield Condition(
+                    "not_held",
+                    False,
+                    f"it is held{why}",
+                    jobs.release(placed.token.job_id, viewer.last_end(placed.token)),
+                )
             yield from _waiting(placed.token, sight, epic_paused)
         case Status.CLAIMED | Status.RUNNING | Status.STALLED:
             yield from _at_work(placed.token, sight)
@@ -246,13 +251,16 @@ def _dead(token: Token, viewer: Viewer) -> Iterator[Condition]:
     end = viewer.last_end(token)
     left = token.budget - token.burned
     text = f"{token.burned} of {token.budget} attempts that count are used up"
-    yield Condition("budget_left", left > 0, text, f"wf retry {token.job_id}")
+    yield Condition("budget_left", left > 0, text, jobs.retry(token, end))
     if end is not None and end.code is not None:
         permanent = end.error_class == "permanent"
         text = f"the last error was {end.code} ({end.error_class or 'unknown class'}): {end.message or ''}".rstrip(
             ": "
         )
-        yield Condition("may_help_to_retry", not permanent, text, f"wf spool show {token.job_id}")
+        show, again = f"wf spool show {token.job_id}", jobs.retry(token, end)
+        yield Condition(
+            "may_help_to_retry", not permanent, text, show if again == f"wf retry {token.job_id}" else again
+        )
 
 
 def _unknown(token: Token, viewer: Viewer) -> Iterator[Condition]:

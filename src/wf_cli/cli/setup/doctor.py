@@ -24,7 +24,7 @@ def doctor(
 
     Agents that speak ACP are started for a dry call. They open a session but get no prompt, so the call costs no
     tokens. In each folder that wf writes in, a hidden file is made and removed. --fs-probe makes a scratch folder
-    beside the spool and removes it at the end. No other file is created, and no secret is printed.
+    in the spool and removes it at the end. No other file is created, and no secret is printed.
 
     \b
     wf doctor                what is wrong, and what to do about it

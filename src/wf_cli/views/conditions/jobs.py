@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from wf_cli.contract.lifecycle import Status
@@ -11,6 +12,7 @@ from wf_cli.spool import records, scan
 from wf_cli.spool.layout import Spool
 from wf_cli.views.conditions.condition import Condition, Scope
 from wf_cli.views.conditions.sight import Sight
+from wf_cli.views.viewer import LastEnd
 
 _VERIFY = "wf spool verify --fix"
 
@@ -22,7 +24,27 @@ def held(sight: Sight) -> Iterator[Condition]:
             end = sight.viewer.last_end(placed.token)
             why = f": {end.text}" if end is not None and end.to == "held" else " by a person"
             job_id = placed.token.job_id
-            yield Condition("not_held", False, f"{job_id} is held{why}", f"wf release {job_id}", Scope(job_id=job_id))
+            command = release(job_id, end)
+            yield Condition("not_held", False, f"{job_id} is held{why}", command, Scope(job_id=job_id))
+
+
+def release(job_id: str, end: LastEnd | None) -> str:
+    """The command that lets a held job go on. One that wf holds would be held again while its budget is as it is."""
+    command = f"wf release {job_id}"
+    if end is None or end.to != "held":
+        return command
+    if end.code == "unknown_cost":
+        return f"wf config set budget.unknown_cost allow && {command}"
+    limit = re.search(r"budget\.(per_(?:job|epic)_usd)", end.message or "")
+    return f"wf config set budget.{limit[1]} USD && {command}" if limit is not None else command
+
+
+def retry(token: Token, end: LastEnd | None) -> str:
+    """The command that runs a dead job again, after what has to be changed so that it does not fail again."""
+    command = f"wf retry {token.job_id}"
+    if end is not None and end.code == "model_not_found":
+        return f"wf config set routing.{token.pool.role}.model MODEL && {command}"
+    return command
 
 
 def doubled(sight: Sight) -> Iterator[Condition]:
