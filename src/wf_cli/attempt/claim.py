@@ -18,10 +18,8 @@ from wf_cli.errors import LockTrouble, SpoolError, WfError
 from wf_cli.locks import Slot
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import control
+from wf_cli.spool.place import MIN_FREE_BYTES
 from wf_cli.spool.troubles import Trouble
-
-#: A session claims no job while less than this is free, because an outcome and its transcript need room.
-MIN_FREE_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ SHARE = "wf config set spool.topology shared"
 #: The line that puts a spool somewhere else.
 ELSEWHERE = "wf config set spool.dir FOLDER, with a folder on a local disk or a network file system"
 
+#: A session claims no job while less than this is free, because an outcome and its transcript need room.
+MIN_FREE_BYTES = 8 * 1024 * 1024
+
 
 def assert_fit(root: Path, topology: str) -> None:
     """Raises SpoolError, with the line that repairs it, when the place of ``root`` cannot carry such a spool.

@@ -65,7 +65,7 @@ def explanation(
         status_text = str(status)
         conditions = [
             *_there(placed.token, status, project),
-            *jobs.two_tokens(viewer.spool, token.job_id),
+            *jobs.two_tokens(viewer.spool, placed),
             *_conditions(placed, status, sight, epic_paused),
             *_number(placed, status, project),
         ]

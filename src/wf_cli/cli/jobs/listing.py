@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wf_cli.cli.frame import known, output, tables
+from wf_cli.cli.frame import output, tables
 from wf_cli.cli.frame.options import Common, document, print_line
 from wf_cli.cli.frame.screen import Screen, is_screen
 from wf_cli.clock import format_duration
@@ -58,6 +58,8 @@ def look(common: Common, viewer: Viewer | None, criteria: Criteria, *, sort: str
     every = scan.everything(viewer.spool)
     fit = [p for p in every if criteria.fits(p, viewer)]
     if not fit:
+        from wf_cli.cli.frame import known  # Only a look that finds nothing needs it.
+
         known.selected(criteria, every, lambda: common.app.config, viewer.spool)
     sight = common.sight(viewer, every)
     listed = rows(fit, viewer, sort=sort, limit=limit)

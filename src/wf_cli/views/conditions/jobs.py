@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from wf_cli.contract.lifecycle import Status
-from wf_cli.contract.token import Token
+from wf_cli.contract.token import Placed, Token
 from wf_cli.errors import ContractError, WfError
-from wf_cli.spool import records, scan
+from wf_cli.spool import scan
 from wf_cli.spool.layout import Spool
 from wf_cli.views.conditions.condition import Condition, Scope
 from wf_cli.views.conditions.sight import Sight
@@ -48,38 +48,34 @@ def retry(token: Token, end: LastEnd | None) -> str:
 
 
 def doubled(sight: Sight) -> Iterator[Condition]:
-    """Live jobs that are queued as well as somewhere else.
-
-    A job that moves between two listings looks the same for a moment, so it has to be seen so twice.
-    """
+    """Live jobs that are queued as well as held or at work."""
     spool = sight.viewer.spool
-    first = _queued_elsewhere(spool)
-    again = _queued_elsewhere(spool) if first else frozenset()
-    for job_id in sorted({token.job_id for token in first & again}):
-        yield from two_tokens(spool, job_id)
-
-
-def _queued_elsewhere(spool: Spool) -> frozenset[Token]:
-    """The tokens outside ``queued/`` of live jobs that have one there, too. Few jobs are held or at work."""
-    others = [token for folder in ("held", "claimed", "running") for token in scan.listing(spool, folder)]
+    others = [Placed(folder, t) for folder in ("held", "claimed", "running") for t in scan.listing(spool, folder)]
     if not others:
-        return frozenset()
-    queued = {name.split(".")[2] for name in spool.names("queued") if name.count(".") > 2}
-    return frozenset(token for token in others if token.job_id in queued)
+        return  # Few jobs are held or at work, and many may be queued.
+    queued = {parts[2] for name in spool.names("queued") if len(parts := name.split(".")) > 3}
+    for placed in others:
+        if placed.token.job_id in queued:
+            yield from two_tokens(spool, placed)
 
 
-def two_tokens(spool: Spool, job_id: str) -> Iterator[Condition]:
-    """The condition that a job has one token."""
-    places = [
-        f"{folder}/" for folder in ("queued", "held", "done", "dead") for _ in scan.listing(spool, folder, job_id)
-    ]
-    if len(places) > 1:
-        text = f"{job_id} has two tokens ({', '.join(places)})"
+def two_tokens(spool: Spool, placed: Placed) -> Iterator[Condition]:
+    """The condition that a job has no waiting token beside the one that was seen.
+
+    A job that moves between two listings is seen twice, too, so the first token has to be still there afterwards.
+    """
+    job_id = placed.token.job_id
+    others = [f for f in ("queued", "held") if f != placed.folder and scan.listing(spool, f, job_id)]
+    if others and placed.token in scan.listing(spool, placed.folder, job_id):
+        places = " and ".join(f"{folder}/" for folder in (placed.folder, *others))
+        text = f"{job_id} has two tokens, in {places}"
         yield Condition("one_token", False, text, _VERIFY, Scope(job_id=job_id), grave=True)
 
 
 def spec(spool: Spool, token: Token) -> Iterator[Condition]:
     """The condition that the spec of a job can be read. A worker puts the job away otherwise."""
+    from wf_cli.spool import records
+
     try:
         if records.read_spec(spool, token.job_id) is not None:
             return

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from wf_cli.attempt.claim import MIN_FREE_BYTES
+from wf_cli.spool.place import MIN_FREE_BYTES
 from wf_cli.views.conditions.condition import Condition
 from wf_cli.views.conditions.sight import Sight
 

@@ -13,10 +13,10 @@ from wf_cli.errors import WfError
 from wf_cli.spool import scan
 from wf_cli.views.conditions.condition import Condition, Scope
 from wf_cli.views.conditions.sight import Sight
-from wf_cli.workflow import epics, phases
 
 if TYPE_CHECKING:
     from wf_cli.planjobs.round import Blocked
+    from wf_cli.workflow.epics import Epic
     from wf_cli.workflow.project import Project
 
 
@@ -25,11 +25,20 @@ def waiting(sight: Sight) -> Iterator[Condition]:
     if not fsio.is_folder(sight.root / "epics") or not sight.means.distributed:
         return
     from wf_cli.planjobs.outlook import outlook
+    from wf_cli.workflow import epics
 
     project = sight.means.project()
-    if not epics.all_epics(project):
+    runs = False
+    for epic in epics.all_epics(project):
+        try:
+            runs = runs or epics.orchestration(epics.load_state(epic)).get("status") == epics.RUNNING
+            found = paused(project, epic)
+        except (WfError, OSError):  # The reconcile names an epic that cannot be read.
+            runs, found = True, None
+        if found is not None:
+            yield found
+    if not runs:
         return
-    yield from _paused(project)
     settings = sight.means.dispatch_settings()
     seen = outlook(project, sight.viewer.spool, settings, live=scan.only_live(sight.placed))
     yield from (of_entry(entry, sight.placed) for entry in seen.blocked if entry.needs_help)
@@ -61,18 +70,10 @@ def around_the_job(command: str | None, plan_id: str, placed: Iterable[Placed]) 
     return command
 
 
-def _paused(project: Project) -> Iterator[Condition]:
-    for epic in epics.all_epics(project):
-        try:
-            found = paused(project, epic)
-        except (WfError, OSError):  # The reconcile and `wf doctor` name an epic that cannot be read.
-            continue
-        if found is not None:
-            yield found
-
-
-def paused(project: Project, epic: epics.Epic) -> Condition | None:
+def paused(project: Project, epic: Epic) -> Condition | None:
     """The condition that an epic is not paused; None when it is not, and when no work is left. Raises StateError."""
+    from wf_cli.workflow import epics, phases
+
     if epics.orchestration(epics.load_state(epic)).get("status") != epics.PAUSED:
         return None
     linked = epics.linked_plans(project, epic)
