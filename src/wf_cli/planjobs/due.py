@@ -78,7 +78,7 @@ def due(
     if step is None:
         return _idle(plan, steps)
     if len(ahead) >= limits.max_parallel_plans:
-        return Wait(f"waits for plan {', '.join(ahead)} (max_parallel_plans)")
+        return Wait(f"waits for plan {', '.join(ahead)} (max_parallel_plans)", command=f"wf explain P{ahead[0]}")
     if step.raises and plan.iteration >= limits.max_iterations:
         return Block(f"blocked after {plan.iteration} rounds of fixing (max_iterations)")
     return Publish(step.command, plan.iteration)

@@ -290,7 +290,8 @@ class Round:
         epic_id = now.epic_id or (epic.id if epic is not None else None)
         first = self._comes_after(epic, plan) if epic is not None else None
         if first is not None:
-            self._say(plan.id, epic_id, f"comes after plan {first.id}, which is {self._look.phase(first)}")
+            told = f"comes after plan {first.id}, which is {self._look.phase(first)}"
+            self._say(plan.id, epic_id, told, command=f"wf explain P{first.id}")
             return None
         match due(now, self._look.jobs(plan.id), self._checkout.ahead_of(plan), self._limits):
             case Publish(command, iteration):

@@ -77,17 +77,17 @@ class Explainer:
         if not known and not mine:
             raise plans.PlanNotFound(number, sorted({p.id for p in plans.all_plans(self._project)}, key=int))
         phase = epics.phase_of(known[0]) if known and absence.is_there(known[0]) else "absent"
+        if phase == phases.COMPLETED and not mine and len(known) == 1:
+            return SubjectExplanation("plan", number, phase, "it is completed", (), None)
         linked = next((e for e in self._epics() if self._links(e, known)), None)
         conditions = list(self._of_plan(number, mine, linked))
-        if phase == phases.COMPLETED and not conditions:
-            return SubjectExplanation("plan", number, phase, "it is completed", (), None)
-        return _subject("plan", number, phase, conditions, self._idle(linked, known))
+        idle = "its next job is not published yet; `wf dispatch` and every worker's round do that"
+        return _subject("plan", number, phase, conditions, idle)
 
     def epic(self, reference: str) -> SubjectExplanation:
         """The epic that ``reference`` names. Raises EpicNotFound, StateError."""
         epic = epics.find(self._project, reference)
-        state = epics.load_state(epic)
-        status = str(epics.orchestration(state).get("status") or epics.IDLE)
+        status = _status(epic)
         conditions: list[Condition] = []
         stop = paused(self._project, epic)
         if stop is not None:
@@ -97,26 +97,28 @@ class Explainer:
             found = outlook(self._project, self._sight.viewer.spool, self._settings, live=self._all_live(), only=epic)
             conditions += [self._entry(entry) for entry in found.blocked]
             conditions += self._of_jobs(self._live(lambda t: t.epic_id == epic.id or t.plan_id in linked))
-        idle = ""
-        if status not in (epics.RUNNING, epics.PAUSED, epics.COMPLETED):
-            text = f"epic {epic.id} is {status}: nobody has started it"
-            conditions.append(Condition("epic_runs", False, text, f"wf epic run {epic.id}", Scope(epic_id=epic.id)))
-        elif status == epics.COMPLETED:
-            idle = "it is completed"
+        idle = "it is completed" if status == epics.COMPLETED else ""
+        conditions += _not_started(epic, status)
         return _subject("epic", epic.id, status, conditions, idle or self._unfinished(epic))
 
     # -- parts
 
     def _of_plan(self, number: str, mine: list[Placed], linked: Epic | None) -> Iterator[Condition]:
-        for epic in [linked] if linked is not None else []:
-            stop = paused(self._project, epic)
-            if stop is not None:
-                yield stop
+        status = _status(linked) if linked is not None else ""
+        if linked is not None:
+            stop = paused(self._project, linked)
+            yield from [stop] if stop is not None else _not_started(linked, status)
+        runs = status == epics.RUNNING
         entries = outlook(
-            self._project, self._sight.viewer.spool, self._settings, live=self._all_live(), only=linked,
-            also=[number] if linked is None or not self._runs(linked) else (),
+            self._project, self._sight.viewer.spool, self._settings, live=self._all_live(),
+            only=linked, also=() if runs else [number],
         ).blocked  # fmt: skip
-        yield from (self._entry(entry) for entry in entries if entry.plan_id == number or not entry.plan_id)
+        of_it = [entry for entry in entries if entry.plan_id == number or not entry.plan_id]
+        # Nobody publishes the next step of a plan that no epic drives, so what it would wait for does not matter.
+        yield from (self._entry(entry) for entry in of_it if runs or entry.needs_help)
+        if linked is None and not mine and not any(entry.needs_help for entry in of_it):
+            text = f"no epic drives plan {number}: a person's command begins its next step"
+            yield Condition("epic_runs", None, text, f"wf context {number}", Scope(plan_id=number))
         yield from self._of_jobs(mine)
 
     def _of_jobs(self, placed: list[Placed]) -> Iterator[Condition]:
@@ -134,7 +136,7 @@ class Explainer:
     def _entry(self, entry: Blocked) -> Condition:
         """What a reconcile says, with the command by which git brings an absent plan back, where one does."""
         condition = of_entry(entry, self._sight.placed)
-        if condition.command is None or not condition.command.startswith("wf explain P"):
+        if not entry.needs_help or condition.command != f"wf explain P{entry.plan_id}":
             return condition
         live = self._live(lambda target: target.plan_id == entry.plan_id)
         target = target_of(live[0].token.job_id) if live else None
@@ -168,20 +170,24 @@ class Explainer:
             return False
         return any(plan.name in names for plan in known)
 
-    def _runs(self, epic: Epic) -> bool:
-        return epics.orchestration(epics.load_state(epic)).get("status") == epics.RUNNING
-
-    def _idle(self, linked: Epic | None, known: list[Plan]) -> str:
-        if linked is not None and self._runs(linked):
-            return "no job of it is due; the next reconcile publishes one if its phase asks for it (wf dispatch)"
-        return "no epic that runs drives it; a person's command goes on with it" if known else "its job waits for it"
-
     def _unfinished(self, epic: Epic) -> str:
         job_id = job_id_for(split.target(epic).dedupe_key)
         found = scan.find(self._sight.viewer.spool, job_id)
         if found is not None and found.status in LIVE:
             return f"{job_id} declares its plans"
         return "its jobs are published; the next free workers take them"
+
+
+def _status(epic: Epic) -> str:
+    return str(epics.orchestration(epics.load_state(epic)).get("status") or epics.IDLE)
+
+
+def _not_started(epic: Epic, status: str) -> list[Condition]:
+    """The condition that an epic runs, for one that neither runs nor is completed. A paused one is told by itself."""
+    if status in (epics.RUNNING, epics.PAUSED, epics.COMPLETED):
+        return []
+    text = f"epic {epic.id} was not started" if status == epics.IDLE else f"epic {epic.id} does not run any more"
+    return [Condition("epic_runs", False, text, f"wf epic run {epic.id}", Scope(epic_id=epic.id))]
 
 
 def _subject(kind: str, number: str, status: str, conditions: list[Condition], idle: str) -> SubjectExplanation:
