@@ -269,7 +269,8 @@ def _list(the_app: App, *, as_json: bool) -> None:
     output.note(*(tables.plain(condition.told) for condition in found))
     output.note(*(f"{v.trouble.path}: {v.trouble.what} ({v.trouble.remedy})" for v in views if v.trouble is not None))
     if not views:
-        output.say("no workers; start one: wf worker --runtime opencode --watch")
+        wanted = (c.command for c in found if c.name == "worker" and c.command)
+        output.say(f"no workers; start one: {next(wanted, 'wf worker --runtime opencode --watch')}")
         return
     head = ("OWNER", "RUNTIME", "HOST", "PID", "STATE", "BEAT", "JOBS")
     rows = [

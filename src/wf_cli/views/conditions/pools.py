@@ -47,7 +47,7 @@ def drains(sight: Sight) -> Iterator[Condition]:
 
 def unknown_runtimes(sight: Sight) -> Iterator[Condition]:
     """Runtimes that jobs wait for and wf.config does not have, unless a worker of another project serves them."""
-    for runtime in sorted({pool.runtime for pool in sight.waiting if not sight.has_surely(pool)}):
+    for runtime in sorted({pool.runtime for pool in sight.waiting if not sight.has_worker(pool)}):
         if runtime in sight.means.config.runtimes:
             continue
         jobs = [p.token for p in sight.placed if p.token.owner is None and p.token.pool.runtime == runtime]

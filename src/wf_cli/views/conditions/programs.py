@@ -12,7 +12,7 @@ from wf_cli.views.conditions.sight import Sight
 
 def missing(sight: Sight) -> Iterator[Condition]:
     """The runtimes whose program is not here, unless a worker, which may be on another host, serves the pool."""
-    for name in sorted({pool.runtime for pool in sight.waiting if not sight.has_surely(pool)}):
+    for name in sorted({pool.runtime for pool in sight.waiting if not sight.has_worker(pool)}):
         runtime = sight.means.config.runtimes.get(name)
         found = absence(runtime, sight.root, sight.means.agent_environment()) if runtime is not None else None
         if found is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from wf_cli.contract.lifecycle import LIVE, Status
-from wf_cli.contract.token import Placed, Pool
+from wf_cli.contract.token import Placed, Pool, is_word
 from wf_cli.spool import scan
 from wf_cli.spool.control import Stop
 from wf_cli.views.sessions import SessionView, sessions
@@ -80,7 +80,8 @@ class Sight:
     def drains(self) -> frozenset[str]:
         """Who was asked to drain: sessions, ``--id`` names, runtimes, ``all``."""
         names = (name.removesuffix(".json") for name in self.viewer.spool.names("control"))
-        return frozenset(name.removeprefix("drain.") for name in names if name.startswith("drain."))
+        asked = (name.removeprefix("drain.") for name in names if name.startswith("drain."))
+        return frozenset(name for name in asked if is_word(name))  # `wf spool verify` names what no wf asks.
 
     @cached_property
     def sessions(self) -> list[SessionView]:
@@ -96,9 +97,10 @@ class Sight:
         runtime = view.record.runtime if view.record is not None else ""
         return view.state == "draining" or not self.drains.isdisjoint((view.owner, runtime, "all"))
 
-    def has_surely(self, pool: Pool) -> bool:
-        """Whether a session that is seen to live and to beat takes jobs of ``pool``."""
-        return any(view.state == "alive" and not is_silent(view) for view in self.served(pool))
+    def has_worker(self, pool: Pool) -> bool:
+        """Whether a session that beats takes jobs of ``pool``. Of one on another host no more can be told from here,
+        and it may well have a program or a configuration that this host lacks."""
+        return any(not is_silent(view) for view in self.served(pool))
 
 
 def serves(view: SessionView, pool: Pool) -> bool:

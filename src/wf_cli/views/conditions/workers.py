@@ -66,5 +66,5 @@ def _jobs(view: SessionView) -> str:
 def _left_to(sight: Sight, view: SessionView, name: str, holds: bool | None, text: str, then: str) -> Condition:
     """A condition that a worker changes: one that is there, or one that has to be started."""
     pool = view.jobs[0].pool
-    command = None if sight.has_surely(pool) else start(pool)
+    command = None if sight.has_worker(pool) else start(pool)
     return Condition(name, holds, f"{text}; {then}", command, Scope(owner=view.owner), grave=True)
