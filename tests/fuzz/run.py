@@ -26,7 +26,7 @@ from typing import Any
 
 from fuzz.hostile import Hostile
 from support.clock import FakeClock
-from support.spools import POOL, SUCCESS, Recorder, failing, make_spool, request, spool_queue
+from support.spools import POOL, SUCCESS, WATCH, Recorder, failing, make_spool, request, spool_queue
 from support.trespass import Trespasses
 from wf_cli.attempt.reaper import Reaper
 from wf_cli.cli.main import run as wf
@@ -34,7 +34,7 @@ from wf_cli.config.model import Notify
 from wf_cli.contract.event import KINDS, NoEvents
 from wf_cli.errors import WfError
 from wf_cli.notify.notifier import Notifier
-from wf_cli.spool import control, enqueue, lease, liveness, retention, session, verify
+from wf_cli.spool import control, enqueue, lease, liveness, records, retention, session, verify
 from wf_cli.spool.layout import FOLDERS, Spool
 
 #: Seconds for one action on one spool. An action that takes longer hangs.
@@ -146,7 +146,7 @@ def library(spool: Spool) -> list[tuple[str, Callable[[], object]]]:
     def work(token: Any) -> None:
         try:
             with queue.fence(token.job_id):
-                verify.token_is_valid(spool, token, "claimed")
+                records.token_spec(spool, token, "claimed")
                 started = queue.start(token)
             if started == "go":
                 queue.end(token, SUCCESS, by="x-box-1")
@@ -189,7 +189,7 @@ def library(spool: Spool) -> list[tuple[str, Callable[[], object]]]:
         ("work", drain_queue),
         ("unpark", lambda: queue.unpark(None)),
         ("enqueue", lambda: queue.enqueue(request("good"))),
-        ("verify", lambda: [f.to_json() for f in verify.verify(spool, clock, fix=True)]),
+        ("verify", lambda: [f.to_json() for f in verify.verify(spool, clock, fix=True, watch=WATCH)]),
         ("clean", lambda: retention.clean(spool, before_ms=10**13)),
     ]
 
@@ -261,7 +261,7 @@ class Case:
     def _work_goes_on(self) -> None:
         """A new job runs to its end, whatever lies beside it."""
         clock = FakeClock()
-        verify.verify(self._spool, clock, fix=True)
+        verify.verify(self._spool, clock, fix=True, watch=WATCH)
         queue = spool_queue(self._spool, clock)
         queue.enqueue(request("last"))
         token = queue.claim("l-box-1", (POOL,), lambda one: one.job_id == "last")

@@ -26,6 +26,9 @@ OTHER = Pool("reviewer", "cursor")
 #: Exact delays, so that two implementations can be compared.
 PLAIN = RetryPolicy(jitter=False)
 
+#: Has watched for long enough at once. For a repair on a shared spool whose listings are not old.
+WATCH = verify.Watch(0.0, lambda _jobs, _seconds: None)
+
 SUCCESS = Ending(End.SUCCEEDED)
 RELEASE = Ending(End.RELEASED)
 

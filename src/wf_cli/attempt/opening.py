@@ -20,7 +20,7 @@ from wf_cli.contract.token import Token
 from wf_cli.errors import Absent, ContractError, Temporary
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Started
-from wf_cli.spool import scan, verify
+from wf_cli.spool import records, scan
 from wf_cli.spool.troubles import Trouble
 
 
@@ -63,7 +63,7 @@ def _read_spec(queue: SpoolQueue, token: Token, *, by: str) -> Spec | Ending | N
     A spec that this host cannot read (another user's, a broken block) gives the ending that releases the job.
     """
     try:
-        return verify.token_is_valid(queue.spool, token, "claimed")
+        return records.token_spec(queue.spool, token, "claimed")
     except ContractError as error:
         queue.quarantine(token, Failure("invalid_spec", error.message), by=by)
         return None

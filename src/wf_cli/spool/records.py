@@ -14,11 +14,11 @@ from wf_cli.contract import text
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import RECORD_LIMIT, Outcome, Spec
 from wf_cli.contract.shape import WrongShape
-from wf_cli.contract.token import NUMBER_LIMIT, late_name
+from wf_cli.contract.token import NUMBER_LIMIT, Token, late_name
 from wf_cli.errors import ContractError
 from wf_cli.spool.layout import Spool
 
-__all__ = ["RECORD_LIMIT", "parse_spec", "read", "read_late", "read_outcome", "read_spec", "readable"]
+__all__ = ["RECORD_LIMIT", "parse_spec", "read", "read_late", "read_outcome", "read_spec", "readable", "token_spec"]
 
 
 _Record = TypeVar("_Record", Spec, Outcome)
@@ -137,6 +137,21 @@ def read_spec(spool: Spool, job_id: str, *, glance: bool = False) -> Spec | None
     spec = parse_spec(data, path)
     if spec.job_id != job_id:
         raise ContractError(f"{path} holds the spec of {spec.job_id}", code="invalid_spec", path=str(path))
+    return spec
+
+
+def token_spec(spool: Spool, token: Token, folder: str) -> Spec:
+    """The spec a token holds, checked against its name; ContractError with the reason otherwise.
+
+    OSError when the disk does not tell (FileNotFoundError when the token moved): that says nothing about the job.
+    """
+    path = spool.path(folder, token.name)
+    try:
+        spec = parse_spec(fsio.read_regular(path, RECORD_LIMIT), path)
+    except ValueError as error:
+        raise ContractError(f"{path}: {error}", code="invalid_spec") from error
+    if spec.job_id != token.job_id or spec.role != token.pool.role:
+        raise ContractError(f"{path} holds the spec of {spec.job_id} for {spec.role}", code="invalid_spec")
     return spec
 
 

@@ -16,15 +16,23 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from wf_cli import fsio
+from wf_cli import anchored, fsio
 from wf_cli.clock import Clock
 from wf_cli.contract.job import End, Spec, destination
 from wf_cli.contract.lifecycle import DIRECTORIES
-from wf_cli.contract.token import TIME_DIGITS, Placed, Token, is_word, parse, parse_outcome, parse_staged
+from wf_cli.contract.token import (
+    NUMBER_LIMIT,
+    TIME_DIGITS,
+    Placed,
+    is_word,
+    outcome_name,
+    parse,
+    parse_staged,
+)
 from wf_cli.errors import ContractError
 from wf_cli.seams import step
-from wf_cli.spool import attempt, foreign, operate, records, scan
-from wf_cli.spool.findings import Finding, Looks, put_away, relative, take_away
+from wf_cli.spool import attempt, foreign, keys, operate, records, remains, scan
+from wf_cli.spool.findings import Finding, Looks, relative, take_away
 from wf_cli.spool.layout import ADDED_FOLDERS, FOLDERS, Spool
 from wf_cli.spool.suspicion import Suspicions
 from wf_cli.spool.troubles import OnTrouble, ignored
@@ -33,7 +41,7 @@ from wf_cli.spool.troubles import OnTrouble, ignored
 _ORDER = ("held", "queued", "claimed", "running", "dead", "done", "archive")
 
 #: Kinds of findings that old listings show of a whole job, too, unless it was watched.
-DOUBTFUL = frozenset({"duplicate_token", "missing_token"})
+DOUBTFUL = frozenset({"duplicate_token", "keyless_record", "missing_outcome", "missing_token"})
 
 
 def verify(spool: Spool, clock: Clock, *, fix: bool = False, watch: Watch | None = None) -> list[Finding]:
@@ -125,7 +133,7 @@ def repair(
         if len(placed) > 1:
             each(path, _duplicates(spool, placed, doubt))
         if job_id not in reserved:
-            each(path, _unreserved(spool, placed[-1], dry_run=dry_run))
+            each(path, keys.unreserved(spool, placed[-1], doubt, dry_run=dry_run))
     for job_id in sorted(staged.keys() & tokens.keys() & reserved):
         for name in staged[job_id]:
             each(spool.path("tmp", name), _left_staged(spool, tokens[job_id][-1], name, dry_run=dry_run))
@@ -135,8 +143,52 @@ def repair(
         for name in sorted(name for names in staged.values() for name in names):
             each(spool.path("tmp", name), _damaged_staged(spool, name, dry_run=dry_run))
         for job_id in sorted(reserved):
-            each(spool.spec_path(job_id), _damaged_spec(spool, job_id, tokens.get(job_id, []), dry_run=dry_run))
+            each(spool.spec_path(job_id), keys.damaged_spec(spool, job_id, doubt, dry_run=dry_run))
+        _contents(spool, looks, tokens, reserved, doubt, dry_run=dry_run)
     return looks.findings
+
+
+def _contents(
+    spool: Spool,
+    looks: Looks,
+    tokens: dict[str, list[Placed]],
+    reserved: set[str],
+    doubt: keys.Doubt,
+    *,
+    dry_run: bool,
+) -> None:
+    """The tokens against what they hold, and the outcomes against the tokens.
+
+    A token is a link of its spec, so it is read only where the file system says that it is another file.
+    """
+    specs, numbers = _numbers(spool, "jobs"), {folder: _numbers(spool, folder) for folder in DIRECTORIES}
+    records_of = remains.by_job(remains.listing(spool, ("outcomes", "started")))
+    for job_id, placed in sorted(tokens.items()):
+        if job_id not in reserved:
+            continue
+        spec = specs.get(f"{job_id}.json")
+        for one in placed:
+            path = spool.path(one.folder, one.token.name)
+            if spec is None or numbers[one.folder].get(one.token.name) != spec:
+                looks.take(path, keys.damaged_token(spool, one, dry_run=dry_run))
+        last = placed[-1]
+        ended = ("outcomes", outcome_name(job_id, last.token.attempt))
+        if not last.token.attempt or last.token.owner is not None or operate.used_up(last.token) is not None:
+            continue  # No attempt of it has ended, it is at work, or it is reported otherwise.
+        if ended not in records_of.get(job_id, ()):
+            path = spool.path(last.folder, last.token.name)
+            looks.take(path, keys.unended(spool, last, doubt, dry_run=dry_run))
+    for job_id in sorted(records_of.keys() - tokens.keys() - reserved):
+        files = records_of[job_id]
+        looks.take(spool.path(*files[0]), keys.keyless(spool, job_id, files, doubt, dry_run=dry_run))
+
+
+def _numbers(spool: Spool, folder: str) -> dict[str, int]:
+    """The inode of each name, by the listing alone. Empty where such a number does not tell files apart for sure."""
+    if spool.version.topology != "local":
+        return {}
+    with anchored.scandir(spool.folder(folder)) as entries:
+        return {entry.name: entry.inode() for entry in entries}
 
 
 def _used_up(spool: Spool, placed: Placed, now_ms: int, *, dry_run: bool) -> Iterator[Finding]:
@@ -262,7 +314,7 @@ def _moved_on(spool: Spool, placed: Placed) -> bool:
 def _opens(spool: Spool, placed: Placed) -> bool:
     """Whether the token is there, by its content. OSError when the disk does not tell."""
     try:
-        token_is_valid(spool, placed.token, placed.folder)
+        records.token_spec(spool, placed.token, placed.folder)
     except FileNotFoundError:
         return False
     except ContractError as error:
@@ -279,31 +331,6 @@ def _furthest(spool: Spool, present: list[Placed]) -> Placed:
             if placed.token.attempt == outcome.attempt and placed.folder == outcome.disposition.to:
                 return placed
     return best
-
-
-def _unreserved(spool: Spool, placed: Placed, *, dry_run: bool) -> Iterator[Finding]:
-    path = spool.path(placed.folder, placed.token.name)
-    step("repair.unreserved")
-    # RACE: a purge removes the reservation before the token. Its fence tells a job on its way out from a damaged one.
-    with spool.fence(placed.token.job_id):
-        if not _still_there(spool, placed) or fsio.listed(spool.folder("jobs"), f"{placed.token.job_id}.json"):
-            return
-        fixed = False
-        if not dry_run:
-            try:
-                token_is_valid(spool, placed.token, placed.folder)
-            except ContractError as error:
-                # Only a damaged content is quarantined. A token that cannot be read just now (EIO, moved on) stays.
-                fixed = not isinstance(error.__cause__, OSError) and put_away(spool, path)
-            else:
-                try:
-                    fsio.publish(path, spool.spec_path(placed.token.job_id))
-                    step("repair.reserved")
-                    spool.sync("jobs")
-                    fixed = True
-                except FileNotFoundError:
-                    pass  # RACE: it moved on; the next look finds it where it is
-        yield Finding(relative(spool, path), "unreserved_token", "error", "its key is not in jobs/", fixed)
 
 
 def _orphan(spool: Spool, job_id: str, staged: list[str], doubt: Callable[[str, str], bool]) -> Iterator[Finding]:
@@ -327,7 +354,7 @@ def _orphan(spool: Spool, job_id: str, staged: list[str], doubt: Callable[[str, 
             try:
                 _rebuild(spool, spec)
             except ContractError:  # a spec that makes no token, or an outcome that fits none
-                away = f"rm {shlex.quote(str(path))}: its key is free again, and what it was for is lost"
+                away = f"rm {shlex.quote(str(path))}; verify again: its key is free then, what it was for is lost"
                 yield Finding(
                     relative(spool, path), "missing_token", "error", "reserved, and cannot be rebuilt", remedy=away
                 )
@@ -336,7 +363,9 @@ def _orphan(spool: Spool, job_id: str, staged: list[str], doubt: Callable[[str, 
 
 
 def _rebuild(spool: Spool, spec: Spec) -> None:
-    last = _last_attempt(spool, spec.job_id)
+    """Make the token again. Its attempt is the last one that has ended, whatever is left of its outcome, because no
+    number is given out twice."""
+    last = remains.last_attempt(spool, spec.job_id)
     token = spec.token(min(max(spec.created_ms, 0), 10**TIME_DIGITS - 1))
     folder = "queued"
     if last:
@@ -345,60 +374,10 @@ def _rebuild(spool: Spool, spec: Spec) -> None:
             lost = outcome.end in (End.FAILED, End.LOST)
             before = replace(token, attempt=last, burned=max(0, outcome.burned - lost), owner=outcome.owner)
             folder, token = destination(before, outcome)
+        else:
+            token = replace(token, attempt=min(last, NUMBER_LIMIT - 1))
     with spool.part(spec.encode()) as part:
         step("repair.part")
         fsio.publish(part, spool.path(folder, token.name))
     step("repair.rebuilt")
     spool.sync(folder)
-
-
-def _last_attempt(spool: Spool, job_id: str) -> int:
-    found = (parse_outcome(name) for name in spool.names("outcomes"))
-    return max((p[1] for p in found if p is not None and p[0] == job_id and p[2] is None), default=0)
-
-
-def _damaged_spec(spool: Spool, job_id: str, placed: list[Placed], *, dry_run: bool) -> Iterator[Finding]:
-    path = spool.spec_path(job_id)
-    if not is_word(job_id) or _damage(spool, job_id) is None:
-        return  # sound, or foreign and reported there
-    step("repair.damaged")
-    with spool.fence(job_id):
-        detail = _damage(spool, job_id)
-        if detail is None:
-            return  # RACE: another repair has put it away, and a good one may lie there.
-        fixed = not dry_run and put_away(spool, path)
-        for where in placed if fixed else ():  # the token's content is the spec: the reservation can come from it
-            token_path = spool.path(where.folder, where.token.name)
-            try:
-                token_is_valid(spool, where.token, where.folder)
-                fsio.publish(token_path, path)
-            except ContractError as error:
-                # Damaged too (they are links of one file): with the key free again it would be a second token.
-                if not isinstance(error.__cause__, OSError):
-                    put_away(spool, token_path)
-            except OSError:
-                continue
-        yield Finding(relative(spool, path), "damaged_spec", "error", detail, fixed)
-
-
-def _damage(spool: Spool, job_id: str) -> str | None:
-    try:
-        records.read_spec(spool, job_id)
-    except ContractError as error:
-        return error.message
-    return None
-
-
-def token_is_valid(spool: Spool, token: Token, folder: str) -> Spec:
-    """The spec a token holds, checked against its name; ContractError with the reason otherwise.
-
-    OSError when the disk does not tell (FileNotFoundError when the token moved): that says nothing about the job.
-    """
-    path = spool.path(folder, token.name)
-    try:
-        spec = records.parse_spec(fsio.read_regular(path, records.RECORD_LIMIT), path)
-    except ValueError as error:
-        raise ContractError(f"{path}: {error}", code="invalid_spec") from error
-    if spec.job_id != token.job_id or spec.role != token.pool.role:
-        raise ContractError(f"{path} holds the spec of {spec.job_id} for {spec.role}", code="invalid_spec")
-    return spec

@@ -14,6 +14,7 @@ from support.scenarios import stage_only
 from support.spools import (
     POOL,
     SUCCESS,
+    WATCH,
     claim_one,
     failing,
     make_spool,
@@ -169,7 +170,7 @@ def run_all(queue: SpoolQueue, spool: Spool, clock: FakeClock) -> list[str]:
     while (token := queue.claim("x-box-1", (POOL,))) is not None:
         with queue.fence(token.job_id):
             try:
-                verify.token_is_valid(spool, token, "claimed")
+                records.token_spec(spool, token, "claimed")
             except ContractError:
                 queue.end(token, failing("invalid_spec"), by="x-box-1")
                 continue
@@ -197,7 +198,7 @@ def test_i7_a_hostile_file_under_a_proper_name_crashes_nothing_and_runs_nothing(
     run_all(queue, spool, clock)
 
     for _ in range(3):
-        verify.verify(spool, clock, fix=True)
+        verify.verify(spool, clock, fix=True, watch=WATCH)
     assert [p for p in problems(spool, clock) if not p.startswith("stale_part")] == []
     assert queue.find("good").status == "succeeded"  # type: ignore[union-attr]
     assert run_all(queue, spool, clock) == []
@@ -220,7 +221,7 @@ def test_i7_names_outside_the_grammar_are_not_seen_and_can_be_put_away(
     assert queue.find("x") is None
     assert run_all(queue, spool, clock) == ["good"]
     for _ in range(3):
-        verify.verify(spool, clock, fix=True)
+        verify.verify(spool, clock, fix=True, watch=WATCH)
     assert problems(spool, clock) == []
     assert [p.token.job_id for p in tokens_on_disk(spool)] == ["good"]
     kept = len(list((spool.root / "archive" / "quarantine").iterdir())) if folder != "log" else None
@@ -232,7 +233,7 @@ def test_i7_files_at_the_top_of_the_spool_are_found(tmp_path: Path, clock: FakeC
     (spool.root / "queued.sync-conflict").mkdir()
     (spool.root / "evil.sh").write_text("#!/bin/sh\n")
     assert len(problems(spool, clock)) == 2
-    verify.verify(spool, clock, fix=True)
+    verify.verify(spool, clock, fix=True, watch=WATCH)
     assert problems(spool, clock) == []
 
 
@@ -250,7 +251,7 @@ def test_i7_a_conflict_copy_beside_each_real_file_changes_nothing(tmp_path: Path
         )
     assert everything_a_session_does(spool, clock).claim("x-box-1", (POOL,)) is None, "a waits, b runs"
     assert state(queue) == before
-    verify.verify(spool, clock, fix=True)
+    verify.verify(spool, clock, fix=True, watch=WATCH)
     assert problems(spool, clock) == []
 
 
@@ -339,7 +340,7 @@ def test_i7_a_reservation_from_foreign_hands_crashes_no_repair(
         queue.enqueue(request("x"))
     except Refused as error:
         assert "verify" in (error.hint or "")  # noqa: PT017 - both are right, depending on the damage
-    verify.verify(spool, clock, fix=True)
+    verify.verify(spool, clock, fix=True, watch=WATCH)
 
 
 def test_i3_a_torn_staged_file_does_not_hide_that_a_job_has_no_token(tmp_path: Path, clock: FakeClock) -> None:
@@ -353,7 +354,7 @@ def test_i3_a_torn_staged_file_does_not_hide_that_a_job_has_no_token(tmp_path: P
     token.unlink()
     assert [f.kind for f in verify.repair(spool)] == ["missing_token"]
     assert run_one(queue).job_id == "x"
-    verify.verify(spool, clock, fix=True)
+    verify.verify(spool, clock, fix=True, watch=WATCH)
     assert problems(spool, clock) == []
 
 
@@ -364,7 +365,7 @@ def test_i7_a_staged_file_that_is_not_what_its_name_says_is_reported(tmp_path: P
     path.rename(path.with_name(path.name.replace(".a.", ".b.")))
     assert enqueue.sweep(spool) == []
     assert [p.split(":")[0] for p in problems(spool)] == ["damaged_staged"]
-    verify.verify(spool, clock, fix=True)
+    verify.verify(spool, clock, fix=True, watch=WATCH)
     assert problems(spool) == []
 
 
@@ -416,7 +417,7 @@ def test_i3_a_damaged_reservation_comes_back_from_its_token(tmp_path: Path, cloc
     spec = spool.spec_path("x")
     spec.unlink()
     spec.write_text("{")
-    assert [f.kind for f in verify.verify(spool, clock, fix=True)] == ["damaged_spec"]
+    assert [f.kind for f in verify.verify(spool, clock, fix=True, watch=WATCH)] == ["damaged_spec"]
     assert problems(spool) == []
     assert queue.enqueue(request("x")).deduped
     assert claim_one(queue).job_id == "x"
@@ -428,7 +429,7 @@ def test_i4_a_job_whose_both_files_are_damaged_never_gets_a_second_token(tmp_pat
     queue = spool_queue(spool, clock)
     queue.enqueue(request("x"))
     spool.spec_path("x").write_text("{")
-    verify.verify(spool, clock, fix=True)
+    verify.verify(spool, clock, fix=True, watch=WATCH)
     clock.advance(1)
     queue.enqueue(request("x"))
     assert [p.token.job_id for p in tokens_on_disk(spool)] == ["x"]
@@ -446,7 +447,7 @@ def test_i7_a_token_that_names_another_job_or_role_is_not_valid(tmp_path: Path) 
         twin.write_bytes(path.read_bytes())
         token = next(p.token for p in tokens_on_disk(spool) if p.token.name == twin.name)
         with pytest.raises(ContractError, match="holds the spec of x"):
-            verify.token_is_valid(spool, token, "queued")
+            records.token_spec(spool, token, "queued")
         twin.unlink()
 
 
