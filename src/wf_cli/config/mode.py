@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,25 +16,38 @@ if TYPE_CHECKING:
 
 
 def is_distributed(root: Path, environ: Mapping[str, str], config_file: Path | None = None) -> bool:
+    """Whether the distributed mode is on, as `decided` says. Raises what that raises."""
+    return decided(root, environ, config_file).on
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether the distributed mode is on, and what says so: ``environment WF_DISTRIBUTED``, ``wf.config.yaml:2``, or
+    None for ``.wf/runtime.json``, which decides where nothing else does."""
+
+    on: bool
+    by: str | None = None
+
+
+def decided(root: Path, environ: Mapping[str, str], config_file: Path | None = None) -> Decision:
     """Whether the distributed mode is on. Loads YAML only where there is a configuration file, and never all of it.
 
     ``WF_DISTRIBUTED`` decides where it is set, and ``1`` alone means on. Otherwise the ``mode`` of wf.config decides,
     and without one ``.wf/runtime.json``. Raises ConfigError when the file that decides cannot be read.
     """
     if "WF_DISTRIBUTED" in environ:
-        return environ["WF_DISTRIBUTED"] == "1"
+        return Decision(environ["WF_DISTRIBUTED"] == "1", "environment WF_DISTRIBUTED")
     path = config_file or find(root)
     if path is not None:
         from wf_cli.config import document
 
         content = document.read(path)
         if "mode" in content.value:
-            mode = content.value["mode"]
+            mode, place = content.value["mode"], in_file(root, content)(("mode",))
             if mode not in ("command", "distributed"):
-                place = in_file(root, content)(("mode",))
                 raise ConfigError(f"{place}: mode: {mode!r} is no mode; expected: command or distributed", key="mode")
-            return bool(mode == "distributed")
-    return legacy.load_runtime(root).distributed
+            return Decision(mode == "distributed", place)
+    return Decision(legacy.load_runtime(root).distributed)
 
 
 def reads_strictly(is_distributed: Callable[[], bool]) -> bool:

@@ -42,14 +42,49 @@ def origins(wf: Cli) -> dict[str, tuple[object, str]]:
 # -- what the contract says
 
 
-def test_show_without_origin_is_the_contracts(wf: Cli) -> None:
-    (wf.root / "wf.config.yaml").write_text("mode: distributed\n")
+@pytest.mark.parametrize("content", [None, "retry: {max_attempts: 5}\n"])
+def test_show_without_origin_is_the_contracts(wf: Cli, content: str | None) -> None:
+    if content is not None:
+        (wf.root / "wf.config.yaml").write_text(content)
     document = wf.json("config", "show")
     assert document == {
         "ok": True,
         "path": str(wf.root / ".wf" / "runtime.json"),
         "config": {"version": 1, "distributed": False, "auto_start_workers": False},
     }
+
+
+@pytest.mark.parametrize("in_runtime", ["on", "off"])
+@pytest.mark.parametrize(
+    ("mode", "variable", "on", "by"),
+    [
+        ("distributed", None, True, "wf.config.yaml:2"),
+        ("command", None, False, "wf.config.yaml:2"),
+        ("command", "1", True, "environment WF_DISTRIBUTED"),
+        ("distributed", "0", False, "environment WF_DISTRIBUTED"),
+    ],
+)
+def test_show_tells_what_holds_and_who_decided(
+    wf: Cli, in_runtime: str, mode: str, variable: str | None, on: bool, by: str
+) -> None:
+    """All commands go by that, so another answer here would send a person to the wrong file."""
+    wf.json("config", "set", "distributed", in_runtime)
+    (wf.root / "wf.config.yaml").write_text(f"version: 1\nmode: {mode}\n")
+    environ = {} if variable is None else {"WF_DISTRIBUTED": variable}
+    code, out, _ = wf("config", "show", "--json", environ=environ)
+    document = json.loads(out)
+    assert (code, document["config"]["distributed"], document["decided_by"]) == (0, on, {"distributed": by})
+    code, out, err = wf("config", environ=environ)
+    assert code == 0
+    assert ["distributed", "on" if on else "off"] in [line.split() for line in out.splitlines()]
+    assert f"decided by {by}" in err
+
+
+def test_show_names_a_mode_that_is_none(wf: Cli) -> None:
+    (wf.root / "wf.config.yaml").write_text("mode: maybe\n")
+    code, out, err = wf("config")
+    assert (code, out) == (1, "")
+    assert "wf.config.yaml:1: mode" in err
 
 
 def test_init_without_file_writes_the_switches(wf: Cli) -> None:

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from wf_cli.cli.frame import output
 from wf_cli.cli.frame.arguments import ArgumentError, Spec, parse
 from wf_cli.cli.frame.contract_call import Call, ContractCommand
-from wf_cli.config import legacy
+from wf_cli.config import legacy, mode
 
 _SET = Spec(required=("key", "value"), by_position=True)
 _USAGES = (
@@ -36,7 +37,13 @@ def _config(call: Call) -> int:
 
 
 def _show(call: Call) -> int:
-    return _result(call, legacy.load_runtime(call.root), {})
+    """The switches as they hold. Another source than the file may decide the mode, and is named then."""
+    runtime, decision = legacy.load_runtime(call.root), mode.decided(call.root, call.environ)
+    if decision.by is None:
+        return _result(call, runtime, {})
+    if not call.as_json:
+        output.note(f"distributed is decided by {decision.by}, not by {legacy.runtime_path(call.root)}")
+    return _result(call, replace(runtime, distributed=decision.on), {"decided_by": {"distributed": decision.by}})
 
 
 def _init(call: Call) -> int:
@@ -89,7 +96,8 @@ COMMANDS = {
         _config,
         _USAGES,
         """distributed turns the distributed mode on: in .wf/runtime.json, and in a wf.config that has a mode.
-WF_DISTRIBUTED in the environment overrules it.
+WF_DISTRIBUTED in the environment overrules both. show tells what holds, and names another source than
+.wf/runtime.json.
 show --origin says where every value comes from, check what is wrong, migrate makes one wf.config.yaml of the
 older files, init --file writes one with every key explained, set <key.path> changes one value of it.""",
         json=True,
