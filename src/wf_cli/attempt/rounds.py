@@ -22,6 +22,7 @@ from wf_cli.contract.event import EventSink
 from wf_cli.errors import SpoolError, SpoolMissing, WfError
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Reaped
+from wf_cli.spool import place
 
 #: Seconds between rounds. ``REAP_EVERY`` decides how fast a crash on this host is noticed. It must be short enough to
 #: see the shortest leases expire (`liveness.SHORTEST_GAP`).
@@ -29,6 +30,7 @@ REAP_EVERY = 0.5
 SWEEP_EVERY = 2.0
 RECONCILE_EVERY = 5.0
 BURY_EVERY = 30.0
+PLACE_EVERY = 30.0
 #: At most, while the spool cannot be used, so that the end of the outage is noticed.
 OUTAGE_EVERY = 1.0
 
@@ -62,7 +64,7 @@ class Rounds:
         """Add the duties that every session has.
 
         They carry staged jobs on, end the attempts of dead sessions, notice a verdict on this session, and notice a
-        spool that vanished or was replaced (`do_due` raises SpoolError then).
+        spool that vanished, was replaced, or came to lie in a synced folder (`do_due` raises SpoolError then).
         """
         reaper = Reaper(queue, self._clock, events, me=self._session.owner, steps=steps, say=self._say)
 
@@ -71,6 +73,7 @@ class Rounds:
                 say_reaped(reaped)
 
         self.every(SWEEP_EVERY, "look at VERSION", queue.spool.assert_same)
+        self.every(PLACE_EVERY, "look at the place", lambda: place.assert_not_synced(queue.spool.root))
         self.every(SWEEP_EVERY, "look for a verdict", self._session.look_for_verdict)
         self.every(self._session.repair_every_s, "repair", self._session.repair_again)
         self.every(SWEEP_EVERY, "sweep", queue.sweep)
@@ -79,7 +82,7 @@ class Rounds:
         return reaper
 
     def do_due(self) -> None:
-        """Do the due duties; the lease is beaten meanwhile. Raises SpoolError when the spool is gone or replaced."""
+        """Do the due duties; the lease is beaten meanwhile. Raises SpoolError when the spool can be used no more."""
         now = self._clock.monotonic()
         for duty in self._duties:
             if now >= duty.due:

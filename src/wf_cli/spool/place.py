@@ -31,15 +31,7 @@ def assert_fit(root: Path, topology: str) -> None:
     Codes: SYNCED_FOLDER, UNFIT_FILE_SYSTEM, LOCAL_ON_NETWORK. Where there is no mount table (Windows, a chroot
     without /proc) only synced folders are refused.
     """
-    sign = synced.sign_above(root)
-    if sign is not None:
-        raise SpoolError(
-            f"{root} lies in a synced folder ({sign.service} in {sign.folder}, because of {sign.what}): every rename "
-            "there succeeds on both sides, so a job would run twice",
-            hint="wf config set spool.dir FOLDER, with one that is not synced; a spool that exists can be moved "
-            "there, with its workers stopped",
-            code="SYNCED_FOLDER",
-        )
+    assert_not_synced(root)
     mount = mounts.of(root)
     row = filesystems.row(mount)
     if row.kind is Kind.UNFIT:
@@ -55,6 +47,22 @@ def assert_fit(root: Path, topology: str) -> None:
             hint=f"{SHARE} (also where one machine alone uses it; a spool that exists is changed, too), or put it "
             "on a local disk: wf config set spool.dir FOLDER",
             code="LOCAL_ON_NETWORK",
+        )
+
+
+def assert_not_synced(root: Path) -> None:
+    """Raises SpoolError SYNCED_FOLDER when ``root`` lies in a folder that a sync service replicates.
+
+    A session asks again while it works, because a service can begin with a folder at any time.
+    """
+    sign = synced.sign_above(root)
+    if sign is not None:
+        raise SpoolError(
+            f"{root} lies in a synced folder ({sign.service} in {sign.folder}, because of {sign.what}): every rename "
+            "there succeeds on both sides, so a job would run twice",
+            hint="wf config set spool.dir FOLDER, with one that is not synced; a spool that exists can be moved "
+            "there, with its workers stopped",
+            code="SYNCED_FOLDER",
         )
 
 

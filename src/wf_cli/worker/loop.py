@@ -124,7 +124,7 @@ class Worker:
                 self._turn(self._duties())
             except SpoolError:  # Whoever started the worker says which spool, and what to do.
                 self._equipment.say(f"the spool cannot be used any more; stopping {len(self._running)} agent(s)")
-                self._stop_agents("the spool is gone")
+                self._stop_agents("the spool can be used no more")
                 raise
             finally:
                 self._close_session()

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from support.clock import FakeClock
-from support.spools import Recorder, make_spool
+from support.plain_steps import PlainSteps
+from support.spools import Recorder, make_spool, spool_queue
 from wf_cli.attempt.rounds import Rounds
 from wf_cli.attempt.session import Session
 from wf_cli.errors import SpoolError, SpoolMissing, Temporary
@@ -109,6 +110,18 @@ def test_a_spool_that_is_gone_or_another_one_ends_the_session(bench: Bench, gone
     bench.trouble = gone
     with pytest.raises(SpoolError):
         bench.turn()
+
+
+def test_a_folder_that_becomes_synced_ends_the_session(bench: Bench, tmp_path: Path) -> None:
+    """A worker that was started before would go on, and its jobs would run on the other side, too."""
+    spool = bench.session._spool
+    queue = spool_queue(spool, bench.clock)
+    bench.rounds.for_others(queue, Recorder(), lambda _reaped: None, PlainSteps())
+    bench.turn(60)
+    (tmp_path / ".stfolder").mkdir()
+    with pytest.raises(SpoolError, match="Syncthing") as caught:
+        bench.turn()
+    assert caught.value.code == "SYNCED_FOLDER"
 
 
 def test_a_spool_that_cannot_be_read_now_is_the_same_one(bench: Bench) -> None:
