@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wf_cli.contract.retry import RetryPolicy
     from wf_cli.contract.token import Placed, Pool, Token
     from wf_cli.eventlog.log import EventLog
+    from wf_cli.notify.outbox import Outbox
     from wf_cli.planjobs.dispatcher import Dispatcher
     from wf_cli.planjobs.job_steps import JobSteps
     from wf_cli.planjobs.round import DispatchSettings
@@ -161,15 +162,20 @@ class App:
     def _hand_on(self, spool: Spool) -> Callable[[Event], None]:
         """The way from the event log to the notifications."""
 
+        box: Outbox | None = None
+
         def hand_on(event: Event) -> None:
+            nonlocal box
             try:
-                if not self._wanted_events:
+                if event.event not in self._wanted_events:
                     return
             except WfError:
                 return  # A broken configuration is said by those who need it.
-            from wf_cli.notify.outbox import Outbox
+            if box is None:
+                from wf_cli.notify.outbox import Outbox
 
-            Outbox(spool, lambda: self._wanted_events, _warn_once).put(event)
+                box = Outbox(spool, lambda: self._wanted_events, _warn_once)
+            box.put(event)
 
         return hand_on
 
