@@ -287,6 +287,15 @@ def test_an_output_that_cannot_be_written_is_one_message(wf: Cli, team: Team) ->
     assert wf("trace", "01", "--format", "html", "--json")[0] == 2
 
 
+def test_a_page_that_no_browser_could_show_is_refused(wf: Cli, team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wf_cli.cli.jobs.trace.MOST_ON_PAGE", 10)
+    code, _, err = wf("trace", "01", "--format", "html", "--output", "t.html")
+    assert code == 2
+    assert "11 attempts are too many for a page" in err
+    assert not (wf.root / "t.html").exists()
+    assert wf("trace", "01", "--format", "perfetto", "--output", "t.json")[0] == 0
+
+
 def test_a_terminal_gets_no_escape_of_others(wf: Cli, team: Team) -> None:
     evil(team)
     for form in ("text", "html", "perfetto"):

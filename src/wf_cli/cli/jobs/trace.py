@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from wf_cli.views.trace.model import Trace
     from wf_cli.views.trace.text import Piece
 
+#: Attempts that a browser can show well; they make a page of about 20 MB.
+MOST_ON_PAGE = 20_000
 #: The width of the picture in a file.
 _WIDTH = 120
 _COLOURS = {"succeeded": "32", "failed": "31", "lost": "33", "running": "34", "stalled": "33", "cancelled": "2"}
@@ -75,6 +77,11 @@ def trace(
     made = build.build(
         _subject(common, spool, subject), Viewer(spool, common.clock), lambda trouble: output.warn([str(trouble)])
     )
+    if format_ is Format.HTML and len(made.attempts) > MOST_ON_PAGE:
+        raise UsageError(
+            f"{len(made.attempts)} attempts are too many for a page (at most {MOST_ON_PAGE})",
+            hint="trace a plan or a job of it, or take --format perfetto",
+        )
     if target is not None:
         path = working_project.working_directory() / target
         if path.exists() and not path.is_file():
