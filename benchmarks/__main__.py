@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import agents, backlog, crash, idle, latency, million, mounts, startup, transitions
+from benchmarks import agents, backlog, crash, idle, large, latency, million, mounts, startup, transitions
 from benchmarks.figures import Figure
 
 ALL = {
@@ -20,6 +20,7 @@ ALL = {
     "idle": idle,
     "agents": agents,
     "startup": startup,
+    "large": large,
 }
 #: What needs more than this project: run when named.
 NAMED = {"mounts": mounts, "million": million}

@@ -15,9 +15,10 @@ from wf_cli.queue.spending import add_up
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import enqueue, late, scan, verify
 from wf_cli.views.record import record
-from wf_cli.views.rows import counts, rows
+from wf_cli.views.rows import row
 from wf_cli.views.sessions import sessions
-from wf_cli.views.viewer import Viewer
+from wf_cli.views.survey import survey
+from wf_cli.views.viewer import Criteria, Viewer
 
 pytestmark = pytest.mark.stress
 
@@ -38,8 +39,10 @@ def test_every_look_beside_two_enqueuers_and_a_worker_succeeds_and_finds_nothing
         viewer = Viewer(spool, SystemClock())
         placed = scan.everything(spool)
         most = max(most, len(placed))
-        assert sum(counts(placed, viewer).values()) == len(placed)
-        assert len(rows(placed, viewer)) == len(placed)
+        found = survey(viewer, Criteria())
+        shown = found.first(None, "status")
+        assert sum(found.counts.values()) == len({one.token.job_id for one in shown}) >= len(placed)
+        assert len([row(one, viewer) for one in shown]) == len(shown)
         assert all(record(one, viewer).problem is None for one in placed[:3])
         assert [view.state for view in sessions(viewer) if view.state == "stalled"] == []
         assert late.listing(spool) == []

@@ -186,6 +186,27 @@ def parse(directory: str, name: str) -> Token | None:
     )
 
 
+_FINISHED = re.compile(
+    rf"[0-9]\.[0-9]{{{TIME_DIGITS}}}\.(?:{_WORD})\.(?:{_WORD})@(?:{_WORD})"
+    rf"\.a{_NUMBER}b{_NUMBER}of[1-9][0-9]{{0,5}}\.(?:succeeded|cancelled|failed)\.json",
+    re.ASCII,
+)
+
+
+def finished_job(directory: str, name: str) -> tuple[str, str] | None:
+    """Job id and status of a name in ``done`` or ``dead``; None for a name that `parse` refuses there.
+
+    It costs a fraction of parsing, for whoever counts many. The rare name with a delay is parsed.
+    """
+    if _FINISHED.fullmatch(name) is None or len(name) > 255:
+        token = parse(directory, name)
+        return None if token is None else (token.job_id, token.status or "")
+    _, _, job, pool, _, status, _ = name.split(".")
+    if len(job) > JOB_ID_LIMIT or len(pool) > POOL_LIMIT or (directory == "dead") != (status == "failed"):
+        return None
+    return job, status
+
+
 def staged_name(token: Token, nonce: str) -> str:
     """The name of a staged enqueue in ``tmp/``."""
     return f"{token.name}.{nonce}"

@@ -6,7 +6,6 @@ are read cost the lines in question and nothing else.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,8 +84,8 @@ def stream(
 
 def _logs(directory: Path, selection: Selection, report: Callable[[OSError], None]) -> Stream:
     """Lines without the name of a wanted job are not even parsed."""
-    named = b"|".join(re.escape(job_id.encode()) for job_id in sorted(selection.jobs))
-    return Stream(directory, only=re.compile(named) if named else None, report=report)
+    named = tuple(f'"{job_id}"'.encode() for job_id in sorted(selection.jobs))
+    return Stream(directory, named=named, since_ms=selection.since_ms, report=report)
 
 
 def _in_order(logs: Stream, selection: Selection) -> Iterator[Event]:

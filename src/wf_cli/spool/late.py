@@ -26,9 +26,11 @@ class LateResult:
         return f"{self.job_id}.a{self.attempt}.{self.owner}"
 
 
-def listing(spool: Spool) -> list[LateResult]:
-    """All that are kept, by job, attempt and owner. Names only."""
-    parsed = (parse_outcome(name) for name in spool.names("outcomes"))
+def listing(spool: Spool, job_id: str = "") -> list[LateResult]:
+    """All that are kept, or those of one job, by job, attempt and owner. Names only."""
+    begin = f"{job_id}.a" if job_id else ""
+    names = (name for name in spool.names("outcomes") if name.endswith(".late.json") and name.startswith(begin))
+    parsed = map(parse_outcome, names)
     return sorted(LateResult(p[0], p[1], p[2]) for p in parsed if p is not None and p[2] is not None)
 
 

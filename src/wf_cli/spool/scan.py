@@ -11,7 +11,8 @@ from collections.abc import Container, Iterable
 from wf_cli import fsio
 from wf_cli.contract.identity import matches_prefix, plan_number, target_of
 from wf_cli.contract.lifecycle import DIRECTORY, LIVE_DIRECTORIES, Status
-from wf_cli.contract.token import Placed, Token, parse, parse_mark
+from wf_cli.contract.token import Placed, Token, is_word, parse, parse_mark
+from wf_cli.spool import whereabouts
 from wf_cli.spool.layout import Spool
 
 #: Looks at all directories this often when a job is reserved and its token was in none of them, because the token may
@@ -26,15 +27,24 @@ def listing(spool: Spool, folder: str, job_id: str | None = None) -> list[Token]
 
     Foreign names are left out.
     """
-    found = spool.names(folder)
-    if job_id is not None:  # among many names, a look for the part costs a fraction of parsing
-        found = [name for name in found if f".{job_id}." in name]
-    tokens = [token for name in sorted(found) if (token := parse(folder, name)) is not None]
-    return tokens if job_id is None else [token for token in tokens if token.job_id == job_id]
+    if job_id is None:
+        return _parsed(folder, spool.names(folder))
+    return [token for token in _parsed(folder, _with(spool.names(folder), f".{job_id}.")) if token.job_id == job_id]
 
 
-def everything(spool: Spool, statuses: Container[Status] | None = None) -> list[Placed]:
+def _with(names: Iterable[str], part: str) -> list[str]:
+    """The names that contain ``part``. Among many, that look costs a fraction of parsing them."""
+    return [name for name in names if part in name]
+
+
+def _parsed(folder: str, names: Iterable[str]) -> list[Token]:
+    return [token for name in sorted(names) if (token := parse(folder, name)) is not None]
+
+
+def everything(spool: Spool, statuses: Container[Status] | None = None, part: str = "") -> list[Placed]:
     """All tokens, or those of some stored statuses; the archive excluded. A job that moves may show once.
+
+    Only names that contain ``part`` are looked at.
 
     Directories are listed in the order jobs pass through them, with held/ after running/, because a spent budget
     leads there. queued/ comes once more at the end for jobs that go back. A job that moves once meanwhile is
@@ -46,7 +56,7 @@ def everything(spool: Spool, statuses: Container[Status] | None = None) -> list[
     seen: dict[str, Placed] = {}
     back = ("queued",) if "queued" in folders and len(folders) > 1 else ()
     for folder in (*folders, *back):
-        for token in listing(spool, folder):
+        for token in _parsed(folder, _with(spool.names(folder), part)):
             placed = Placed(folder, token)
             before = seen.get(token.job_id)
             if before is None or before.token.attempt <= token.attempt:
@@ -55,7 +65,14 @@ def everything(spool: Spool, statuses: Container[Status] | None = None) -> list[
 
 
 def find(spool: Spool, job_id: str, *, archive: bool = True) -> Placed | None:
-    """Where a job's token is now; None when the id has none (not enqueued, or staged still)."""
+    """Where a job's token is now; None when the id has none (not enqueued, or staged still).
+
+    Where lookups tell the truth, the names are tried first that the job's records say (`whereabouts`). Only a job
+    that is found under none of them has its directories listed.
+    """
+    placed = whereabouts.of(spool, job_id) if spool.version.topology == "local" else None
+    if placed is not None and (archive or placed.folder != "archive"):
+        return placed
     folders = (*LIVE_DIRECTORIES, "done", "dead", *(("archive",) if archive else ()))
     for _ in range(FIND_TRIES):
         for folder in folders:
@@ -123,14 +140,18 @@ class Finished:
         return by_plan(placed).get(plan_id, [])
 
 
-def match_jobs(spool: Spool, wanted: Iterable[str]) -> dict[str, list[Placed]]:
-    """For each id or prefix of whole components, what it fits; an exact id fits only itself."""
-    placed = everything(spool)
-    out: dict[str, list[Placed]] = {}
-    for text in wanted:
-        exact = [p for p in placed if p.token.job_id == text]
-        out[text] = exact or [p for p in placed if matches_prefix(p.token.job_id, text)]
-    return out
+def match(spool: Spool, text: str) -> list[Placed]:
+    """What an id, or a prefix of whole components, fits; an exact id fits only itself. The archive is left out.
+
+    An exact id is looked up (`find`). For a prefix the directories are listed once.
+    """
+    if is_word(text) and has(spool, "jobs", f"{text}.json"):
+        exact = find(spool, text, archive=False)
+        if exact is not None:
+            return [exact]
+    placed = everything(spool, part=f".{text}")
+    exact_ones = [p for p in placed if p.token.job_id == text]
+    return exact_ones or [p for p in placed if matches_prefix(p.token.job_id, text)]
 
 
 def holds(spool: Spool, folder: str, token: Token) -> bool:

@@ -302,6 +302,5 @@ def _lock_holders(path: Path) -> list[int]:
 
 
 def _late(token: Token, viewer: Viewer) -> Iterator[Condition]:
-    for kept in late.listing(viewer.spool):
-        if kept.job_id == token.job_id:
-            yield Condition("no_late_result", None, f"a superseded attempt left a late result: {kept}", "wf late ls")
+    for kept in late.listing(viewer.spool, token.job_id):
+        yield Condition("no_late_result", None, f"a superseded attempt left a late result: {kept}", "wf late ls")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ _BY_INTEREST = (
     Status.STALLED, Status.RUNNING, Status.CLAIMED, Status.QUEUED, Status.HELD, Status.FAILED, Status.CANCELLED,
     Status.SUCCEEDED,
 )  # fmt: skip
-_RANK = {status: rank for rank, status in enumerate(_BY_INTEREST)}
+RANK = {status: rank for rank, status in enumerate(_BY_INTEREST)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def row(placed: Placed, viewer: Viewer) -> Row:
         owner=token.owner,
         plan_id=target.plan_id if target is not None else None,
         epic_id=target.epic_id if target is not None else None,
-        age_s=round(max(0, viewer.clock.now_ms() - _since_ms(placed)) / 1000, 3),
+        age_s=round(max(0, viewer.clock.now_ms() - since_ms(placed)) / 1000, 3),
         reason=viewer.reason(placed),
         reason_age_s=viewer.past_s(placed),
     )
@@ -80,31 +79,6 @@ def last_time(reason: str, age_s: float | None) -> str:
     return f"last time, {ago}: {reason}"
 
 
-def rows(placed: Iterable[Placed], viewer: Viewer, *, sort: str = "status", limit: int | None = None) -> list[Row]:
-    """The rows of the first ``limit`` jobs in the order ``sort`` (one of `SORTS`). No other outcomes are read."""
-    chosen = ordered(placed, viewer, sort)
-    return [row(p, viewer) for p in (chosen if limit is None else chosen[:limit])]
-
-
-def ordered(placed: Iterable[Placed], viewer: Viewer, sort: str) -> list[Placed]:
-    """The jobs in the order ``sort``. No outcome is read."""
-    match sort:
-        case "age":
-            return sorted(placed, key=_since_ms)
-        case "priority":
-            return sorted(placed, key=lambda p: p.token.name)
-        case _:
-            return sorted(placed, key=lambda p: (_RANK[viewer.status(p)], p.token.name))
-
-
-def counts(placed: Sequence[Placed], viewer: Viewer) -> dict[str, int]:
-    """The number of jobs in each status, also for statuses without a job."""
-    out = {str(status): 0 for status in Status}
-    for p in placed:
-        out[str(viewer.status(p))] += 1
-    return out
-
-
-def _since_ms(placed: Placed) -> int:
+def since_ms(placed: Placed) -> int:
     """When the job was queued or ended. Claiming and starting do not change that time."""
     return placed.token.time_ms - placed.token.delay_s * 1000

@@ -108,6 +108,17 @@ def test_the_mode_decides_which_worker_completes(root: Path) -> None:
     assert fits(root, "worker", "dr") == []
 
 
+def test_of_many_jobs_a_bounded_number_is_offered(root: Path) -> None:
+    """The shell fills in what all that is offered have in common, so the last job has to be among them."""
+    queue = spool_queue(make_spool(root / ".wf" / "spool"))
+    queue.enqueue_many([request(f"many-{n:04d}") for n in range(300)] + [request("many-9")])
+    found = fits(root, "spool", "show", "many-")
+    assert found is not None
+    assert (len(found), found[0], found[-1]) == (200, "many-0000", "many-9")
+    assert fits(root, "spool", "show", "many-012") == [f"many-012{n}" for n in range(10)]
+    assert fits(root, "cancel", "many-0120", "many-012") == [f"many-012{n}" for n in range(1, 10)]
+
+
 def test_jobs_come_from_the_spool_that_is_meant(root: Path, tmp_path: Path) -> None:
     queue = spool_queue(make_spool(tmp_path / "elsewhere"))
     queue.enqueue(request("other-1"))

@@ -86,7 +86,7 @@ def test_a_job_is_found_without_parsing_the_names_of_others(queue: SpoolQueue) -
     found = scan.find(queue.spool, "a")
     assert found is not None
     assert found.token.job_id == "a"
-    assert token.parse.cache_info().misses == 1
+    assert token.parse.cache_info().misses <= 3, "names that this job can have"
     assert scan.any_reserved(queue.spool, ["no-such-job", "p07-i0-code-plan-coder"])
     assert not scan.any_reserved(queue.spool, ["no-such-job"])
 

@@ -26,7 +26,8 @@ from wf_cli.spool.layout import Spool
 from wf_cli.views import transcripts
 from wf_cli.views.explain import explanation
 from wf_cli.views.record import record
-from wf_cli.views.rows import counts, row, rows
+from wf_cli.views.rows import Row, row
+from wf_cli.views.survey import survey
 from wf_cli.views.viewer import Criteria, Viewer
 
 
@@ -42,6 +43,10 @@ def queue(spool: Spool) -> SpoolQueue:
 
 def look(spool: Spool) -> Viewer:
     return Viewer(spool, FakeClock())
+
+
+def rows(viewer: Viewer, sort: str = "status", limit: int | None = None) -> list[Row]:
+    return [row(placed, viewer) for placed in survey(viewer, Criteria()).first(limit, sort)]
 
 
 def document(queue: SpoolQueue, job_id: str) -> dict[str, object]:
@@ -61,7 +66,7 @@ def test_a_job_whose_session_is_proven_dead_is_stalled(queue: SpoolQueue, spool:
     (placed,) = scan.everything(spool)
     viewer = look(spool)
     assert viewer.status(placed) is Status.STALLED
-    assert counts([placed], viewer) == {**dict.fromkeys(map(str, Status), 0), "stalled": 1}
+    assert survey(viewer, Criteria()).counts == {**dict.fromkeys(map(str, Status), 0), "stalled": 1}
     assert row(placed, viewer).reason == "its session w-box-1 is dead"
 
 
@@ -100,10 +105,9 @@ def test_one_that_watches_sees_a_remote_lease_expire(queue: SpoolQueue, spool: S
 def test_rows_are_ordered_and_limited_by_names_alone(queue: SpoolQueue, spool: Spool) -> None:
     queue.enqueue_many([request("low", priority=9), request("high", priority=0), request("mid")])
     viewer = look(spool)
-    placed = scan.everything(spool)
-    assert [r.job_id for r in rows(placed, viewer, sort="priority")] == ["high", "mid", "low"]
-    assert [r.job_id for r in rows(placed, viewer, sort="age", limit=1)] == ["low"]
-    assert {(r.owner, r.reason, r.ready_at) for r in rows(placed, viewer)} == {(None, None, None)}
+    assert [r.job_id for r in rows(viewer, "priority")] == ["high", "mid", "low"]
+    assert [r.job_id for r in rows(viewer, "age", 1)] == ["low"]
+    assert {(r.owner, r.reason, r.ready_at) for r in rows(viewer)} == {(None, None, None)}
 
 
 @pytest.mark.parametrize(
@@ -166,7 +170,7 @@ def test_a_pipe_or_a_link_as_outcome_neither_blocks_nor_is_read(queue: SpoolQueu
     os.mkfifo(spool.outcome_path("a", 1))
     spool.outcome_path("b", 1).symlink_to("/etc/hostname")
     viewer = look(spool)
-    assert [r.reason for r in rows(scan.everything(spool), viewer)] == [None, None]
+    assert [r.reason for r in rows(viewer)] == [None, None]
 
 
 # -- selection

@@ -9,6 +9,7 @@ from the tables in `wf_cli.cli.completion.values`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -48,11 +49,12 @@ def candidates(words: Sequence[str], root: Path, environ: Mapping[str, str]) -> 
         return []
     option, equals, begun = cursor.partition("=")
     values = _values_of_typer if _is_typers(entry, scene) else _values_of_contract
-    source = values(entry, scene, option if equals and option.startswith("--") else None, cursor)
-    found = source(scene)
+    is_attached = bool(equals) and option.startswith("--")
+    source = values(entry, scene, option if is_attached else None, cursor)
+    found = source(replace(scene, begun=begun if is_attached else cursor))
     if found is None:
         return None
-    if equals and option.startswith("--"):
+    if is_attached:
         return [Candidate(f"{option}={c.value}", c.about) for c in _fitting(found, begun)]
     return _fitting(found, cursor)
 

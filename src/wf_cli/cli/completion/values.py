@@ -6,6 +6,7 @@ The sources list names and read few files, because completion has to be fast. A 
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ class Scene:
     root: Path
     environ: Mapping[str, str]
     words: tuple[str, ...]
+    #: The beginning of the value at the cursor. A source with many values may leave out those that begin otherwise.
+    begun: str = ""
 
     def option(self, name: str) -> str | None:
         """The value that the line gives the option ``name``; None without the option."""
@@ -168,19 +171,39 @@ _JOB_FOLDERS = {
 }
 
 
+#: Jobs that are offered at most. A shell asks before it shows half as many.
+_JOBS_SHOWN = 200
+
+
 def _jobs(scene: Scene) -> Iterable[Candidate]:
+    """Jobs whose ids begin as typed. Of many the first are offered, and the last.
+
+    A shell fills in what all that is offered begins with. With the last of all that is what all jobs begin with.
+    """
     from wf_cli import fsio
     from wf_cli.contract.lifecycle import DIRECTORIES
     from wf_cli.contract.token import parse
 
-    root = _spool(scene)
-    found = {}
+    root, part = _spool(scene), f".{scene.begun}"
+    found: dict[str, tuple[str, str]] = {}
     for folder in _JOB_FOLDERS.get(scene.words[0], DIRECTORIES):
         for name in fsio.names(root / folder):
-            token = parse(folder, name)
-            if token is not None and token.job_id not in scene.words:
-                found[token.job_id] = Candidate(token.job_id, f"{folder}, {token.pool}")
-    return [found[job_id] for job_id in sorted(found)]
+            # The id is the third part of a name. Only what is offered is parsed.
+            parts = name.split(".", 3) if part in name else []
+            if len(parts) > 3 and parts[2].startswith(scene.begun):
+                found[parts[2]] = (folder, name)
+    for word in scene.words:
+        found.pop(word, None)
+    ids = heapq.nsmallest(_JOBS_SHOWN - 1, found)
+    if len(found) > len(ids):
+        ids.append(max(found))
+    out: list[Candidate] = []
+    for job_id in ids:
+        folder, name = found[job_id]
+        token = parse(folder, name)
+        if token is not None:
+            out.append(Candidate(job_id, f"{folder}, {token.pool}"))
+    return out
 
 
 def _owners(scene: Scene) -> Iterable[Candidate]:

@@ -13,7 +13,8 @@ from wf_cli.cli.frame.screen import Screen, is_screen
 from wf_cli.clock import format_duration
 from wf_cli.spool import scan
 from wf_cli.spool.control import Stop
-from wf_cli.views.rows import Row, counts, last_time, rows
+from wf_cli.views.rows import Row, last_time, row
+from wf_cli.views.survey import survey
 from wf_cli.views.viewer import Criteria, Viewer
 
 if TYPE_CHECKING:
@@ -55,15 +56,14 @@ def look(common: Common, viewer: Viewer | None, criteria: Criteria, *, sort: str
         return Listing({str(status): 0 for status in Status}, [])
     from wf_cli.views import conditions
 
-    every = scan.everything(viewer.spool)
-    fit = [p for p in every if criteria.fits(p, viewer)]
-    if not fit:
+    fit = survey(viewer, criteria)
+    if not any(fit.counts.values()):
         from wf_cli.cli.frame import known  # Only a look that finds nothing needs it.
 
-        known.selected(criteria, every, lambda: common.app.config, viewer.spool)
-    sight = common.sight(viewer, every)
-    listed = rows(fit, viewer, sort=sort, limit=limit)
-    return Listing(counts(fit, viewer), listed, sight.stops, conditions.of_project(sight))
+        known.selected(criteria, scan.everything(viewer.spool), lambda: common.app.config, viewer.spool)
+    sight = common.sight(viewer)
+    listed = [row(placed, viewer) for placed in fit.first(limit, sort)]
+    return Listing(fit.counts, listed, sight.stops, conditions.of_project(sight))
 
 
 def lines(listed: Sequence[Row]) -> list[str]:

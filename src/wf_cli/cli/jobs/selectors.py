@@ -23,6 +23,8 @@ _ALIASES = {
 }
 #: Candidates named in one message.
 _SHOWN = 10
+#: Ids that an unknown one is compared with, at most.
+_COMPARED = 1000
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a job id, or the beginning of one (whole words)")]
 
@@ -72,13 +74,13 @@ def one(spool: Spool, text: str, *, archived: bool = False) -> Placed:
 
     With ``archived``, jobs in ``archive/`` are searched when no other fits.
     """
-    found = scan.match_jobs(spool, [text])[text]
+    found = scan.match(spool, text)
     if not found and archived:
         found = [Placed("archive", t) for t in scan.listing(spool, "archive") if matches_prefix(t.job_id, text)]
         found = [p for p in found if p.token.job_id == text] or found
     if not found:
         _carry_on(spool)
-        found = scan.match_jobs(spool, [text])[text]
+        found = scan.match(spool, text)
     if len(found) == 1:
         return found[0]
     if found:
@@ -108,6 +110,8 @@ def _carry_on(spool: Spool) -> None:
 
 
 def _unknown(spool: Spool, text: str) -> NotFound:
+    import heapq
+
     from wf_cli.contract import nearest
 
     if is_word(text) and scan.has(spool, "jobs", f"{text}.json"):
@@ -116,7 +120,14 @@ def _unknown(spool: Spool, text: str) -> NotFound:
             hint="`wf spool verify --fix` makes the token again",
             code="TOKEN_MISSING",
         )
-    ids = sorted({p.token.job_id for p in scan.everything(spool)})
-    near = nearest.names(text, ids)
+    ids = {p.token.job_id for p in scan.everything(spool)}
+    if len(ids) > _COMPARED:  # Each comparison takes a while. Those that begin alike are the likely ones.
+        ids = set(heapq.nlargest(_COMPARED, ids, key=lambda job_id: _alike(job_id, text)))
+    near = nearest.names(text, sorted(ids))
     hint = f"did you mean {' or '.join(near)}?" if near else "wf spool ls lists the jobs"
     return NotFound(f"there is no job {text!r}", hint=hint, code="JOB_NOT_FOUND", nearest=near)
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

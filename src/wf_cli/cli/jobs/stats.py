@@ -100,8 +100,8 @@ class Counting:
     def look(self) -> None:
         """Bring the figures up to date."""
         from wf_cli.contract.lifecycle import Status
-        from wf_cli.spool import scan
-        from wf_cli.views.rows import counts
+        from wf_cli.views.survey import survey
+        from wf_cli.views.viewer import Criteria
 
         if self._viewer is None:
             spool = self._common.spool_if_any(tell=not tables.on_terminal())
@@ -112,7 +112,7 @@ class Counting:
         assert self._viewer is not None
         assert self._stream is not None
         self._viewer.refresh()
-        self.counts = counts(scan.everything(self._viewer.spool), self._viewer)
+        self.counts = survey(self._viewer, Criteria()).counts
         for ms, event in self._stream.new_events():
             self.stats.add(ms, event)
 

@@ -118,7 +118,7 @@ def _subject(common: Common, spool: Spool, given: str) -> Subject:
         return epic
     if any(map(plan.takes, ids)):
         return plan
-    return Subject(job=given) if scan.match_jobs(spool, [given])[given] else epic
+    return Subject(job=given) if scan.match(spool, given) else epic
 
 
 def _lines(made: Trace, format_: Format, *, whole: bool) -> Iterable[str]:
