@@ -8,12 +8,12 @@ resident set. The best of three runs counts, because other processes can only ma
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import idle, scratch
@@ -55,7 +55,7 @@ def run() -> Iterator[Figure]:
 
 def commands() -> list[tuple[str, Sequence[str], Mapping[str, str]]]:
     """What is measured: its name, the words after `wf`, and more environment. None of them changes much."""
-    done, dead, waits = _job_id(FINISHED // 2 + 1), _job_id(FINISHED // 2 // 20 * 20), _job_id(FINISHED + 7)
+    done, dead, waits = _step_id(FINISHED // 2 + 1), _step_id(FINISHED // 2 // 20 * 20), _own_id(FINISHED + 7)
     complete = {"_WF_COMPLETE": "bash"}
     return [
         ("wf spool ls --limit 50", ("spool", "ls", "--limit", "50"), {}),
@@ -115,11 +115,12 @@ def fill(root: Path, finished: int, queued: int) -> None:
 
 
 def make(root: Path, finished: int, queued: int) -> None:
-    """Jobs ``e01-p100-i0-code-plan-coder`` and so on: files as the queue writes them, without its syncs and locks."""
+    """Steps of plans that have ended, and jobs outside plans that wait: files as the queue writes them, unsynced."""
+    from wf_cli import clock
+    from wf_cli.contract.event import Event
     from wf_cli.contract.failure import Failure
     from wf_cli.contract.identity import Target
     from wf_cli.contract.job import Disposition, End, Outcome, Spec
-    from wf_cli.contract.token import Pool
     from wf_cli.spool import layout
 
     spool = layout.open_spool(root)
@@ -127,16 +128,20 @@ def make(root: Path, finished: int, queued: int) -> None:
     with contextlib.ExitStack() as stack:
         logs = [stack.enter_context(open(spool.path("log", name), "w", encoding="utf-8")) for name in names]
         for n in range(finished + queued):
-            job_id = _job_id(n)
-            target = Target(str(100 + n), 0, "code", "plan-coder", epic_id="01")
-            runtime = "shell" if n < finished else "elsewhere"
-            created = _SINCE_MS + n * _EVERY_MS
-            spec = Spec(job_id, target.dedupe_key, f"{n:016x}", created, "plan-coder", runtime, target)
+            created, nonce = _SINCE_MS + n * _EVERY_MS, f"{n:016x}"
+            if n < finished:
+                job_id, role, runtime = _step_id(n), "plan-coder", "shell"
+                target = Target(str(100 + n), 0, "code", role, epic_id="01")
+                spec = Spec(job_id, target.dedupe_key, nonce, created, role, runtime, target)
+            else:
+                job_id, role, runtime = _own_id(n), "other", "elsewhere"
+                spec = Spec(job_id, f"key:{job_id}", nonce, created, role, runtime)
             token, folder = spec.token(created), "queued"
             owner, ended = f"shell-box1-{n % _SESSIONS:08x}", created + 60_000
-            events = [("job.enqueued", created, {})]
+            facts = {"job_id": job_id, "runtime": runtime, "role": role, "host": "box1", "pid": 4711}
+            events: list[tuple[str, int, dict[str, object]]] = [("job.enqueued", created, {})]
             if n < finished:
-                assert token.pool == Pool("plan-coder", runtime)
+                facts |= {"epic_id": "01", "plan_id": str(100 + n)}
                 dead = n % 20 == 0
                 folder, end = ("dead", End.FAILED) if dead else ("done", End.SUCCEEDED)
                 failure = Failure(("crashed", "gate_failed", "timeout")[n // 20 % 3], "it did") if dead else None
@@ -146,8 +151,8 @@ def make(root: Path, finished: int, queued: int) -> None:
                 )  # fmt: skip
                 _write(spool.outcome_path(job_id, 1), outcome.encode())
                 token = token.claimed_by(owner)
-                token = _at(token.finished("failed" if dead else "succeeded", burned=int(dead)), ended)
-                took = {"attempt": 1, "owner": owner}
+                token = replace(token.finished("failed" if dead else "succeeded", burned=int(dead)), time_ms=ended)
+                took: dict[str, object] = {"attempt": 1, "owner": owner}
                 events += [
                     ("job.claimed", created + 900, {**took, "from": "queued", "to": "claimed"}),
                     ("job.started", created + 1000, {**took, "from": "claimed", "to": "running"}),
@@ -156,27 +161,15 @@ def make(root: Path, finished: int, queued: int) -> None:
             _write(spool.spec_path(job_id), spec.encode())
             os.link(spool.spec_path(job_id), spool.path(folder, token.name))
             for event, ts, more in events:
-                logs[n % _SESSIONS].write(_line(event, ts, job_id, runtime, more))
+                logs[n % _SESSIONS].write(Event(clock.iso(ts), event, facts | more).line() + "\n")
 
 
-def _job_id(n: int) -> str:
+def _step_id(n: int) -> str:
     return f"e01-p{100 + n}-i0-code-plan-coder"
 
 
-def _at(token, time_ms: int):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
-    return replace(token, time_ms=time_ms)
-
-
-def _line(event: str, ts: int, job_id: str, runtime: str, more: Mapping[str, object]) -> str:
-    from wf_cli.clock import iso
-    from wf_cli.contract.event import Event
-
-    plan = job_id.split("-")[1][1:]
-    facts = {"job_id": job_id, "runtime": runtime, "role": "plan-coder", "epic_id": "01", "plan_id": plan}
-    facts |= {"host": "box1", "pid": 4711}
-    return json.dumps(Event(iso(ts), event, {**facts, **more}).to_json()) + "\n"
+def _own_id(n: int) -> str:
+    return f"item-{n:07d}"
 
 
 def _write(path: Path, data: bytes) -> None:

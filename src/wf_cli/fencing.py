@@ -122,12 +122,12 @@ def by_person(spool_root: Path, *, of_epic: bool = False) -> Permit:
 
 def live_job(spool: Spool, plan_id: str) -> Placed | None:
     """The live job of a plan, the one that is furthest on; None when it has none."""
-    return _furthest(scan.by_plan(scan.everything(spool, LIVE)).get(plan_id, []))
+    return _furthest(scan.by_plan(scan.steps(spool, LIVE)).get(plan_id, []))
 
 
 def live_job_of_epic(spool: Spool, epic_id: str) -> Placed | None:
     """The live job that is a step of an epic itself, and of none of its plans; None when it has none."""
-    live = [(one, target_of(one.token.job_id)) for one in scan.everything(spool, LIVE)]
+    live = [(one, target_of(one.token.job_id)) for one in scan.steps(spool, LIVE)]
     of_epic = (None, epic_id)
     return _furthest([one for one, target in live if target and (target.plan_id, target.epic_id) == of_epic])
 

@@ -145,7 +145,7 @@ def key_of(job_id: str) -> str | None:
     return f"key:{job_id}" if _PLAIN.fullmatch(job_id) else None
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=32768)
 def target_of(job_id: str) -> Target | None:
     """The step that a job id stands for; None for a job of one's own.
 

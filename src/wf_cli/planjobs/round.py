@@ -114,7 +114,7 @@ class Round:
         self._events = events
         self._limits = Limits(settings.max_parallel_plans, settings.max_iterations)
         self._out = Reconciled()
-        self._live = queue.placed(LIVE) if live is None else list(live)
+        self._live = scan.steps(queue.spool, LIVE) if live is None else list(live)
         #: Epics whose plans are all completed, and are not the ones that are declared.
         self._others: set[str] = set()
         self._finished = scan.Finished(queue.spool)

@@ -35,6 +35,7 @@ from wf_cli.spool.layout import Spool
 from wf_cli.spool.ready import ReadyIndex
 from wf_cli.spool.started import Start
 from wf_cli.spool.troubles import EachItem, SayOnce, Trouble
+from wf_cli.spool.unchanged import Unchanged
 
 #: Looks again this often when a job keeps moving while an operator reaches for it.
 CHASE = 50
@@ -65,6 +66,7 @@ class SpoolQueue:
         )
         self._index = ReadyIndex(clock)
         self._index_lock = threading.Lock()
+        self._unchanged = Unchanged(spool, "queued")
         # Names whose rename a thread of this process has tried. Its target holds the same owner for all of
         # them, so the second thread would take the first one's success for its own (invariant 1). They are
         # dropped once the attempt has its outcome, which tells a late second thread the same (`forget`).
@@ -108,9 +110,13 @@ class SpoolQueue:
     # -- an attempt
 
     def rescan(self) -> None:
-        """List queued/ now. What is gone from there is forgotten; what stays keeps its first sight (invariant 6)."""
-        with self._index_lock:
-            self._index.replace(self.spool.names("queued"))
+        """List queued/ now. What is gone from there is forgotten; what stays keeps its first sight (invariant 6).
+
+        Nothing is listed while the folder is unchanged since the last listing (`spool.unchanged`).
+        """
+        with self._index_lock, self._unchanged.look() as unchanged:
+            if not unchanged:
+                self._index.replace(self.spool.names("queued"))
 
     def note(self, name: str) -> bool:
         """An event told of a name in queued/; False when it is no token. Claims see it before the next rescan."""
@@ -161,6 +167,7 @@ class SpoolQueue:
                 with self._index_lock:
                     self._index.discard(token)
                     if claimed is None:
+                        self._unchanged.forget()  # It may be there all the same.
                         # A job that is held and released comes back under this name.
                         self._tried.discard(f"queued/{token.name}")
             if claimed is not None:
@@ -334,6 +341,7 @@ class SpoolQueue:
                 self.troubles(Trouble(str(path), why, f"it is a dead letter now: wf explain {token.job_id}"))
         with self._index_lock:
             self._index.discard(token)
+            self._unchanged.forget()  # It may be there all the same.
         each.finish()
 
     def _end_gone(self, token: Token, ending: Ending, by: str) -> Ended:

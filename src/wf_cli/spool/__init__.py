@@ -16,6 +16,7 @@ What each module is for::
     operate     cancel, hold, retry, re-route, gc
     scan        listing tokens, finding one; ready: what may be claimed next, in memory
     whereabouts  where a job is by the names that it can have, without a listing
+    unchanged   whether a folder is as it was at the last listing
     lease       a session's lockfile and heartbeat
     started     the start as an exclusive link, where listings can be old
     exits       how an agent ended, kept by its launcher until the outcome is published

@@ -34,7 +34,7 @@ def listing(spool: Spool, folder: str, job_id: str | None = None) -> list[Token]
 
 def _with(names: Iterable[str], part: str) -> list[str]:
     """The names that contain ``part``. Among many, that look costs a fraction of parsing them."""
-    return [name for name in names if part in name]
+    return [name for name in names if part in name] if part else list(names)
 
 
 def _parsed(folder: str, names: Iterable[str]) -> list[Token]:
@@ -91,6 +91,12 @@ def only_live(placed: Iterable[Placed]) -> list[Placed]:
 def taken(spool: Spool) -> list[Placed]:
     """The claimed and the running jobs: what sessions have in hand."""
     return everything(spool, _TAKEN)
+
+
+def steps(spool: Spool, statuses: Container[Status] | None = None) -> list[Placed]:
+    """The jobs of `everything` that are steps of plans and epics. Of a long queue of other jobs no name is parsed."""
+    # Every id of a step has its iteration in it.
+    return [p for p in everything(spool, statuses, part="-i") if target_of(p.token.job_id) is not None]
 
 
 def busy_owners(spool: Spool) -> Counter[str]:

@@ -20,6 +20,7 @@ from wf_cli.contract.token import Pool, mark
 from wf_cli.errors import Absent, Refused, Temporary
 from wf_cli.planjobs import behind
 from wf_cli.queue.spool_queue import SpoolQueue
+from wf_cli.spool import scan
 from wf_cli.workflow import epic_status, epics, plans
 from wf_cli.workflow.project import Project
 
@@ -420,17 +421,17 @@ def test_a_job_that_another_host_has_published_since_the_look_counts_as_there(
         scene.plan(name)
     scene.epic("01-x", "01-a", "02-b")
     target = Target("01", 0, "code", "plan-coder", "01")
-    real = SpoolQueue.placed
+    real = scan.steps
     calls: list[object] = []
 
-    def placed(queue: SpoolQueue, *statuses: Any) -> Any:
-        found = real(queue, *statuses)
+    def steps(*statuses: Any) -> Any:
+        found = real(*statuses)
         calls.append(statuses)
         if len(calls) == 1:
             scene.enqueue(target)
         return found
 
-    monkeypatch.setattr(SpoolQueue, "placed", placed)
+    monkeypatch.setattr(scan, "steps", steps)
     found = scene.reconcile()
     assert (found.published, found.deduped) == ([], ["e01-p01-i0-code-plan-coder"])
     assert whys(found) == {"02": "waits for plan 01 (max_parallel_plans)"}
