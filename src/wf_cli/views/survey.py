@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from wf_cli.contract.lifecycle import DIRECTORY, FINISHED, Status
@@ -81,15 +81,17 @@ def survey(viewer: Viewer, criteria: Criteria) -> Survey:
     before = dict(seen)
     _note(seen, "queued", spool)  # Again, for jobs that go back.
     out = Survey(viewer, ended={status: [] for status in ended})
+    names_of = {str(status): names for status, names in out.ended.items()}
+    chosen = replace(criteria, statuses=frozenset())
     for folder, names in listed.items():
         for name in names:
             found = finished_job(folder, name)
-            if found is None or (status := Status(found[1])) not in out.ended:
+            if found is None or found[1] not in names_of:
                 continue
             if found[0] in seen and not _wins(folder, name, found[0], before, seen):
                 continue
-            if _may_fit(criteria, name, found[0]) and _fits(criteria, folder, name, viewer):
-                out.ended[status].append(name)
+            if not chosen or (_may_fit(chosen, name, found[0]) and _fits(chosen, folder, name, viewer)):
+                names_of[found[1]].append(name)
     if live_wanted:
         out.live = [placed for placed in seen.values() if criteria.fits(placed, viewer)]
     return out
@@ -129,9 +131,5 @@ def _may_fit(criteria: Criteria, name: str, job_id: str) -> bool:
 
 
 def _fits(criteria: Criteria, folder: str, name: str, viewer: Viewer) -> bool:
-    if not (
-        criteria.roles or criteria.runtimes or criteria.plans or criteria.epics or criteria.owners or criteria.errors
-    ):
-        return True
     token = parse(folder, name)
     return token is not None and criteria.fits(Placed(folder, token), viewer)

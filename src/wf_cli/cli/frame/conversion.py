@@ -8,7 +8,11 @@ the attribute no parameter is changed.
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+#: What every converter takes for the same number.
+_PLAIN_INT = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 
 
 def relax(command: Any) -> None:
@@ -47,5 +51,13 @@ class _Relaxed:
         # Defaults have the declared type already, and so has text from the command line where text is declared.
         if not several and isinstance(wanted, type) and isinstance(value, wanted):
             return value
+        if several and wanted == list[str] and all(type(one) is str for one in value):
+            return list(value)
+        if not several and wanted is int and isinstance(value, str) and _PLAIN_INT.fullmatch(value):
+            # Without bounds that it breaks. What is out of bounds gets typer's own message.
+            number, info = int(value), param.type_descriptor.parameter_info
+            least, most = getattr(info, "min", None), getattr(info, "max", None)
+            if (least is None or number >= least) and (most is None or number <= most):
+                return number
         self._parameter._runtime_param = None
         return self._parameter.get_runtime_param().coerce(value, param=param, ctx=ctx)
