@@ -194,7 +194,7 @@ _FINISHED = re.compile(
 
 
 def finished_job(directory: str, name: str) -> tuple[str, str] | None:
-    """Job id and status of a name in ``done`` or ``dead``; None for a name that `parse` refuses there.
+    """Job id and status of a name in ``done``, ``dead`` or ``archive``; None for one that `parse` refuses there.
 
     It costs a fraction of parsing, for whoever counts many. The rare name with a delay is parsed.
     """
@@ -202,9 +202,20 @@ def finished_job(directory: str, name: str) -> tuple[str, str] | None:
         token = parse(directory, name)
         return None if token is None else (token.job_id, token.status or "")
     _, _, job, pool, _, status, _ = name.split(".")
-    if len(job) > JOB_ID_LIMIT or len(pool) > POOL_LIMIT or (directory == "dead") != (status == "failed"):
+    if len(job) > JOB_ID_LIMIT or len(pool) > POOL_LIMIT:
+        return None
+    if directory != "archive" and (directory == "dead") != (status == "failed"):
         return None
     return job, status
+
+
+def job_of(directory: str, name: str) -> str | None:
+    """The job id of the token ``name`` in ``directory``; None for a name that `parse` refuses there."""
+    if directory in LIVE_DIRECTORIES:
+        token = parse(directory, name)
+        return None if token is None else token.job_id
+    found = finished_job(directory, name)
+    return None if found is None else found[0]
 
 
 def staged_name(token: Token, nonce: str) -> str:

@@ -25,6 +25,7 @@ from wf_cli.contract.token import (
     TIME_DIGITS,
     Placed,
     is_word,
+    job_of,
     outcome_name,
     parse,
     parse_staged,
@@ -120,7 +121,7 @@ def repair(
 
     looks = Looks(spool, on_trouble)
     looks.findings += _missing_folders(spool, fix=not dry_run)
-    tokens = _tokens(spool)
+    names = _names(spool)
     reserved = {n.removesuffix(".json") for n in spool.names("jobs") if n.endswith(".json")}
     staged: dict[str, list[str]] = defaultdict(list)
     for name in spool.names("tmp"):
@@ -128,30 +129,32 @@ def repair(
         if parsed is not None:
             staged[parsed[0].job_id].append(name)
     each = looks.take
-    for job_id, placed in sorted(tokens.items()):
+    for job_id in sorted(job_id for job_id, of_job in names.items() if len(of_job) > 1 or job_id not in reserved):
+        placed = _placed(names[job_id])
         path = spool.path(placed[-1].folder, placed[-1].token.name)
         if len(placed) > 1:
             each(path, _duplicates(spool, placed, doubt))
         if job_id not in reserved:
             each(path, keys.unreserved(spool, placed[-1], doubt, dry_run=dry_run))
-    for job_id in sorted(staged.keys() & tokens.keys() & reserved):
+    for job_id in sorted(staged.keys() & names.keys() & reserved):
         for name in staged[job_id]:
-            each(spool.path("tmp", name), _left_staged(spool, tokens[job_id][-1], name, dry_run=dry_run))
-    for job_id in sorted(reserved - set(tokens)):
+            last = _placed(names[job_id])[-1]
+            each(spool.path("tmp", name), _left_staged(spool, last, name, dry_run=dry_run))
+    for job_id in sorted(reserved - names.keys()):
         each(spool.spec_path(job_id), _orphan(spool, job_id, staged[job_id], doubt))
     if contents:
         for name in sorted(name for names in staged.values() for name in names):
             each(spool.path("tmp", name), _damaged_staged(spool, name, dry_run=dry_run))
         for job_id in sorted(reserved):
             each(spool.spec_path(job_id), keys.damaged_spec(spool, job_id, doubt, dry_run=dry_run))
-        _contents(spool, looks, tokens, reserved, doubt, dry_run=dry_run)
+        _contents(spool, looks, names, reserved, doubt, dry_run=dry_run)
     return looks.findings
 
 
 def _contents(
     spool: Spool,
     looks: Looks,
-    tokens: dict[str, list[Placed]],
+    names: dict[str, list[tuple[str, str]]],
     reserved: set[str],
     doubt: keys.Doubt,
     *,
@@ -163,13 +166,12 @@ def _contents(
     """
     specs, numbers = _numbers(spool, "jobs"), {folder: _numbers(spool, folder) for folder in DIRECTORIES}
     records_of = remains.by_job(remains.listing(spool, ("outcomes", "started")))
-    for job_id, placed in sorted(tokens.items()):
-        if job_id not in reserved:
-            continue
+    for job_id in sorted(names.keys() & reserved):
+        placed = _placed(names[job_id])
         spec = specs.get(f"{job_id}.json")
         for one in placed:
-            path = spool.path(one.folder, one.token.name)
             if spec is None or numbers[one.folder].get(one.token.name) != spec:
+                path = spool.path(one.folder, one.token.name)
                 looks.take(path, keys.damaged_token(spool, one, dry_run=dry_run))
         last = placed[-1]
         ended = ("outcomes", outcome_name(job_id, last.token.attempt))
@@ -178,7 +180,7 @@ def _contents(
         if ended not in records_of.get(job_id, ()):
             path = spool.path(last.folder, last.token.name)
             looks.take(path, keys.unended(spool, last, doubt, dry_run=dry_run))
-    for job_id in sorted(records_of.keys() - tokens.keys() - reserved):
+    for job_id in sorted(records_of.keys() - names.keys() - reserved):
         files = records_of[job_id]
         looks.take(spool.path(*files[0]), keys.keyless(spool, job_id, files, doubt, dry_run=dry_run))
 
@@ -240,17 +242,21 @@ def _carried_on(spool: Spool, name: str) -> bool | None:
     return parsed is not None and (spec.job_id, spec.nonce) == (parsed[0].job_id, parsed[1])
 
 
-def _tokens(spool: Spool) -> dict[str, list[Placed]]:
-    """Tokens by job, least advanced first. A job that moves while this lists shows twice; see `_still_there`."""
-    out: dict[str, list[Placed]] = defaultdict(list)
+def _names(spool: Spool) -> dict[str, list[tuple[str, str]]]:
+    """Directory and name of each token, by job. A job that moves while this lists shows twice; see `_still_there`."""
+    out: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for folder in DIRECTORIES:
         for name in spool.names(folder):
-            token = parse(folder, name)
-            if token is not None:
-                out[token.job_id].append(Placed(folder, token))
-    for placed in out.values():
-        placed.sort(key=lambda p: (p.token.attempt, _ORDER.index(p.folder)))
-    return out
+            job_id = job_of(folder, name)
+            if job_id is not None:
+                out[job_id].append((folder, name))
+    return dict(out)
+
+
+def _placed(names: list[tuple[str, str]]) -> list[Placed]:
+    """The tokens of these names of one job, least advanced first."""
+    found = [Placed(folder, token) for folder, name in names if (token := parse(folder, name)) is not None]
+    return sorted(found, key=lambda placed: (placed.token.attempt, _ORDER.index(placed.folder)))
 
 
 def _still_there(spool: Spool, placed: Placed) -> bool:

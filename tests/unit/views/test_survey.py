@@ -83,7 +83,7 @@ def test_it_shows_what_a_full_look_shows(
         assert {p.token.name for p in shown} <= {p.token.name for p in fit}
 
 
-@given(TOKENS, st.sampled_from(["succeeded", "cancelled", "failed"]), st.sampled_from(["done", "dead"]))
+@given(TOKENS, st.sampled_from(["succeeded", "cancelled", "failed"]), st.sampled_from(["done", "dead", "archive"]))
 def test_a_finished_name_is_judged_as_parsing_judges_it(token: Token, status: str, folder: str) -> None:
     for name in (token.finished(status).name, token.name, token.finished(status).name.replace("of3", "of03")):
         parsed = parse(folder, name)
