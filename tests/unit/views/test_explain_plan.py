@@ -113,3 +113,14 @@ def test_explaining_publishes_and_completes_nothing(wf: Cli) -> None:
     wf.json("explain", "P01")
     wf.json("spool", "ls")
     assert {path: path.read_bytes() for path in wf.root.rglob("*") if path.is_file()} == before
+
+
+def test_an_epic_whose_plans_are_not_the_declared_ones_waits_for_a_person(wf: Cli) -> None:
+    for name in ("01-a", "02-b"):
+        (wf.root / "plans" / name / "review.md").write_text("# Review\n")
+        set_state(wf.root / "plans" / name, phase="completed")
+    epic_md = wf.root / "epics" / "01-big" / "epic.md"
+    epic_md.write_text(epic_md.read_text().replace("- Plan 2: b", "- Plan 2: b\n- Plan 3: c"))
+    found = wf.json("explain", "e01")
+    assert "not the ones that epic.md declares" in found["summary"]
+    assert found["next"] == "wf epic validate 01"
