@@ -556,7 +556,7 @@ def test_i4_a_job_that_no_listing_happened_to_show_is_not_made_again(spool: Spoo
     queue = spool_queue(spool, clock)
     queue.enqueue(request("a", max_attempts=9))
     token = claim_one(queue, A)
-    real, looks = verify._tokens, []
+    real, looks = verify._names, []
     real_find = scan.find
 
     def late_find(*args: Any, **options: Any) -> Any:
@@ -566,11 +566,11 @@ def test_i4_a_job_that_no_listing_happened_to_show_is_not_made_again(spool: Spoo
             return None
         return real_find(*args, **options)
 
-    verify._tokens, scan.find = (lambda _spool: {}), late_find  # type: ignore[assignment]
+    verify._names, scan.find = (lambda _spool: {}), late_find  # type: ignore[assignment]
     try:
         assert verify.repair(spool) == []
     finally:
-        verify._tokens, scan.find = real, real_find
+        verify._names, scan.find = real, real_find
     assert len(looks) == 2
     assert_sound(spool, clock, jobs=1)
 

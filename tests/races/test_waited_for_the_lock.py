@@ -194,19 +194,19 @@ def test_a_job_that_goes_back_to_the_queue_while_it_is_looked_for_is_found(
     from wf_cli import fencing
     from wf_cli.contract.job import End
     from wf_cli.contract.retry import Ending
-    from wf_cli.spool import scan
+    from wf_cli.spool.layout import Spool
 
     queue = publish(root)
     token = queue.claim("first-box-1", (CODER,))
     assert token is not None
-    real, released = scan.listing, []
+    real, released = Spool.names, []
 
-    def listing(spool: Any, folder: str, *rest: Any) -> Any:
+    def names(spool: Spool, folder: str) -> list[str]:
         if folder == "claimed" and not released:
             released.append(queue.end(token, Ending(End.RELEASED), by="first-box-1"))
-        return real(spool, folder, *rest)
+        return real(spool, folder)
 
-    monkeypatch.setattr(scan, "listing", listing)
+    monkeypatch.setattr(Spool, "names", names)
     live = fencing.live_job(queue.spool, "01")
     assert live is not None
     assert live.status is Status.QUEUED

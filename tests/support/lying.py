@@ -215,7 +215,7 @@ class Host:
         # A listing that asks the server tells which of its names are new.
         self._absent = {
             name: until
-            for name, until in self._absent.items()
+            for name, until in list(self._absent.items())  # Other threads add to it.
             if until != float("inf") or os.path.dirname(name) != folder
         }
         return list(kept.names)

@@ -93,10 +93,16 @@ class Spool:
         return self.path("transcripts", f"{job_id}.a{attempt}.log")
 
     def sync(self, *folders: str) -> None:
-        """The names in these directories are durable when this returns (nothing with durability none)."""
+        """The names in these directories are durable when this returns (nothing with durability none).
+
+        Raises SpoolMissing when one of them is gone.
+        """
         if self.durable:
             for name in folders:
-                fsio.sync_dir(self.folder(name))
+                try:
+                    fsio.sync_dir(self.folder(name))
+                except FileNotFoundError as error:
+                    raise self.gone(name) from error
 
     def fence(self, job_id: str, *, timeout: float = FENCE_TIMEOUT) -> AbstractContextManager[None]:
         """The job's fence. A process holds it while it takes the token away, or changes the plan under that token.

@@ -21,7 +21,12 @@ def _rename(
     if not settled:
         _settle(spool)
     step(f"{name}.found")
-    if not fsio.move(spool.path(source, token.name), spool.path(target, moved.name)):
+    try:
+        done = fsio.move(spool.path(source, token.name), spool.path(target, moved.name))
+    except FileNotFoundError:
+        spool.assert_folder(target)
+        raise
+    if not done:
         return False
     step(f"{name}.renamed")
     spool.sync(*dict.fromkeys((target, source)))

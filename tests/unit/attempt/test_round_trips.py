@@ -47,4 +47,6 @@ def test_a_job_costs_few_round_trips(tmp_path: Path, umask: int, most: int) -> N
 def test_an_agent_that_has_ended_is_recorded_as_gone_with_the_next_one_or_when_none_follows(tmp_path: Path) -> None:
     three = trips_of(tmp_path / "three", 3)
     written = [call for call in three.calls if call.startswith("replace sessions/")]
-    assert len(written) == 6, "its begin, one for each agent, the last agent's end, its own end"
+    # Its begin, one for each agent, the last agent's end, its own end. One more where the loop came round between the
+    # end of an attempt and its collection.
+    assert len(written) in (6, 7), "the end of each agent was written by itself"

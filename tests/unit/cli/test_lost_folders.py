@@ -49,7 +49,8 @@ def test_every_command_works_or_names_the_command_that_makes_a_lost_folder_again
     folder.rmdir()
     for words in COMMANDS:
         code, _, said = wf(*words)
-        assert code == 0 or "wf spool verify --fix" in said, (words, said)
+        not_held = words[0] == "release" and "it is queued, not held" in said  # The hold before was refused.
+        assert code == 0 or "wf spool verify --fix" in said or not_held, (words, said)
         assert "Traceback" not in said
         shutil.rmtree(folder, ignore_errors=True)
     code, out, _ = wf("spool", "verify")

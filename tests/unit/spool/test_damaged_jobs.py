@@ -22,6 +22,7 @@ from support.spools import (
     POOL,
     WATCH,
     assert_sound,
+    claim_one,
     failing,
     make_spool,
     problems,
@@ -54,8 +55,17 @@ class Scene:
         self.queue: SpoolQueue = spool_queue(self.spool, self.clock)
 
     def work(self, ending: Callable[[object], Ending]) -> None:
-        """Run the next job. Its result names the payload that ran."""
-        token = run_one(self.queue, f"w-box-{len(self.ran)}")
+        """Run the next job. Its result names the payload that ran.
+
+        The start of a job whose attempt was begun before its files were lost ends that attempt, and runs nothing.
+        """
+        token = claim_one(self.queue, f"w-box-{len(self.ran)}")
+        with self.queue.fence(token.job_id):
+            answer = self.queue.start(token)
+        if answer == "ended":
+            self.clock.advance(3600)
+            return
+        assert answer == "go"
         spec = records.token_spec(self.spool, token, "running")
         self.ran.append((token.job_id, token.attempt, spec.payload))
         self.spool.transcript_path(token.job_id, token.attempt).write_text("what its agent printed\n")
