@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -115,12 +116,15 @@ def test_an_agent_may_declare_the_plans_of_its_own_epic_and_only_while_its_attem
     token = next(
         line for line in (project.root / "environ").read_text().splitlines() if line.startswith("WF_JOB_TOKEN=")
     )
+    # The worker would kill every process with the attempt's mark, and so the command that this test makes for it.
+    worker.signal(signal.SIGSTOP)
     project.ok("cancel", JOB, "--no-wait")
     late = project.wf(
         "epic", "plans", "set", "01", "--from", "-", stdin=LIST, env={"WF_JOB_TOKEN": token.partition("=")[2]}
     )
     assert late.code == 4, late.text
     assert "superseded" in late.err
+    worker.signal(signal.SIGCONT)
     (project.root / "go").touch()
     worker.stop()
 
