@@ -43,6 +43,8 @@ RESCAN_POLLING = 0.3
 WATCH_EVERY = 10.0
 #: A rescan of a long queue takes long. It comes again only after this many times as long.
 RESCAN_PAUSE = 20
+#: Seconds between two looks at what keeps from claiming, while there is nothing to claim.
+IDLE_LOOK = 1.0
 #: Seconds without claims after an error of the disk.
 DISK_PAUSE = 5.0
 
@@ -78,6 +80,8 @@ class Worker:
         self._first_owner = settings.owner
         self._watcher: Watcher | None = None
         self._obstacle: Obstacle | None = None
+        #: When `_obstacle` is looked for again although there is nothing to claim.
+        self._next_idle_look = 0.0
         self._lasting = Lasting(equipment.say)
         self.tally = Tally()
 
@@ -219,12 +223,13 @@ class Worker:
         try:
             if rescan:
                 self._queue.rescan()
-            while self._has_free_slot():
+            while self._has_free_slot() and (rescan or not self._idles()):
                 claimed = self._claims.take(self._session.owner, self._give_back, self._leaving)
                 self._lasting.over("cannot claim", "claiming again")
                 self._outage.over("cannot claim")
                 self._face(claimed if isinstance(claimed, Obstacle) else None)
                 if not isinstance(claimed, Claimed):
+                    self._next_idle_look = self._clock.monotonic() + IDLE_LOOK
                     break
                 took = True
                 step("worker.claimed")
@@ -239,6 +244,12 @@ class Worker:
                 seconds = HOST_DELAY if isinstance(error, WfError | LockTrouble) else DISK_PAUSE
                 self._pause("cannot claim", error, seconds)
         return took
+
+    def _idles(self) -> bool:
+        """Whether there is nothing to claim, and what would keep from it was looked for a moment ago."""
+        return (
+            self._clock.monotonic() < self._next_idle_look and self._queue.next_ready(self._settings.pools) is None
+        )
 
     def _has_free_slot(self) -> bool:
         return self._clock.monotonic() >= self._paused_until and not self._is_full()
@@ -439,6 +450,7 @@ class Worker:
             self._queue.note(name)
             self._wake.set()
         elif folder in ("control", "done", "dead"):
+            self._next_idle_look = 0.0
             self._wake.set()
 
     def slots(self) -> list[SlotView]:
