@@ -15,10 +15,10 @@ from support.in_process import Yard
 from support.round_trips import RoundTrips, counted
 
 
-def trips_of(folder: Path, jobs: int) -> RoundTrips:
+def trips_of(folder: Path, jobs: int, durability: str = "none") -> RoundTrips:
     """Those of a worker that does so many jobs of no plan. The clock stands still, so other duties are due once."""
     folder.mkdir()
-    yard = Yard(folder, "exit 0\n", clock=FakeClock(), spool={"topology": "shared"})
+    yard = Yard(folder, "exit 0\n", clock=FakeClock(), spool={"topology": "shared", "durability": durability})
     yard.enqueue(*(f"j{n}" for n in range(jobs)))
     worker = yard.worker(max_jobs=jobs)
     with counted(yard.spool.root) as trips:
@@ -27,16 +27,17 @@ def trips_of(folder: Path, jobs: int) -> RoundTrips:
 
 
 @pytest.mark.parametrize(
-    ("umask", "most"),
+    ("umask", "durability", "most"),
     [
-        pytest.param(0o007, 29, id="a umask that leaves the group its rights"),
-        pytest.param(0o022, 38, id="each new file gets its mode afterwards"),
+        pytest.param(0o007, "none", 29, id="a umask that leaves the group its rights"),
+        pytest.param(0o022, "none", 38, id="each new file gets its mode afterwards"),
+        pytest.param(0o007, "fsync", 42, id="three files are synced, and five folders opened and synced"),
     ],
 )
-def test_a_job_costs_few_round_trips(tmp_path: Path, umask: int, most: int) -> None:
+def test_a_job_costs_few_round_trips(tmp_path: Path, umask: int, durability: str, most: int) -> None:
     old = os.umask(umask)
     try:
-        one, three = trips_of(tmp_path / "one", 1), trips_of(tmp_path / "three", 3)
+        one, three = trips_of(tmp_path / "one", 1, durability), trips_of(tmp_path / "three", 3, durability)
     finally:
         os.umask(old)
     per_folder = three.by_folder()
