@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wf_cli.anchored import StrPath
 from wf_cli.contract import text
 from wf_cli.errors import SpoolError, Temporary, WfError
 from wf_cli.spool import quarantine
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.troubles import OnTrouble, Trouble, ignored
+
+#: Told how many items were looked at, and of how many.
+OnProgress = Callable[[int, int], None]
+
+
+def unheard(_done: int, _of: int) -> None:
+    """For looks whose progress nobody follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +48,11 @@ class Looks:
     on_trouble: OnTrouble = ignored
     findings: list[Finding] = field(default_factory=list)
 
-    def take(self, path: Path, found: Iterator[Finding]) -> None:
-        """Take the findings of one item. An item that cannot be looked at is a finding itself; the next follows."""
+    def take(self, path: StrPath, found: Iterator[Finding]) -> None:
+        """Take the findings of one item, the file ``path``.
+
+        An item that cannot be looked at is a finding itself, and the next one follows.
+        """
         try:
             self.findings.extend(found)
         except FileNotFoundError:
@@ -51,8 +62,8 @@ class Looks:
         except SpoolError:
             raise
         except (OSError, ValueError, WfError) as error:
-            self.findings.append(unreadable(self.spool, path, error))
-            self.on_trouble(Trouble.of(path, error))
+            self.findings.append(unreadable(self.spool, Path(path), error))
+            self.on_trouble(Trouble.of(Path(path), error))
 
 
 def relative(spool: Spool, path: Path) -> str:

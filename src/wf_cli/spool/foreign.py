@@ -57,9 +57,10 @@ def files(spool: Spool, clock: Clock, *, fix: bool) -> Iterator[Finding]:
 
 
 def _look_at(spool: Spool, folder: str, entry: os.DirEntry[str], clock: Clock, *, fix: bool) -> Finding | None:
-    kind, path = _judge(folder, entry), spool.path(folder, entry.name)
+    kind = _judge(folder, entry)
     if kind is None:
         return None
+    path = spool.path(folder, entry.name)
     if kind == "linked_folder":
         return _linked(spool, path, is_link=entry.is_symlink(), fix=fix)
     info = entry.stat(follow_symlinks=False)

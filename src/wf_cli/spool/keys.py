@@ -61,7 +61,6 @@ def unreserved(spool: Spool, placed: Placed, doubt: Doubt, *, dry_run: bool) -> 
 
 def damaged_spec(spool: Spool, job_id: str, doubt: Doubt, *, dry_run: bool) -> Iterator[Finding]:
     """A spec that cannot be read. It comes from the job's token again, unless that is damaged as well."""
-    path = spool.spec_path(job_id)
     if not is_word(job_id) or _damage(spool, job_id) is None:
         return  # sound, or foreign and reported there
     step("repair.damaged")
@@ -70,7 +69,7 @@ def damaged_spec(spool: Spool, job_id: str, doubt: Doubt, *, dry_run: bool) -> I
         if detail is None:
             return  # RACE: another repair has put it away, and a good one may lie there.
         repaired = _Repaired(False) if dry_run else _mend(spool, job_id, doubt)
-        yield repaired.finding(relative(spool, path), "damaged_spec", detail)
+        yield repaired.finding(relative(spool, spool.spec_path(job_id)), "damaged_spec", detail)
 
 
 def damaged_token(spool: Spool, placed: Placed, *, dry_run: bool) -> Iterator[Finding]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from wf_cli import fsio, schema
+from wf_cli.anchored import StrPath
 from wf_cli.contract import text
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import RECORD_LIMIT, Outcome, Spec
 from wf_cli.contract.shape import WrongShape
-from wf_cli.contract.token import NUMBER_LIMIT, Token, late_name
+from wf_cli.contract.token import NUMBER_LIMIT, Token, late_name, outcome_name
 from wf_cli.errors import ContractError
 from wf_cli.spool.layout import Spool
 
@@ -24,7 +25,7 @@ __all__ = ["RECORD_LIMIT", "parse_spec", "read", "read_late", "read_outcome", "r
 _Record = TypeVar("_Record", Spec, Outcome)
 
 
-def _load(kind: str, data: bytes, path: Path, of: Callable[[Any], _Record]) -> _Record:
+def _load(kind: str, data: bytes, path: StrPath, of: Callable[[Any], _Record]) -> _Record:
     """The record in ``data``; ContractError that names ``path``, and the key where the shape is wrong."""
     try:
         # Earlier versions stored Infinity and NaN in payloads. Their names stand for them, so that no later step
@@ -98,12 +99,12 @@ def _refusal(data: bytes) -> str | None:
     return None
 
 
-def parse_spec(data: bytes, path: Path) -> Spec:
+def parse_spec(data: bytes, path: StrPath) -> Spec:
     """The spec in ``data``; ContractError naming ``path`` when it is none."""
     return _load("spec", data, path, Spec.from_json)
 
 
-def read(spool: Spool, path: Path, *, glance: bool = False) -> bytes | None:
+def read(spool: Spool, path: StrPath, *, glance: bool = False) -> bytes | None:
     """The bytes of a record; None when there is none. ValueError as `fsio.open_regular` says.
 
     Raises OSError when the disk does not tell. A file that is listed and not found counts as that (ESTALE), because
@@ -115,7 +116,7 @@ def read(spool: Spool, path: Path, *, glance: bool = False) -> bytes | None:
         return fsio.read_regular(path, RECORD_LIMIT)
     except FileNotFoundError:
         # A cached lookup may say no for half a minute on a network file system; the listing decides there.
-        if glance or spool.version.topology == "local" or not fsio.listed(path.parent, path.name):
+        if glance or spool.version.topology == "local" or not fsio.listed(*os.path.split(path)):
             return None
     try:
         return fsio.read_regular(path, RECORD_LIMIT)
@@ -127,7 +128,7 @@ def read_spec(spool: Spool, job_id: str, *, glance: bool = False) -> Spec | None
     """The spec that reserves ``job_id``; None when the id is free, as far as `read` tells by a ``glance``.
 
     ContractError when the file is damaged."""
-    path = spool.spec_path(job_id)
+    path = spool.at("jobs", f"{job_id}.json")
     try:
         data = read(spool, path, glance=glance)
     except (ValueError, IsADirectoryError) as error:
@@ -159,7 +160,7 @@ def read_outcome(spool: Spool, job_id: str, attempt: int, *, glance: bool = Fals
     """The outcome of an attempt; None when it has none, as far as `read` tells by a ``glance``.
 
     ContractError when the file is damaged."""
-    return _read_outcome(spool, spool.outcome_path(job_id, attempt), job_id, attempt, glance=glance)
+    return _read_outcome(spool, spool.at("outcomes", outcome_name(job_id, attempt)), job_id, attempt, glance=glance)
 
 
 def read_late(spool: Spool, job_id: str, attempt: int, owner: str) -> Outcome | None:
@@ -170,7 +171,7 @@ def read_late(spool: Spool, job_id: str, attempt: int, owner: str) -> Outcome | 
     return outcome
 
 
-def _read_outcome(spool: Spool, path: Path, job_id: str, attempt: int, *, glance: bool = False) -> Outcome | None:
+def _read_outcome(spool: Spool, path: StrPath, job_id: str, attempt: int, *, glance: bool = False) -> Outcome | None:
     try:
         data = read(spool, path, glance=glance)
     except (ValueError, IsADirectoryError) as error:

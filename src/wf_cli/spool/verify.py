@@ -33,7 +33,7 @@ from wf_cli.contract.token import (
 from wf_cli.errors import ContractError
 from wf_cli.seams import step
 from wf_cli.spool import attempt, foreign, keys, operate, records, remains, scan
-from wf_cli.spool.findings import Finding, Looks, relative, take_away
+from wf_cli.spool.findings import Finding, Looks, OnProgress, relative, take_away, unheard
 from wf_cli.spool.layout import ADDED_FOLDERS, FOLDERS, Spool
 from wf_cli.spool.suspicion import Suspicions
 from wf_cli.spool.troubles import OnTrouble, ignored
@@ -45,8 +45,17 @@ _ORDER = ("held", "queued", "claimed", "running", "dead", "done", "archive")
 DOUBTFUL = frozenset({"duplicate_token", "keyless_record", "missing_outcome", "missing_token"})
 
 
-def verify(spool: Spool, clock: Clock, *, fix: bool = False, watch: Watch | None = None) -> list[Finding]:
+def verify(
+    spool: Spool,
+    clock: Clock,
+    *,
+    fix: bool = False,
+    watch: Watch | None = None,
+    on_progress: OnProgress = unheard,
+) -> list[Finding]:
     """Look at everything; with ``fix`` repair what is safe and quarantine the rest.
+
+    ``on_progress`` follows the specs, which take most of the time, at each look.
 
     Where listings can be old, ``watch`` says how to wait until it is sure that a job that looks wrong is so. Without
     it such a job is a finding all the same (one of `DOUBTFUL`), and is not repaired.
@@ -60,18 +69,18 @@ def verify(spool: Spool, clock: Clock, *, fix: bool = False, watch: Watch | None
         suspicions = Suspicions(clock, watch.seconds)
 
         def look() -> None:
-            again = repair(spool, dry_run=not fix, contents=True, suspicions=suspicions)
+            again = repair(spool, dry_run=not fix, contents=True, suspicions=suspicions, on_progress=on_progress)
             found[:] = [*(f for f in found if f.fixed), *again]
 
         suspicions.settle(watch.pause, look)
     else:
-        found = repair(spool, dry_run=not fix, contents=True)
+        found = repair(spool, dry_run=not fix, contents=True, on_progress=on_progress)
     findings += found
     looks = Looks(spool)
     for folder in ("queued", "held"):
         for token in scan.listing(spool, folder):
             placed = Placed(folder, token)
-            looks.take(spool.path(folder, token.name), _used_up(spool, placed, clock.now_ms(), dry_run=not fix))
+            looks.take(spool.at(folder, token.name), _used_up(spool, placed, clock.now_ms(), dry_run=not fix))
     return findings + looks.findings
 
 
@@ -104,8 +113,11 @@ def repair(
     contents: bool = False,
     on_trouble: OnTrouble = ignored,
     suspicions: Suspicions | None = None,
+    on_progress: OnProgress = unheard,
 ) -> list[Finding]:
     """The safe repairs: tokens against reservations. Names only, unless ``contents`` asks for more.
+
+    ``on_progress`` is told how many specs were read, and of how many.
 
     What looks wrong is looked at again under the job's fence, which a purge and every end of an attempt hold; a job
     whose fence stays busy is left to the next repair. A job that the system does not let be repaired is a finding,
@@ -145,8 +157,10 @@ def repair(
     if contents:
         for name in sorted(name for names in staged.values() for name in names):
             each(spool.path("tmp", name), _damaged_staged(spool, name, dry_run=dry_run))
-        for job_id in sorted(reserved):
-            each(spool.spec_path(job_id), keys.damaged_spec(spool, job_id, doubt, dry_run=dry_run))
+        for seen, job_id in enumerate(sorted(reserved)):
+            on_progress(seen, len(reserved))
+            each(spool.at("jobs", f"{job_id}.json"), keys.damaged_spec(spool, job_id, doubt, dry_run=dry_run))
+        on_progress(len(reserved), len(reserved))
         _contents(spool, looks, names, reserved, doubt, dry_run=dry_run)
     return looks.findings
 

@@ -247,9 +247,7 @@ class Worker:
 
     def _idles(self) -> bool:
         """Whether there is nothing to claim, and what would keep from it was looked for a moment ago."""
-        return (
-            self._clock.monotonic() < self._next_idle_look and self._queue.next_ready(self._settings.pools) is None
-        )
+        return self._clock.monotonic() < self._next_idle_look and self._queue.next_ready(self._settings.pools) is None
 
     def _has_free_slot(self) -> bool:
         return self._clock.monotonic() >= self._paused_until and not self._is_full()

@@ -12,6 +12,7 @@ import typer
 from wf_cli.cli.frame import output, tables
 from wf_cli.cli.frame.bundles import spread
 from wf_cli.cli.frame.options import Common, group, seconds
+from wf_cli.cli.frame.progress import Progress
 from wf_cli.cli.jobs import listing
 from wf_cli.cli.jobs.selectors import Filters, JobArgument, one
 from wf_cli.errors import Refused, Unhealthy
@@ -117,7 +118,9 @@ def verify(
         )
         common.clock.sleep(seconds)
 
-    findings = checks.verify(spool, common.clock, fix=fix, watch=checks.Watch(lease_s, pause))
+    with Progress("specs read") as progress:
+        watch = checks.Watch(lease_s, pause)
+        findings = checks.verify(spool, common.clock, fix=fix, watch=watch, on_progress=progress)
     left = sum(not finding.fixed for finding in findings)
     values = {"findings": [finding.to_json() for finding in findings], "left": left}
     rows = [("fixed" if f.fixed else "found", f.severity, f.kind, f.path, f.detail) for f in findings]

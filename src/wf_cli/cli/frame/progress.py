@@ -1,0 +1,42 @@
+"""How far a long command is: one line on a terminal, drawn over and over, and gone at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TextIO
+
+#: Seconds until the first line, so that short work shows none, and between two of them.
+FIRST, EVERY = 0.5, 0.1
+
+
+class Progress:
+    """`__call__` is told how much is done, and of how much. Where stderr is no terminal nothing is written.
+
+    As a context manager it takes its line away at the end, also when the work is broken off.
+    """
+
+    def __init__(self, what: str, stream: TextIO | None = None):
+        self._what = what
+        self._stream = stream or sys.stderr
+        self._next = time.monotonic() + FIRST if self._stream.isatty() else float("inf")
+        self._width = 0
+
+    def __call__(self, done: int, of: int) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + EVERY
+        line = f"{self._what}: {done:,} of {of:,}"
+        self._stream.write(f"\r{line:<{self._width}}")
+        self._stream.flush()
+        self._width = len(line)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, _kind: type | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        if self._width:
+            self._stream.write(f"\r{'':<{self._width}}\r")
+            self._stream.flush()
