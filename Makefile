@@ -12,7 +12,7 @@ FAULTS := slice
 OPENCODE := .cache/opencode/node_modules/.bin/opencode
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench opencode mounts torture faults soak fuzz format mutants clean
+.PHONY: help demo docs test check bench opencode mounts torture faults soak fuzz format mutants clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | column -t -s '	'
@@ -31,11 +31,16 @@ test: $(READY) ## the test suite (without the real OpenCode)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist worksteal -m "not opencode and not mounts and not torture and not soak and not faults" $(TEST_ARGS)
 
 check: $(READY) ## ruff, mypy --strict, import layers, who opens files
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff format --check src tests benchmarks docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/support/check_opens.py
+
+docs: $(READY) ## the documentation as a site in site/, its links and anchors checked; nothing is loaded from elsewhere
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	$(BIN)/python docs/site_tools/check_site.py site
 
 bench: $(READY) ## figures, each beside its floor in the same run; all of them are written to docs/performance.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
@@ -61,8 +66,8 @@ soak: $(READY) ## MINUTES of work while everything is killed at random; SEED=N d
 	WF_SOAK_MINUTES=$(MINUTES) WF_SOAK_SEED=$(SEED) $(BIN)/python -m pytest -q -s -m soak tests/soak $(TEST_ARGS)
 
 format: $(READY) ## reformat
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks docs
+	$(BIN)/ruff check --fix src tests benchmarks docs
 
 fuzz: $(READY) ## NAMES hostile names and contents in every folder of a spool, by SEED
 	cd tests && nice ../$(BIN)/python -m fuzz.run --names $(NAMES) --seed $(or $(SEED),1)
@@ -72,4 +77,4 @@ mutants: $(READY) ## mutation score of contract, spool, queue, attempt, planjobs
 	nice $(BIN)/python tests/support/mutants.py --count $(COUNT) $(MUTANTS)
 
 clean: ## remove what make made
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache dist mutants
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache dist mutants site
