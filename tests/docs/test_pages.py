@@ -78,6 +78,6 @@ def test_a_command_that_ends_the_shell_and_a_file_without_a_folder_are_no_succes
 
 
 def test_the_blocks_of_a_section() -> None:
-    page = "# A\n\n```sh\nfirst\n```\n\n## B\n\n```sh\nsecond  # and why\n\nthird\n```\n\n## C\n"
+    page = "# A\n\n```sh\nfirst\n```\n\n## B\n\n```sh\nsecond  # and why\n\n# third\n```\n\n## C\n"
     (block,) = pages.blocks_of(pages.section(page, "B"))
-    assert [command.text for command in pages.commands_of(block)] == ["second  # and why", "third"]
+    assert [command.text for command in pages.commands_of(block)] == ["second  # and why", "# third"]

@@ -5,6 +5,7 @@ What counts as what:
 - A ``console`` block is a session at a terminal. A line that begins with ``$ `` is a command; the lines below it are
   all that it prints. A line ``...`` stands for any lines that were left out.
 - A ``sh`` block is a list of commands, whose output the page does not show.
+- A block of any other language, or of none, is only looked at.
 - A block with ``title="PATH"`` is a file with exactly this content, which the reader writes.
 - ``<!-- appended -->`` before such a block: the reader adds it at the end of the file.
 - ``<!-- differs: A; B -->`` before a block marks what is another in each run, such as times: a word stands for any
@@ -82,9 +83,11 @@ def blocks_of(page: str) -> list[Block]:
 
 def section(page: str, heading: str) -> str:
     """The part of a page below a heading, to the next heading of any level."""
-    found = re.search(rf"(?ms)^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", page)
+    # Blocks are blanked out at the same length, because a line of a block may look like a heading.
+    prose = _FENCE.sub(lambda block: re.sub(r"[^\n]", " ", block[0]), page)
+    found = re.search(rf"(?ms)^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", prose)
     assert found is not None, f"the page has no heading {heading!r}"
-    return found[1]
+    return page[found.start(1) : found.end(1)]
 
 
 def commands_of(block: Block) -> list[Command]:
@@ -178,6 +181,8 @@ def read(page: str, reader: Reader) -> Iterator[str]:
     for block in blocks_of(page):
         if block.title is not None:
             reader.write(block.title, block.body, append=block.appended)
+            continue
+        if block.language not in ("console", "sh"):
             continue
         for command in commands_of(block):
             code, printed = reader.type(command.text)
