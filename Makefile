@@ -12,7 +12,7 @@ FAULTS := slice
 OPENCODE := .cache/opencode/node_modules/.bin/opencode
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs reference test check bench opencode mounts torture faults soak fuzz format mutants clean
+.PHONY: help demo docs reference picture test check bench opencode mounts torture faults soak fuzz format mutants clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | column -t -s '	'
@@ -44,6 +44,9 @@ docs: $(READY) ## the documentation as a site in site/, its links and anchors ch
 
 reference: $(READY) ## write the pages of docs/reference that are made from the program
 	$(BIN)/python docs/site_tools/reference.py
+
+picture: $(READY) ## record wf demo as the picture of README
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python docs/site_tools/picture.py docs/images/demo.svg wf demo
 
 bench: $(READY) ## figures, each beside its floor in the same run; all of them are written to docs/performance.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
