@@ -10,6 +10,7 @@ import pytest
 
 from support.projects import Cli
 from support.spools import make_spool
+from wf_cli.cli.frame import registry
 from wf_cli.spool import layout
 
 LEGACY = {
@@ -244,6 +245,22 @@ def test_set_of_the_topology_says_that_it_changed_the_spool_that_exists(wf: Cli)
     assert wf.json("config", "set", "spool.topology", "shared")["spool"] == str(spool)
     assert layout.open_spool(spool).version.topology == "shared"
     assert "spool" not in wf.json("config", "set", "spool.topology", "shared"), "nothing was left to change"
+
+
+def test_set_changes_a_whole_section_too(wf: Cli) -> None:
+    entries = "[{on: [job.dead], run: [./notify.sh]}]"
+    assert wf.json("config", "set", "notify", entries)["value"] == [{"on": ["job.dead"], "run": ["./notify.sh"]}]
+    assert wf.json("config", "set", "redact", '["acme-[0-9]+"]')["key"] == "redact"
+
+
+def test_set_knows_every_key_at_the_top_of_the_file() -> None:
+    schema = json.loads((Path(__file__).parents[3] / "schemas" / "wf.config.schema.json").read_text())
+    assert set(schema["properties"]) - {"$schema"} == registry.TOP_KEYS
+
+
+def test_set_of_a_switch_and_of_a_word_that_nobody_knows_are_the_contracts(wf: Cli) -> None:
+    assert wf.json("config", "set", "auto-workers", "on")["config"]["auto_start_workers"] is True
+    assert wf("config", "set", "notfy", "on")[0] == 1
 
 
 def test_set_without_a_value_is_a_usage_error(wf: Cli) -> None:

@@ -71,6 +71,13 @@ def _typer(
     return Entry(name, group, summary, f"wf_cli.cli.{module}", attribute=attribute, hidden=hidden)
 
 
+#: The keys at the top of wf.config. They stand here, too, because reading the schema would slow every `wf config`.
+TOP_KEYS = frozenset(
+    "version mode spool lease retry timeouts epic review routing runtimes "
+    "permissions budget checks redact notify".split()
+)
+
+
 def _about_wf_config(words: Sequence[str]) -> bool:
     """Whether ``wf config <words>`` concerns wf.config. The contract command knows only ``.wf/runtime.json``."""
     match [*words]:
@@ -81,7 +88,7 @@ def _about_wf_config(words: Sequence[str]) -> bool:
         case ["init", *options]:
             return "--file" in options
         case ["set", key, *_]:
-            return "." in key or key == "mode"
+            return "." in key or key in TOP_KEYS
     return False
 
 
