@@ -64,16 +64,18 @@ def parse_iso_ms(text: str) -> int | None:
     return round(moment.timestamp() * 1000)
 
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+#: Seconds of the units of `_DURATION`, in its order.
+_UNITS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
+#: Units from the longest to the shortest, each at most once, so that `1m1m` and `30m1h` are typing errors.
+_DURATION = re.compile("".join(rf"(?:([0-9]+(?:\.[0-9]+)?){unit})?" for unit in ("d", "h", "m(?!s)", "s", "ms")))
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of ``500ms 10s 15m 2h 7d``; raises UsageError for anything else."""
+    """Seconds of ``500ms 10s 15m 2h 7d 1h30m``; raises UsageError for anything else."""
     match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f"{text!r} is not a duration", hint="write it like 500ms, 10s, 15m, 2h or 7d")
-    return float(match.group(1)) * _UNITS[match.group(2)]
+    if match is None or match.lastindex is None:
+        raise UsageError(f"{text!r} is not a duration", hint="write it like 500ms, 10s, 15m, 2h, 7d or 1h30m")
+    return sum(float(number) * unit for number, unit in zip(match.groups(), _UNITS, strict=True) if number)
 
 
 def format_duration(seconds: float) -> str:

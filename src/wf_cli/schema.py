@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,32 @@ def _validator(kind: str) -> Any:
     return jsonschema.Draft202012Validator(load(kind))
 
 
-def problems(kind: str, value: Any) -> list[tuple[str, str]]:
-    """What is wrong with ``value``: (key path, message) pairs, shallow ones first; empty when it is valid."""
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One rule that a value breaks: the keyword of the schema, what it wants, and the part of the value."""
+
+    path: tuple[str, ...]
+    keyword: str
+    wanted: Any
+    found: Any
+    #: In the words of jsonschema, at most 300 characters.
+    message: str
+
+
+def violations(kind: str, value: Any) -> list[Violation]:
+    """The rules that ``value`` breaks, shallow ones first; empty when it is valid."""
     if conforms(kind, value):
         return []
     errors = sorted(_validator(kind).iter_errors(value), key=lambda e: (len(e.absolute_path), list(map(str, e.path))))
-    return [(".".join(str(part) for part in e.absolute_path) or "(top)", e.message[:300]) for e in errors]
+    return [
+        Violation(tuple(map(str, e.absolute_path)), e.validator, e.validator_value, e.instance, e.message[:300])
+        for e in errors
+    ]
+
+
+def problems(kind: str, value: Any) -> list[tuple[str, str]]:
+    """What is wrong with ``value``: (key path, message) pairs, shallow ones first; empty when it is valid."""
+    return [(".".join(found.path) or "(top)", found.message) for found in violations(kind, value)]
 
 
 def conforms(kind: str, value: Any) -> bool:

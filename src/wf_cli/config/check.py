@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
 from wf_cli import schema
 from wf_cli.clock import parse_duration
-from wf_cli.config import home, model
+from wf_cli.config import home, model, wording
+from wf_cli.config.wording import Rule
 from wf_cli.contract import nearest
 from wf_cli.contract.event import KINDS
 from wf_cli.contract.token import POOL_LIMIT, is_word
@@ -26,16 +27,14 @@ LONGEST_PATTERN = 500
 _MAY_BE_ZERO = ("base", "cap")
 
 
-#: A part of the JSON Schema.
-Rule = Mapping[str, Any]
-
-
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong, at a key path."""
 
     path: tuple[str, ...]
     message: str
+    #: The path that was meant, where ``path`` is misspelt.
+    near: tuple[str, ...] | None = None
 
     @property
     def key(self) -> str:
@@ -52,16 +51,26 @@ def shape(tree: Mapping[str, Any]) -> list[Problem]:
     root = schema.load("wf.config")
     found: list[Problem] = []
     known = _prune(root, tree, root, (), found)
-    for key, message in schema.problems("wf.config", known):
-        path = () if key == "(top)" else tuple(key.split("."))
-        expected = _at(root, path).get("description")
-        found.append(Problem(path, f"{message}; expected: {expected}" if expected else message))
-    return found
+    for violation in schema.violations("wf.config", known):
+        expected = wording.at(root, violation.path).get("description")
+        message = wording.said(violation)
+        found.append(Problem(violation.path, f"{message}; expected: {expected}" if expected else message))
+    return exemplified(found)
+
+
+def exemplified(problems: Iterable[Problem]) -> list[Problem]:
+    """``problems``, each with an example of a right value where the schema has one."""
+    root = schema.load("wf.config")
+    return [
+        replace(one, message=f"{one.message}; example: {right}") if right is not None else one
+        for one in problems
+        for right in [wording.example(root, one.near or one.path)]
+    ]
 
 
 def _prune(root: Rule, value: Any, rule: Rule, path: tuple[str, ...], out: list[Problem]) -> Any:
     """``value`` without the keys that ``rule`` does not know. Each unknown key is added to ``out``."""
-    rule = _resolve(root, rule)
+    rule = wording.resolved(root, rule)
     if isinstance(value, list):
         return [_prune(root, item, rule.get("items", {}), (*path, str(i)), out) for i, item in enumerate(value)]
     if not isinstance(value, dict):
@@ -76,46 +85,28 @@ def _prune(root: Rule, value: Any, rule: Rule, path: tuple[str, ...], out: list[
             near = nearest.names(key, rule["properties"], most=1, cutoff=0.5)
             allowed = ", ".join(name for name in rule["properties"] if not name.startswith("$"))
             hint = f"did you mean {near[0]}?" if near else f"known here: {allowed}"
-            out.append(Problem(inner, f"unknown key; {hint}"))
+            out.append(Problem(inner, f"unknown key; {hint}", (*path, near[0]) if near else None))
         elif "propertyNames" in rule and not is_word(key):
-            expected = _resolve(root, rule["propertyNames"])["description"]
+            expected = wording.resolved(root, rule["propertyNames"])["description"]
             out.append(Problem(inner, f"{key!r} is not a valid name; expected: {expected}"))
         else:
             kept[key] = _prune(root, item, others if isinstance(others, dict) else {}, inner, out)
     return kept
 
 
-def _resolve(root: Rule, rule: Rule) -> Rule:
-    """``rule`` with its reference filled in. Keys beside the reference win over keys of its target."""
-    reference = rule.get("$ref")
-    if reference is None:
-        return rule
-    return {**root["$defs"][reference.removeprefix("#/$defs/")], **{k: v for k, v in rule.items() if k != "$ref"}}
-
-
-def _at(root: Rule, path: tuple[str, ...]) -> Rule:
-    """The rule for the value at ``path``."""
-    rule = root
-    for key in path:
-        rule = _resolve(root, rule)
-        below = (rule.get("properties", {}).get(key), rule.get("items"), rule.get("additionalProperties"))
-        rule = next((part for part in below if isinstance(part, dict)), {})
-    return _resolve(root, rule)
-
-
 def takes_text(path: tuple[str, ...]) -> bool:
     """Whether the value at ``path`` is text, whatever else it looks like (a model called ``4.1``)."""
-    rule = _at(schema.load("wf.config"), path)
+    rule = wording.at(schema.load("wf.config"), path)
     kinds = rule.get("type", ())
     return "string" in ([kinds] if isinstance(kinds, str) else kinds)
 
 
 def sense(tree: Mapping[str, Any]) -> list[Problem]:
     """The problems of a merged ``tree`` of the right shape: it names things that do not exist or cannot be."""
-    return [
+    return exemplified([
         *_durations(tree, ()), *_spool(tree), *_runtimes(tree), *_routing(tree), *_ignore(tree), *_redact(tree),
         *_notify(tree),
-    ]  # fmt: skip
+    ])  # fmt: skip
 
 
 def _durations(tree: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Problem]:

@@ -89,7 +89,7 @@ def assemble(
     given = {tuple(key.split(".")): value for key, value in (overrides or {}).items() if value is not None}
     _lay_checked(stack, layers.unflatten(given), _always(COMMAND_LINE))
 
-    _raise(list(_expand(stack.flat, environ)), stack.origin)
+    _raise(check.exemplified(_expand(stack.flat, environ)), stack.origin)
     warnings = _add_models(root, stack)
     _raise(check.sense(stack.tree), stack.origin)
     lease = ("lease", "duration")

@@ -45,7 +45,11 @@ def decided(root: Path, environ: Mapping[str, str], config_file: Path | None = N
         if "mode" in content.value:
             mode, place = content.value["mode"], in_file(root, content)(("mode",))
             if mode not in ("command", "distributed"):
-                raise ConfigError(f"{place}: mode: {mode!r} is no mode; expected: command or distributed", key="mode")
+                raise ConfigError(
+                    f"{place}: mode: {mode!r} is no mode; expected: command or distributed; "
+                    "example: mode: distributed",
+                    key="mode",
+                )
             return Decision(mode == "distributed", place)
     return Decision(legacy.load_runtime(root).distributed)
 

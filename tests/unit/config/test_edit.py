@@ -56,7 +56,7 @@ def test_one_value_changes_and_nothing_else(file: Path, key: str, value: str, ol
     ("key", "value", "message"),
     [
         ("retry.max_atempts", "7", "did you mean max_attempts"),
-        ("retry.max_attempts", "many", "not of type 'integer'"),
+        ("retry.max_attempts", "many", "is text, and not a whole number"),
         ("routing.plan-coder.runtime", "nowhere", "no runtime nowhere"),
         ("mode.x", "1", "nothing can stand below"),
         ("retry..x", "1", "not a key path"),
