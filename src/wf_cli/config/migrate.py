@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from wf_cli import fsio
+from wf_cli import fsio, schema
 from wf_cli.config import document, layers, legacy_routing, load
 from wf_cli.errors import Refused
+
+#: Where the schema is put for editors, relative to the project's root.
+SCHEMA = ".wf/wf.config.schema.json"
+#: The line by which editors that know YAML find the schema.
+_FOR_EDITORS = f"# yaml-language-server: $schema={SCHEMA}\n"
 
 _STARTER = """\
 # wf.config.yaml: what this project tells wf. Every key may be left out; the values shown are the defaults.
@@ -68,7 +74,7 @@ mode: command
 
 def init_text() -> str:
     """A starter wf.config.yaml: the defaults, explained."""
-    return _STARTER
+    return _FOR_EDITORS + _STARTER
 
 
 def migrate(root: Path) -> str:
@@ -83,7 +89,10 @@ def migrate(root: Path) -> str:
     # A model's runtime is written too, even where it is the default, because only that runtime knows the name.
     said |= {("routing", path[1], "runtime") for path in said if path[0] == "routing"}
     used = [name for name in (*legacy, legacy_routing.CATALOG) if (root / name).is_file()]
-    head = [f"# Made by `wf config migrate` from {', '.join(used) or 'nothing: there are no legacy files'}.\n"]
+    head = [
+        _FOR_EDITORS,
+        f"# Made by `wf config migrate` from {', '.join(used) or 'nothing: there are no legacy files'}.\n",
+    ]
     if used:
         head.append("# Those files are left as they were; what stands here wins over them.\n")
     tree = layers.unflatten({path: value for path, value in flat.items() if path in said or len(path) == 1})
@@ -91,12 +100,23 @@ def migrate(root: Path) -> str:
     return "".join(head) + document.block(tree)
 
 
+def write_schema(root: Path) -> Path:
+    """Write the schema of this wf to `SCHEMA`, and return its path."""
+    path = root / SCHEMA
+    fsio.write_through(path, json.dumps(schema.load("wf.config"), indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
 def write_new(root: Path, text: str) -> Path:
-    """Write ``text`` as the project's wf.config.yaml; Refused when it has a configuration already."""
+    """Write ``text`` as the project's wf.config.yaml, and the schema that it names beside it.
+
+    Raises Refused when the project has a configuration already.
+    """
     existing = load.find(root)
     if existing is not None:
         raise Refused(f"{existing} exists", hint="wf config set KEY VALUE changes it", path=str(existing))
     path = root / load.NAMES[0]
     load.assemble(root, {}, document.parse(path, text))
+    write_schema(root)
     fsio.write_through(path, text)
     return path

@@ -10,6 +10,7 @@ import pytest
 
 from support.projects import Cli
 from support.spools import make_spool
+from wf_cli import schema
 from wf_cli.cli.frame import registry
 from wf_cli.spool import layout
 
@@ -253,14 +254,60 @@ def test_set_changes_a_whole_section_too(wf: Cli) -> None:
     assert wf.json("config", "set", "redact", '["acme-[0-9]+"]')["key"] == "redact"
 
 
-def test_set_knows_every_key_at_the_top_of_the_file() -> None:
-    schema = json.loads((Path(__file__).parents[3] / "schemas" / "wf.config.schema.json").read_text())
-    assert set(schema["properties"]) - {"$schema"} == registry.TOP_KEYS
-
-
 def test_set_of_a_switch_and_of_a_word_that_nobody_knows_are_the_contracts(wf: Cli) -> None:
     assert wf.json("config", "set", "auto-workers", "on")["config"]["auto_start_workers"] is True
     assert wf("config", "set", "notfy", "on")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "stored"),
+    [
+        (("notify", "[]"), []),
+        (("routing", "{plan-coder: {runtime: cursor}}"), {"plan-coder": {"runtime": "cursor"}}),
+        (("--config", "wf.config.yaml", "redact", "[aaa]"), ["aaa"]),
+        (("--config=wf.config.yaml", "lease.duration", "1h30m"), "1h30m"),
+    ],
+)
+def test_set_takes_every_key_wherever_the_options_stand(wf: Cli, words: tuple[str, ...], stored: object) -> None:
+    (wf.root / "wf.config.yaml").write_text("version: 1\n")
+    assert wf.json("config", "set", *words)["value"] == stored
+
+
+def test_the_sections_are_those_of_the_schema() -> None:
+    assert {key for key in schema.load("wf.config")["properties"] if not key.startswith("$")} == registry.SECTIONS
+
+
+def test_unset_says_what_holds_now(wf: Cli) -> None:
+    path = wf.root / "wf.config.yaml"
+    path.write_text("version: 1\nretry: {max_attempts: 7, max_parked: 9} # few\nredact: [aaa]\n")
+    document = wf.json("config", "unset", "retry.max_attempts")
+    assert document == {
+        "ok": True, "schema_version": 1, "action": "unset", "key": "retry.max_attempts", "path": str(path),
+        "value": 3, "origin": "default",
+    }  # fmt: skip
+    assert path.read_text() == "version: 1\nretry: {max_parked: 9} # few\nredact: [aaa]\n"
+    code, out, _ = wf("config", "unset", "redact")
+    assert (code, out) == (0, f"{path}: redact is not set any more\n")
+    code, out, _ = wf("config", "unset", "redact", "--json")
+    assert (code, json.loads(out)["error"]) == (3, "NOT_FOUND")
+
+
+def test_schema_prints_the_schema_and_nothing_else(wf: Cli) -> None:
+    code, out, err = wf("config", "schema")
+    assert (code, json.loads(out), err) == (0, schema.load("wf.config"), "")
+    assert wf.json("config", "schema")["schema"] == schema.load("wf.config")
+    assert not list(wf.root.iterdir())
+
+
+@pytest.mark.parametrize("words", [("init", "--file"), ("migrate",)])
+def test_a_new_file_names_a_schema_that_exists(wf: Cli, words: tuple[str, ...]) -> None:
+    wf.json("config", *words)
+    first = (wf.root / "wf.config.yaml").read_text().splitlines()[0]
+    named = first.removeprefix("# yaml-language-server: $schema=")
+    assert json.loads((wf.root / named).read_text()) == schema.load("wf.config")
+    (wf.root / named).write_text("{}")
+    wf.json("config", "schema", "--write")
+    assert json.loads((wf.root / named).read_text()) == schema.load("wf.config")
 
 
 def test_set_without_a_value_is_a_usage_error(wf: Cli) -> None:

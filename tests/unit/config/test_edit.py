@@ -10,7 +10,7 @@ import pytest
 from wf_cli.config import document, edit, layers, migrate
 from wf_cli.config.load import load
 from wf_cli.config.model import Config
-from wf_cli.errors import ConfigError, Refused
+from wf_cli.errors import ConfigError, NotFound, Refused
 
 FILE = """\
 # top
@@ -130,7 +130,7 @@ def test_migration_says_the_same_as_the_legacy_files_and_keeps_them(tmp_path: Pa
     after = load(tmp_path, {})
     assert after.config == before
     assert after.origins["routing.plan-fixer.model"].startswith("wf.config.yaml:")
-    assert {p.name: json.loads(p.read_text()) for p in (tmp_path / ".wf").iterdir() if p.is_file()} == legacy
+    assert {p.name: json.loads(p.read_text()) for p in (tmp_path / ".wf").iterdir() if p.name in legacy} == legacy
     with pytest.raises(Refused, match="exists"):
         migrate.write_new(tmp_path, text)
 
@@ -138,3 +138,107 @@ def test_migration_says_the_same_as_the_legacy_files_and_keeps_them(tmp_path: Pa
 def test_migration_without_legacy_files_says_the_mode_only(tmp_path: Path) -> None:
     text = migrate.migrate(tmp_path)
     assert document.parse(tmp_path / "x.yaml", text).value == {"version": 1, "mode": "command"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "old", "new"),
+    [
+        ("routing.plan-coder.timeouts.max_runtime", "1h30m", "cursor}", "cursor, timeouts: {max_runtime: 1h30m}}"),
+        (
+            "routing.tester",
+            "{runtime: cursor, model: m}",
+            "cursor}}",
+            "cursor}, tester: {runtime: cursor, model: m}}",
+        ),
+        ('runtimes.cursor.failures."no seat.*"', "auth", "", 'runtimes: {cursor: {failures: {"no seat.*": auth}}}\n'),
+        ("notify.0.timeout", "5s", "    run: [x]\n", "    run: [x]\n    timeout: 5s\n"),
+        ("notify.0.on", "[job.held]", "[job.dead]", "[job.held]"),
+        ("notify.0.on.0", "job.held", "[job.dead]", "[job.held]"),
+        ("notify.0.on.1", "job.held", "[job.dead]", "[job.dead, job.held]"),
+        (
+            "notify.1",
+            "{on: [job.held], run: [y]}",
+            "    run: [x]\n",
+            "    run: [x]\n  - {on: [job.held], run: [y]}\n",
+        ),
+    ],
+)
+def test_any_key_can_be_set(file: Path, key: str, value: str, old: str, new: str) -> None:
+    if not old:  # A new section stands behind the last one.
+        old, new = "    run: [x]\n", f"    run: [x]\n{new}"
+    edit.set_value(file.parent, key, value)
+    assert file.read_text() == FILE.replace(old, new)
+
+
+@pytest.mark.parametrize("key", ["", ".", "a.", ".a", "a..b", '"a', 'a."b', 'a.""', 'a"b"', 'a."b"c', '"\\x"'])
+def test_what_is_no_key_path_is_told(file: Path, key: str) -> None:
+    with pytest.raises(ConfigError, match="is not a key path"):
+        edit.set_value(file.parent, key, "1")
+    assert file.read_text() == FILE
+
+
+@pytest.mark.parametrize("key", ["notify.2", "notify.x", "notify.-1"])
+def test_an_item_that_a_list_cannot_have_is_told(file: Path, key: str) -> None:
+    with pytest.raises(ConfigError, match=r"notify is a list of 1 item\(s\)") as caught:
+        edit.set_value(file.parent, key, "{}")
+    assert caught.value.hint == "items count from 0; notify.1 adds one"
+
+
+def test_keys_that_need_each_other_are_told_to_be_set_at_once(file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"runtimes\.shell\.argv: is missing") as caught:
+        edit.set_value(file.parent, "runtimes.shell.adapter", "command")
+    assert caught.value.hint == "set both at once: wf config set runtimes.shell '{adapter: command, argv: ...}'"
+    edit.set_value(file.parent, "runtimes.shell", "{adapter: command, argv: [x]}")
+    edit.set_value(file.parent, "runtimes.shell.argv.1", "'{job_id}'")
+    assert load(file.parent, {}).config.runtimes["shell"].argv == ("x", "{job_id}")
+
+
+@pytest.mark.parametrize(
+    ("key", "old", "new"),
+    [
+        ("mode", "mode: command  # why\n", ""),
+        ("routing.plan-coder.runtime", "routing: {plan-coder: {runtime: cursor}}\n", ""),
+        ("routing", "routing: {plan-coder: {runtime: cursor}}\n", ""),
+        ("notify", "notify:\n  - on: [job.dead]\n    run: [x]\n", ""),
+        ("notify.0", "notify:\n  - on: [job.dead]\n    run: [x]\n", ""),
+        ("retry.max_attempts", "retry:\n  # inside\n  max_attempts: 3 # three\n", ""),
+    ],
+)
+def test_unset_takes_out_what_is_named_and_nothing_else(file: Path, key: str, old: str, new: str) -> None:
+    edit.unset_value(file.parent, key)
+    assert file.read_text() == FILE.replace(old, new)
+
+
+def test_unset_needs_a_key_that_the_file_has_and_a_rest_that_loads(file: Path) -> None:
+    for key in ("lease.duration", "notify.1", "mode.x", "routing.plan-fixer"):
+        with pytest.raises(NotFound, match="is not set in"):
+            edit.unset_value(file.parent, key)
+    with pytest.raises(ConfigError, match="expected: either run"):
+        edit.unset_value(file.parent, "notify.0.run")
+    assert file.read_text() == FILE
+    file.unlink()
+    with pytest.raises(NotFound, match="is not set in"):
+        edit.unset_value(file.parent, "mode")
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("change", ["set", "unset"])
+def test_a_file_that_is_a_link_stays_one(file: Path, change: str) -> None:
+    target = file.parent / "dotfiles" / "wf.yaml"
+    target.parent.mkdir()
+    file.rename(target)
+    file.symlink_to(target)
+    if change == "set":
+        edit.set_value(file.parent, "mode", "distributed")
+    else:
+        edit.unset_value(file.parent, "mode")
+    assert file.is_symlink()
+    assert ("mode: distributed" in target.read_text()) is (change == "set")
+
+
+def test_unset_in_json(tmp_path: Path) -> None:
+    path = tmp_path / "wf.config.json"
+    path.write_text('{"mode": "command", "epic": {"max_iterations": 2}, "redact": ["aa", "bb"]}')
+    edit.unset_value(tmp_path, "epic.max_iterations")
+    edit.unset_value(tmp_path, "redact.0")
+    assert json.loads(path.read_text()) == {"mode": "command", "redact": ["bb"]}

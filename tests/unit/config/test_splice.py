@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, note, settings
+from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 from wf_cli.config import document, edit
@@ -270,3 +270,45 @@ def test_a_layout_that_is_not_known_is_refused_with_what_to_write(text: str, key
 )
 def test_json_keeps_its_indentation_and_line_ends(text: str, after: str) -> None:
     assert edit.edited(document.parse(Path("wf.config.json"), text), ("a",), 2).text == after
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=texts(), data=st.data())
+def test_one_value_goes_and_all_else_keeps_its_bytes(text: str, data: Any) -> None:
+    old = document.parse(PATH, text)
+    keys = data.draw(st.sampled_from([path for path in paths(old.value) if present(old.value, path)]))
+    note(text)
+    gone = keys  # An entry that was the only one takes its mapping with it.
+    while len(gone) > 1 and len(edit.value_at(old.value, gone[:-1])) == 1:
+        gone = gone[:-1]
+    wanted = copy.deepcopy(old.value)
+    del edit.value_at(wanted, gone[:-1])[gone[-1]]
+    assume(wanted)  # A document that had one entry may end with a mark that needs one.
+    new = edit.removed(old, keys)
+    note(new.text)
+    assert new.value == wanted
+    before, after = (part.replace("\r\n", "\n").split("\n") for part in (text, new.text))
+    changed = touched(text.replace("\r\n", "\n"), gone)
+    assert follows([line for n, line in enumerate(before) if n not in changed and line], after)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "after"),
+    [
+        ("a: {b: 1, c: 2} # x\n", "a.b", "a: {c: 2} # x\n"),
+        ("a: {b: 1, c: 2} # x\n", "a.c", "a: {b: 1} # x\n"),
+        ("a: [b, c,  d]\n", "a.1", "a: [b, d]\n"),
+        ("a:\n- b\n- c # x\n# y\n", "a.1", "a:\n- b\n# y\n"),
+        ("# x\na:\n  # y\n  b: 1\n  c: |\n    t\n\nd: 2", "a.c", "# x\na:\n  # y\n  b: 1\n\nd: 2"),
+        ("a: 1 # x\n# y\n", "a", "# y\n"),
+    ],
+)
+def test_shapes_without_an_entry(text: str, keys: str, after: str) -> None:
+    assert edit.removed(document.parse(PATH, text), tuple(keys.split("."))).text == after
+
+
+def test_a_layout_from_which_nothing_can_be_taken_is_refused() -> None:
+    """The first key of an item stands on the line of its dash."""
+    text = "a:\n  - b: 1\n    c: 2\n"
+    with pytest.raises(ConfigError, match=r"a layout from which a\.0\.b cannot be taken"):
+        edit.removed(document.parse(PATH, text), ("a", "0", "b"))

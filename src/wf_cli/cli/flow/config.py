@@ -25,6 +25,8 @@ _USAGES = (
     "wf config migrate [--dry-run] [--json]",
     "wf config set distributed|auto-workers on|off [--json]",
     "wf config set <key.path> <value> [--json]",
+    "wf config unset <key.path> [--json]",
+    "wf config schema [--write] [--json]",
 )
 
 
@@ -99,7 +101,8 @@ COMMANDS = {
 WF_DISTRIBUTED in the environment overrules both. show tells what holds, and names another source than
 .wf/runtime.json.
 show --origin says where every value comes from, check what is wrong, migrate makes one wf.config.yaml of the
-older files, init --file writes one with every key explained, set <key.path> changes one value of it.""",
+older files, init --file writes one with every key explained, set <key.path> changes one value of it,
+unset takes one out, schema prints its JSON Schema.""",
         json=True,
     )
 }

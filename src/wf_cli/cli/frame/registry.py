@@ -71,25 +71,29 @@ def _typer(
     return Entry(name, group, summary, f"wf_cli.cli.{module}", attribute=attribute, hidden=hidden)
 
 
-#: The keys at the top of wf.config. They stand here, too, because reading the schema would slow every `wf config`.
-TOP_KEYS = frozenset(
-    "version mode spool lease retry timeouts epic review routing runtimes "
-    "permissions budget checks redact notify".split()
-)
-
-
 def _about_wf_config(words: Sequence[str]) -> bool:
     """Whether ``wf config <words>`` concerns wf.config. The contract command knows only ``.wf/runtime.json``."""
     match [*words]:
-        case ["check" | "migrate", *_]:
+        case ["check" | "migrate" | "unset" | "schema", *_]:
             return True
         case ["show", *options]:
             return any(option.split("=")[0] in ("--origin", "--config", "--spool") for option in options)
         case ["init", *options]:
             return "--file" in options
-        case ["set", key, *_]:
-            return "." in key or key in TOP_KEYS
+        case ["set", *more]:
+            taken = {i + 1 for i, word in enumerate(more) if word in ("--config", "--spool")}
+            words_left = [word for i, word in enumerate(more) if i not in taken and not word.startswith("-")]
+            return bool(words_left) and ("." in words_left[0] or words_left[0] in SECTIONS)
     return False
+
+
+#: The keys at the top of wf.config, which are no switches of the contract. A test holds them to the schema.
+SECTIONS = frozenset(
+    (
+        "version", "mode", "spool", "lease", "retry", "timeouts", "epic", "review", "routing", "runtimes",
+        "permissions", "budget", "checks", "redact", "notify",
+    )
+)  # fmt: skip
 
 
 def _renumbers_plan(words: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""The actions of ``wf config`` on wf.config: ``show --origin``, ``check``, ``migrate``, ``init --file``, ``set``.
+"""The actions of ``wf config`` on wf.config: ``show --origin``, ``check``, ``set``, ``unset``, and to make one.
 
 The registry sends these actions here, and the ones that concern ``.wf/runtime.json`` to `wf_cli.cli.flow.config`. The
 actions here need no session and create no session file.
@@ -16,7 +16,7 @@ import typer
 
 from wf_cli.cli.frame import output, working_project
 from wf_cli.cli.frame.bundles import spread
-from wf_cli.cli.frame.options import Common, ConfigOption, JsonOption, group
+from wf_cli.cli.frame.options import Common, ConfigOption, JsonOption, document, group
 from wf_cli.errors import ConfigError
 
 app = group("Show, check and change wf.config.")
@@ -147,6 +147,9 @@ def set_value(
     \b
     wf config set retry.max_attempts 5
     wf config set routing.plan-coder.model provider/model
+    wf config set runtimes.shell '{adapter: command, argv: [python3, agent.py]}'
+    wf config set 'runtimes.cursor.failures."no seat.*"' auth     a key with dots stands in quotes
+    wf config set redact.0 'acme-[0-9]+'    an item of a list, from 0; the number behind the last one adds one
     wf config set distributed on            the mode, in .wf/runtime.json and in a wf.config that has a mode
     wf config set spool.topology shared     a spool that exists is changed, too
     """
@@ -157,7 +160,7 @@ def set_value(
     # `edit.set_value` takes the same lock again, which a process may hold twice.
     with Project(root).lock("config"):
         path = edit.set_value(root, key, value, file.config)
-    stored = _value_of(path, key)
+    stored = _value_of(path, edit.keys_of(key))
     lines, spool = [f"{path}: {key} is now {_text(stored)}"], None
     if (key, stored) == ("spool.topology", "shared"):
         spool = _share_spool(file.common)
@@ -167,6 +170,60 @@ def set_value(
         output.note("WF_DISTRIBUTED in the environment overrules it")
     values = {"action": "set", "key": key, "value": stored, "path": str(path)}
     file.common.emit(values if spool is None else {**values, "spool": str(spool)}, lines)
+
+
+@app.command("unset")
+@spread
+def unset_value(
+    file: _File,
+    key: Annotated[str, typer.Argument(metavar="KEY.PATH", help="as `wf config show --origin` lists it")],
+) -> None:
+    """Take one value, or a whole section, out of wf.config. Comments and layout stay. Exit 3 when it is not there.
+
+    \b
+    wf config unset retry.max_attempts
+    wf config unset routing.plan-coder
+    """
+    from wf_cli.config import edit, load
+
+    root = working_project.project_root()
+    path = edit.unset_value(root, key, file.config)
+    values: dict[str, Any] = {"action": "unset", "key": key, "path": str(path)}
+    lines = [f"{path}: {key} is not set any more"]
+    loaded, keys = load.load(root, os.environ, file.config), edit.keys_of(key)
+    try:
+        now = edit.value_at(loaded.tree, keys)
+    except KeyError:
+        pass  # No default stands for it.
+    else:
+        values |= {"value": now, "origin": loaded.origins.get(key)}
+        lines.append(f"now {_text(now)}" + (f", from {loaded.origins[key]}" if key in loaded.origins else ""))
+    file.common.emit(values, lines)
+
+
+@app.command("schema")
+@spread
+def print_schema(
+    as_json: JsonOption = False,
+    write: Annotated[bool, typer.Option("--write", help="into .wf/, where wf.config.yaml names it")] = False,
+) -> None:
+    """Print the JSON Schema of wf.config, for editors and other tools; with --json inside a document.
+
+    \b
+    wf config schema > wf.config.schema.json
+    wf config schema --write                after an update of wf
+    """
+    from wf_cli import schema
+    from wf_cli.config import migrate as migration
+
+    values: dict[str, Any] = {"schema": schema.load("wf.config")}
+    if write:
+        path = migration.write_schema(working_project.project_root())
+        Common(None, None, as_json).emit({**values, "path": str(path)}, [f"{path} written"])
+    elif as_json:
+        output.print_json(document(**values))
+    else:
+        output.print_json(values["schema"])
 
 
 def _share_spool(common: Common) -> Path | None:
@@ -180,13 +237,11 @@ def _share_spool(common: Common) -> Path | None:
     return root if layout.exists(root) and change.make_shared(root) else None
 
 
-def _value_of(path: Path, key: str) -> Any:
-    from wf_cli.config import document
+def _value_of(path: Path, keys: tuple[str, ...]) -> Any:
+    from wf_cli.config import document as files
+    from wf_cli.config import edit
 
-    value: Any = document.read(path).value
-    for part in key.split("."):
-        value = value[part]
-    return value
+    return edit.value_at(files.read(path).value, keys)
 
 
 def _columns(rows: Sequence[tuple[str, Any, str]], indent: str = "") -> list[str]:
@@ -195,6 +250,6 @@ def _columns(rows: Sequence[tuple[str, Any, str]], indent: str = "") -> list[str
 
 def _text(value: Any) -> str:
     """``value`` as one line of YAML."""
-    from wf_cli.config import document
+    from wf_cli.config import document as files
 
-    return document.flow(value)
+    return files.flow(value)
