@@ -333,7 +333,7 @@ class App:
 
         Raises ConfigError for a runtime that is not configured, and UsageError for a lease that is too short.
         """
-        from wf_cli.runtimes import registry
+        from wf_cli.runtimes import registry, variables
         from wf_cli.runtimes.base import Limits
         from wf_cli.worker.loop import Worker
         from wf_cli.worker.settings import Equipment, RoleSettings, WorkerSettings
@@ -345,6 +345,12 @@ class App:
                 hint=f"configured are {', '.join(sorted(self.config.runtimes))}; add it under runtimes: in wf.config",
             )
         adapter = registry.make(registry.settings_of(self.config, configured))
+        own = variables.of(configured, self.environ)
+        if own.missing:
+            raise ConfigError(
+                "\n".join(own.missing),
+                hint="set it where the worker starts (export NAME=...), and start the worker again",
+            )
         lease_seconds = self.lease_seconds(spool, lease_seconds)
         owner = ids.owner_id(name or runtime)
         events = self.events(spool, owner)
@@ -385,7 +391,8 @@ class App:
             Equipment(
                 adapter=adapter,
                 steps=steps,
-                environment=self.agent_environment(),
+                environment=self.agent_environment(own.values),
+                secret_names=own.secret,
                 root=self.root,
                 role=role_settings,
                 budget=lambda: today.config().budget,
@@ -398,13 +405,13 @@ class App:
             events,
         )
 
-    def agent_environment(self) -> dict[str, str]:
+    def agent_environment(self, own: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment for agents: this process's, without another attempt's variables and those that send git
-        elsewhere, and with this `wf` first in PATH."""
+        elsewhere, with ``own`` laid over it, and with this `wf` first in PATH."""
         from wf_cli import git
 
         inherited = git.without_redirects(self.environ).items()
-        environ = {k: v for k, v in inherited if not k.startswith("WF_JOB") and k != "WF_ATTEMPT"}
+        environ = {k: v for k, v in inherited if not k.startswith("WF_JOB") and k != "WF_ATTEMPT"} | dict(own or {})
         bin_dir = str(Path(sys.executable).parent)
         path = environ.get("PATH", os.defpath)
         if path.split(os.pathsep)[0] != bin_dir:

@@ -140,4 +140,6 @@ _KEYWORDS: Mapping[str, Callable[[Any, Any], bool]] = {
     "exclusiveMinimum": lambda wanted, value: not isinstance(value, int | float) or value > wanted,
 }
 #: Keywords that say nothing about a value.
-_SILENT = frozenset(("$schema", "$id", "$defs", "$comment", "title", "description", "default", "examples"))
+_SILENT = frozenset(
+    ("$schema", "$id", "$defs", "$comment", "title", "description", "default", "examples", "writeOnly")
+)

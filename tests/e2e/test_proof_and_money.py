@@ -274,6 +274,29 @@ exit 1
         assert outcome.failure is not None
         assert "cannot log in with [redacted] and customer [redacted]" in outcome.failure.message
 
+    def test_a_variable_of_the_runtime_reaches_its_agents_and_is_masked_whatever_its_name(self, box: Box) -> None:
+        script = (
+            'printf %s "$DOOR,$PLAIN" > $N/got; echo "the door opens with $DOOR"; echo "fatal: $DOOR" >&2; exit 1'
+        )
+        box.shell(script, retry={"max_attempts": 1})
+        config = json.loads((box.root / "wf.config.json").read_text())
+        config["runtimes"]["shell"]["env"] = {"DOOR": "env:TEAM_DOOR", "PLAIN": "as it is"}
+        (box.root / "wf.config.json").write_text(json.dumps(config))
+        box.enqueue("job")
+        for env in ({}, {"TEAM_DOOR": ""}):
+            refused = box.start("worker", "--runtime", "shell", "--once", env=env).ended()
+            assert refused.code == 2
+            assert "runtimes.shell.env.DOOR: the variable TEAM_DOOR is not set" in refused.text
+            assert box.status("job") is Status.QUEUED
+            doctor = box.start("doctor", env=env).ended()
+            assert "runtimes.shell.env.DOOR: the variable TEAM_DOOR is not set" in doctor.text
+        done = box.start("worker", "--runtime", "shell", "--once", env={"TEAM_DOOR": SECRET}).ended()
+        assert box.status("job") is Status.FAILED
+        assert box.noted("got") == f"{SECRET},as it is"
+        assert self.leaks(box, SECRET) == []
+        assert SECRET not in done.text
+        assert "the door opens with [redacted]" in box.ok("logs", "job").out
+
     def test_by_acp_too_where_words_come_in_pieces(self, box: Box) -> None:
         box.configure(runtimes={"shell": ACP}, routing={"builder": {"runtime": "shell"}})
         box.enqueue("job")

@@ -53,7 +53,7 @@ def shape(tree: Mapping[str, Any]) -> list[Problem]:
     known = _prune(root, tree, root, (), found)
     for violation in schema.violations("wf.config", known):
         expected = wording.at(root, violation.path).get("description")
-        message = wording.said(violation)
+        message = wording.said(violation, secret="writeOnly" in wording.at(root, violation.path))
         found.append(Problem(violation.path, f"{message}; expected: {expected}" if expected else message))
     return exemplified(found)
 
@@ -157,9 +157,21 @@ def _runtimes(tree: Mapping[str, Any]) -> Iterator[Problem]:
         elif adapter == "acp" and "command" not in entry:
             yield Problem((*path, "command"), "is missing, there is no agent; expected: command: [program, ...]")
         yield from _failures(entry.get("failures", {}), (*path, "failures"))
+        yield from _variables(entry.get("env", {}), (*path, "env"))
         if "protocol" in entry and adapter not in model.TWO_PROTOCOLS:
             two = " and ".join(model.TWO_PROTOCOLS)
             yield Problem((*path, "protocol"), f"the adapter {adapter} has no choice of one; expected: {two} only")
+
+
+def _variables(variables: Mapping[str, str], path: tuple[str, ...]) -> Iterator[Problem]:
+    for name, value in variables.items():
+        if not _VARIABLE.fullmatch(name):
+            yield Problem((*path, name), f"{name!r} is no name of a variable; expected: letters, digits and _", path)
+        elif name.startswith("WF_"):
+            yield Problem((*path, name), "wf sets the variables WF_* of agents itself; expected: another name", path)
+        elif value.startswith("env:") and not _VARIABLE.fullmatch(value.removeprefix("env:")):
+            # The value is not shown, because it may be a secret that begins like that.
+            yield Problem((*path, name), "expected: env:NAME with the name of a variable, or a text")
 
 
 def _failures(patterns: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Problem]:
@@ -242,5 +254,6 @@ def _notify(tree: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem((*here, "timeout"), f"{entry['timeout']}: expected: more than zero, and at most 10m")
 
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: ``env:NAME``, or an address of visible ASCII characters with a host.
 _ADDRESS = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|https?://[A-Za-z0-9\[][!-~]*")

@@ -178,6 +178,7 @@ def _runtime(name: str, entry: Mapping[str, Any], permissions: model.Permissions
         argv=tuple(entry.get("argv", ())),
         options=dict(entry.get("options", {})),
         failures=dict(entry.get("failures", {})),
+        env=dict(entry.get("env", {})),
         protocol=entry.get("protocol"),
         permissions=_permissions(entry["permissions"], permissions) if "permissions" in entry else None,
     )
@@ -283,6 +284,8 @@ def _runtime_tree(runtime: Runtime) -> Tree:
         tree["options"] = dict(runtime.options)
     if runtime.failures:
         tree["failures"] = dict(runtime.failures)
+    if runtime.env:
+        tree["env"] = dict(runtime.env)
     if runtime.protocol is not None:
         tree["protocol"] = runtime.protocol
     if runtime.permissions is not None:

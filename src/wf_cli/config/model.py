@@ -128,6 +128,8 @@ class Runtime:
     options: Mapping[str, Any] = field(default_factory=dict)
     #: Regular expressions of messages -> the code or class of failure that they mean, in their order.
     failures: Mapping[str, str] = field(default_factory=dict)
+    #: Variables for its agents: name -> text, or ``env:NAME`` (`wf_cli.runtimes.variables`).
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: None: what the installed version can.
     protocol: Literal["acp", "print"] | None = None
     #: The general ones with this runtime's own laid over them; None: the general ones.

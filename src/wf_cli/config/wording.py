@@ -25,9 +25,9 @@ _KINDS: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def said(violation: Violation) -> str:
-    """What is wrong, without what would be right."""
-    value, wanted = shown(violation.found), violation.wanted
+def said(violation: Violation, *, secret: bool = False) -> str:
+    """What is wrong, without what would be right. A value that may be ``secret`` is not repeated."""
+    value, wanted = "the value" if secret else shown(violation.found), violation.wanted
     match violation.keyword:
         case "type":
             names = [wanted] if isinstance(wanted, str) else wanted

@@ -21,7 +21,7 @@ from wf_cli.doctor import dry_call, logins
 from wf_cli.doctor.check import Check, Level, guarded, ok, warn, with_command
 from wf_cli.doctor.dry_call import Answer
 from wf_cli.doctor.logins import Login
-from wf_cli.runtimes import program, registry
+from wf_cli.runtimes import program, registry, variables
 from wf_cli.runtimes.acp.adapter import AcpAdapter
 from wf_cli.runtimes.base import Adapter, CannotStart, Request, RuntimeMissing
 from wf_cli.runtimes.cursor.adapter import CursorAdapter
@@ -81,6 +81,7 @@ class _Look:
         self._clock = clock
         self._roles = [role for role, name in config.runtime_of_role.items() if name == runtime.name]
         self._does = f"does {', '.join(sorted(self._roles))}"
+        self._variables = variables.of(runtime, environ)
         self._settings = registry.settings_of(config, runtime)
         self._request = Request(
             job_id="doctor",
@@ -88,13 +89,16 @@ class _Look:
             role="doctor",
             prompt="",
             root=root,
-            environment=git.without_redirects(environ),
+            environment={**git.without_redirects(environ), **self._variables.values},
+            secret_names=self._variables.secret,
             mark=f"doctor.{ids.nonce()}",
         )
         self._bad = Level.ERROR if config.distributed else Level.WARN
 
     def checks(self, *, call: bool) -> Iterator[Check]:
         runtime = self._runtime
+        for text in self._variables.missing:
+            yield self._wrong("env", f"{text}, so no worker of it starts here", "export it where workers start")
         if runtime.adapter == "scripted":
             yield ok(f"runtime:{runtime.name}", f"built in; {self._does}")
         elif runtime.adapter == "command":

@@ -73,6 +73,8 @@ class Request:
     root: Path
     #: The agent's whole environment, WF_* included. Values may be secret: never in a repr or a log.
     environment: Mapping[str, str] = field(repr=False)
+    #: Names of variables whose values are masked in what the agent prints, whatever the names look like.
+    secret_names: frozenset[str] = frozenset()
     #: ``WF_JOB_TOKEN``: every process of the attempt carries it in its environment.
     mark: str = ""
     plan_id: str | None = None

@@ -244,6 +244,7 @@ class Execution:
                 **equipment.environment,
                 **briefing.variables(token, root=equipment.root, spool_root=self._queue.spool.root),
             },
+            secret_names=equipment.secret_names,
             mark=mark(token),
             plan_id=spec.target.plan_id if spec.target else None,
             epic_id=spec.target.epic_id if spec.target else None,

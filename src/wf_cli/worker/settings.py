@@ -57,6 +57,8 @@ class Equipment:
     #: WfError, which the worker says.
     reconcile: Callable[[Target | None], None]
     budget: Callable[[], Budget] = Budget
+    #: Names of variables whose values are masked, as those are that look like secrets.
+    secret_names: frozenset[str] = frozenset()
     #: Regular expressions of text to mask in an agent's output. The values of secret variables are masked anyway.
     redact: tuple[str, ...] = ()
     #: A person's own patterns of failures, as the configuration says at the moment of the call.

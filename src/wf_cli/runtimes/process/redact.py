@@ -27,8 +27,9 @@ _SECRET_NAME = re.compile(r"(?:^|_)(?:API_?)?(?:KEY|TOKEN|SECRET|CREDENTIALS?)$|
 _SECRET_FIELD = re.compile(r"key$|token$|secret$|password|authorization", re.IGNORECASE)
 
 
-def secret_values(environment: Mapping[str, str]) -> set[str]:
-    """The values of variables named like ``*_KEY *_TOKEN *_SECRET *PASSWORD*``, and such fields of JSON values.
+def secret_values(environment: Mapping[str, str], names: frozenset[str] = frozenset()) -> set[str]:
+    """The values of ``names``, of variables named like ``*_KEY *_TOKEN *_SECRET *PASSWORD*``, and such fields of JSON
+    values.
 
     The attempt's mark is not among them. Its variable has such a name, but it stands in every log on purpose.
     """
@@ -36,7 +37,7 @@ def secret_values(environment: Mapping[str, str]) -> set[str]:
     for name, value in environment.items():
         if name == proc.MARK_VARIABLE:
             continue
-        if _SECRET_NAME.search(name):
+        if name in names or _SECRET_NAME.search(name):
             found.add(value)
         elif value.lstrip().startswith("{"):  # OPENCODE_CONFIG_CONTENT and the like
             try:

@@ -120,7 +120,7 @@ class AgentRun:
         """
         gate, launch = self._opened(), self._launch
         assert launch is not None
-        redactor = Redactor(secret_values(launch.environment), self._redact)
+        redactor = Redactor(secret_values(launch.environment, self._request.secret_names), self._redact)
         transcript = Transcript(self._transcript_path, redactor, mode=self._transcript_mode)
         try:
             with selectors.DefaultSelector() as selector:
