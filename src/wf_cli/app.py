@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wf_cli import ids
+from wf_cli import ids, warn
 from wf_cli.clock import Clock, SystemClock
 from wf_cli.config import mode, places
 from wf_cli.errors import ConfigError, Refused, SpoolMissing, StaleAttempt, UsageError, WfError
@@ -174,7 +174,7 @@ class App:
             if box is None:
                 from wf_cli.notify.outbox import Outbox
 
-                box = Outbox(spool, lambda: self._wanted_events, _warn_once)
+                box = Outbox(spool, lambda: self._wanted_events, warn.once)
             box.put(event)
 
         return hand_on
@@ -417,11 +417,6 @@ class App:
         if path.split(os.pathsep)[0] != bin_dir:
             environ["PATH"] = f"{bin_dir}{os.pathsep}{path}"
         return environ
-
-
-@cache
-def _warn_once(line: str) -> None:
-    print(f"warning: {line}", file=sys.stderr)
 
 
 class _Today:

@@ -31,7 +31,7 @@ def main() -> None:
 
 def run(words: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run ``words`` and return the exit code."""
-    words = list(words)
+    words = _asks_for_help(_with_level(list(words)))
     entry = registry.find(words[0]) if words else None
     contract = True
     try:
@@ -48,6 +48,8 @@ def run(words: Sequence[str], environ: Mapping[str, str]) -> int:
             return answer.answer(words, root, environ)
         if found.note is not None and "--json" not in words:
             output.note(found.note)
+        if output.level() > output.Level.USUAL:
+            _tell_places(root, environ, words)
         if entry is not None and _is_typer(entry, words, root, environ):
             contract = False
             from wf_cli.cli.frame import typer_app
@@ -57,7 +59,41 @@ def run(words: Sequence[str], environ: Mapping[str, str]) -> int:
     except (streams.OutputLost, KeyboardInterrupt):
         raise
     except Exception as error:  # noqa: BLE001 - the last resort: one message instead of a traceback
-        return failures.report(error, contract=contract, as_json=_json_errors(entry, words, contract=contract))
+        as_json = _json_errors(entry, words, contract=contract)
+        return failures.report(error, contract=contract, as_json=as_json, known=entry is not None)
+
+
+def _with_level(words: list[str]) -> list[str]:
+    """``words`` without the options before the command, which say how much goes to stderr.
+
+    They count before a command only, because ``-v`` behind a contract command is an ordinary word.
+    """
+    level = output.Level.USUAL
+    while len(words) > 1 and words[0] in output.LEVELS:
+        level = output.LEVELS[words.pop(0)]
+    output.set_level(level)
+    return words
+
+
+def _asks_for_help(words: list[str]) -> list[str]:
+    """``wf help spool ls`` as ``wf spool ls --help``."""
+    named = [word for word in words[1:] if not word.startswith("-")]
+    return [*named, "--help"] if words[:1] == ["help"] and named else words
+
+
+def _tell_places(root: Path, environ: Mapping[str, str], words: Sequence[str]) -> None:
+    """Say, for ``wf -v``, which project, configuration and spool the command works with."""
+    from wf_cli.config import places
+
+    output.note(f"wf: project {root}")
+    if not any(word.partition("=")[0] in ("--config", "--spool") for word in words):
+        output.note(f"wf: configuration {places.find(root) or 'none, the defaults hold'}")
+        spool = places.spool_without_configuration(root, environ, None)
+        if spool is None:
+            from wf_cli.app import App
+
+            spool = App(root, environ).spool_root
+        output.note(f"wf: spool {spool}")
 
 
 def _is_typer(entry: registry.Entry, words: Sequence[str], root: Path, environ: Mapping[str, str]) -> bool:
@@ -69,13 +105,13 @@ def _is_typer(entry: registry.Entry, words: Sequence[str], root: Path, environ: 
 
 
 def _json_errors(entry: registry.Entry | None, words: Sequence[str], *, contract: bool) -> bool:
-    if "--json" not in words[1:]:
+    if "--json" not in words[1:]:  # As the first word it is a command that does not exist, told in text as ever.
         return False
-    if not contract:
+    if entry is None or not contract:
         return True
     from wf_cli.cli.frame import contract_help
 
-    return entry is not None and contract_help.load(entry).json
+    return contract_help.load(entry).json
 
 
 def _contract(root: Path, environ: Mapping[str, str], words: list[str], entry: registry.Entry | None) -> int:

@@ -6,14 +6,13 @@ import contextlib
 import errno
 import os
 import socket
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from wf_cli import clock as times
-from wf_cli import fsio, sharing
+from wf_cli import fsio, sharing, warn
 from wf_cli.clock import Clock
 from wf_cli.contract import plain_json
 from wf_cli.contract.event import Event
@@ -56,7 +55,7 @@ class EventLog:
         self.path = directory / f"{writer}.jsonl"
         self.dropped = 0
         self._clock = clock
-        self._report = report or _on_stderr
+        self._report = report or warn.once
         self._mode = mode
         self._followed = _FOLLOWED if few_writes else frozenset()
         #: Lines that wait for the next event.
@@ -135,13 +134,3 @@ class EventLog:
             error = sharing.explained(error, self.path)
         with contextlib.suppress(OSError, ValueError):  # A closed stderr is no reason to stop either.
             self._report(f"events are not recorded in {self.path}: {error}; the work goes on")
-
-
-#: What this process has said: it may have several logs of one writer.
-_said: set[str] = set()
-
-
-def _on_stderr(line: str) -> None:
-    if line not in _said:
-        _said.add(line)
-        print(f"warning: {line}", file=sys.stderr)

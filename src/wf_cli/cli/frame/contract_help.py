@@ -20,14 +20,25 @@ def overview() -> list[str]:
     lines = [
         f"wf {__version__}: plans, gates and worker pools for teams of coding agents",
         "",
-        "usage: wf <command> [arguments]",
+        "usage: wf [-v|-q] <command> [arguments]",
     ]
     groups = registry.listed()
     width = max(len(entry.name) for entries in groups.values() for entry in entries)
     for group, entries in groups.items():
         lines += ["", group]
         lines += [f"  {entry.name.ljust(width)}  {entry.summary}" for entry in entries]
-    return [*lines, "", "More about one: wf <command> --help", "Which version this is: wf --version [--json]"]
+    lines += [
+        "",
+        "Before the command:",
+        "  -v, --verbose  more on stderr: the project, configuration and spool in use; the traceback of a bug",
+        "  -q, --quiet    less on stderr: errors only, no warnings and no progress",
+    ]
+    return [
+        *lines,
+        "",
+        "More about one: wf help <command>, or wf <command> --help",
+        "Which version this is: wf --version [--json]",
+    ]
 
 
 def of_command(entry: registry.Entry) -> list[str]:

@@ -71,15 +71,20 @@ def as_wf_error(error: Exception) -> WfError:
     )
 
 
-def report(error: Exception, *, contract: bool, as_json: bool) -> int:
+def report(error: Exception, *, contract: bool, as_json: bool, known: bool = True) -> int:
     """Show ``error`` and return the exit code.
 
-    JSON goes to stderr for contract commands (with their keys), to stdout for all others.
+    JSON goes to stderr for contract commands (with their keys), to stdout for all others. A command that is not
+    ``known`` has the exit codes of the contract, and its JSON goes to stdout.
     """
     shown = as_wf_error(error)
+    if not isinstance(error, WfError | OSError) and output.level() > output.Level.USUAL:
+        import traceback
+
+        output.note(*traceback.format_exception(error))
     if not as_json:
         output.complain(shown.message, shown.hint)
-    elif contract:
+    elif contract and known:
         output.print_json(_contract_document(shown), failed=True)
     else:
         document = {"schema_version": 1, **shown.facts, "message": shown.message, "hint": shown.hint}

@@ -8,8 +8,10 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Iterable, Mapping
+from enum import IntEnum
 from typing import Any, TextIO
 
+from wf_cli import warn as warn_below
 from wf_cli.cli.frame import streams
 from wf_cli.contract import plain_json, text
 from wf_cli.errors import Temporary
@@ -24,6 +26,35 @@ class Coloured(str):
 def shown(line: str) -> str:
     """``line`` as it goes to a terminal or a pipe: what others wrote into it cannot act there."""
     return line if isinstance(line, Coloured) else text.lines(line)
+
+
+class Level(IntEnum):
+    """How much goes to stderr."""
+
+    #: Errors only.
+    QUIET = 0
+    #: Errors, warnings and progress.
+    USUAL = 1
+    #: Also the project, the configuration and the spool that the command works with, and the traceback of a bug.
+    VERBOSE = 2
+
+
+#: The options that stand before the command.
+LEVELS = {"-q": Level.QUIET, "--quiet": Level.QUIET, "-v": Level.VERBOSE, "--verbose": Level.VERBOSE}
+
+_level = Level.USUAL
+
+
+def set_level(new: Level) -> None:
+    """Say how much goes to stderr from now on, in this process."""
+    global _level
+    _level = new
+    warn_below.silence(silent=new is Level.QUIET)
+
+
+def level() -> Level:
+    """How much goes to stderr."""
+    return _level
 
 
 def print_json(document: Mapping[str, Any], *, failed: bool = False) -> None:
@@ -58,19 +89,18 @@ def require_delivery(what: str) -> None:
 
 
 def note(*lines: str) -> None:
-    """Print lines of progress on stderr."""
-    _print(lines, sys.stderr)
+    """Print lines of progress on stderr; none with ``wf -q``."""
+    if _level > Level.QUIET:
+        _print(lines, sys.stderr)
 
 
 def complain(message: str, hint: str | None = None) -> None:
     """Print an error on stderr: what is wrong, and what to do about it."""
-    note(f"error: {message}")
-    if hint:
-        note(f"hint: {hint}")
+    _print([f"error: {message}", *([f"hint: {hint}"] if hint else [])], sys.stderr)
 
 
 def warn(warnings: Iterable[str]) -> None:
-    """Print warnings on stderr, one a line."""
+    """Print warnings on stderr, one a line; none with ``wf -q``."""
     for warning in warnings:
         note(f"warning: {warning}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import threading
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from wf_cli.cli.frame import output
 from wf_cli.cli.frame.screen import Screen, is_screen
 from wf_cli.clock import format_duration
 from wf_cli.runtimes.base import Usage
@@ -48,7 +50,9 @@ class Board:
 
 
 def board() -> Board:
-    """A board on stderr. It draws a picture only if stderr is a terminal."""
+    """A board on stderr. It draws a picture only if stderr is a terminal. With ``wf -q`` it shows nothing."""
+    if output.level() is output.Level.QUIET:
+        return Board(io.StringIO(), live=False)
     return Board(sys.stderr, live=is_screen(sys.stderr))
 
 
