@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
-_silent = False
+
+class Trouble(str):
+    """A line about something that went wrong, in what is said on the way; other lines are progress."""
+
+    __slots__ = ()
+
+
+def _on_stderr(line: str) -> None:
+    print(f"warning: {line}", file=sys.stderr)
+
+
+_tell: Callable[[str], None] = _on_stderr
 _said: set[str] = set()
 
 
-def silence(*, silent: bool) -> None:
-    """Say whether warnings are left out from now on, in this process (``wf -q``)."""
-    global _silent
-    _silent = silent
+def to(tell: Callable[[str], None] | None) -> None:
+    """Hand warnings to ``tell`` from now on, in this process; to stderr with None."""
+    global _tell
+    _tell = tell or _on_stderr
 
 
 def once(line: str) -> None:
-    """Print a warning on stderr, once in a process. Raises OSError and ValueError as print does."""
-    if _silent or line in _said:
-        return
-    _said.add(line)
-    print(f"warning: {line}", file=sys.stderr)
+    """Tell a warning, once in a process. Raises OSError and ValueError as print does."""
+    if line not in _said:
+        _said.add(line)
+        _tell(line)

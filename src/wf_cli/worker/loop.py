@@ -32,6 +32,7 @@ from wf_cli.queue.values import Reaped
 from wf_cli.seams import step
 from wf_cli.spool import control
 from wf_cli.spool.watch import Watcher
+from wf_cli.warn import Trouble
 from wf_cli.worker.beginning import PAUSE, begin_session
 from wf_cli.worker.execute import Done, Execution
 from wf_cli.worker.settings import Equipment, SlotView, Tally, WorkerSettings
@@ -78,6 +79,7 @@ class Worker:
         self._outage = Outage(equipment.say)
         self._ends = Ends(queue, clock, events, equipment.say, self._outage)
         self._first_owner = settings.owner
+        self._owner: str | None = None
         self._watcher: Watcher | None = None
         self._obstacle: Obstacle | None = None
         #: When `_obstacle` is looked for again although there is nothing to claim.
@@ -127,7 +129,8 @@ class Worker:
             try:
                 self._turn(self._duties())
             except SpoolError:  # Whoever started the worker says which spool, and what to do.
-                self._equipment.say(f"the spool cannot be used any more; stopping {len(self._running)} agent(s)")
+                line = f"the spool cannot be used any more; stopping {len(self._running)} agent(s)"
+                self._equipment.say(Trouble(line))
                 self._stop_agents("the spool can be used no more")
                 raise
             finally:
@@ -140,7 +143,7 @@ class Worker:
     def _open_session(self) -> Session | None:
         """The next session; None when the worker is drained before one can begin."""
         first, self._first_owner = self._first_owner, None  # An owner id is never used again.
-        owner = first or ids.owner_id(self._settings.name or self._settings.runtime)
+        self._owner = owner = first or ids.owner_id(self._settings.name or self._settings.runtime)
         return begin_session(
             self._queue.spool,
             owner,
@@ -310,7 +313,7 @@ class Worker:
         except SpoolMissing:  # The main loop meets that, too, and ends the worker.
             done = Done(End.LOST, None)
         except Exception as error:  # noqa: BLE001 - one job's fault may not take the worker with it
-            self._equipment.say(f"{execution.token.job_id}: {type(error).__name__}: {error}")
+            self._equipment.say(Trouble(f"{execution.token.job_id}: {type(error).__name__}: {error}"))
             done = Done(End.LOST, None)
         with self._done_lock:
             self._done.append((execution.token, done))
@@ -324,7 +327,8 @@ class Worker:
         for token, done in finished:
             self._running.pop(token, None)
             self.tally.processed += 1
-            self._equipment.say(f"{token.job_id}: {done.end}{done.why}")
+            line = f"{token.job_id}: {done.end}{done.why}"
+            self._equipment.say(Trouble(line) if done.end in (End.FAILED, End.LOST) else line)
             if done.end is End.SUCCEEDED:
                 self.tally.succeeded += 1
             elif done.end is End.FAILED:
@@ -374,9 +378,8 @@ class Worker:
     def _say_reaped(self, reaped: Reaped) -> None:
         token, outcome = reaped.token, reaped.outcome
         what = "is lost" if outcome.end is End.LOST else f"had ended: {outcome.end}"
-        self._equipment.say(
-            f"{token.job_id}: attempt {token.attempt} of {token.owner} {what}; {outcome.disposition.to}"
-        )
+        line = f"{token.job_id}: attempt {token.attempt} of {token.owner} {what}; {outcome.disposition.to}"
+        self._equipment.say(Trouble(line) if outcome.end is End.LOST else line)
         target = target_of(token.job_id)
         if target is not None and outcome.end is not End.LOST:
             self._reconcile(target)
@@ -430,7 +433,7 @@ class Worker:
         """Stop the agents, end their attempts, release the lease. After a lost lease a reaper may end them first."""
         lost = self._session.lost
         if lost:
-            self._equipment.say(f"lost the lease ({lost}); stopping {len(self._running)} agent(s)")
+            self._equipment.say(Trouble(f"lost the lease ({lost}); stopping {len(self._running)} agent(s)"))
         self._stop_agents("the session ends")
         while self._running:
             self._drain_step()
@@ -450,6 +453,11 @@ class Worker:
         elif folder in ("control", "done", "dead"):
             self._next_idle_look = 0.0
             self._wake.set()
+
+    @property
+    def owner(self) -> str | None:
+        """The id of the session that works now, or worked last; None before the first. For any thread."""
+        return self._owner
 
     def slots(self) -> list[SlotView]:
         """The activity of each slot now, the busy ones first. May be called from any thread."""

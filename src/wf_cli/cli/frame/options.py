@@ -41,7 +41,8 @@ def _expanded(given: str | None) -> str | None:
         raise typer.BadParameter(str(error)) from None
 
 
-def _expanded_path(given: Path | None) -> Path | None:
+def expanded_path(given: Path | None) -> Path | None:
+    """The same for an option that takes a path."""
     text = _expanded(str(given)) if given is not None else None
     return Path(text) if text is not None else None
 
@@ -52,7 +53,7 @@ SpoolOption = Annotated[
 ]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="instead of wf.config.yaml", callback=_expanded_path),
+    typer.Option("--config", metavar="FILE", help="instead of wf.config.yaml", callback=expanded_path),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="one JSON document on stdout")]
 ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="why, for the log")]

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from wf_cli import warn as warn_below
 from wf_cli.cli.frame import streams
@@ -43,13 +43,21 @@ class Level(IntEnum):
 LEVELS = {"-q": Level.QUIET, "--quiet": Level.QUIET, "-v": Level.VERBOSE, "--verbose": Level.VERBOSE}
 
 _level = Level.USUAL
+_diverted: Callable[[Literal["info", "warning", "error"], str], None] | None = None
+_errors_too = False
 
 
 def set_level(new: Level) -> None:
-    """Say how much goes to stderr from now on, in this process."""
-    global _level
-    _level = new
-    warn_below.silence(silent=new is Level.QUIET)
+    """Say how much goes to stderr from now on, in this process, and that it goes there."""
+    global _level, _diverted, _errors_too
+    _level, _diverted, _errors_too = new, None, False
+    warn_below.to(lambda line: warn([line]))
+
+
+def divert(write: Callable[[Literal["info", "warning", "error"], str], None], *, errors_too: bool) -> None:
+    """Hand to ``write`` what goes to stderr, with its level. Errors go to stderr as well, unless ``errors_too``."""
+    global _diverted, _errors_too
+    _diverted, _errors_too = write, errors_too
 
 
 def level() -> Level:
@@ -90,19 +98,26 @@ def require_delivery(what: str) -> None:
 
 def note(*lines: str) -> None:
     """Print lines of progress on stderr; none with ``wf -q``."""
-    if _level > Level.QUIET:
-        _print(lines, sys.stderr)
+    _tell("info", *lines)
 
 
 def complain(message: str, hint: str | None = None) -> None:
     """Print an error on stderr: what is wrong, and what to do about it."""
+    if _diverted is not None:
+        _diverted("error", f"{message} (hint: {hint})" if hint else message)
+    if _diverted is None or not _errors_too:
+        say_error(message, hint)
+
+
+def say_error(message: str, hint: str | None = None) -> None:
+    """Print an error on stderr, wherever else errors go."""
     _print([f"error: {message}", *([f"hint: {hint}"] if hint else [])], sys.stderr)
 
 
 def warn(warnings: Iterable[str]) -> None:
     """Print warnings on stderr, one a line; none with ``wf -q``."""
     for warning in warnings:
-        note(f"warning: {warning}")
+        _tell("warning", warning)
 
 
 def result(document: Mapping[str, Any], lines: Iterable[str], *, as_json: bool) -> int:
@@ -123,6 +138,14 @@ def columns(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> list[str]:
         indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table
     ]
+
+
+def _tell(kind: Literal["info", "warning"], *lines: str) -> None:
+    if _diverted is not None:
+        for line in lines:
+            _diverted(kind, line)
+    elif _level > Level.QUIET:
+        _print(lines if kind == "info" else [f"{kind}: {line}" for line in lines], sys.stderr)
 
 
 def _print(lines: Iterable[str], stream: TextIO) -> None:

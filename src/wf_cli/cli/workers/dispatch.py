@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from wf_cli.cli.frame import known, output, signals
+from wf_cli.cli.frame import known, log_lines, output, signals
+from wf_cli.cli.frame.log_lines import LogLines
 from wf_cli.cli.frame.options import ConfigOption, JsonOption, ReasonOption, SpoolOption, app_for, document, seconds
 from wf_cli.contract import plain_json
 from wf_cli.contract.token import is_word
@@ -35,6 +36,8 @@ def dispatch(
         str | None, typer.Option("--epic", metavar="ID", help="only this epic; default: all running")
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="go on for ever; Ctrl-C ends it")] = False,
+    log_format: log_lines.FormatOption = None,
+    log_file: log_lines.FileOption = None,
     spool: SpoolOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -43,6 +46,11 @@ def dispatch(
 
     Workers and `wf epic run --follow` do the same by themselves. A job that exists already is not published again.
     """
+    if not watch and (log_format is not None or log_file is not None):
+        raise UsageError(
+            "--log-format and --log-file belong to --watch", hint="wf dispatch --watch --log-format json"
+        )
+    log = log_lines.taken_over(log_format, log_file)
     the_app = app_for(spool, config)
     the_app.require_distributed("dispatch")
     from wf_cli.workflow import epics
@@ -60,15 +68,15 @@ def dispatch(
             output.say(*(lines or ([] if needed else ["nothing to do: no running epic waits for a job"])), *needed)
         return
     with signals.as_interrupt(), the_app.notifying(found_spool, output.note):
-        _watch(lambda: dispatcher.reconcile(wanted), as_json=as_json)
+        _watch(lambda: dispatcher.reconcile(wanted), log, as_json=as_json)
 
 
-def _watch(reconcile: Callable[[], Reconciled], *, as_json: bool) -> NoReturn:
-    """Reconcile for ever, and print what is new. Errors of the system that may pass are waited for."""
+def _watch(reconcile: Callable[[], Reconciled], log: LogLines | None, *, as_json: bool) -> NoReturn:
+    """Reconcile for ever, and print what is new, to ``log`` if there is one. Errors that may pass are waited for."""
     from wf_cli.attempt.outage import Outage
 
     said: list[str] = []
-    outage, what = Outage(output.note), "cannot look for jobs that are due"
+    outage, what = Outage(log.say if log is not None else output.note), "cannot look for jobs that are due"
     while True:
         try:
             found = reconcile()
@@ -82,7 +90,12 @@ def _watch(reconcile: Callable[[], Reconciled], *, as_json: bool) -> NoReturn:
             if found.published:
                 output.stream(plain_json.dumps(_document(found)), works=True)
         elif (lines := _lines(found)) != said:
-            output.stream(*(line for line in lines if line not in said), works=True)
+            new = [line for line in lines if line not in said]
+            if log is None:
+                output.stream(*new, works=True)
+            else:
+                for line in new:
+                    log.say(line)
             said = lines
         time.sleep(WATCH_EVERY)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import threading
 import time
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from wf_cli.cli.frame import output
+from wf_cli.cli.frame.log_lines import LogLines
 from wf_cli.cli.frame.screen import Screen, is_screen
 from wf_cli.clock import format_duration
 from wf_cli.runtimes.base import Usage
@@ -49,10 +49,38 @@ class Board:
             self._screen = Screen(self._stream, live=False)
 
 
-def board() -> Board:
-    """A board on stderr. It draws a picture only if stderr is a terminal. With ``wf -q`` it shows nothing."""
+class _Logged(Board):
+    """A board whose lines go to a log. The picture stays on the terminal unless the lines go there."""
+
+    def __init__(self, log: LogLines):
+        live = log.file is not None and is_screen(sys.stderr) and output.level() > output.Level.QUIET
+        super().__init__(sys.stderr, live=live)
+        self._log = log
+
+    def say(self, line: str) -> None:
+        """Write a line to the log."""
+        self._log.say(line)
+
+
+class _Silent(Board):
+    """A board that shows nothing."""
+
+    def say(self, line: str) -> None:
+        """Leave ``line`` out."""
+
+    def draw(self, lines: list[str]) -> None:
+        """Leave the picture out."""
+
+
+def board(log: LogLines | None = None) -> Board:
+    """A board on stderr, whose lines go to ``log`` if there is one. It draws a picture only on a terminal.
+
+    With ``wf -q`` it shows nothing.
+    """
+    if log is not None:
+        return _Logged(log)
     if output.level() is output.Level.QUIET:
-        return Board(io.StringIO(), live=False)
+        return _Silent(sys.stderr, live=False)
     return Board(sys.stderr, live=is_screen(sys.stderr))
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wf_cli import ids, routing
-from wf_cli.cli.frame import known, output, signals, tables
+from wf_cli.cli.frame import known, log_lines, output, signals, tables
 from wf_cli.cli.frame.options import ConfigOption, JsonOption, SpoolOption, app_for, document
 from wf_cli.clock import format_duration, parse_duration
 from wf_cli.contract.token import Pool
 from wf_cli.errors import Temporary, UsageError, WfError
+from wf_cli.warn import Trouble
 
 if TYPE_CHECKING:
     from wf_cli.app import App
@@ -49,6 +51,8 @@ def worker(
     poll_ms: Annotated[float | None, typer.Option(hidden=True)] = None,
     lease_ms: Annotated[float | None, typer.Option(hidden=True)] = None,
     reason: Annotated[str, typer.Option(help="why, for the log (drain)")] = "",
+    log_format: log_lines.FormatOption = None,
+    log_file: log_lines.FileOption = None,
     spool: SpoolOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -72,6 +76,7 @@ def worker(
     if first in _ACTIONS:
         _act(the_app, first, rest, reason=reason, as_json=as_json)
         return
+    log = log_lines.taken_over(log_format, log_file)
     if runtime is None:
         names = ", ".join(sorted(the_app.config.runtimes))
         raise UsageError("name the pool to serve with --runtime", hint=f"configured runtimes: {names}")
@@ -80,13 +85,13 @@ def worker(
     lease_s, poll_s = _seconds(lease, lease_ms, "lease"), _seconds(poll, poll_ms, "poll")
     drain_s = _seconds(drain_timeout, None, "drain-timeout")
     pools = _pools(the_app, words or [], runtime)
-    found = _await_spool(the_app, wait=watch)
+    found = _await_spool(the_app, log.say if log is not None else _say, wait=watch)
     if found is None:
         _report({"processed": 0, "succeeded": 0, "failed": 0, "released": 0}, as_json=as_json)
         return
     from wf_cli.cli.workers import live
 
-    the_board = live.board()
+    the_board = live.board(log)
     the_worker = the_app.worker(
         found,
         runtime=runtime,
@@ -100,6 +105,8 @@ def worker(
         poll_seconds=poll_s,
         drain_timeout=drain_s,
     )
+    if log is not None:
+        log.owner = lambda: the_worker.owner
     with (
         the_app.notifying(found, the_board.say),
         _signals(the_worker),
@@ -143,7 +150,7 @@ def _pools(the_app: App, words: list[str], runtime: str) -> frozenset[Pool]:
     return frozenset(Pool(role, runtime) for role in roles)
 
 
-def _await_spool(the_app: App, *, wait: bool) -> Spool | None:
+def _await_spool(the_app: App, say: Callable[[str], None], *, wait: bool) -> Spool | None:
     """The spool. A worker never creates one; with ``wait`` it waits for one.
 
     A spool that cannot be used now, by an error that may pass, is waited for in any case. None when there is no
@@ -161,7 +168,7 @@ def _await_spool(the_app: App, *, wait: bool) -> Spool | None:
                 if layout.exists(the_app.spool_root):
                     found = the_app.open_spool()
                     if out:
-                        _say("the spool can be used again; going on")
+                        say("the spool can be used again; going on")
                     return found
                 if not wait:
                     return None
@@ -172,7 +179,7 @@ def _await_spool(the_app: App, *, wait: bool) -> Spool | None:
                 why, out = f"{trouble.told(error)}; waiting until that is over", True
             if why != said:
                 said = why
-                _say(said)
+                say(Trouble(said) if out else said)
             asked_to_end.wait(SPOOL_POLL)
     return None
 
