@@ -113,9 +113,13 @@ def worker(
         live.drawing(the_board, the_worker.slots),
     ):
         tally = the_worker.run().to_json()
-    _report(tally, as_json=as_json)
-    if tally["processed"] == 0 and not watch:
-        _explain_idleness(the_app, found, runtime)
+    stopped = _why_idle(the_app, found, runtime) if tally["processed"] == 0 and not watch else None
+    if stopped is not None and as_json:
+        stopped.facts |= tally  # The error is the one document.
+    else:
+        _report(tally, as_json=as_json)
+    if stopped is not None:
+        raise stopped
 
 
 def _report(tally: dict[str, int], *, as_json: bool) -> None:
@@ -184,12 +188,14 @@ def _await_spool(the_app: App, say: Callable[[str], None], *, wait: bool) -> Spo
     return None
 
 
-def _explain_idleness(the_app: App, found: Spool, runtime: str) -> None:
+def _why_idle(the_app: App, found: Spool, runtime: str) -> Temporary | None:
+    """The error of a worker that found no job because claims are stopped; None when they are not."""
     from wf_cli.spool.control import Requests
 
     stop = Requests(found, the_app.clock).stop_for(runtime)
-    if stop is not None:
-        raise Temporary(stop.text(), hint="`wf resume` lets workers claim again", code="PAUSED")
+    if stop is None:
+        return None
+    return Temporary(stop.text(), hint="`wf resume` lets workers claim again", code="PAUSED")
 
 
 def _signals(the_worker: Worker) -> AbstractContextManager[None]:
