@@ -108,15 +108,18 @@ class App:
         settings = self.config.spool
         return layout.create(self.spool_root, topology=settings.topology, durability=settings.durability)
 
-    def lease_seconds(self, spool: Spool, given: float | None = None) -> float:
+    def lease_seconds(self, spool: Spool, roles: Iterable[str], given: float | None = None) -> float:
         """How long the lease of a session lasts, as ``given`` on the command line or configured.
+
+        A session has one lease for all its jobs, so the longest one of its ``roles`` holds.
 
         Raises UsageError for a given one, and ConfigError for a configured one, that is too short for the spool.
         """
         from wf_cli.spool import shortest_lease
         from wf_cli.spool.lease import SHORTEST_SECONDS
 
-        seconds, wrong = given or self.config.lease_s, UsageError if given else ConfigError
+        configured = max((self.config.effective(role).lease_s for role in roles), default=self.config.lease_s)
+        seconds, wrong = given or configured, UsageError if given else ConfigError
         if seconds < SHORTEST_SECONDS:
             hint = f"at least {SHORTEST_SECONDS:g}s; 30s is usual"
             raise wrong(f"a lease of {seconds:g} s is too short", hint=hint)
@@ -351,7 +354,7 @@ class App:
                 "\n".join(own.missing),
                 hint="set it where the worker starts (export NAME=...), and start the worker again",
             )
-        lease_seconds = self.lease_seconds(spool, lease_seconds)
+        lease_seconds = self.lease_seconds(spool, {pool.role for pool in pools}, lease_seconds)
         owner = ids.owner_id(name or runtime)
         events = self.events(spool, owner)
         today = _Today(self)

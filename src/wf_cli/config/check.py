@@ -81,6 +81,8 @@ def _prune(root: Rule, value: Any, rule: Rule, path: tuple[str, ...], out: list[
         inner = (*path, key)
         if key in rule.get("properties", {}):
             kept[key] = _prune(root, item, rule["properties"][key], inner, out)
+        elif len(path) == 2 and path[0] == "routing" and key in root["properties"]:
+            out.append(Problem(inner, f"{key} is for the whole project; set it at the top of the file", (key,)))
         elif others is False:
             near = nearest.names(key, rule["properties"], most=1, cutoff=0.5)
             allowed = ", ".join(name for name in rule["properties"] if not name.startswith("$"))

@@ -90,12 +90,12 @@ def build(tree: Mapping[str, Any]) -> Config:
     retry, timeouts = _retry(tree, base.retry), _timeouts(tree, base.timeouts)
     permissions = _permissions(tree.get("permissions", {}), base.permissions)
     checks = _checks(tree, base.checks)
-    lease = tree.get("lease", {}).get("duration")
+    lease_s = _lease_s(tree, model.LEASE_S[spool.topology])
     return Config(
         version=tree.get("version", base.version),
         mode=tree.get("mode", base.mode),
         spool=spool,
-        lease_s=model.LEASE_S[spool.topology] if lease is None else parse_duration(lease),
+        lease_s=lease_s,
         retry=retry,
         timeouts=timeouts,
         epic=model.Epic(**tree.get("epic", {})),
@@ -108,6 +108,7 @@ def build(tree: Mapping[str, Any]) -> Config:
                 _retry(entry, retry),
                 _timeouts(entry, timeouts),
                 _checks(entry, checks),
+                _lease_s(entry, lease_s),
             )
             for role, entry in tree.get("routing", {}).items()
         },
@@ -118,6 +119,11 @@ def build(tree: Mapping[str, Any]) -> Config:
         redact=tuple(tree.get("redact", base.redact)),
         notify=tuple(map(_notify, tree.get("notify", ()))),
     )
+
+
+def _lease_s(tree: Mapping[str, Any], base_s: float) -> float:
+    given = tree.get("lease", {})
+    return parse_duration(given["duration"]) if "duration" in given else base_s
 
 
 def _notify(entry: Mapping[str, Any]) -> Notify:
@@ -245,6 +251,8 @@ def _policy_tree(policy: RolePolicy, config: Config) -> Tree:
     tree: Tree = {"runtime": policy.runtime}
     if policy.model is not None:
         tree["model"] = policy.model
+    if policy.lease_s != config.lease_s:
+        tree["lease"] = {"duration": duration_text(policy.lease_s)}
     if policy.retry != config.retry:
         tree["retry"] = _retry_tree(policy.retry)
     if policy.timeouts != config.timeouts:

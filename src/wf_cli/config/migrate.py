@@ -51,7 +51,7 @@ mode: command
 # The strict checks that run when a review opens: off, fast, default, full.
 # review: {strict: off}
 
-# Which runtime, and which of its models, does a role. retry and timeouts may be overridden here:
+# Which runtime, and which of its models, does a role. lease, retry, timeouts and checks may be overridden here:
 #   plan-coder: {runtime: opencode, model: provider/model, timeouts: {max_runtime: 90m}}
 # routing:
 #   orchestrator: {runtime: cursor}
@@ -59,8 +59,9 @@ mode: command
 #   plan-reviewer: {runtime: cursor}
 #   plan-fixer: {runtime: opencode}
 
-# The agent programs. Any other one:
+# The agent programs. Any other one, and variables of one, of which env:NAME is taken from where workers start:
 #   shell: {adapter: command, argv: [python3, agent.py, "{job_id}"]}
+#   cursor: {env: {CURSOR_API_KEY: "env:TEAM_CURSOR_KEY"}}
 # runtimes:
 #   opencode: {adapter: opencode, command: [opencode]}
 #   cursor: {adapter: cursor, command: [cursor-agent]}

@@ -148,6 +148,7 @@ class RolePolicy:
     retry: Retry = Retry()
     timeouts: Timeouts = Timeouts()
     checks: Checks = Checks()
+    lease_s: float = LEASE_S["local"]
 
 
 #: Seconds that one try of a notification has, unless the entry says otherwise.
@@ -227,7 +228,9 @@ class Config:
 
     def effective(self, role: str) -> RolePolicy:
         """The settings of ``role``. A role that is not routed has the general limits and no runtime."""
-        return self.routing.get(role) or RolePolicy(role, None, None, self.retry, self.timeouts, self.checks)
+        return self.routing.get(role) or RolePolicy(
+            role, None, None, self.retry, self.timeouts, self.checks, self.lease_s
+        )
 
     def spool_path(self, root: Path) -> Path:
         """The absolute folder of the spool of the project at ``root``."""

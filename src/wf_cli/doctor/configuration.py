@@ -95,11 +95,14 @@ def _lease(loaded: load.LoadedConfig, root: Path) -> Iterator[Problem]:
     with contextlib.suppress(WfError, OSError):  # The checks of the spool say so.
         topology = layout.version_of(spool).topology
     bound = shortest_lease.bound(spool, topology)
-    why = bound.why_not(loaded.config.lease_s) if bound is not None else None
-    if bound is not None and why is not None:
-        file, line = _place(loaded.origins["lease.duration"])
-        of_file = loaded.path is not None and file == loaded.path.name
-        yield Problem(f"{why} ({bound.remedy})", file if of_file else None, line, "lease.duration")
+    leases = {"lease.duration": loaded.config.lease_s}
+    leases |= {f"routing.{role}.lease.duration": policy.lease_s for role, policy in loaded.config.routing.items()}
+    for key, lease_s in leases.items():
+        why = bound.why_not(lease_s) if bound is not None and key in loaded.origins else None
+        if bound is not None and why is not None:
+            file, line = _place(loaded.origins[key])
+            of_file = loaded.path is not None and file == loaded.path.name
+            yield Problem(f"{why} ({bound.remedy})", file if of_file else None, line, key)
 
 
 def _problems(step: Callable[[], Any]) -> list[Problem]:

@@ -105,7 +105,7 @@ class Keeper:
         app, request = self._app, self._request
         tools = Tools.of(app, owner)
         self._tools, self._queue, self._spool, self._events = tools, tools.queue, tools.spool, tools.events
-        lease_s, now_ms = app.lease_seconds(tools.spool), self._clock.now_ms()
+        lease_s, now_ms = app.lease_seconds(tools.spool, request.roles), self._clock.now_ms()
         record = this_process(owner, request.runtime, lease_s, now_ms, roles=request.roles, concurrency=0)
         parallel = app.config.epic.max_parallel_plans
         self._claims = Claims(self._queue, tools.steps, self._clock, pools=request.pools, max_parallel_plans=parallel)

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from wf_cli import schema
+from wf_cli.app import App
 from wf_cli.clock import parse_duration
+from wf_cli.config import layers
 from wf_cli.config.load import is_distributed, load
 from wf_cli.config.model import Config, Timeouts, duration_text
 from wf_cli.errors import ConfigError, StateError
@@ -199,3 +202,44 @@ def test_a_fifo_does_not_block_and_a_link_is_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["500ms", "10s", "45m", "2h", "7d", "1500ms", "0ms", "90m", "0.0005s"])
 def test_durations_are_written_exactly(text: str) -> None:
     assert parse_duration(duration_text(parse_duration(text))) == parse_duration(text)
+
+
+OVERRIDES = {
+    "lease": {"duration": "77s"},
+    "retry": {"max_attempts": 9},
+    "timeouts": {"stall": "77s"},
+    "checks": {"no_change": "allow"},
+}
+
+
+@pytest.mark.parametrize("key", [key for key in schema.load("wf.config")["properties"] if not key.startswith("$")])
+def test_a_role_overrides_a_key_of_the_top_or_is_told_that_it_is_for_the_whole_project(
+    tmp_path: Path, key: str
+) -> None:
+    value = OVERRIDES.get(key, {})
+    write(tmp_path, "wf.config.json", {"routing": {"plan-coder": {key: value}}})
+    if key not in OVERRIDES:
+        with pytest.raises(ConfigError, match=rf"routing\.plan-coder\.{key}: {key} is for the whole project"):
+            load(tmp_path, {})
+        return
+    loaded = load(tmp_path, {})
+    with_override, without = loaded.config.effective("plan-coder"), loaded.config.effective("plan-fixer")
+    name = "lease_s" if key == "lease" else key
+    assert getattr(with_override, name) != getattr(without, name)
+    assert layers.build(loaded.tree) == loaded.config
+    assert layers.build(layers.as_tree(loaded.config)) == loaded.config
+
+
+def test_a_session_has_the_longest_lease_of_its_roles(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "wf.config.yaml",
+        "lease: {duration: 40s}\n"
+        "routing: {plan-coder: {lease: {duration: 2m}}, plan-fixer: {lease: {duration: 20s}}}\n",
+    )
+    app = App(tmp_path, {"WF_DISTRIBUTED": "1"})
+    spool = app.create_spool()
+    assert app.lease_seconds(spool, ["plan-coder", "plan-fixer", "tester"]) == 120.0
+    assert app.lease_seconds(spool, ["plan-fixer"]) == 20.0
+    assert app.lease_seconds(spool, ["tester"]) == 40.0
+    assert app.lease_seconds(spool, ["plan-coder"], given=50.0) == 50.0
