@@ -42,11 +42,11 @@ class Report:
             **facts,
         )
 
-    def enqueued(self, batch: Batch, answers: Sequence[Enqueued]) -> None:
-        """Jobs that were made, and those that were there already."""
+    def enqueued(self, batch: Batch, answers: Sequence[Enqueued], reason: str | None = None) -> None:
+        """Jobs that were made, and those that were there already. Without a ``reason`` it is who asked for them."""
         for answer in answers:
             spec, token = batch.jobs[answer.job_id]
-            self.emit("job.deduped" if answer.deduped else "job.enqueued", token, reason=spec.source)
+            self.emit("job.deduped" if answer.deduped else "job.enqueued", token, reason=reason or spec.source)
 
     def ended(self, token: Token, outcome: Outcome) -> None:
         """An attempt ended, by an outcome that was accepted."""

@@ -80,24 +80,25 @@ class SpoolQueue:
 
     # -- making jobs
 
-    def enqueue(self, request: JobRequest) -> Enqueued:
+    def enqueue(self, request: JobRequest, *, reason: str | None = None) -> Enqueued:
         """Make the job of the request's key, once, however often and by whomever it is asked for (invariant 4).
 
         The job is durable when this returns (invariant 3). Raises ContractError for a request outside the grammar,
         Refused when the job id belongs to another key, OSError when the disk fails; then it can be repeated.
         """
-        return self.enqueue_many([request])[0]
+        return self.enqueue_many([request], reason=reason)[0]
 
-    def enqueue_many(self, requests: Sequence[JobRequest]) -> list[Enqueued]:
+    def enqueue_many(self, requests: Sequence[JobRequest], *, reason: str | None = None) -> list[Enqueued]:
         """`enqueue` of many, with one sync of each directory; one answer for each request, in their order.
 
         A key that stands twice in ``requests`` makes one job. An invalid request raises before any job is made.
+        ``reason`` stands in the events.
         """
         batch = prepare(requests, self._clock.now_ms())
         entries = [enqueue.Entry(spec, token) for spec, token in batch.jobs.values()]
         new = enqueue.admit(self.spool, entries)
         answers = batch.answers(dict(zip(batch.jobs, new, strict=True)))
-        self._report.enqueued(batch, answers)
+        self._report.enqueued(batch, answers, reason)
         return answers
 
     def sweep(self) -> list[Token]:

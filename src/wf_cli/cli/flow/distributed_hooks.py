@@ -169,26 +169,28 @@ def wants_workers(call: Call, parsed: Parsed) -> bool:
     return wanted
 
 
-def epic_started(call: Call, epic: Epic) -> None:
-    """Publish the first jobs of ``epic`` after it was set running."""
+def epic_started(call: Call, epic: Epic, reason: str | None, *, resumed: bool = False) -> None:
+    """Publish the first jobs of ``epic`` after it was set running, or running again (``resumed``)."""
     if not call.is_distributed:
         return
     the_app = call.app
     spool = the_app.create_spool()
     found = the_app.dispatcher(spool).reconcile(epic)
-    _tell_start(call, spool, epic)
+    _tell_start(call, spool, epic, reason)
+    if resumed:
+        the_app.events(spool).emit("epic.resumed", epic_id=epic.id, reason=reason)
     if not call.as_json:
         output.say(*(f"published {job_id}" for job_id in found.published))
 
 
-def _tell_start(call: Call, spool: Spool, epic: Epic) -> None:
+def _tell_start(call: Call, spool: Spool, epic: Epic, reason: str | None) -> None:
     """The event that the epic was started, once for its life: it may be run, stopped and resumed by many."""
     from wf_cli.planjobs import epic_events
     from wf_cli.workflow import epics
 
     started_at = epics.orchestration(epics.load_state(epic)).get("started_at")
     with contextlib.suppress(OSError):  # The epic runs all the same, and the next `epic run` tells it.
-        epic_events.tell(spool, call.app.events(spool), "started", epic.id, started_at)
+        epic_events.tell(spool, call.app.events(spool), "started", epic.id, started_at, reason=reason)
 
 
 def epic_counted(call: Call, epic: Epic, before: object, after: Mapping[str, Any]) -> None:
@@ -235,8 +237,16 @@ def _runtime_of_role(call: Call) -> dict[str, str]:
     return {name: routing.get(name) or role.runtime for name, role in roles().items()}
 
 
-def epic_changed(call: Call, epic: Epic) -> None:
-    """``epic`` was stopped. Workers read that from the epic's state, so no request is written."""
+def epic_stopped(call: Call, epic: Epic, reason: str | None) -> None:
+    """The event that ``epic`` was stopped. Workers read it from the epic's state, so no request is written."""
+    from wf_cli.config import mode
+    from wf_cli.spool import layout
+
+    if not mode.reads_strictly(lambda: call.is_distributed):
+        return
+    with contextlib.suppress(OSError, WfError):  # The epic is stopped all the same.
+        if layout.exists(call.app.spool_root):
+            call.app.events(call.app.open_spool()).emit("epic.stopped", epic_id=epic.id, reason=reason)
 
 
 def follow(call: Call, epic: Epic, document: dict[str, Any], *, workers: bool) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from wf_cli.cli.flow import distributed_hooks, epic_views
-from wf_cli.cli.flow.epic_arguments import DRY_RUN, RUNNABLE, USAGES, by_position, named_epic
+from wf_cli.cli.flow.epic_arguments import DRY_RUN, USAGES, by_position, read
 from wf_cli.cli.frame import output
-from wf_cli.cli.frame.arguments import ArgumentError, Parsed, parse
+from wf_cli.cli.frame.arguments import ArgumentError, Parsed
 from wf_cli.cli.frame.contract_call import Call, ContractCommand
 from wf_cli.errors import Refused
 from wf_cli.workflow import epics
@@ -70,7 +70,7 @@ def _attach(call: Call) -> int:
 def _run(call: Call) -> int:
     from wf_cli.workflow import epic_run
 
-    parsed, epic = _prepare(call, "run")
+    call, parsed, epic = _prepare(call, "run")
     call.is_distributed  # noqa: B018 - a broken mode switch must be noticed before plans exist (quirk 28)
     if parsed.flag(DRY_RUN):
         return _dry_run(call, epic)
@@ -98,7 +98,7 @@ def _run(call: Call) -> int:
     lines = [f"epic {epic.id} is running: {started.summary}"]
     rows = [(plan.id, epics.phase_of(plan), plan.name) for plan in started.plans]
     lines += output.columns(rows) if rows else []
-    distributed_hooks.epic_started(call, epic)
+    distributed_hooks.epic_started(call, epic, parsed.value("reason"))
     if parsed.flag("--follow"):
         return distributed_hooks.follow(call, epic, document, workers=wants_workers)
     if wants_workers:
@@ -174,7 +174,7 @@ def _dry_run(call: Call, epic: Epic) -> int:
 def _resume(call: Call) -> int:
     from wf_cli.workflow import epic_run
 
-    parsed, epic = _prepare(call, "resume")
+    call, parsed, epic = _prepare(call, "resume")
     call.is_distributed  # noqa: B018 - as in `_run`
     wants_workers = distributed_hooks.wants_workers(call, parsed)
     resumed = epic_run.resume(call.project, epic)
@@ -187,20 +187,19 @@ def _resume(call: Call) -> int:
         "message": line,
     }
     if resumed:
-        distributed_hooks.epic_started(call, epic)
+        distributed_hooks.epic_started(call, epic, parsed.value("reason"), resumed=True)
     if wants_workers:
         distributed_hooks.start_workers(call, document)
     return output.result(document, [line], as_json=call.as_json)
 
 
-def _prepare(call: Call, action: str) -> tuple[Parsed, Epic]:
-    """The arguments and the epic of run and resume, after their checks: guard, arguments, preflight, epic."""
+def _prepare(call: Call, action: str) -> tuple[Call, Parsed, Epic]:
+    """The call, the arguments and the epic of run and resume, after the checks: guard, arguments, preflight, epic."""
     from wf_cli.agents import preflight
 
     more = distributed_hooks.EPIC_RUN_FLAGS if call.is_distributed else frozenset()
-    spec = replace(RUNNABLE, flags=RUNNABLE.flags | more | ({DRY_RUN} if action == "run" else set()))
     call.guard("epic")
-    parsed = parse(spec, call.words[1:], USAGES[action])
+    call, parsed = read(call, action, *more, *([DRY_RUN] if action == "run" else []))
     checked = preflight.check(call.root)
     if not checked.ok:
         raise PreflightFailed(
@@ -213,16 +212,17 @@ def _prepare(call: Call, action: str) -> tuple[Parsed, Epic]:
     epic = call.epic(parsed.word("epic"))
     if call.is_distributed:
         epics.refuse_shared(call.project, epic.id)
-    return parsed, epic
+    return call, parsed, epic
 
 
 def _stop(call: Call) -> int:
     from wf_cli.workflow import epic_run
 
     call.guard("epic")
-    epic = named_epic(call, "stop")
+    call, parsed = read(call, "stop")
+    epic = call.epic(parsed.word("epic"))
     epic_run.stop(call.project, epic)
-    distributed_hooks.epic_changed(call, epic)
+    distributed_hooks.epic_stopped(call, epic, parsed.value("reason"))
     document = {"ok": True, "action": "stop", "epic_id": epic.id}
     return output.result(document, [f"epic {epic.id} is paused"], as_json=call.as_json)
 

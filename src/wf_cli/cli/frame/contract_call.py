@@ -29,6 +29,8 @@ class Call:
     environ: Mapping[str, str]
     words: tuple[str, ...]
     as_operator: bool = False
+    #: The spool that the command line names; only commands that take ``--spool`` set it.
+    spool: str | None = None
 
     @property
     def as_json(self) -> bool:
@@ -38,9 +40,18 @@ class Call:
     @cached_property
     def app(self) -> App:
         """The one `App` of the command; a command that only reads plans never asks for it."""
-        from wf_cli.app import App
+        from wf_cli.app import App, Flags
 
-        return App(self.root, self.environ)
+        if self.spool is None:
+            return App(self.root, self.environ)
+        from wf_cli.config import home
+        from wf_cli.errors import UsageError
+
+        try:
+            folder = home.path(self.spool, self.environ)
+        except ValueError as error:
+            raise UsageError(f"--spool {error}", hint="name the folder by its whole path") from None
+        return App(self.root, self.environ, Flags(str(working_project.working_directory() / folder), None))
 
     @cached_property
     def project(self) -> Project:

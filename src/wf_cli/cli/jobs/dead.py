@@ -142,7 +142,7 @@ def _only_dead(bulk: Bulk) -> None:
 
 @app.command("purge")
 @spread
-def purge(common: Common, bulk: Bulk, jobs: JobsArgument = None) -> None:
+def purge(common: Common, bulk: Bulk, jobs: JobsArgument = None, reason: ReasonOption = None) -> None:
     """Move dead letters to archive/.
 
     Their keys stay taken. `wf spool purge --epic` frees the keys of a whole epic.
@@ -156,7 +156,14 @@ def purge(common: Common, bulk: Bulk, jobs: JobsArgument = None) -> None:
     _only_dead(bulk)
 
     def act(queue: SpoolQueue, placed: Placed) -> bool:
-        return operate.put_away(queue.spool, placed)
+        if not operate.put_away(queue.spool, placed):
+            return False
+        token = placed.token
+        common.app.events(queue.spool).emit(
+            "job.archived", job_id=token.job_id, role=token.pool.role, runtime=token.pool.runtime, from_="dead",
+            to="archive", reason=reason,
+        )  # fmt: skip
+        return True
 
     change(
         common, jobs, bulk, verb="purged", default=_DEAD, act=act,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wf_cli.cli.frame import json_values, known, output
-from wf_cli.cli.frame.options import Common, seconds, single
+from wf_cli.cli.frame.options import Common, ReasonOption, seconds, single
 from wf_cli.contract.token import NUMBER_LIMIT, is_word
 from wf_cli.errors import ContractError, UsageError, WfError
 
@@ -77,6 +77,7 @@ def enqueue(
     source: Annotated[
         str | None, typer.Option("--from", metavar="FILE|-", help="many jobs: JSON lines with the same fields")
     ] = None,
+    reason: ReasonOption = None,
 ) -> None:
     """Make a job of your own, outside any plan. A key that was used before makes no second job.
 
@@ -94,15 +95,15 @@ def enqueue(
     if source is not None:
         if key is not None or payload is not None:
             raise UsageError("--from takes keys and payloads from its lines", hint="leave --key and --payload out")
-        _many(common, list(_requests(source, given, app)))
+        _many(common, list(_requests(source, given, app)), reason)
         return
     value = None if payload is None else json_values.value(payload, "the payload")
-    _one(common, replace(given, payload=value).request(app))
+    _one(common, replace(given, payload=value).request(app), reason)
 
 
-def _one(common: Common, request: JobRequest) -> None:
+def _one(common: Common, request: JobRequest, reason: str | None) -> None:
     queue = common.app.queue(common.app.create_spool())
-    answer = queue.enqueue(request)
+    answer = queue.enqueue(request, reason=reason)
     if answer.deduped:
         _compare(queue, request, answer.job_id)
     placed = queue.find(answer.job_id)
@@ -111,9 +112,9 @@ def _one(common: Common, request: JobRequest) -> None:
     common.emit(values, [f"{answer.job_id} {status}{' (was there already)' if answer.deduped else ''}"])
 
 
-def _many(common: Common, requests: list[JobRequest]) -> None:
+def _many(common: Common, requests: list[JobRequest], reason: str | None) -> None:
     queue = common.app.queue(common.app.create_spool())
-    answers = queue.enqueue_many(requests)
+    answers = queue.enqueue_many(requests, reason=reason)
     for request, answer in zip(requests, answers, strict=True):
         if answer.deduped:
             _compare(queue, request, answer.job_id)

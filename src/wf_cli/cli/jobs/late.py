@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wf_cli.cli.frame import tables
+from wf_cli.cli.frame import output, tables
 from wf_cli.cli.frame.bundles import spread
 from wf_cli.cli.frame.options import Common, ReasonOption, group
 from wf_cli.contract import plain_json
@@ -41,6 +41,8 @@ def ls(common: Common) -> None:
     found = [facts for late in kept if spool is not None and (facts := _facts(spool, late)) is not None]
     rows = [(f["status"], f["id"], f["at"], f"instead of it: {f['standing']}") for f in found]
     common.emit({"late": found}, tables.table(("STATUS", "RESULT", "AT", "STANDING"), rows))
+    if not found and spool is not None and not common.as_json:
+        output.note("no late results")
 
 
 def _facts(spool: Spool, late: LateResult) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ import typer
 
 from wf_cli.cli.frame import output, tables
 from wf_cli.cli.frame.bundles import spread
-from wf_cli.cli.frame.options import Common, group, seconds
+from wf_cli.cli.frame.options import Common, ReasonOption, group, seconds
 from wf_cli.cli.frame.progress import Progress
 from wf_cli.cli.jobs import listing
 from wf_cli.cli.jobs.selectors import Filters, JobArgument, one
@@ -145,6 +145,7 @@ def gc(
     common: Common,
     older: Annotated[str, typer.Option(metavar="DUR", help="only what ended longer ago than this")] = "14d",
     keep_failed: Annotated[bool, typer.Option("--keep-failed", help="leave the dead letters alone")] = False,
+    reason: ReasonOption = None,
 ) -> None:
     """Move finished jobs to archive/, and remove files that they and ended sessions no longer need.
 
@@ -170,6 +171,7 @@ def gc(
         "sessions": len(removed.sessions),
         "notified": len(removed.notified),
     }
+    _tell_cleaned(common, queue.spool, f"{len(archived)} job(s) archived", reason)
     common.emit(values, [f"{len(archived)} job(s) archived, {len(removed.transcripts)} transcript(s) and "
                          f"{len(removed.sessions)} session(s) removed"])  # fmt: skip
 
@@ -177,7 +179,9 @@ def gc(
 @app.command("purge")
 @spread
 def purge(
-    common: Common, epic: Annotated[str, typer.Option("--epic", metavar="ID", help="the epic; its number")]
+    common: Common,
+    epic: Annotated[str, typer.Option("--epic", metavar="ID", help="the epic; its number")],
+    reason: ReasonOption = None,
 ) -> None:
     """Remove all files of a finished epic's jobs.
 
@@ -192,8 +196,16 @@ def purge(
     epic_id = epic.zfill(2)
     if _is_running(common, epic_id):
         raise Refused(f"epic {epic_id} is running", hint=f"wf epic stop {epic_id} first", code="EPIC_NOT_FINISHED")
-    purged = retention.purge(common.open_spool(), epic_id)
+    spool = common.open_spool()
+    purged = retention.purge(spool, epic_id)
+    _tell_cleaned(common, spool, f"{len(purged)} job(s) removed", reason, epic_id=epic_id)
     common.emit({"epic_id": epic_id, "purged": purged}, [f"{len(purged)} job(s) of epic {epic_id} removed"])
+
+
+def _tell_cleaned(common: Common, spool: Spool, what: str, reason: str | None, *, epic_id: str | None = None) -> None:
+    """The event of a cleaning: one for all jobs, because they may be many thousands."""
+    said = f"{what}: {reason}" if reason else what
+    common.app.events(spool).emit("spool.cleaned", epic_id=epic_id, reason=said)
 
 
 def _is_running(common: Common, epic_id: str) -> bool:

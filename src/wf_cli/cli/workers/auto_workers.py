@@ -50,9 +50,12 @@ def nothing_started() -> dict[str, Any]:
 def _spawn(the_app: App, spool: Spool, runtime: str) -> int:
     log = spool.path("transcripts", f"auto-{runtime}.log")
     sink = fsio.open_append(log, mode=spool.shared_mode)
+    words = ["worker", "--runtime", runtime, "--watch", "--id", f"auto-{runtime}"]
+    if the_app.flags.spool is not None:
+        words += ["--spool", str(spool.root)]
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "wf_cli", "worker", "--runtime", runtime, "--watch", "--id", f"auto-{runtime}"],
+            [sys.executable, "-m", "wf_cli", *words],
             cwd=the_app.root,
             env=git.without_redirects(the_app.environ),
             stdin=subprocess.DEVNULL,

@@ -20,7 +20,7 @@ from wf_cli.views.viewer import Viewer
 
 _UNUSED = frozenset(
     "job.deduped attempt.session attempt.usage worker.started worker.draining worker.stopped pool.paused "
-    "pool.cooldown pool.resumed plan.phase".split()
+    "pool.cooldown pool.resumed plan.phase job.archived spool.cleaned".split()
 )
 _ENDS = {
     "job.succeeded": "succeeded", "job.failed": "failed", "job.released": "released", "job.reaped": "lost",
@@ -29,7 +29,7 @@ _ENDS = {
 #: Events that become marks. Those of leases only for workers that have an attempt in the trace.
 _MARKS = frozenset(
     "job.retried job.held job.dead job.rerouted job.quarantined attempt.late epic.started epic.completed "
-    "epic.blocked".split()
+    "epic.blocked epic.stopped epic.resumed".split()
 )
 _OF_WORKERS = frozenset({"lease.lost", "job.stalled"})
 
