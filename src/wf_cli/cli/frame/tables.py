@@ -30,8 +30,12 @@ def plain(text: str) -> str:
     return escaped.line(text).strip()
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """The lines of the table, empty without rows. Only the last cell may have blanks. A terminal cuts long lines."""
+def table(head: Sequence[str], rows: Sequence[Sequence[object]], yielding: Sequence[str] | None = None) -> list[str]:
+    """The lines of the table, empty without rows. Only the last cell may have blanks.
+
+    On a terminal the columns called ``yielding`` give way until the others fit (`fitting`). Without it long lines are
+    cut.
+    """
     if not rows:
         return []
     cells = [tuple(NOTHING if cell in (None, "") else plain(str(cell)) for cell in row) for row in rows]
@@ -40,11 +44,20 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     import shutil
 
     width = shutil.get_terminal_size().columns
-    first, *lines = [line[:width] for line in output.columns([tuple(head), *cells], indent="")]
+    whole = [tuple(head), *cells]
+    if yielding is None:
+        blocks = [[line[:width]] for line in output.columns(whole, indent="")]
+    else:
+        from wf_cli.cli.frame import fitting
+
+        blocks = fitting.fitted(whole, width, yielding)
     if os.environ.get("NO_COLOR"):
-        return [first, *lines]
-    coloured = [_coloured(line, row) for line, row in zip(lines, cells, strict=True)]
-    return [output.Coloured(f"\x1b[1m{first}\x1b[0m"), *coloured]
+        return [line for block in blocks for line in block]
+    (first, *more), *others = blocks
+    lines = [output.Coloured(f"\x1b[1m{line}\x1b[0m") for line in (first, *more)]
+    for block, row in zip(others, cells, strict=True):
+        lines += [_coloured(block[0], row), *map(output.Coloured, block[1:])]
+    return list(lines)
 
 
 def _coloured(line: str, row: Sequence[str]) -> output.Coloured:

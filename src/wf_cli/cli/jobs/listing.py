@@ -11,6 +11,7 @@ from wf_cli.cli.frame import output, tables
 from wf_cli.cli.frame.options import Common, document, print_line
 from wf_cli.cli.frame.screen import Screen, is_screen
 from wf_cli.clock import format_duration
+from wf_cli.errors import UsageError
 from wf_cli.spool import scan
 from wf_cli.spool.control import Stop
 from wf_cli.views.rows import Row, last_time, row
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 #: Seconds between two looks of ``--watch``.
 WATCH_EVERY = 1.0
 _HEAD = ("STATUS", "JOB", "POOL", "ATTEMPT", "BURNED", "PRIO", "AGE", "OWNER", "READY", "REASON")
+#: The columns that give way on a narrow terminal, the least important first.
+_YIELDING = ("PRIO", "BURNED", "ATTEMPT", "OWNER", "POOL", "AGE")
 
 
 @dataclass(frozen=True)
@@ -66,18 +69,33 @@ def look(common: Common, viewer: Viewer | None, criteria: Criteria, *, sort: str
     return Listing(fit.counts, listed, sight.stops, conditions.of_project(sight))
 
 
-def lines(listed: Sequence[Row]) -> list[str]:
-    """The rows as text: a table on a terminal, plain columns in a pipe."""
-    return tables.table(
-        _HEAD,
-        [
-            (
-                row.status, row.job_id, f"{row.role}@{row.runtime}", row.attempt, f"{row.burned}/{row.max_attempts}",
-                row.priority, format_duration(row.age_s), row.owner, row.ready_at, _reason(row),
-            )
-            for row in listed
-        ],
-    )  # fmt: skip
+def columns_of(text: str | None) -> tuple[str, ...]:
+    """The columns that ``--columns`` names, in its order; all without it. Raises UsageError for others."""
+    if text is None:
+        return _HEAD
+    names = tuple(name.strip().upper() for name in text.split(","))
+    wrong = next((name for name in names if name not in _HEAD), None)
+    if wrong is not None or len(set(names)) < len(names):
+        what = f"there is no column {wrong.lower()!r}" if wrong is not None else "a column is named twice"
+        raise UsageError(f"--columns {text}: {what}", hint=f"some of {','.join(_HEAD).lower()}")
+    return names
+
+
+def lines(listed: Sequence[Row], columns: Sequence[str] = _HEAD) -> list[str]:
+    """The rows as text: a table on a terminal, plain columns in a pipe.
+
+    A terminal of any width shows status, id, ready time and reason, and of the others what has room. Columns that
+    were chosen are all shown.
+    """
+    rows = [
+        (
+            row.status, row.job_id, f"{row.role}@{row.runtime}", row.attempt, f"{row.burned}/{row.max_attempts}",
+            row.priority, format_duration(row.age_s), row.owner, row.ready_at, _reason(row),
+        )
+        for row in listed
+    ]  # fmt: skip
+    places = [_HEAD.index(name) for name in columns]
+    return tables.table(columns, [[row[at] for at in places] for row in rows], _YIELDING if columns is _HEAD else ())
 
 
 def _reason(row: Row) -> str | None:
@@ -92,16 +110,18 @@ def summary(listing: Listing) -> str:
     return ", ".join(shown) or "no jobs"
 
 
-def show(common: Common, listing: Listing) -> None:
+def show(common: Common, listing: Listing, columns: Sequence[str] = _HEAD) -> None:
     """Print a list once. A pipe gets the records without the summary."""
-    common.emit(listing.to_json(), lines(listing.rows))
+    common.emit(listing.to_json(), lines(listing.rows, columns))
     if not common.as_json:
         output.note(*map(tables.plain, listing.notes()))
     if not common.as_json and (tables.on_terminal() or not listing.rows):
         output.note(summary(listing))
 
 
-def watch(common: Common, criteria: Criteria, *, sort: str, limit: int | None) -> None:
+def watch(
+    common: Common, criteria: Criteria, *, sort: str, limit: int | None, columns: Sequence[str] = _HEAD
+) -> None:
     """Print the list again whenever it has changed, until Ctrl-C.
 
     One viewer serves the whole watch, because only a viewer that looks several times sees a lease of another host
@@ -109,10 +129,12 @@ def watch(common: Common, criteria: Criteria, *, sort: str, limit: int | None) -
     """
     live = not common.as_json and is_screen(sys.stdout)
     with Screen(sys.stdout, live=live, keep=True) as screen:
-        _watch(common, criteria, screen, sort=sort, limit=limit)
+        _watch(common, criteria, screen, sort=sort, limit=limit, columns=columns)
 
 
-def _watch(common: Common, criteria: Criteria, screen: Screen, *, sort: str, limit: int | None) -> None:
+def _watch(
+    common: Common, criteria: Criteria, screen: Screen, *, sort: str, limit: int | None, columns: Sequence[str]
+) -> None:
     viewer: Viewer | None = None
     said: object = None
     while True:
@@ -130,8 +152,8 @@ def _watch(common: Common, criteria: Criteria, screen: Screen, *, sort: str, lim
             if state != said:
                 print_line(document(**listing.to_json()))
         elif screen.live:
-            screen.draw([summary(listing), *map(tables.plain, listing.notes()), *lines(listing.rows)])
+            screen.draw([summary(listing), *map(tables.plain, listing.notes()), *lines(listing.rows, columns)])
         elif state != said:
-            output.stream(*lines(listing.rows))
+            output.stream(*lines(listing.rows, columns))
         said = state
         common.clock.sleep(WATCH_EVERY)

@@ -41,13 +41,17 @@ def ls(
     limit: Annotated[int | None, typer.Option(min=0, metavar="N", help="at most so many jobs")] = None,
     sort: Annotated[Sort, typer.Option(help="what comes first: work, the oldest, the most urgent")] = Sort.STATUS,
     watch: Annotated[bool, typer.Option("--watch", help="again whenever something changes; Ctrl-C ends it")] = False,
+    columns: Annotated[
+        str | None, typer.Option("--columns", metavar="A,B", help="only these columns, in this order")
+    ] = None,
 ) -> None:
     """List jobs, and count them by status.
 
     The columns: status, id, role@runtime, attempt, burned/budget, priority, age, owner, ready time, reason. A job
     dies when as many attempts are burned as its budget allows. An empty cell is a dash. Age is the time since the job
     was queued or, for a finished job, since it ended. The status `stalled` means that the session which has the job
-    is dead. --limit shortens the list but not the counts.
+    is dead. --limit shortens the list but not the counts. On a narrow terminal columns are left out, but never
+    status, id, ready time and reason; a reason goes on below its job. --columns names those to show.
 
     \b
     wf spool ls                             what is going on
@@ -55,13 +59,14 @@ def ls(
     wf spool ls --epic 01 --watch           follow an epic's jobs
     wf spool ls | awk '$1 == "running"'     a pipe gets one job a line
     """
+    chosen = listing.columns_of(columns)
     if watch:
         with contextlib.suppress(KeyboardInterrupt):
-            listing.watch(common, filters.criteria, sort=sort, limit=limit)
+            listing.watch(common, filters.criteria, sort=sort, limit=limit, columns=chosen)
         return
     criteria, spool = filters.criteria, common.spool_if_any()
     viewer = Viewer(spool, common.clock, common.project) if spool is not None else None
-    listing.show(common, listing.look(common, viewer, criteria, sort=sort, limit=limit))
+    listing.show(common, listing.look(common, viewer, criteria, sort=sort, limit=limit), chosen)
 
 
 @app.command("show")
