@@ -7,12 +7,15 @@ import time
 from types import TracebackType
 from typing import TextIO
 
+from wf_cli.cli.frame import output
+
 #: Seconds until the first line, so that short work shows none, and between two of them.
 FIRST, EVERY = 0.5, 0.1
 
 
 class Progress:
-    """`__call__` is told how much is done, and of how much. Where stderr is no terminal nothing is written.
+    """`__call__` is told how much is done, and of how much. Nothing is written with ``wf -q`` or
+    where stderr is no terminal.
 
     As a context manager it takes its line away at the end, also when the work is broken off.
     """
@@ -20,7 +23,8 @@ class Progress:
     def __init__(self, what: str, stream: TextIO | None = None):
         self._what = what
         self._stream = stream or sys.stderr
-        self._next = time.monotonic() + FIRST if self._stream.isatty() else float("inf")
+        shown = self._stream.isatty() and output.level() > output.Level.QUIET
+        self._next = time.monotonic() + FIRST if shown else float("inf")
         self._width = 0
 
     def __call__(self, done: int, of: int) -> None:
