@@ -25,6 +25,14 @@ WORKERS = 8
 #: The spools whose listing has to take no longer than twice an import of typer.
 SMALL = 20
 
+#: Runs a command from a small process, because a child's largest resident set begins with that of its parent.
+_MEASURED = """
+import os, sys
+silent = [(os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
+pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=silent)
+_, status, used = os.wait4(pid, 0)
+sys.stderr.write(f"{used.ru_utime + used.ru_stime} {used.ru_maxrss}")
+"""
 _BASELINE = (sys.executable, "-c", "import typer")
 _ROUTING = "  other: {runtime: elsewhere}\n"
 _SINCE_MS = 1_764_000_000_000
@@ -89,19 +97,21 @@ def _best(root: Path, argv: Sequence[str], environ: Mapping[str, str] | None = N
     runs = []
     for _ in range(ROUNDS):
         process = subprocess.Popen(
-            argv,
+            [sys.executable, "-I", "-S", "-c", _MEASURED, *argv],
             cwd=root,
             env={**scratch.environment(), **(environ or {})},
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
         assert process.stdout is not None
+        assert process.stderr is not None
         while process.stdout.read(1 << 20):
             pass
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        cpu, memory = process.stderr.read().split()
+        process.wait()
         process.stdout.close()
-        runs.append((used.ru_utime + used.ru_stime, used.ru_maxrss // 1024))
+        process.stderr.close()
+        runs.append((float(cpu), int(memory) // 1024))
     return min(cpu for cpu, _ in runs), min(memory for _, memory in runs)
 
 

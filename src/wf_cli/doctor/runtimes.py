@@ -98,7 +98,11 @@ class _Look:
     def checks(self, *, call: bool) -> Iterator[Check]:
         runtime = self._runtime
         for text in self._variables.missing:
-            yield self._wrong("env", f"{text}, so no worker of it starts here", "export it where workers start")
+            yield self._wrong(
+                "env",
+                f"{text}, so no worker of it starts here",
+                "export NAME=value where workers start, or wf config unset the key",
+            )
         if runtime.adapter == "scripted":
             yield ok(f"runtime:{runtime.name}", f"built in; {self._does}")
         elif runtime.adapter == "command":

@@ -107,12 +107,12 @@ def test_a_session_of_an_editor_has_the_same_bound(wf: Cli, monkeypatch: pytest.
     pretend(monkeypatch, wf.root, "nfs")
     app = App(wf.root, dict(os.environ))
     with pytest.raises(ConfigError, match="at least 180 s") as caught:
-        app.lease_seconds(spool)
+        app.lease_seconds(spool, ())
     assert caught.value.code == "LEASE_TOO_SHORT"
     assert "actimeo" in (caught.value.hint or "")
     with pytest.raises(UsageError):
-        app.lease_seconds(spool, 20.0)
-    assert app.lease_seconds(spool, 180.0) == 180.0
+        app.lease_seconds(spool, (), 20.0)
+    assert app.lease_seconds(spool, (), 180.0) == 180.0
 
 
 @pytest.mark.parametrize("kind", [None, "ext4", "overlay"])
