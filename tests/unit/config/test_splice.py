@@ -284,7 +284,12 @@ def test_one_value_goes_and_all_else_keeps_its_bytes(text: str, data: Any) -> No
     wanted = copy.deepcopy(old.value)
     del edit.value_at(wanted, gone[:-1])[gone[-1]]
     assume(wanted)  # A document that had one entry may end with a mark that needs one.
-    new = edit.removed(old, keys)
+    try:
+        new = edit.removed(old, keys)
+    except ConfigError:
+        # Blank lines behind a kept text belong to it. Where that would grow or shrink, nothing is taken out.
+        assert "|+" in text or ">+" in text
+        return
     note(new.text)
     assert new.value == wanted
     before, after = (part.replace("\r\n", "\n").split("\n") for part in (text, new.text))
