@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 
-class Trouble(str):
+class TroubleLine(str):
     """A line about something that went wrong, in what is said on the way; other lines are progress."""
 
     __slots__ = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,5 @@ from conditions.bed import Bed
 
 @pytest.fixture
 def bed(tmp_path: Path) -> Iterator[Bed]:
-    made = Bed(tmp_path)
-    try:
+    with contextlib.closing(Bed(tmp_path)) as made:
         yield made
-    finally:
-        made.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +15,8 @@ from support.box import Box
 @pytest.fixture
 def box(tmp_path: Path) -> Iterator[Box]:
     """An empty project."""
-    made = Box(tmp_path)
-    try:
+    with contextlib.closing(Box(tmp_path)) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(scope="session")

@@ -198,11 +198,8 @@ ROWS = [
 
 @pytest.fixture
 def box(tmp_path: Path) -> Iterator[Box]:
-    made = Box(tmp_path)
-    try:
+    with contextlib.closing(Box(tmp_path)) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

@@ -67,11 +67,9 @@ class Claims:
 
     def obstacle(self) -> Obstacle | None:
         """The pause, cool-down or full disk that keeps this session from claiming; None when it may claim."""
-        stops = self.requests.stops()
-        for runtime in self._runtimes:
-            stop = next((s for s in stops if s.runtime in (None, runtime)), None)
-            if stop is not None:
-                return Obstacle(f"{stop.kind}:{stop.text()}", stop.text())
+        stop = self.requests.stop_for(*self._runtimes)
+        if stop is not None:
+            return Obstacle(f"{stop.kind}:{stop.text()}", stop.text())
         root = self._queue.spool.root
         free = shutil.disk_usage(root).free
         if free < MIN_FREE_BYTES:

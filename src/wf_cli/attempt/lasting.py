@@ -12,7 +12,7 @@ from pathlib import Path
 
 from wf_cli import sharing
 from wf_cli.errors import FileTrouble
-from wf_cli.warn import Trouble
+from wf_cli.warn import TroubleLine
 
 
 class Lasting:
@@ -27,7 +27,7 @@ class Lasting:
         kind = _kind(error)
         if self._known.get(what) != kind:
             self._known[what] = kind
-            self._say(Trouble(line))
+            self._say(TroubleLine(line))
 
     def over(self, what: str, line: str = "") -> None:
         """Note that ``what`` works. ``line`` (by default that the trouble is over) is said when it had failed."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from wf_cli import sharing, system_errors
 from wf_cli.attempt import trouble
 from wf_cli.errors import FileTrouble, WfError
-from wf_cli.warn import Trouble
+from wf_cli.warn import TroubleLine
 
 
 class Outage:
@@ -41,7 +41,7 @@ class Outage:
             self._failing.add(what)
             self._said.add(kind)
         if not known:
-            self._say(Trouble(f"{what}: {trouble.told(error)}; waiting until that is over"))
+            self._say(TroubleLine(f"{what}: {trouble.told(error)}; waiting until that is over"))
         return True
 
     def over(self, what: str) -> None:

@@ -12,7 +12,7 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from wf_cli import __version__
@@ -91,9 +91,14 @@ class _Connections:
     def __init__(self) -> None:
         self._made: list[http.client.HTTPConnection] = []
 
-    def note(self, connection: http.client.HTTPConnection) -> http.client.HTTPConnection:
-        self._made.append(connection)
-        return connection
+    def making(self, kind: type[http.client.HTTPConnection]) -> Callable[..., http.client.HTTPConnection]:
+        """How `urllib` makes its connections of ``kind``, so that they are known here."""
+
+        def make(host: str, **options: Any) -> http.client.HTTPConnection:
+            self._made.append(kind(host, **options))
+            return self._made[-1]
+
+        return make
 
     @contextlib.contextmanager
     def cut_after(self, seconds: float) -> Iterator[threading.Event]:
@@ -123,10 +128,7 @@ class _Http(urllib.request.HTTPHandler):
         self._connections = connections
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        def connect(host: str, **options: Any) -> http.client.HTTPConnection:
-            return self._connections.note(http.client.HTTPConnection(host, **options))
-
-        return self.do_open(connect, req)
+        return self.do_open(self._connections.making(http.client.HTTPConnection), req)
 
 
 class _Https(urllib.request.HTTPSHandler):
@@ -135,7 +137,4 @@ class _Https(urllib.request.HTTPSHandler):
         self._connections = connections
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        def connect(host: str, **options: Any) -> http.client.HTTPConnection:
-            return self._connections.note(http.client.HTTPSConnection(host, **options))
-
-        return self.do_open(connect, req)
+        return self.do_open(self._connections.making(http.client.HTTPSConnection), req)

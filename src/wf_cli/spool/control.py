@@ -167,9 +167,10 @@ class Requests:
                 found.append(stop)
         return found
 
-    def stop_for(self, runtime: str) -> Stop | None:
-        """Why ``runtime`` claims nothing now, or None."""
-        return next((s for s in self.stops() if s.runtime in (None, runtime)), None)
+    def stop_for(self, *runtimes: str) -> Stop | None:
+        """Why one of ``runtimes``, the first that has a reason, claims nothing now; None when each of them may."""
+        stops = self.stops()
+        return next((s for runtime in runtimes for s in stops if s.runtime in (None, runtime)), None)
 
     def _read(
         self, name: str, kind: str, runtime: str | None, watched: Mapping[tuple[str, bytes], _Watched]

@@ -160,6 +160,15 @@ class Spool:
         with fsio.discarding(path):
             yield path
 
+    def publish(self, part: str, folder: str, name: str) -> bool:
+        """`fsio.publish` under ``name`` in ``folder``, one of `ADDED_FOLDERS`, which is made if it is missing."""
+        path = self.at(folder, name)
+        try:
+            return fsio.publish(part, path)
+        except FileNotFoundError:
+            self.make_folder(folder)
+            return fsio.publish(part, path)
+
     @property
     def shared_mode(self) -> int | None:
         """The mode of every file where several users share the spool, past the umask, because one user's sweeper

@@ -34,16 +34,11 @@ def first(spool: Spool, name: str, *, by: str, **facts: str) -> bool:
     The mark holds ``by`` and ``facts``, for people. After an OSError it is not known who was first, and the caller
     must not tell. A mark that a power cut took away was not durable, so nobody has acted on it.
     """
-    path = spool.path(FOLDER, f"{name}.json")
-    if fsio.exists(path):  # The usual answer, without a write.
+    if is_marked(spool, name):  # The usual answer, without a write.
         return False
     content = json.dumps({"by": by, **facts, "nonce": ids.nonce()}) + "\n"
     with spool.part(content.encode()) as part:
-        try:
-            ours = fsio.publish(part, path)
-        except FileNotFoundError:
-            spool.make_folder(FOLDER)  # The spool was made by a wf that did not know it.
-            ours = fsio.publish(part, path)
+        ours = spool.publish(part, FOLDER, f"{name}.json")
     if ours:
         spool.sync(FOLDER)
     return ours

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from wf_cli import fsio, ids
+from wf_cli import ids
 from wf_cli.contract.token import Token, is_word, outcome_name
 from wf_cli.seams import step
 from wf_cli.spool import records
@@ -38,14 +38,9 @@ def claim_start(spool: Spool, token: Token) -> Start | None:
     if spool.version.topology == "local":
         return None
     content = json.dumps({"owner": token.owner, "token": token.name, "nonce": ids.nonce()}) + "\n"
-    path = spool.path("started", outcome_name(token.job_id, token.attempt))
     with spool.part(content.encode()) as part:
         step("start.part")
-        try:
-            ours = fsio.publish(part, path)
-        except FileNotFoundError:
-            spool.make_folder("started")  # The spool was made by a wf that did not know it.
-            ours = fsio.publish(part, path)
+        ours = spool.publish(part, "started", outcome_name(token.job_id, token.attempt))
     step("start.linked")
     spool.sync("started")
     step("start.durable")

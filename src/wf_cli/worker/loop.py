@@ -32,7 +32,7 @@ from wf_cli.queue.values import Reaped
 from wf_cli.seams import step
 from wf_cli.spool import control
 from wf_cli.spool.watch import Watcher
-from wf_cli.warn import Trouble
+from wf_cli.warn import TroubleLine
 from wf_cli.worker.beginning import PAUSE, begin_session
 from wf_cli.worker.execute import Done, Execution
 from wf_cli.worker.settings import Equipment, SlotView, Tally, WorkerSettings
@@ -130,7 +130,7 @@ class Worker:
                 self._turn(self._duties())
             except SpoolError:  # Whoever started the worker says which spool, and what to do.
                 line = f"the spool cannot be used any more; stopping {len(self._running)} agent(s)"
-                self._equipment.say(Trouble(line))
+                self._equipment.say(TroubleLine(line))
                 self._stop_agents("the spool can be used no more")
                 raise
             finally:
@@ -313,7 +313,7 @@ class Worker:
         except SpoolMissing:  # The main loop meets that, too, and ends the worker.
             done = Done(End.LOST, None)
         except Exception as error:  # noqa: BLE001 - one job's fault may not take the worker with it
-            self._equipment.say(Trouble(f"{execution.token.job_id}: {type(error).__name__}: {error}"))
+            self._equipment.say(TroubleLine(f"{execution.token.job_id}: {type(error).__name__}: {error}"))
             done = Done(End.LOST, None)
         with self._done_lock:
             self._done.append((execution.token, done))
@@ -328,7 +328,7 @@ class Worker:
             self._running.pop(token, None)
             self.tally.processed += 1
             line = f"{token.job_id}: {done.end}{done.why}"
-            self._equipment.say(Trouble(line) if done.end in (End.FAILED, End.LOST) else line)
+            self._equipment.say(TroubleLine(line) if done.end in (End.FAILED, End.LOST) else line)
             if done.end is End.SUCCEEDED:
                 self.tally.succeeded += 1
             elif done.end is End.FAILED:
@@ -344,7 +344,7 @@ class Worker:
                 self._queue.rescan()
 
     def _reconcile(self, target: Target | None) -> None:
-        """Publish the jobs that are due. Trouble is said once, and the next reconcile tries again."""
+        """Publish the jobs that are due. TroubleLine is said once, and the next reconcile tries again."""
         what = "cannot reconcile"
         try:
             self._equipment.reconcile(target)
@@ -379,7 +379,7 @@ class Worker:
         token, outcome = reaped.token, reaped.outcome
         what = "is lost" if outcome.end is End.LOST else f"had ended: {outcome.end}"
         line = f"{token.job_id}: attempt {token.attempt} of {token.owner} {what}; {outcome.disposition.to}"
-        self._equipment.say(Trouble(line) if outcome.end is End.LOST else line)
+        self._equipment.say(TroubleLine(line) if outcome.end is End.LOST else line)
         target = target_of(token.job_id)
         if target is not None and outcome.end is not End.LOST:
             self._reconcile(target)
@@ -433,7 +433,7 @@ class Worker:
         """Stop the agents, end their attempts, release the lease. After a lost lease a reaper may end them first."""
         lost = self._session.lost
         if lost:
-            self._equipment.say(Trouble(f"lost the lease ({lost}); stopping {len(self._running)} agent(s)"))
+            self._equipment.say(TroubleLine(f"lost the lease ({lost}); stopping {len(self._running)} agent(s)"))
         self._stop_agents("the session ends")
         while self._running:
             self._drain_step()

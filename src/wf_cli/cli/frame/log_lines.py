@@ -65,8 +65,8 @@ class LogLines:
                 ) from error
 
     def say(self, line: str) -> None:
-        """Write a line of progress; a `warn.Trouble` is a warning."""
-        self.write("warning" if isinstance(line, warn.Trouble) else "info", line)
+        """Write a line of progress; a `warn.TroubleLine` is a warning."""
+        self.write("warning" if isinstance(line, warn.TroubleLine) else "info", line)
 
     def write(self, level: Level, message: str) -> None:
         """Write one line."""

@@ -17,7 +17,7 @@ from wf_cli.cli.frame.options import ConfigOption, JsonOption, SpoolOption, app_
 from wf_cli.clock import format_duration, parse_duration
 from wf_cli.contract.token import Pool
 from wf_cli.errors import Temporary, UsageError, WfError
-from wf_cli.warn import Trouble
+from wf_cli.warn import TroubleLine
 
 if TYPE_CHECKING:
     from wf_cli.app import App
@@ -183,7 +183,7 @@ def _await_spool(the_app: App, say: Callable[[str], None], *, wait: bool) -> Spo
                 why, out = f"{trouble.told(error)}; waiting until that is over", True
             if why != said:
                 said = why
-                say(Trouble(said) if out else said)
+                say(TroubleLine(said) if out else said)
             asked_to_end.wait(SPOOL_POLL)
     return None
 
