@@ -51,8 +51,8 @@ def failing_mark(entry: Notify) -> str:
 
 @dataclass(slots=True)
 class _Seen:
-    """A file of the outbox: its event (None for what is none), when it was made, and which entries have yet to get
-    it, as far as this process knows."""
+    """A file of the outbox: its event (None for what is none), when it was made by this host's wall clock, and which
+    entries have yet to get it, as far as this process knows."""
 
     event: Waiting | None
     made_ms: float | None
@@ -128,10 +128,18 @@ class Notifier:
                 given = self._give(key, name, seen) or given
             if not seen.open and seen.event is not None:
                 outbox.remove(self.spool, name)  # Each entry has it, or no entry wants it any more.
-            elif seen.made_ms is not None and self._clock.now_ms() - seen.made_ms > TOO_OLD_S * 1000:
+            elif self._is_too_old(name, seen):
                 self._say_once(f"an event was not handed on within an hour and is left out now: {name}")
                 outbox.remove(self.spool, name)
         return given
+
+    def _is_too_old(self, name: str, seen: _Seen) -> bool:
+        """By this host's wall clock first, which asks nobody. It may stand wrong, so the file system decides."""
+        if seen.made_ms is None or self._clock.now_ms() - seen.made_ms <= TOO_OLD_S * 1000:
+            return False
+        age_s = outbox.age_s(self.spool, name, self._clock)
+        seen.made_ms = self._clock.now_ms() - age_s * 1000
+        return age_s > TOO_OLD_S
 
     def _first_sight(self, name: str) -> _Seen:
         event = outbox.read(self.spool, name)

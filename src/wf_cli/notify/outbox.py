@@ -15,10 +15,11 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from wf_cli import fsio, ids
-from wf_cli.clock import parse_iso_ms
+from wf_cli.clock import Clock, parse_iso_ms
 from wf_cli.contract import plain_json
 from wf_cli.contract.event import Event
 from wf_cli.eventlog.lines import parse_line
+from wf_cli.spool import elapsed
 from wf_cli.spool.layout import Spool
 
 FOLDER = "outbox"
@@ -74,18 +75,14 @@ class Outbox:
             self._complain(f"{MOST} events wait to be handed on, so {event.event} is left out; is a worker running?")
             return
         spool = self._spool
-        part = spool.path("tmp", f"{ids.nonce()}.part")
+        part = spool.at("tmp", f"{ids.nonce()}.part")
         data = plain_json.dumps(document).encode()
         if len(data) >= _LIMIT:  # Nobody would read it.
             cut = {key: value[:1000] if isinstance(value, str) else value for key, value in document.items()}
             data = plain_json.dumps(cut).encode()
         fsio.write_new(part, data, durable=False, mode=spool.shared_mode)
         with fsio.discarding(part):
-            try:
-                fsio.publish(part, spool.path(FOLDER, name))
-            except FileNotFoundError:
-                spool.make_folder(FOLDER)  # The spool was made by a wf that did not know it.
-                fsio.publish(part, spool.path(FOLDER, name))
+            spool.publish(part, FOLDER, name)
 
     def _complain(self, line: str) -> None:
         if not self._complained:
@@ -114,6 +111,15 @@ def made_ms(spool: Spool, name: str) -> float | None:
         return fsio.facts(spool.path(FOLDER, name)).st_mtime * 1000
     except FileNotFoundError:
         return None
+
+
+def age_s(spool: Spool, name: str, clock: Clock) -> float:
+    """Seconds since the file was made, both by the clock of the file system; 0 when that cannot be told."""
+    try:
+        info = fsio.facts(spool.path(FOLDER, name))
+    except FileNotFoundError:
+        return 0.0
+    return elapsed.age_s(spool, {}, info, clock) or 0.0
 
 
 def remove(spool: Spool, name: str) -> None:

@@ -205,6 +205,17 @@ def test_what_nobody_could_hand_on_for_an_hour_is_left_out_and_said(tmp_path: Pa
     assert any("was not handed on within an hour" in line for line in yard.said)
 
 
+def test_a_host_whose_clock_is_ahead_leaves_out_nothing_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    yard = Yard(tmp_path, Notify(("job.dead",), url="env:HOOK"))
+    yard.events.emit("job.dead", job_id="a")
+    now_ms = SystemClock.now_ms
+    monkeypatch.setattr(SystemClock, "now_ms", lambda clock: now_ms(clock) + 2 * 3_600_000)
+    with yard.notifier():
+        wait_until(yard.told, what="the entry to fail, because its variable is not set")
+    assert len(yard.waiting()) == 1
+    assert not any("left out" in line for line in yard.said)
+
+
 def test_a_flood_is_bounded_and_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "MOST", 3)
     yard = Yard(tmp_path, Notify(("job.dead",), ("x",)))
