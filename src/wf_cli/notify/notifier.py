@@ -123,9 +123,13 @@ class Notifier:
         names = outbox.waiting(self.spool)
         self._seen = {name: self._seen[name] if name in self._seen else self._first_sight(name) for name in names}
         given = False
+        behind: set[str] = set()  # Entries that did not get an older event just now. None overtakes it.
         for name, seen in self._seen.items():
-            for key in sorted(seen.open):
-                given = self._give(key, name, seen) or given
+            for key in sorted(seen.open - behind):
+                if self._give(key, name, seen):
+                    given = True
+                elif key in seen.open:
+                    behind.add(key)
             if not seen.open and seen.event is not None:
                 outbox.remove(self.spool, name)  # Each entry has it, or no entry wants it any more.
             elif self._is_too_old(name, seen):

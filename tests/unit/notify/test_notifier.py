@@ -80,6 +80,31 @@ def test_each_entry_gets_the_events_that_it_asked_for_once_and_the_outbox_is_emp
     assert problems(yard.spool) == []
 
 
+def test_no_event_overtakes_one_that_found_the_courier_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The courier becomes free while the look goes on."""
+    given: list[str] = []
+    answers = [False, True]
+
+    class Courier:
+        def __init__(self, *_: object) -> None: ...
+
+        @property
+        def busy(self) -> bool:
+            return answers.pop(0) if answers else False
+
+        def give(self, event: outbox.Waiting) -> None:
+            given.append(event.event.facts["job_id"])
+
+    monkeypatch.setattr(notifiers, "_Courier", Courier)
+    yard = Yard(tmp_path, Notify(("job.dead",), (hooks.noting(tmp_path),)))
+    for n in range(3):
+        yard.events.emit("job.dead", job_id=f"j{n}")
+    notifier = yard.notifier()
+    for _ in range(2):
+        notifier._look()
+    assert given == ["j0", "j1", "j2"]
+
+
 def _notify(root: Path, name: str, ready: Any, go: Any) -> None:
     spool = make_spool(root / "spool")
     entries = (Notify(("job.dead",), (str(root / "hook.py"),)),)
