@@ -16,6 +16,7 @@
     refusals    agents that ended at once without work: the pool's fault, or the job's
     trouble     an error of this host in one line
     outage      errors that may pass: they are waited for, and said once
+    lasting     troubles that stay: said when they begin, and when they are over
 
 An attempt knows plans only through `steps.Steps`; nothing here imports the workflow, a worker or an editor.
 """

@@ -27,14 +27,15 @@ What each module is for::
     session     what a session is and runs, in one file with one writer
     liveness    is a session alive? by proof, or by watching its lease
     shortest_lease  how long a lease has to last on the mount
-    control     pause, drain, cool-down
+    control     pause, drain, cool-down; elapsed: how old such a request is, whatever the wall clocks say
     verify      every state a crash can leave, and its repair; foreign: files that no wf wrote
     keys        keys whose files do not fit together: mended, or freed; remains: a job's files besides spec and tokens
     quarantine  where foreign and damaged files are put away
     retention   what is removed for good, and when
     records     reading specs and outcomes; late: results of superseded attempts
     troubles    how a loop over foreign things goes on after a bad one
-    watch       wake-ups
+    watch       wake-ups: by inotify on Linux, by watchdogs elsewhere
+    notified    what was told already, by exclusive link
 
 Assumptions: one file system holds the whole folder; rename and link in it are atomic and have one
 winner; hard links exist. Not assumed: that clocks agree, that return codes tell the truth, that a
