@@ -105,7 +105,12 @@ def write_atomic(
         sharing.make_folders(path.parent)
     raw = data.encode() if isinstance(data, str) else data
     part = path.with_name(f".{path.name}.{ids.nonce()}.part")
-    write_new(part, raw, durable=durable, mode=_mode_of(path) if mode is None else mode)
+    try:
+        write_new(part, raw, durable=durable, mode=_mode_of(path) if mode is None else mode)
+    except OSError as error:
+        if error.filename == str(part):
+            error.filename = str(path)  # Nobody asked for the part.
+        raise
     step("fsio.part-written")
     try:
         anchored.replace(part, path)

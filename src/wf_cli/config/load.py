@@ -177,7 +177,7 @@ def _raise(problems: list[check.Problem], place: layers.Source) -> None:
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     raise ConfigError(
         "\n".join([*lines[:_SHOWN], *more]),
-        hint="wf config check looks again; schemas/wf.config.schema.json describes every key",
+        hint="wf config check looks again; wf config schema prints what every key may be",
         key=problems[0].key,
         problems=[{"key": p.key, "message": p.message, "at": place(p.path)} for p in problems],
     )

@@ -92,3 +92,15 @@ def test_a_folder_without_jobs_becomes_a_spool(wf: Cli) -> None:
     assert wf("spool", "ls")[0] == 0
     assert wf("spool", "verify", "--fix")[0] == 3
     assert App(wf.root, {}).create_spool().root == root
+
+
+@pytest.mark.parametrize(
+    "words", [("trace", "a", "--format", "html", "--output"), ("stats", "--openmetrics")], ids=["trace", "stats"]
+)
+def test_a_file_that_cannot_be_written_is_named_as_it_was_asked_for(wf: Cli, words: tuple[str, ...]) -> None:
+    """The folder is nobody's spool, so `spool verify` would not make it."""
+    path = wf.root / "not there" / "page"
+    code, _, said = wf(*words, str(path))
+    assert code == 1
+    assert f"error: {path}: No such file or directory" in said
+    assert f"mkdir -p '{path.parent}'" in said

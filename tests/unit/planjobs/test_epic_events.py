@@ -146,7 +146,7 @@ def test_ten_dispatchers_of_ten_hosts_tell_it_once(scene: Scene, monkeypatch: py
     real = notified.fsio.publish
 
     def publish(part: Path, target: Path) -> bool:
-        if target.parent.name == "notified":
+        if Path(target).parent.name == "notified":
             at_the_link.append(target)
             wait_until(lambda: len(at_the_link) >= 10, what="all ten being about to tell")
         return real(part, target)

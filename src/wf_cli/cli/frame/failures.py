@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,10 @@ def as_wf_error(error: Exception) -> WfError:
         hint = "check permissions and free space, then run the command again"
         if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
             folder = Path(error.filename).parent
-            if not folder.exists():
+            if not folder.exists() and (folder.parent / "VERSION").exists():
                 hint = f"{folder} is gone; `wf spool verify --fix` makes a lost folder of the spool again"
+            elif not folder.exists():
+                hint = f"there is no folder {folder}: mkdir -p {shlex.quote(str(folder))}, or write somewhere else"
         if isinstance(known, FileTrouble):
             return WfError(f"{where}{known.strerror}", hint=known.hint, code=known.code)
         return WfError(f"{where}{known.strerror or known}", hint=hint, code="SYSTEM")

@@ -104,6 +104,7 @@ def _click_exception() -> type[Exception]:
 
 
 def _usage_error(error: Any, *, as_json: bool) -> int:
+    error.message = error.message.replace("Value error, ", "")  # pydantic's word for any value that it refuses
     if as_json:
         document = {"ok": False, "schema_version": 1, "error": "USAGE", "message": error.format_message()}
         output.print_json(document)
