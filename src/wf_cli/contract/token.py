@@ -29,16 +29,17 @@ TIME_DIGITS = 13
 #: Attempts, burned and budget stay below this, so that the longest name fits the 255 bytes of a file name.
 NUMBER_LIMIT = 10**6
 
-_WORD = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+#: The pattern of a component.
+WORD = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _NUMBER = r"(?:0|[1-9][0-9]{0,5})"
 _HEAD = re.compile(
     rf"(?P<priority>[0-9])\.(?P<time>[0-9]{{{TIME_DIGITS}}})(?:d(?P<delay>[1-9][0-9]{{0,8}}))?"
-    rf"\.(?P<job>{_WORD})\.(?P<role>{_WORD})@(?P<runtime>{_WORD})"
+    rf"\.(?P<job>{WORD})\.(?P<role>{WORD})@(?P<runtime>{WORD})"
     rf"\.a(?P<attempt>{_NUMBER})b(?P<burned>{_NUMBER})of(?P<budget>[1-9][0-9]{{0,5}})"
-    rf"(?:\.(?P<last>{_WORD}))?\.json",
+    rf"(?:\.(?P<last>{WORD}))?\.json",
     re.ASCII,
 )
-_WORD_ONLY = re.compile(_WORD, re.ASCII)
+_WORD_ONLY = re.compile(WORD, re.ASCII)
 _NONCE = re.compile(r"[0-9a-f]{16}")
 
 
@@ -187,7 +188,7 @@ def parse(directory: str, name: str) -> Token | None:
 
 
 _FINISHED = re.compile(
-    rf"[0-9]\.[0-9]{{{TIME_DIGITS}}}\.(?:{_WORD})\.(?:{_WORD})@(?:{_WORD})"
+    rf"[0-9]\.[0-9]{{{TIME_DIGITS}}}\.(?:{WORD})\.(?:{WORD})@(?:{WORD})"
     rf"\.a{_NUMBER}b{_NUMBER}of[1-9][0-9]{{0,5}}\.(?:succeeded|cancelled|failed)\.json",
     re.ASCII,
 )
@@ -233,7 +234,7 @@ def parse_staged(name: str) -> tuple[Token, str] | None:
 
 
 _OUTCOME = re.compile(
-    rf"(?P<job>{_WORD})\.a(?P<attempt>[1-9][0-9]{{0,5}})(?:\.(?P<owner>{_WORD})\.late)?\.json", re.ASCII
+    rf"(?P<job>{WORD})\.a(?P<attempt>[1-9][0-9]{{0,5}})(?:\.(?P<owner>{WORD})\.late)?\.json", re.ASCII
 )
 
 
@@ -260,7 +261,7 @@ def mark(token: Token) -> str:
     return f"{token.job_id}.a{token.attempt}.{token.owner}"
 
 
-_MARK = re.compile(rf"(?P<job>{_WORD})\.a(?P<attempt>[1-9][0-9]{{0,5}})\.(?P<owner>{_WORD})", re.ASCII)
+_MARK = re.compile(rf"(?P<job>{WORD})\.a(?P<attempt>[1-9][0-9]{{0,5}})\.(?P<owner>{WORD})", re.ASCII)
 
 
 def exit_name(mark: str) -> str:

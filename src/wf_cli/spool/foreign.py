@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from wf_cli import anchored, fsio
 from wf_cli.clock import Clock
 from wf_cli.contract.lifecycle import DIRECTORIES
-from wf_cli.contract.token import is_word, parse, parse_outcome, parse_staged
+from wf_cli.contract.token import WORD, job_of, parse_outcome, parse_staged
 from wf_cli.errors import LinkedFolder, Temporary
 from wf_cli.spool import findings, judgement, quarantine
 from wf_cli.spool.findings import Finding, relative, unreadable
@@ -22,6 +23,8 @@ _ROOT_FILES = frozenset({"VERSION", ".gitignore"})
 #: Beginnings of names that a file system makes for files that were removed while they were open: FUSE (libfuse,
 #: hard_remove), the NFS and the SMB client of Linux (silly rename). It removes them itself, so they are nobody's.
 _OF_THE_FILE_SYSTEM = (".fuse_hidden", ".nfs", ".__smb")
+#: Suffixes of locks. Somebody may hold such a file, whatever its name is, so it is not put away.
+_LOCKS = (".lock", ".slot")
 #: Folders that file systems keep in their root, which may be the spool's: ext4's, and snapshots of NFS servers.
 _ROOT_FOLDERS = frozenset({"lost+found", ".snapshot"})
 #: Seconds. An older time of modification is none: a file on NFS whose writer died while it made it has the numbers of
@@ -38,7 +41,9 @@ def files(spool: Spool, clock: Clock, *, fix: bool) -> Iterator[Finding]:
         path = spool.folder(folder)
         try:
             with anchored.scandir(path) as listed:
-                for entry in sorted(listed, key=lambda e: e.name):
+                known = _grammar(folder)
+                odd = [entry for entry in listed if not _is_ours(entry, known)]
+                for entry in sorted(odd, key=lambda e: e.name):
                     try:
                         finding = _look_at(spool, folder, entry, clock, fix=fix)
                     except FileNotFoundError:
@@ -95,31 +100,65 @@ def _judge(folder: str, entry: os.DirEntry[str]) -> str | None:
         return None if entry.is_dir(follow_symlinks=False) else "linked_folder"
     if name.endswith(".part"):
         return "stale_part"
-    if _is_conflict_copy(name):
+    known = _grammar(folder)(name)
+    # No sync tool's copy has a name of the grammar, but a job may be about such copies and have their word in its id.
+    if _is_conflict_copy(name) and not known:
         return "conflict_copy"
     if not entry.is_file(follow_symlinks=False):
         return "not_a_file"
+    return None if known or (folder == "locks" and name.endswith(_LOCKS)) else "foreign_file"
+
+
+def _is_ours(entry: os.DirEntry[str], known: Callable[[str], bool]) -> bool:
+    """Whether an entry is a file with a name of its folder's grammar, so that there is nothing to judge.
+
+    False when the system does not tell.
+    """
+    try:
+        return known(entry.name) and entry.is_file(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _grammar(folder: str) -> Callable[[str], bool]:
+    """Whether a name is one that wf gives to files in ``folder``."""
     if folder in DIRECTORIES:
-        known = parse(folder, name) is not None
-    elif folder == "tmp":
-        known = parse_staged(name) is not None
-    elif folder == "outcomes":
-        known = parse_outcome(name) is not None
-    elif folder == "started":
-        known = parse_outcome(name) is not None and not name.endswith(".late.json")
-    elif folder == "sessions" and name.endswith(judgement.SUFFIX):
-        known = is_word(name.removesuffix(judgement.SUFFIX))
-    else:
-        suffix = {
-            "jobs": ".json", "leases": ".lease", "sessions": ".json", "control": ".json",
-            "log": ".jsonl", "transcripts": ".log", "notified": ".json", "outbox": ".json",
-        }.get(folder)  # fmt: skip
-        if suffix is None:  # locks: <job>.lock, <group>.<k>.slot
-            known = name.endswith((".lock", ".slot"))
-        else:
-            stem = name.removesuffix(suffix)
-            known = name.endswith(suffix) and all(is_word(part) for part in stem.split("."))
-    return None if known else "foreign_file"
+        return lambda name: job_of(folder, name) is not None
+    return _GRAMMARS.get(folder, _is_nobodys)
+
+
+def _is_nobodys(_name: str) -> bool:
+    """The root of the spool has folders only, and a few files that are known by name."""
+    return False
+
+
+def _is_started(name: str) -> bool:
+    return parse_outcome(name) is not None and not name.endswith(".late.json")
+
+
+def _of_words(pattern: str) -> Callable[[str], bool]:
+    whole = re.compile(pattern, re.ASCII).fullmatch
+    return lambda name: whole(name) is not None
+
+
+#: Words with dots between them.
+_WORDS = rf"{WORD}(?:\.{WORD})*"
+
+
+_GRAMMARS: dict[str, Callable[[str], bool]] = {
+    "tmp": lambda name: parse_staged(name) is not None,
+    "jobs": _of_words(rf"{WORD}\.json"),
+    "outcomes": lambda name: parse_outcome(name) is not None,
+    "started": _is_started,
+    "leases": _of_words(rf"{_WORDS}\.lease"),
+    "sessions": _of_words(rf"(?:{_WORDS}\.json|{WORD}{re.escape(judgement.SUFFIX)})"),
+    "control": _of_words(rf"{_WORDS}\.json"),
+    "locks": _of_words(rf"{_WORDS}\.(?:lock|slot)"),
+    "log": _of_words(rf"{_WORDS}\.jsonl"),
+    "transcripts": _of_words(rf"{_WORDS}\.log"),
+    "notified": _of_words(rf"{_WORDS}\.json"),
+    "outbox": _of_words(rf"{_WORDS}\.json"),
+}
 
 
 def _is_conflict_copy(name: str) -> bool:

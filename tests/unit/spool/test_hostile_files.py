@@ -15,6 +15,7 @@ from support.spools import (
     POOL,
     SUCCESS,
     WATCH,
+    assert_sound,
     claim_one,
     failing,
     make_spool,
@@ -251,6 +252,30 @@ def test_i7_a_conflict_copy_beside_each_real_file_changes_nothing(tmp_path: Path
         )
     assert everything_a_session_does(spool, clock).claim("x-box-1", (POOL,)) is None, "a waits, b runs"
     assert state(queue) == before
+    verify.verify(spool, clock, fix=True, watch=WATCH)
+    assert problems(spool, clock) == []
+
+
+@pytest.mark.parametrize("key", ["fix-sync-conflict", "sync-conflict-20260101", "sync-conflict"])
+def test_a_job_that_is_about_conflict_copies_is_none(tmp_path: Path, clock: FakeClock, key: str) -> None:
+    """Its files were put away, its fence included, because a conflict copy was told by a part of the name."""
+    spool = make_spool(tmp_path / "spool")
+    queue = spool_queue(spool, clock)
+    queue.enqueue(request(key))
+    queue.end(run_one(queue), failing("crashed"), by=OWNER)
+    assert list(spool.folder("locks").glob(f"{key}.lock")), "its fence was taken"
+    assert problems(spool, clock) == []
+    before = state(queue)
+    assert verify.verify(spool, clock, fix=True, watch=WATCH) == []
+    assert state(queue) == before
+    assert_sound(spool, clock, jobs=1)
+
+
+@pytest.mark.parametrize("name", ["a.b.json", "a.late.json", "a.a1.json"])
+def test_i7_a_name_in_jobs_that_is_no_job_s_is_found(tmp_path: Path, clock: FakeClock, name: str) -> None:
+    spool = make_spool(tmp_path / "spool")
+    spool.path("jobs", name).write_text("{}")
+    assert [finding.split(":")[0] for finding in problems(spool, clock)] == ["foreign_file"]
     verify.verify(spool, clock, fix=True, watch=WATCH)
     assert problems(spool, clock) == []
 
