@@ -30,12 +30,13 @@ demo: $(READY) ## a whole epic on two worker pools, with scripted agents and a w
 test: $(READY) ## the test suite (without the real OpenCode)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist worksteal -m "not opencode and not mounts and not torture and not soak and not faults" $(TEST_ARGS)
 
-check: $(READY) ## ruff, mypy --strict, import layers, who opens files
+check: $(READY) ## ruff, mypy --strict, import layers, who opens files, who calls git
 	$(BIN)/ruff check src tests benchmarks docs
 	$(BIN)/ruff format --check src tests benchmarks docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/support/check_opens.py
+	$(BIN)/python tests/support/check_git.py
 
 docs: $(READY) ## the documentation as a site in site/, its links and anchors checked; nothing is loaded from elsewhere
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs

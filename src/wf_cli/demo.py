@@ -210,15 +210,7 @@ class Demo:
             raise WfError(f"`wf {' '.join(args)}` failed in the demo: {done.stderr.strip() or done.stdout.strip()}")
 
     def _git(self, *args: str) -> str:
-        try:
-            done = subprocess.run(
-                ["git", *args], cwd=self.root, env=self._environ, capture_output=True, text=True, check=False
-            )
-        except FileNotFoundError as error:
-            raise WfError("the demo needs git, which is not on PATH", hint="install git") from error
-        if done.returncode != 0:
-            raise WfError(f"`git {' '.join(args)}` failed in the demo: {done.stderr.strip()}")
-        return done.stdout
+        return git.need(self.root, *args, environ=self._environ).text
 
 
 _WF = (sys.executable, "-m", "wf_cli")

@@ -24,7 +24,7 @@ from wf_cli.errors import SpoolError
 from wf_cli.spool import layout, scan, session
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.liveness import Observer, Verdict
-from wf_cli.workflow import worktree
+from wf_cli.workflow import changes
 
 OWNER = "w-box-1"
 
@@ -185,9 +185,9 @@ def test_a_sign_of_life_is_not_removed_because_its_lease_cannot_be_seen(
 def test_a_checkout_that_cannot_be_read_has_not_been_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An I/O error counted as a change, and so as work."""
     (tmp_path / "a.py").write_text("a")
-    before = worktree.baseline(tmp_path, [])
+    before = changes.baseline(tmp_path, [])
     assert before is not None
-    assert worktree.changed(tmp_path, [], before) is False
+    assert changes.changed(tmp_path, [], before) is False
     for call in ("lstat", "scandir"):
         with trouble(monkeypatch, call, under=tmp_path if call == "scandir" else tmp_path / "a.py"):
-            assert worktree.changed(tmp_path, [], before) is None
+            assert changes.changed(tmp_path, [], before) is None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -166,11 +165,11 @@ def _remove_empty(path: Path) -> bool:
 def version_control(root: Path, spool_root: Path | None) -> Iterator[Check]:
     """Is the project in git, and what changes all the time kept out of it?"""
     try:
-        inside = _git(root, "rev-parse", "--is-inside-work-tree")
-    except (OSError, subprocess.TimeoutExpired) as failure:
+        inside = git.ask(root, "rev-parse", "--is-inside-work-tree", limit=_GIT_LIMIT)
+    except (OSError, git.GitError) as failure:
         yield warn("git", f"git does not answer ({failure})", f"{_GET_GIT}; strict reviews record its state")
         return
-    if inside.returncode != 0:
+    if inside.exit_code != 0:
         yield warn("git", f"{root} is not in a git repository", "git init; agents' work is hard to undo without")
         return
     folders = [root / ".wf" / "locks", *([spool_root] if spool_root is not None else [])]
@@ -180,10 +179,10 @@ def version_control(root: Path, spool_root: Path | None) -> Iterator[Check]:
         if not folder.exists() or not folder.is_relative_to(root):
             continue
         name = str(folder.relative_to(root))
-        if _git(root, "ls-files", "--", name).stdout.strip():
+        if git.ask(root, "ls-files", "--", name, limit=_GIT_LIMIT).out.strip():
             yield error("git", f"files of {name} are tracked: a checkout would bring old state back",
                         f"git rm -r --cached -- {name}")  # fmt: skip
-        elif _git(root, "check-ignore", "-q", "--", f"{name}/x").returncode != 0:
+        elif git.ask(root, "check-ignore", "-q", "--", f"{name}/x", limit=_GIT_LIMIT).exit_code != 0:
             exposed.append(name)
     if exposed:
         yield warn(
@@ -193,20 +192,6 @@ def version_control(root: Path, spool_root: Path | None) -> Iterator[Check]:
         )
     else:
         yield ok("git", "a repository; locks and spool are kept out of it")
-
-
-def _git(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["git", *words],
-        cwd=root,
-        env=git.environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=_GIT_LIMIT,
-        check=False,
-    )
 
 
 def _listed(root: Path, paths: list[Path]) -> str:

@@ -20,7 +20,7 @@ from wf_cli.errors import Absent, Temporary, WfError
 from wf_cli.fencing import by_token
 from wf_cli.planjobs import absence, behind, opening, prompts, purpose
 from wf_cli.spool.layout import Spool
-from wf_cli.workflow import leftovers, phase_commands, phases, plans, snapshot, strict, worktree
+from wf_cli.workflow import changes, leftovers, phase_commands, phases, plans, snapshot, strict
 from wf_cli.workflow.plans import NumberShared, Plan, PlanNotFound
 from wf_cli.workflow.project import Project
 from wf_cli.workflow.snapshot import Snapshot
@@ -135,7 +135,7 @@ class PlanSteps:
         plan = self._plan(target)
         if plan is None or not _step(target).must_change:
             return None
-        return worktree.baseline(self._project.root, [plan.relative], self._tool_files(target.role))
+        return changes.baseline(self._project.root, [plan.relative], self._tool_files(target.role))
 
     # -- after the agent
 
@@ -153,7 +153,7 @@ class PlanSteps:
         if plan is None:
             return None
         tool_files = self._tool_files(target.role)
-        changed = worktree.changed(self._project.root, [plan.relative], baseline, tool_files)
+        changed = changes.changed(self._project.root, [plan.relative], baseline, tool_files)
         if changed is None:
             self._doubts[target.plan] = "git did not tell, or there are too many files without git"
         if changed is not False:

@@ -37,7 +37,7 @@ class Agent:
     start: str | None
     #: The runtime's own session, as soon as it said so: the next attempt may go on with it.
     session_id: str | None = None
-    #: The checkout before the job's first attempt (`wf_cli.workflow.worktree`), where a change is to be proven.
+    #: The checkout before the job's first attempt (`wf_cli.workflow.changes`), where a change is to be proven.
     baseline: str | None = None
 
 

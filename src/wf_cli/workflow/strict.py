@@ -206,13 +206,8 @@ def _verify_ourselves(project: Project, plan: Plan) -> Check:
 
 def _git(root: Path, *args: str) -> str | None:
     """The output of git without line end; None outside a repository and without git."""
-    try:
-        result = subprocess.run(
-            ["git", *args], cwd=root, env=git.environment(), capture_output=True, stdin=subprocess.DEVNULL
-        )
-    except OSError:
-        return None
-    return result.stdout.decode("utf-8", "replace").strip() if result.returncode == 0 else None
+    out = git.output(root, *args)
+    return out.decode("utf-8", "replace").strip() if out is not None else None
 
 
 def _sha256(data: bytes) -> str:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from wf_cli import git
 from wf_cli.contract.identity import Target, target_of
 from wf_cli.runtimes.scripted import splitting
 
@@ -130,9 +131,9 @@ class ScriptedAgent:
             out.write(f"{target.command} {self._job} a{self._attempt}: {item['text']}\n")
         if (self._root / ".git").exists():
             who = ["-c", "user.name=wf scripted agent", "-c", "user.email=scripted@localhost"]
-            self._run("git", "add", "--", str(path))
+            self._git("add", "--", str(path))
             message = f"plan {target.plan}: {item['id']} ({target.command})"
-            self._run("git", *who, "-c", "commit.gpgsign=false", "commit", "-q", "-m", message, "--", str(path))
+            self._git(*who, "commit", "-q", "-m", message, "--", str(path))
         return path
 
     def _review(self, plan: _Plan, target: Target) -> None:
@@ -167,6 +168,17 @@ class ScriptedAgent:
             code = SUPERSEDED if done.returncode == SUPERSEDED else 1
             raise _GivenUp(f"{shown}: exit {done.returncode}: {told[:500]}", code)
         return done.stdout.decode("utf-8", "replace")
+
+    def _git(self, *arguments: str) -> None:
+        """The hooks of the repository run, as for any agent's commit."""
+        try:
+            answer = git.ask(self._root, *arguments, hooks=True)
+        except git.GitError as error:
+            raise _GivenUp(error.message) from error
+        shown = git.shown(arguments)
+        self._say("tool", text=f"{shown} -> {answer.exit_code}")
+        if answer.exit_code != 0:
+            raise _GivenUp(f"{shown}: exit {answer.exit_code}: {answer.complaint}")
 
     def _execute(self, argv: Sequence[str], given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Run a program to its end (the tests' agents have a quicker way to run ``wf``)."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from wf_cli.workflow import leftovers, worktree
+from wf_cli.workflow import changes, leftovers
 
 PLAN = "plans/01-parser"
 
@@ -75,18 +75,18 @@ def state(root: Path) -> None:
 
 @pytest.mark.parametrize("change", [rewrite, add, remove, executable])
 def test_work_is_seen(checkout: Path, change: Callable[[Path], None]) -> None:
-    before = worktree.baseline(checkout, [PLAN])
+    before = changes.baseline(checkout, [PLAN])
     assert before is not None
     change(checkout)
-    assert worktree.changed(checkout, [PLAN], before) is True
+    assert changes.changed(checkout, [PLAN], before) is True
 
 
 @pytest.mark.parametrize("change", [the_plan, state])
 def test_the_plans_own_folder_and_wfs_state_are_no_work(checkout: Path, change: Callable[[Path], None]) -> None:
-    before = worktree.baseline(checkout, [PLAN])
+    before = changes.baseline(checkout, [PLAN])
     assert before is not None
     change(checkout)
-    assert worktree.changed(checkout, [PLAN], before) is False
+    assert changes.changed(checkout, [PLAN], before) is False
 
 
 LEFTOVERS = (
@@ -109,18 +109,18 @@ WORK = (
 
 @pytest.mark.parametrize("name", LEFTOVERS)
 def test_what_tools_leave_behind_is_no_work(checkout: Path, name: str) -> None:
-    before = worktree.baseline(checkout, [PLAN])
+    before = changes.baseline(checkout, [PLAN])
     assert before is not None
     write(checkout, name, "x")
-    assert worktree.changed(checkout, [PLAN], before) is False
+    assert changes.changed(checkout, [PLAN], before) is False
 
 
 @pytest.mark.parametrize("name", WORK)
 def test_names_that_only_look_like_leftovers_are_work(checkout: Path, name: str) -> None:
-    before = worktree.baseline(checkout, [PLAN])
+    before = changes.baseline(checkout, [PLAN])
     assert before is not None
     write(checkout, name, "x")
-    assert worktree.changed(checkout, [PLAN], before) is True
+    assert changes.changed(checkout, [PLAN], before) is True
 
 
 def test_the_reference_names_every_built_in_pattern() -> None:
@@ -143,17 +143,17 @@ def test_patterns_of_the_project(checkout: Path) -> None:
         ("generated/sub/a.py", True),
         ("run.log", True),
     ):
-        before = worktree.baseline(checkout, [PLAN], given)
+        before = changes.baseline(checkout, [PLAN], given)
         assert before is not None
         write(checkout, name, "x")
-        assert worktree.changed(checkout, [PLAN], before, given) is work, name
+        assert changes.changed(checkout, [PLAN], before, given) is work, name
 
 
 def test_looking_changes_nothing(checkout: Path) -> None:
-    before = worktree.baseline(checkout, [PLAN])
-    assert before == worktree.baseline(checkout, [PLAN])
+    before = changes.baseline(checkout, [PLAN])
+    assert before == changes.baseline(checkout, [PLAN])
     assert before is not None
-    assert worktree.changed(checkout, [PLAN], before) is False
+    assert changes.changed(checkout, [PLAN], before) is False
 
 
 class TestGit:
@@ -168,34 +168,34 @@ class TestGit:
         return tmp_path
 
     def test_work_that_was_committed_is_work(self, repository: Path) -> None:
-        before = worktree.baseline(repository, [PLAN])
+        before = changes.baseline(repository, [PLAN])
         assert before is not None
         rewrite(repository)
         git(repository, "commit", "-qam", "work")
-        assert worktree.changed(repository, [PLAN], before) is True
+        assert changes.changed(repository, [PLAN], before) is True
 
     def test_a_commit_of_the_plan_alone_is_none(self, repository: Path) -> None:
-        before = worktree.baseline(repository, [PLAN])
+        before = changes.baseline(repository, [PLAN])
         assert before is not None
         the_plan(repository)
         git(repository, "add", "-A")
         git(repository, "commit", "-qm", "evidence")
-        assert worktree.changed(repository, [PLAN], before) is False
+        assert changes.changed(repository, [PLAN], before) is False
 
     def test_what_was_there_before_is_none_even_once_it_is_different_from_the_commit(self, repository: Path) -> None:
         rewrite(repository)
         add(repository)
-        before = worktree.baseline(repository, [PLAN])
+        before = changes.baseline(repository, [PLAN])
         assert before is not None
-        assert worktree.changed(repository, [PLAN], before) is False
+        assert changes.changed(repository, [PLAN], before) is False
         write(repository, "src/a.py", "a = 333\n")
-        assert worktree.changed(repository, [PLAN], before) is True
+        assert changes.changed(repository, [PLAN], before) is True
 
     def test_ignored_files_are_no_work(self, repository: Path) -> None:
-        before = worktree.baseline(repository, [PLAN])
+        before = changes.baseline(repository, [PLAN])
         assert before is not None
         write(repository, "build/out", "x")
-        assert worktree.changed(repository, [PLAN], before) is False
+        assert changes.changed(repository, [PLAN], before) is False
 
     @pytest.mark.parametrize(
         "name", ["src/__pycache__/a.pyc", "fixtures/run.log", "a.orig", "epics/01-big/state.json"]
@@ -204,62 +204,62 @@ class TestGit:
         write(repository, name, "old")
         git(repository, "add", "-A", "-f")
         git(repository, "commit", "-qm", "kept on purpose")
-        before = worktree.baseline(repository, [PLAN])
+        before = changes.baseline(repository, [PLAN])
         assert before is not None
         write(repository, name, "changed")
         of_wf = leftovers.Patterns(leftovers.OWN_STATE).cover(name)
-        assert worktree.changed(repository, [PLAN], before) is not of_wf
+        assert changes.changed(repository, [PLAN], before) is not of_wf
         git(repository, "commit", "-qam", "changed")
-        assert worktree.changed(repository, [PLAN], before) is not of_wf
+        assert changes.changed(repository, [PLAN], before) is not of_wf
         git(repository, "rm", "-q", name)
-        assert worktree.changed(repository, [PLAN], before) is not of_wf
+        assert changes.changed(repository, [PLAN], before) is not of_wf
 
     def test_a_leftover_that_the_job_commits_is_none(self, repository: Path) -> None:
         write(repository, "old.log", "there before")
-        before = worktree.baseline(repository, [PLAN])
+        before = changes.baseline(repository, [PLAN])
         assert before is not None
         write(repository, "src/__pycache__/a.pyc", "x")
         the_plan(repository)
         git(repository, "add", "-A")
-        assert worktree.changed(repository, [PLAN], before) is False
+        assert changes.changed(repository, [PLAN], before) is False
         git(repository, "commit", "-qm", "everything that lay around")
-        assert worktree.changed(repository, [PLAN], before) is False
+        assert changes.changed(repository, [PLAN], before) is False
         write(repository, "src/b.py", "b = 1\n")
         git(repository, "add", "-A")
-        assert worktree.changed(repository, [PLAN], before) is True
+        assert changes.changed(repository, [PLAN], before) is True
 
     def test_a_renamed_source_is_work(self, repository: Path) -> None:
-        before = worktree.baseline(repository, [PLAN])
+        before = changes.baseline(repository, [PLAN])
         assert before is not None
         git(repository, "mv", "src/a.py", "src/a.py.orig")
-        assert worktree.changed(repository, [PLAN], before) is True
+        assert changes.changed(repository, [PLAN], before) is True
 
     def test_patterns_are_those_of_the_project_and_not_of_the_repository_around_it(self, repository: Path) -> None:
         part = repository / "part"
         write(part, "a.py", "a = 1\n")
         given = leftovers.in_force(["docs/_build"])
-        before = worktree.baseline(part, [PLAN], given)
+        before = changes.baseline(part, [PLAN], given)
         assert before is not None
         write(part, "docs/_build/x", "x")
         write(part, "sub/__pycache__/x.pyc", "x")
-        assert worktree.changed(part, [PLAN], before, given) is False
+        assert changes.changed(part, [PLAN], before, given) is False
 
     def test_a_repository_among_the_leftovers_is_not_looked_into(self, repository: Path) -> None:
-        before = worktree.baseline(repository, [PLAN])
+        before = changes.baseline(repository, [PLAN])
         assert before is not None
         write(repository, "node_modules/dep/b.js", "b\n")
         git(repository / "node_modules/dep", "init", "-q")
-        assert worktree.changed(repository, [PLAN], before) is False
+        assert changes.changed(repository, [PLAN], before) is False
 
     def test_a_project_inside_a_repository_sees_its_own_part(self, repository: Path) -> None:
         part = repository / "part"
         write(part, "a.py", "a = 1\n")
-        before = worktree.baseline(part, [PLAN])
+        before = changes.baseline(part, [PLAN])
         assert before is not None
         rewrite(repository)
-        assert worktree.changed(part, [PLAN], before) is False
+        assert changes.changed(part, [PLAN], before) is False
         write(part, "a.py", "a = 22\n")
-        assert worktree.changed(part, [PLAN], before) is True
+        assert changes.changed(part, [PLAN], before) is True
 
     @pytest.mark.parametrize("kind", ["submodule", "repository"])
     def test_a_repository_inside_of_it_is_looked_into(
@@ -272,31 +272,31 @@ class TestGit:
         else:
             git(repository, "clone", "-q", str(source), "lib")
         lib = repository / "lib"
-        before = worktree.baseline(repository, [PLAN])
+        before = changes.baseline(repository, [PLAN])
         assert before is not None
-        assert worktree.changed(repository, [PLAN], before) is False, "nothing was done"
+        assert changes.changed(repository, [PLAN], before) is False, "nothing was done"
         write(lib, "__pycache__/b.pyc", "x")
-        assert worktree.changed(repository, [PLAN], before) is False, "a leftover"
+        assert changes.changed(repository, [PLAN], before) is False, "a leftover"
         write(lib, "new.py", "n = 1\n")
-        assert worktree.changed(repository, [PLAN], before) is True, "an untracked file"
+        assert changes.changed(repository, [PLAN], before) is True, "an untracked file"
         git(lib, "add", "new.py")
-        assert worktree.changed(repository, [PLAN], before) is True, "an added file"
+        assert changes.changed(repository, [PLAN], before) is True, "an added file"
         git(lib, "commit", "-qm", "new")
-        assert worktree.changed(repository, [PLAN], before) is True, "a commit"
+        assert changes.changed(repository, [PLAN], before) is True, "a commit"
         git(lib, "reset", "-q", "--hard", "HEAD^")
-        assert worktree.changed(repository, [PLAN], before) is False, "as before"
+        assert changes.changed(repository, [PLAN], before) is False, "as before"
         write(lib, "b.py", "b = 2\n")
-        assert worktree.changed(repository, [PLAN], before) is True, "a tracked file"
+        assert changes.changed(repository, [PLAN], before) is True, "a tracked file"
 
     def test_what_lay_about_in_a_submodule_before_is_no_work(self, repository: Path, tmp_path_factory: Any) -> None:
         source = make_repository(tmp_path_factory.mktemp("source") / "lib")
         git(repository, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(source), "lib")
         write(repository / "lib", "b.py", "b = 3\n")
-        before = worktree.baseline(repository, [PLAN])
+        before = changes.baseline(repository, [PLAN])
         assert before is not None
-        assert worktree.changed(repository, [PLAN], before) is False
+        assert changes.changed(repository, [PLAN], before) is False
         write(repository / "lib", "b.py", "b = 4\n")
-        assert worktree.changed(repository, [PLAN], before) is True
+        assert changes.changed(repository, [PLAN], before) is True
 
     def test_a_submodule_that_is_checked_out_while_nothing_is_done_is_no_work(
         self, repository: Path, tmp_path_factory: Any
@@ -305,50 +305,50 @@ class TestGit:
         git(repository, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(source), "lib")
         git(repository, "commit", "-qm", "lib")
         git(repository, "submodule", "deinit", "-q", "-f", "lib")
-        before = worktree.baseline(repository, [PLAN])
+        before = changes.baseline(repository, [PLAN])
         assert before is not None
         git(repository, "-c", "protocol.file.allow=always", "submodule", "update", "-q", "--init")
-        assert worktree.changed(repository, [PLAN], before) is False
+        assert changes.changed(repository, [PLAN], before) is False
 
     def test_a_repository_inside_of_it_that_git_cannot_read_leaves_it_unknown(self, repository: Path) -> None:
         lib = make_repository(repository / "vendor")
-        before = worktree.baseline(repository, [PLAN])
+        before = changes.baseline(repository, [PLAN])
         assert before is not None
         (lib / ".git" / "index").write_bytes(b"no index")
-        assert worktree.baseline(repository, [PLAN]) is None
-        assert worktree.changed(repository, [PLAN], before) is None
+        assert changes.baseline(repository, [PLAN]) is None
+        assert changes.changed(repository, [PLAN], before) is None
 
     def test_a_project_that_the_repository_around_it_ignores_is_looked_at_without_git(self, repository: Path) -> None:
         part = repository / "build" / "project"
         write(part, "a.py", "a = 1\n")
-        before = worktree.baseline(part, [PLAN])
+        before = changes.baseline(part, [PLAN])
         assert before is not None
         assert before.startswith("files:")
         write(part, "a.py", "a = 22\n")
-        assert worktree.changed(part, [PLAN], before) is True
+        assert changes.changed(part, [PLAN], before) is True
 
     def test_names_that_git_quotes(self, repository: Path) -> None:
-        before = worktree.baseline(repository, [PLAN])
+        before = changes.baseline(repository, [PLAN])
         assert before is not None
         (repository / os.fsdecode(b"new\n\xff \xc3\xa4")).write_text("x")
-        assert worktree.changed(repository, [PLAN], before) is True
+        assert changes.changed(repository, [PLAN], before) is True
 
     def test_a_commit_that_is_gone_cannot_be_compared_with(self, repository: Path) -> None:
-        assert worktree.changed(repository, [PLAN], f"git:{'0' * 40}:{'0' * 32}") is None
+        assert changes.changed(repository, [PLAN], f"git:{'0' * 40}:{'0' * 32}") is None
 
 
 @pytest.mark.parametrize("before", ["", "svn:7", "git:", "git:HEAD:x", "git:--output=stolen:x"])
 def test_a_baseline_that_is_none_tells_nothing(tmp_path: Path, before: str) -> None:
     git(tmp_path, "init", "-q")
-    assert worktree.changed(tmp_path, [PLAN], before) is None
+    assert changes.changed(tmp_path, [PLAN], before) is None
     assert not (tmp_path / "stolen").exists()
 
 
 def test_more_files_than_can_be_looked_at_tell_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in "abc":
         write(tmp_path, name, name)
-    before = worktree.baseline(tmp_path, [])
+    before = changes.baseline(tmp_path, [])
     assert before is not None
-    monkeypatch.setattr(worktree, "FILE_LIMIT", 2)
-    assert worktree.baseline(tmp_path, []) is None
-    assert worktree.changed(tmp_path, [], before) is None
+    monkeypatch.setattr(changes, "FILE_LIMIT", 2)
+    assert changes.baseline(tmp_path, []) is None
+    assert changes.changed(tmp_path, [], before) is None
