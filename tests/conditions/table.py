@@ -402,6 +402,23 @@ def epic_stuck(bed: Bed) -> None:
     bed.subject = "e1"
 
 
+def order_in_a_circle(bed: Bed) -> None:
+    epic(bed)
+    ended(bed)
+    _after(bed, "\n  - after: 1")
+    bed.subject = "P01"
+
+
+def _after(bed: Bed, line: str) -> None:
+    (path,) = (bed.root / "epics").glob("01-*/epic.md")
+    text = path.read_text(encoding="utf-8").replace("\n  - after: 1", "")
+    path.write_text(text.replace("- Plan 1: parser", f"- Plan 1: parser{line}"), encoding="utf-8")
+
+
+def order_corrected(bed: Bed) -> None:
+    _after(bed, "")
+
+
 def epic_without_plans(bed: Bed) -> None:
     bed.plan_agents()
     bed.ok("init")
@@ -591,6 +608,13 @@ PLANS = [
     Condition("an epic is paused", epic_paused, r"epic 01 is paused", r"wf epic resume 01"),
     Condition("the epic of a plan is paused", epic_paused_for_its_plan, r"epic 01 is paused", r"wf epic resume 01"),
     Condition("an epic is stuck", epic_stuck, r"plan 01.* was left in coding", r"wf code 01"),
+    Condition(
+        "a plan comes after itself",
+        order_in_a_circle,
+        r"epic.md:\d+: `Plan 1: parser` comes after itself",
+        r"wf epic validate 01",
+        by_hand=order_corrected,
+    ),
     Condition("an epic without plans", epic_without_plans, r"epic 01 has no plans", r"wf retry \S+"),
 ]
 

@@ -14,7 +14,7 @@ from wf_cli import git
 from wf_cli.agents import model_guard, models, preflight
 from wf_cli.doctor.check import Check, Level, error, guarded, ok, warn
 from wf_cli.errors import WfError
-from wf_cli.workflow import epics, plans, references, renumber, unclear_scope
+from wf_cli.workflow import epics, files, order, plans, references, renumber, scope, unclear_scope
 from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.project import Project
 
@@ -97,12 +97,12 @@ def _unclear(epic: Epic, *, distributed: bool) -> Iterator[Check]:
     """Lines of an unfinished epic's document that somebody may have meant as plans."""
     if epics.orchestration(epics.load_state(epic)).get("status") == epics.COMPLETED:
         return
+    remedy = f"${{EDITOR:-vi}} {epic.relative}/epic.md; wf epic run {epic.id} --dry-run"
     for line in unclear_scope.blocks(unclear_scope.of_epic(epic, skip_quoted=distributed)):
-        yield warn(
-            "scope",
-            f"{epic.relative}/{line}",
-            f"${{EDITOR:-vi}} {epic.relative}/epic.md; wf epic run {epic.id} --dry-run",
-        )
+        yield warn("scope", f"{epic.relative}/{line}", remedy)
+    declared = scope.parse(files.need_text(epic.epic_md), skip_quoted=distributed)
+    for trouble in order.troubles(declared):
+        yield (error if distributed else warn)("scope", f"{epic.relative}/{trouble.text}", remedy)
 
 
 def _dangling(project: Project, epic: Epic) -> Iterator[Check]:

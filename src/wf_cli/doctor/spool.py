@@ -16,6 +16,7 @@ from wf_cli.spool.layout import Spool
 from wf_cli.spool.watch import Watcher
 from wf_cli.views import conditions
 from wf_cli.views.conditions import Sight
+from wf_cli.views.conditions.plans import in_turn
 from wf_cli.views.viewer import Viewer
 
 #: Bytes of free space below which jobs may fail soon, and below which they will.
@@ -57,6 +58,7 @@ def look(
     sight = sight_of(viewer)
     yield from _sessions(sight)
     yield from _conditions(sight)
+    yield from _turns(sight)
 
 
 def _to_come(root: Path, config: Config) -> Check:
@@ -126,6 +128,12 @@ def _conditions(sight: Sight) -> Iterator[Check]:
         yield make(
             _CHECKS.get(condition.name, "workers"), condition.text, with_command(condition.command, "wf worker ls")
         )
+
+
+def _turns(sight: Sight) -> Iterator[Check]:
+    """Which plans wait for which."""
+    for condition in in_turn(sight):
+        yield ok("plans", condition.text)
 
 
 def _sessions(sight: Sight) -> Iterator[Check]:

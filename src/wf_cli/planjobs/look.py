@@ -15,8 +15,9 @@ from wf_cli.errors import Absent, WfError
 from wf_cli.planjobs import behind
 from wf_cli.planjobs.due import Job
 from wf_cli.spool.scan import Finished, by_plan
-from wf_cli.workflow import epics, phases, plans, references, snapshot
+from wf_cli.workflow import epics, order, phases, plans, references, snapshot
 from wf_cli.workflow.epics import Epic
+from wf_cli.workflow.order import Turn
 from wf_cli.workflow.plans import Plan, PlanState
 from wf_cli.workflow.project import Project
 from wf_cli.workflow.snapshot import Snapshot
@@ -42,6 +43,7 @@ class Look:
         self._states: dict[str, PlanState | WfError | None] = {}
         self._facts: dict[str, Snapshot | WfError] = {}
         self._epic_states: dict[str, dict[str, Any] | WfError] = {}
+        self._turns: dict[str, dict[str, Turn] | WfError] = {}
         #: By number, why the live job of a plan that is not in the checkout, or behind there, waits.
         self.absent = dict(self._absences())
 
@@ -114,6 +116,19 @@ class Look:
             except WfError as error:
                 self._epic_states[epic.name] = error
         return _value(self._epic_states[epic.name])
+
+    def turn(self, epic: Epic, plan: Plan) -> Turn:
+        """After which plans of its epic a plan comes; raises StateError."""
+        if epic.name not in self._turns:
+            try:
+                self._turns[epic.name] = order.turns(epic, self.epic_state(epic), skip_quoted=True)
+            except WfError as error:
+                self._turns[epic.name] = error
+        return _value(self._turns[epic.name]).get(plan.name, Turn())
+
+    def is_settled(self, plan: Plan) -> bool:
+        """Whether plans that come after ``plan`` may begin."""
+        return self.phase(plan) == phases.COMPLETED
 
     def is_running(self, epic: Epic) -> bool:
         """Whether jobs are published for an epic's plans; raises StateError."""

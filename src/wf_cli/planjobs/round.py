@@ -26,7 +26,7 @@ from wf_cli.queue.values import JobRequest
 from wf_cli.routing import role_for, runtime_for
 from wf_cli.seams import step
 from wf_cli.spool import scan
-from wf_cli.workflow import epic_plans, epic_run, epic_status, epics, phases, plans, snapshot
+from wf_cli.workflow import epic_run, epic_status, epics, phases, plans, snapshot
 from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
@@ -117,6 +117,8 @@ class Round:
         self._live = scan.steps(queue.spool, LIVE) if live is None else list(live)
         #: Epics whose plans are all completed, and are not the ones that are declared.
         self._others: set[str] = set()
+        #: The plans that were looked after, by folder. One that waits for its turn in its epic gets no second look.
+        self._seen: set[str] = set()
         self._finished = scan.Finished(queue.spool)
         self._look_again()
 
@@ -133,7 +135,7 @@ class Round:
             plan = None
             with self._item(number, None):
                 plan = self._look.plan(number)
-            if plan is not None:
+            if plan is not None and plan.name not in self._seen:
                 self._plan(plan, None)
         self._tell_absent(only)
         for epic in due:
@@ -272,6 +274,7 @@ class Round:
 
     def _plan(self, plan: Plan, epic: Epic | None) -> None:
         request = None
+        self._seen.add(plan.name)
         with self._item(plan.id, epic.id if epic is not None else None):
             request = self._request(plan, epic)
         if request is not None:
@@ -288,12 +291,8 @@ class Round:
             raise absence.absent(plan.id)
         now = self._look.facts(plan)
         epic_id = now.epic_id or (epic.id if epic is not None else None)
-        first = self._comes_after(epic, plan) if epic is not None else None
-        if first is not None:
-            told = f"comes after plan {first.id}, which is {self._look.phase(first)}"
-            self._say(plan.id, epic_id, told, command=f"wf explain P{first.id}")
-            return None
-        match due(now, self._look.jobs(plan.id), self._checkout.ahead_of(plan), self._limits):
+        verdict = self._comes_after(epic, plan) if epic is not None else None
+        match verdict or due(now, self._look.jobs(plan.id), self._checkout.ahead_of(plan), self._limits):
             case Publish(command, iteration):
                 return request_for(now, command, iteration, self._settings, epic_id=epic_id, source="dispatcher")
             case Block(why):
@@ -304,16 +303,19 @@ class Round:
                 self._say(plan.id, epic_id, why, needs_help=needs_help, command=command)
         return None
 
-    def _comes_after(self, epic: Epic, plan: Plan) -> Plan | None:
-        """The plan that has to be completed before ``plan`` begins, as `wf epic plans set` declared it, or None."""
+    def _comes_after(self, epic: Epic, plan: Plan) -> Wait | None:
+        """What keeps ``plan`` from beginning until other plans of its epic are settled; None when nothing does."""
         if self._look.phase(plan) != phases.PLANNING or self._look.live(plan.id):
             return None
-        linked = self._look.linked(epic)
-        declared = epic_plans.declared(self._look.epic_state(epic))
-        places = next((own.after for own, link in zip(declared, linked, strict=False) if link == plan), ())
-        return next(
-            (linked[place - 1] for place in places if self._look.phase(linked[place - 1]) != phases.COMPLETED), None
-        )
+        turn = self._look.turn(epic, plan)
+        if turn.why_not is not None:
+            return Wait(turn.why_not, needs_help=True, command=f"wf epic validate {epic.id}")
+        linked = {other.name: other for other in self._look.linked(epic)}
+        first = [linked[name] for name in turn.first if not self._look.is_settled(linked[name])]
+        if not first:
+            return None
+        told = ", and ".join(f"plan {other.id}, which is {self._look.phase(other)}" for other in first)
+        return Wait(f"comes after {told}", command=f"wf explain P{first[0].id}")
 
     def _publish(self, plan: Plan, request: JobRequest) -> None:
         epic_id = request.target.epic_id if request.target is not None else None

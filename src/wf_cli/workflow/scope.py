@@ -12,6 +12,9 @@ _NESTED = grammar.pattern(r"\s+[-*]\s+")
 _DECLARATION = grammar.pattern(r"-+\s+Plan\s+([0-9]{1,2})\s*:", ignore_case=True)
 _BULLET = grammar.pattern(r"-\s+")
 _TITLE = grammar.pattern(r"#\s*Epic:")
+#: A bullet that says after which plans its plan comes, and one that says so in a way that can be read.
+_AFTER = grammar.pattern(r"\s*[-*+]\s+after\s*:", ignore_case=True)
+_AFTER_NUMBERS = grammar.pattern(r"\s+[-*]\s+after\s*:\s*([0-9]{1,2}(?:\s*,\s*[0-9]{1,2})*)\s*", ignore_case=True)
 
 #: The title of an epic whose epic.md has no `# Epic:` heading.
 DEFAULT_TITLE = "Epic Delivery"
@@ -28,11 +31,28 @@ class Declaration:
 
 
 @dataclass(frozen=True)
+class After:
+    """A bullet ``- after: 1, 2`` (``line`` from 1) below the declaration of ``plan``; None when none stands above it.
+
+    ``numbers`` is None when the bullet cannot be read.
+    """
+
+    line: int
+    text: str
+    plan: Declaration | None
+    numbers: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
 class Scope:
-    """The declared plans in order of number, and warnings about lines of the section that could not be read."""
+    """The declared plans in order of number, and warnings about lines of the section that could not be read.
+
+    `wf_cli.workflow.order` says what ``after`` means.
+    """
 
     plans: tuple[Declaration, ...]
     warnings: tuple[str, ...]
+    after: tuple[After, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,17 +87,18 @@ def parse(epic_text: str, *, skip_quoted: bool = False) -> Scope:
     """
     declared: list[Declaration] = []
     warnings: list[str] = []
+    after: list[After] = []
     lines = re.split(r"\r?\n", epic_text)
     quoted: Collection[int] = markdown.quoted(lines) if skip_quoted else ()
     for n, (line, section) in enumerate(zip(lines, sections(lines, quoted), strict=True)):
         stripped = grammar.trim(line)
-        if (
-            section is None
-            or not is_scope(section)
-            or n in quoted
-            or stripped.startswith("## ")
-            or _NESTED.match(line)
-        ):
+        if section is None or not is_scope(section) or n in quoted or stripped.startswith("## "):
+            continue
+        if _AFTER.match(line):
+            numbers = _AFTER_NUMBERS.fullmatch(line)
+            found_numbers = tuple(map(int, numbers.group(1).split(","))) if numbers is not None else None
+            after.append(After(n + 1, stripped, declared[-1] if declared else None, found_numbers))
+        if _NESTED.match(line):
             continue
         found = declaration(line)
         if found is not None:
@@ -88,7 +109,8 @@ def parse(epic_text: str, *, skip_quoted: bool = False) -> Scope:
     repeated = sorted({order for order in orders if orders.count(order) > 1})
     if repeated:
         warnings.append(f"plan numbers are declared twice: {', '.join(map(str, repeated))}")
-    return Scope(tuple(sorted(declared, key=lambda declaration: declaration.order)), tuple(warnings))
+    plans = sorted(declared, key=lambda declaration: declaration.order)
+    return Scope(tuple(plans), tuple(warnings), tuple(after))
 
 
 def sections(lines: Sequence[str], quoted: Collection[int] = ()) -> list[str | None]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wf_cli.cli.frame.arguments import Parsed
     from wf_cli.cli.frame.contract_call import Call
     from wf_cli.spool.layout import Spool
+    from wf_cli.views.conditions import Condition
     from wf_cli.workflow.epics import Epic
     from wf_cli.workflow.phases import PhaseCommand
     from wf_cli.workflow.plans import Plan
@@ -206,6 +207,24 @@ def epic_counted(call: Call, epic: Epic, before: object, after: Mapping[str, Any
 
             spool = call.app.open_spool()
             epic_events.tell(spool, call.app.events(spool), "completed", epic.id, after.get("started_at"))
+
+
+def waiting(call: Call, epic: Epic) -> list[Condition]:
+    """Why plans of a running epic get no job now; empty with the mode off, and when the spool cannot be looked at."""
+    from wf_cli.spool import layout
+    from wf_cli.workflow import epics
+
+    if not call.is_distributed or epics.orchestration(epics.load_state(epic)).get("status") != epics.RUNNING:
+        return []
+    with contextlib.suppress(OSError, WfError):  # A look at the status must not end by it.
+        if layout.exists(call.app.spool_root):
+            from wf_cli.planjobs.outlook import outlook
+            from wf_cli.views.conditions.plans import of_entry
+
+            app, spool = call.app, call.app.open_spool()
+            found = outlook(app.project(), spool, app.dispatch_settings(), only=epic)
+            return [of_entry(entry, ()) for entry in found.blocked]
+    return []
 
 
 def start_workers(call: Call, document: dict[str, Any]) -> None:

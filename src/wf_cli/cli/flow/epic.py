@@ -115,7 +115,18 @@ def _doubts(call: Call, epic: Epic) -> tuple[Unclear, ...]:
     from wf_cli.workflow import epic_run, unclear_scope
 
     wanted = epic_run.wanted(epic, epics.load_state(epic), splits=call.is_distributed)
+    wrong_order = _wrong_order(call, epic) if call.is_distributed and wanted.rule in ("linked", "scope") else ()
+    if wrong_order and wanted.rule == "scope":
+        raise Refused(
+            f"{epic.relative}/epic.md declares an order of its plans that cannot be kept:"
+            + "".join(f"\n  - {line}" for line in wrong_order),
+            hint="correct the `- after:` lines; then run the epic again",
+            code="SCOPE_ORDER",
+            errors=list(wrong_order),
+        )
     if wanted.rule in ("linked", "set"):
+        if not call.as_json:
+            output.warn([f"{epic.relative}/{line}" for line in wrong_order])
         return ()
     lines = unclear_scope.of_epic(epic, skip_quoted=call.is_distributed)
     meant = unclear_scope.blocks(lines)
@@ -138,6 +149,14 @@ def _doubts(call: Call, epic: Epic) -> tuple[Unclear, ...]:
     return lines
 
 
+def _wrong_order(call: Call, epic: Epic) -> tuple[str, ...]:
+    """What is wrong with the order of plans that epic.md declares."""
+    from wf_cli.workflow import epic_status, order
+
+    declared = epic_status.validate(epic, skip_quoted=call.is_distributed).scope
+    return tuple(trouble.text for trouble in order.troubles(declared))
+
+
 _RULES = {
     "linked": "they exist already, so none is made",
     "set": "wf epic plans set has declared them",
@@ -153,6 +172,7 @@ def _dry_run(call: Call, epic: Epic) -> int:
 
     wanted = epic_run.wanted(epic, epics.load_state(epic), splits=call.is_distributed)
     doubts = unclear_scope.of_epic(epic, skip_quoted=call.is_distributed) if wanted.rule != "linked" else ()
+    wrong_order = _wrong_order(call, epic) if wanted.rule in ("linked", "scope") else ()
     document = {
         "ok": True,
         "action": "run",
@@ -161,12 +181,13 @@ def _dry_run(call: Call, epic: Epic) -> int:
         "rule": wanted.rule,
         "plans": [{"title": name, "goal": goal} for name, goal in wanted.plans],
         "unclear": [asdict(line) for line in doubts],
+        **({"warnings": list(wrong_order)} if wrong_order else {}),
     }
     gets = "has" if wanted.rule == "linked" else "would get"
     lines = [
         f"epic {epic.id} {gets} {len(wanted.plans)} plans: {_RULES[wanted.rule]}",
         *(f"  {number}. {name}" for number, (name, _goal) in enumerate(wanted.plans, 1)),
-        *(f"  warning: {line}" for line in doubts),
+        *(f"  warning: {line}" for line in (*doubts, *wrong_order)),
     ]
     return output.result(document, lines, as_json=call.as_json)
 

@@ -51,7 +51,7 @@ def context(call: Call) -> int:
 def status(call: Call) -> int:
     """Count the plans by phase, and write the phase that follows from them into the epic's state."""
     from wf_cli.cli.flow import distributed_hooks
-    from wf_cli.workflow import epic_status, unclear_scope
+    from wf_cli.workflow import epic_status, order, unclear_scope
 
     epic = named_epic(call, "status")
     before = epics.orchestration(epics.load_state(epic)).get("status") if call.is_distributed else None
@@ -59,6 +59,8 @@ def status(call: Call) -> int:
     distributed_hooks.epic_counted(call, epic, before, status_now.orchestration)
     doubtful = unclear_scope.of_epic(epic, skip_quoted=call.is_distributed)
     comparison = status_now.comparison
+    wrong_order = [trouble.text for trouble in order.troubles(comparison.scope)]
+    waiting = distributed_hooks.waiting(call, epic)
     document = {
         "ok": True,
         "id": epic.id,
@@ -75,10 +77,11 @@ def status(call: Call) -> int:
             "missing_links": [asdict(plan) for plan in comparison.missing],
             "extra_links": list(comparison.extra),
             "scope_mismatch": comparison.mismatch,
-            "warnings": list(comparison.scope.warnings),
+            "warnings": [*comparison.scope.warnings, *wrong_order],
             **({"unclear": [asdict(line) for line in doubtful]} if doubtful else {}),
         },
         "plans_by_phase": status_now.plans_by_phase,
+        **({"waiting": [condition.to_json() for condition in waiting]} if call.is_distributed else {}),
     }
     lines = [
         f"epic {epic.id}: {status_now.phase}, orchestration {status_now.orchestration.get('status')}",
@@ -87,17 +90,19 @@ def status(call: Call) -> int:
     ]
     if comparison.mismatch:
         lines.append(f"the scope does not match the links: wf epic validate {epic.id}")
-    lines += [f"  warning: {line}" for line in doubtful]
+    lines += [f"  warning: {line}" for line in (*doubtful, *wrong_order)]
+    lines += [f"  {condition.told}" for condition in waiting]
     return output.result(document, lines, as_json=call.as_json)
 
 
 def validate(call: Call) -> int:
     """Compare the plans that epic.md declares with those that are linked."""
-    from wf_cli.workflow import epic_status, unclear_scope
+    from wf_cli.workflow import epic_status, order, unclear_scope
 
     epic = named_epic(call, "validate")
     comparison = epic_status.validate(epic, skip_quoted=call.is_distributed)
     doubtful = unclear_scope.of_epic(epic, skip_quoted=call.is_distributed)
+    warnings = [*comparison.scope.warnings, *(trouble.text for trouble in order.troubles(comparison.scope))]
     document = {
         "ok": not comparison.mismatch,
         "action": "validate",
@@ -107,7 +112,7 @@ def validate(call: Call) -> int:
         "scope_mismatch": comparison.mismatch,
         "missing_links": [asdict(plan) for plan in comparison.missing],
         "extra_links": list(comparison.extra),
-        "warnings": list(comparison.scope.warnings),
+        "warnings": warnings,
         **({"unclear": [asdict(line) for line in doubtful]} if doubtful else {}),
     }
     verdict = "does not match" if comparison.mismatch else "matches"
@@ -116,7 +121,7 @@ def validate(call: Call) -> int:
         f"epic {epic.id}: the scope {verdict} ({counts})",
         *(f"  declared, not linked: {plan.label}" for plan in comparison.missing),
         *(f"  linked, not declared: {link}" for link in comparison.extra),
-        *(f"  warning: {warning}" for warning in comparison.scope.warnings),
+        *(f"  warning: {warning}" for warning in warnings),
         *(f"  warning: {line}" for line in doubtful),
     ]
     return output.result(document, lines, as_json=call.as_json)

@@ -22,26 +22,50 @@ if TYPE_CHECKING:
 
 def waiting(sight: Sight) -> Iterator[Condition]:
     """Paused epics with work left, and plans of running epics for which a person has to act."""
-    if not fsio.is_folder(sight.root / "epics") or not sight.means.distributed:
+    if not _looks(sight):
         return
+    from wf_cli.workflow import epics
+
+    project = sight.means.project()
+    for epic in epics.all_epics(project):
+        try:
+            found = paused(project, epic)
+        except (WfError, OSError):  # The reconcile names an epic that cannot be read.
+            found = None
+        if found is not None:
+            yield found
+    yield from (of_entry(entry, sight.placed) for entry in _blocked(sight) if entry.needs_help)
+
+
+def in_turn(sight: Sight) -> Iterator[Condition]:
+    """Plans of running epics that wait for other plans. They go on without a person."""
+    if _looks(sight):
+        yield from (of_entry(entry, sight.placed) for entry in _blocked(sight) if not entry.needs_help)
+
+
+def _looks(sight: Sight) -> bool:
+    return fsio.is_folder(sight.root / "epics") and sight.means.distributed
+
+
+def _blocked(sight: Sight) -> list[Blocked]:
+    """What a reconcile would say of plans and epics. Without a running epic it says nothing, and is not asked."""
     from wf_cli.planjobs.outlook import outlook
     from wf_cli.workflow import epics
 
     project = sight.means.project()
-    runs = False
-    for epic in epics.all_epics(project):
-        try:
-            runs = runs or epics.orchestration(epics.load_state(epic)).get("status") == epics.RUNNING
-            found = paused(project, epic)
-        except (WfError, OSError):  # The reconcile names an epic that cannot be read.
-            runs, found = True, None
-        if found is not None:
-            yield found
-    if not runs:
-        return
+    if not any(_may_run(epic) for epic in epics.all_epics(project)):
+        return []
     settings = sight.means.dispatch_settings()
-    seen = outlook(project, sight.viewer.spool, settings, live=scan.only_live(sight.placed))
-    yield from (of_entry(entry, sight.placed) for entry in seen.blocked if entry.needs_help)
+    return outlook(project, sight.viewer.spool, settings, live=scan.only_live(sight.placed)).blocked
+
+
+def _may_run(epic: Epic) -> bool:
+    from wf_cli.workflow import epics
+
+    try:
+        return epics.orchestration(epics.load_state(epic)).get("status") == epics.RUNNING
+    except (WfError, OSError):
+        return True
 
 
 def of_entry(entry: Blocked, placed: Iterable[Placed]) -> Condition:
