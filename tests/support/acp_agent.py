@@ -28,6 +28,8 @@ Does the plan's work like `scripted_agent` when it is given a job, else says a w
 ``stays``             a good turn, then neither EOF nor SIGTERM ends it
 ``child``             a good turn; a child in a session of its own stays
 ``slow``              works for ``seconds``, with an update every 0.1 s
+``mute``              ends its turn without a word, after a thought
+``says``              ends its turn after nothing but ``text``, and tells ``usage``
 ``split``             says the secret in ``WF_TEST_TOKEN`` in pieces of three characters
 ====================  ======================================================================================
 
@@ -224,7 +226,7 @@ class FakeAgent:
         misbehave = getattr(self, f"_{self.mode}", None) if self.mode else None
         reason = misbehave(session_id) if misbehave is not None else None
         if reason is not None:
-            return {"stopReason": reason}
+            return {"stopReason": reason, **({"usage": self.told["usage"]} if "usage" in self.told else {})}
         if "WF_JOB_ID" in os.environ and os.environ.get("WF_ROOT"):
             errors = self._work(session_id)
             if errors:
@@ -337,6 +339,14 @@ class FakeAgent:
 
     def _stop(self, session_id: str) -> str:
         return str(self.told["reason"])
+
+    def _mute(self, session_id: str) -> str:
+        self.client.say("hm", session_id, kind="agent_thought_chunk")
+        return "end_turn"
+
+    def _says(self, session_id: str) -> str:
+        self.client.say(self.told["text"], session_id)
+        return "end_turn"
 
     def _bad_stop(self, session_id: str) -> None:
         raw('{"jsonrpc": "2.0", "id": 2, "result": {"stopReason": "fed_up"}}\n')

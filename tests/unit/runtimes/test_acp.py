@@ -81,6 +81,9 @@ def printed(outcome: Outcome, kind: str) -> list[dict[str, Any]]:
         ("bad_stop", {}, Permissions(), 1),
         ("error", {"code": -32603, "message": "no"}, Permissions(), 1),
         ("exit", {"code": 0}, Permissions(), 1),
+        ("mute", {}, Permissions(), 1),
+        ("says", {"text": "All is well."}, Permissions(), 0),
+        ("says", {"text": "API Error: 401 Unauthorized"}, Permissions(), 1),
     ],
 )
 def test_the_exit_code_alone_tells_whether_the_turn_did_its_work(
@@ -199,6 +202,42 @@ def test_the_clocks(bench: Bench, mode: str, limits: Limits, stopped: str, code:
     if mode in ("hang_prompt", "slow"):
         assert notes(bench, "cancel")
         assert printed(outcome, "cancelled") == [{"type": "cancelled", "clean": True}]
+
+
+def test_a_turn_without_a_word_or_a_tool_call_has_failed(bench: Bench) -> None:
+    failure = failure_of(run(bench, "mute"))
+    assert failure.code == "crashed"
+    assert "without a word or a tool call" in failure.message
+
+
+#: What agents say instead of an error when their provider refuses, and the code. Only the last ones are answers.
+ONLY_WORDS = [
+    ('API Error: 401 {"type":"error","error":{"type":"authentication_error"}} · Please run /login', "auth"),
+    ("Invalid API key · Please run /login", "auth"),
+    ("You've hit your limit · resets in 2 hours", "usage_limit"),
+    ("Credit balance is too low", "usage_limit"),
+    ("API Error: 529 Overloaded", "overloaded"),
+    ("API Error: Request rejected (429)", "rate_limited"),
+    ("The status 401 means that a request was not authorized; 429 is Too Many Requests.", None),
+    ("I have read client.py. Its handling of 'usage limit reached' is right, so nothing has to be changed.", None),
+    ("Too many requests" + ", and the rest of a long story" * 20, None),
+    ("Summary of the log:\n\n- line 1: HTTP 401 Unauthorized\n- line 2: fine\n- line 3: fine\n- line 4: fine", None),
+]
+
+
+@pytest.mark.parametrize(("text", "code"), ONLY_WORDS)
+def test_a_turn_whose_only_words_are_a_refusal_is_that_refusal(bench: Bench, text: str, code: str | None) -> None:
+    outcome = run(bench, "says", told={"text": text})
+    assert outcome.code == code
+    if code is not None:
+        assert text[:20] in failure_of(outcome).message
+    if "2 hours" in text:
+        assert failure_of(outcome).retry_after_s == 7200
+
+
+def test_words_that_cost_tokens_are_the_models_own(bench: Bench) -> None:
+    outcome = run(bench, "says", told={"text": "API Error: 401 Unauthorized", "usage": {"outputTokens": 9}})
+    assert outcome.code is None
 
 
 def test_thoughts_alone_keep_an_agent_alive(bench: Bench) -> None:

@@ -157,6 +157,13 @@ def failure_of(*lines: str, end: Exit = ENDED) -> Failure:
     return failure
 
 
+def test_a_result_of_a_run_that_said_and_did_nothing_is_a_failure() -> None:
+    failure = failure_of(line("result", is_error=False, result=""), end=Exit(0))
+    assert (failure.code, "without a word" in failure.message) == ("crashed", True)
+    refusal = line("result", is_error=False, result="Authentication required. Please run 'agent login' first")
+    assert failure_of(refusal, end=Exit(0)).code == "auth"
+
+
 class TestUsage:
     RESULT = line("result", is_error=False, result="Done.", usage={"inputTokens": 1200, "outputTokens": 80})
 

@@ -122,6 +122,9 @@ class TestLaunch:
         assert list(merged({"*": "ask", "a": {"x": 1}}, {"b": 2, "a": {"y": 2}})) == ["*", "a", "b"]
 
 
+SAID = event("text", part={"text": "All is well."})
+
+
 class TestVerdict:
     def test_success_is_a_last_step_that_stopped(self) -> None:
         text = event("text", part={"text": "All done."})
@@ -188,7 +191,21 @@ class TestVerdict:
         assert code_of(finish("stop"), event("step_start", part={})) == "crashed"
 
     def test_an_end_by_us_after_the_stop_is_a_success(self) -> None:
-        assert code_of(finish("stop"), end=Exit(-15, "after_result")) is None
+        assert code_of(SAID, finish("stop"), end=Exit(-15, "after_result")) is None
+
+    def test_a_run_in_which_nothing_was_said_or_done_is_none(self) -> None:
+        failure = read(event("step_start", part={}), finish("stop")).verdict(DONE).failure
+        assert failure is not None
+        assert (failure.code, "without a word" in failure.message) == ("crashed", True)
+        tool = event("tool_use", part={"tool": "bash", "state": {"status": "completed"}})
+        assert code_of(tool, finish("stop"), end=DONE) is None
+
+    def test_a_refusal_for_an_answer_is_that_refusal(self) -> None:
+        said = event("text", part={"text": "You've hit your usage limit, it resets in 3 hours"})
+        tokens = {"input": 0, "output": 0}
+        none_written = event("step_finish", part={"reason": "stop", "tokens": tokens})
+        assert code_of(said, none_written, end=DONE) == "usage_limit"
+        assert code_of(said, finish("stop"), end=DONE) is None  # the model wrote it
 
     @pytest.mark.parametrize(
         ("line", "code"),
@@ -352,7 +369,7 @@ class TestVerdict:
 
 def test_a_run_through_the_supervisor(bench: Bench) -> None:
     begin = event("step_start", part={})
-    body = f"cat > prompt.txt; echo '{begin}'; echo noise; echo '{finish('stop')}'; exec sleep 600"
+    body = f"cat > prompt.txt; echo '{begin}'; echo noise; echo '{SAID}'; echo '{finish('stop')}'; exec sleep 600"
     settings = RuntimeSettings(
         "oc", "opencode", command=(stub(bench.root, body=body),), options={"result_grace": 0.2}
     )
@@ -360,4 +377,4 @@ def test_a_run_through_the_supervisor(bench: Bench) -> None:
     assert outcome.code is None
     assert outcome.result.exit.stopped == "after_result"
     assert (bench.root / "prompt.txt").read_text() == "do it"
-    assert [found.kind for found in outcome.events] == ["session", "result"]
+    assert [found.kind for found in outcome.events] == ["session", "text", "result"]

@@ -9,6 +9,7 @@
     conversation  the handlers of one session: what the agent reports and asks
     transport     JSON-RPC lines, in bounded memory
     report        the lines that the client prints
+    deeds         whether a turn may count as done, by these lines
     events        the worker's reader of these lines
 
 Only `__main__`, `client`, `turn` and `conversation` import the package ``acp``. They run in a process of their own,

@@ -109,7 +109,7 @@ class Client:
             await turn.open()
             if self._job.dry:
                 turn.tell_offers()
-                self._report.say("result", stop_reason="end_turn", text="")
+                self._report.say("result", stop_reason="end_turn", text="", dry=True)
                 return 0
             if self._server is not None:
                 await self._server.begin(turn.session_id or "", resumed=turn.resumed)

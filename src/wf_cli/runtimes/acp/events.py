@@ -1,7 +1,7 @@
 """The lines of the ACP client (`acp.report`), and what they say about the attempt.
 
-A turn succeeds when it ended with ``end_turn``, and not at a denied permission. Every other end has an error code:
-from the protocol's own words and the fields of an error first, from its wording second.
+A turn succeeds when it ended with ``end_turn`` and has done something (`acp.deeds`). Every other end has an error
+code: from the protocol's own words and the fields of an error first, from its wording second.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wf_cli.contract.failure import Failure
+from wf_cli.runtimes.acp.deeds import Deeds
 from wf_cli.runtimes.acp.report import NO_MESSAGE
 from wf_cli.runtimes.base import AgentEvent, Exit, Usage, Verdict
 from wf_cli.runtimes.command import exit_failure, signal_name
@@ -17,13 +18,6 @@ from wf_cli.runtimes.failures import classify
 from wf_cli.runtimes.jsonlines import brief, count, names, number, obj, objects, parse_object, session_id, text
 from wf_cli.runtimes.jsonlines import words as told_in
 
-#: StopReason of the protocol, without ``end_turn``: code and words.
-_STOPS: Mapping[str, tuple[str, str]] = {
-    "refusal": ("policy_denied", "the agent refused to go on"),
-    "max_tokens": ("crashed", "the model's limit of tokens was reached in the middle of the work"),
-    "max_turn_requests": ("crashed", "the agent's limit of requests was reached in the middle of the work"),
-    "cancelled": ("crashed", "the turn was cancelled"),
-}
 #: Names under which errors carry an HTTP status, and the seconds to wait.
 _STATUS = ("statusCode", "status", "status_code", "httpStatus", "code")
 _WAIT = (("retry_after_s", 1.0), ("retryAfter", 1.0), ("retry_after", 1.0), ("retryAfterMs", 0.001))
@@ -39,13 +33,10 @@ class AcpReader:
         self._usage: dict[str, float | None] = {}
         self._error: dict[str, Any] | None = None
         self._result: dict[str, Any] | None = None
-        #: The last denial, while nothing was said or begun after it.
-        self._denied: dict[str, Any] | None = None
+        self._deeds = Deeds()
         self._noise = ""
         #: The agent's words outside of the protocol.
         self._refusal = ""
-        #: Whether the turn has done nothing yet.
-        self._idle = True
 
     @property
     def finished(self) -> bool:
@@ -58,15 +49,14 @@ class AcpReader:
         if event is None:
             self._noise = (self._noise + line[:500] + "\n")[-2000:]
             return []
-        said = text(event.get("text"))
-        match event.get("type"):
+        said, kind = text(event.get("text")), text(event.get("type"))
+        self._deeds.hear(kind, event)
+        match kind:
             case "session":
                 return self._opened(event)
             case "text":
-                self._denied, self._idle = None, False
                 return [AgentEvent("text", brief(said))]
             case "tool":
-                self._idle = False
                 return [self._tool(event)]
             case "permission":
                 return [self._permission(event)]
@@ -103,26 +93,25 @@ class AcpReader:
 
     def _judge(self, end: Exit) -> Failure | None:
         if self._error is not None:
-            return _failure(self._error, end, refusal=self._refusal, idle=self._idle)
+            return _failure(self._error, end, refusal=self._refusal, idle=self._deeds.idle)
         if self._result is None:
             failure = exit_failure(end) or Failure("crashed", "the ACP client ended without a result")
             return failure if not self._noise else classify.failure(self._noise, code=failure.code, **failure.details)
         reason = text(self._result.get("stop_reason"))
-        if reason != "end_turn":
-            code, words = _STOPS.get(reason, ("crashed", f"the turn ended with {reason or 'no reason'}"))
-            cause = classify.Cause(code, "stop_reason", reason) if reason in _STOPS else None
-            return classify.failure(words, cause=cause, code=code, stop_reason=reason or None, **self._denial())
-        if self._denied is not None:
-            what = text(self._denied.get("what"))
-            cause = classify.Cause("policy_denied", "permission", text(self._denied.get("rule")) or None, brief(what))
-            return classify.failure(
-                f"the agent stopped at a denied permission: {what}", cause=cause, **self._denial()
-            )
-        return None
-
-    def _denial(self) -> dict[str, Any]:
-        denied = self._denied or {}
-        return {"denied": text(denied.get("what")) or None, "rule": text(denied.get("rule")) or None}
+        fault = self._deeds.fault(reason)
+        if fault is None or self._result.get("dry") is True:
+            return None
+        cause = classify.Cause(fault.code, fault.source, fault.value, fault.text) if fault.source else None
+        denied = self._deeds.denied or {}
+        return classify.failure(
+            fault.message,
+            cause=cause,
+            code=fault.code,
+            idle=self._deeds.idle,
+            stop_reason=(reason or None) if reason != "end_turn" else None,
+            denied=text(denied.get("what")) or None,
+            rule=text(denied.get("rule")) or None,
+        )
 
     def _opened(self, event: Mapping[str, Any]) -> list[AgentEvent]:
         session = session_id(event.get("id"))
@@ -133,17 +122,12 @@ class AcpReader:
 
     def _tool(self, event: Mapping[str, Any]) -> AgentEvent:
         status, title = text(event.get("status")), text(event.get("title"))
-        denied = self._denied
-        if denied is not None and event.get("id") != denied.get("tool"):
-            self._denied = None  # The agent went on.
         what = f"{text(event.get('kind'))}: {title}"
         words = {"completed": f"done: {what}", "failed": f"{what} failed: {text(event.get('output'))}"}
         return AgentEvent("tool", brief(words.get(status, what)))
 
     def _permission(self, event: Mapping[str, Any]) -> AgentEvent:
-        allowed = event.get("allowed") is True
-        self._denied = None if allowed else dict(event)
-        word = "allowed" if allowed else "denied"
+        word = "allowed" if event.get("allowed") is True else "denied"
         return AgentEvent("other", brief(f"{word} ({text(event.get('rule'))}): {text(event.get('what'))}"))
 
     def _uses(self, event: Mapping[str, Any]) -> AgentEvent:

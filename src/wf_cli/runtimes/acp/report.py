@@ -14,7 +14,7 @@
     {"type": "error", "source": "rpc|exit|spawn|choice|protocol|version|retry", "message": .., ...}
     {"type": "offer", "category": .., "values": [..], "current": ..}     of a dry call only
     {"type": "cancelled", "clean": bool, "stage": ..}         after SIGTERM; the stage where there was no turn yet
-    {"type": "result", "stop_reason": .., "text": ..}
+    {"type": "result", "stop_reason": .., "text": .., "dry": true of a dry call}
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ import sys
 import time
 from collections.abc import Callable
 from typing import Any
+
+from wf_cli.runtimes.acp.deeds import Deeds
 
 #: How a note begins that quotes a line of the agent's stdout which is no message.
 NO_MESSAGE = "no message: "
@@ -61,8 +63,7 @@ class Reporter:
         self._life = float("-inf")
         self._notes = 0
         self._held: list[dict[str, Any]] | None = []
-        #: The last denial, while nothing was said or begun after it.
-        self._denied: dict[str, Any] | None = None
+        self._deeds = Deeds()
         #: Grows with everything that the agent does in this turn.
         self.progress = 0
 
@@ -74,16 +75,13 @@ class Reporter:
 
     def say(self, kind: str, /, **facts: Any) -> None:
         """A line that matters."""
-        if kind == "permission":
-            self._denied = None if facts.get("allowed") else facts
-        elif kind == "text" or (kind == "tool" and self._denied and facts.get("id") != self._denied.get("tool")):
-            self._denied = None  # The agent went on.
+        self._deeds.hear(kind, facts)
         self._life = self._now()
         self._write(kind, **facts)
 
     def succeeded(self, stop_reason: str) -> bool:
-        """Whether a turn that ended so has done its work, by what was printed of it (`acp.events` says the same)."""
-        return stop_reason == "end_turn" and self._denied is None
+        """Whether a turn that ended so may have done its work, by what was printed of it."""
+        return self._deeds.fault(stop_reason) is None
 
     def note(self, text: str, **facts: Any) -> None:
         """A line for people. Only the first `NOTES` are printed."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from wf_cli.contract.failure import Failure
 from wf_cli.runtimes.base import AgentEvent, Exit, Usage, Verdict
-from wf_cli.runtimes.failures import classify
+from wf_cli.runtimes.failures import answers, classify
 from wf_cli.runtimes.jsonlines import brief, count, names, obj, parse_object, session_id, text
 
 #: Characters of the result text that are kept.
@@ -29,8 +29,8 @@ class CursorReader:
         self._noise = ""
         #: The last words of the agent.
         self._said = ""
-        #: Whether the run has done nothing yet.
-        self._idle = True
+        #: Whether the run has done nothing yet, and whether it has called a tool.
+        self._idle, self._acted = True, False
 
     @property
     def finished(self) -> bool:
@@ -51,7 +51,7 @@ class CursorReader:
                 self._said = (self._said + message)[-SUMMARY_LIMIT:]
                 out.append(AgentEvent("text", brief(message)))
             case "tool_call":
-                self._idle = False
+                self._idle, self._acted = False, True
                 out += _tool(event)
             case "result":
                 self._result = event
@@ -74,9 +74,13 @@ class CursorReader:
         if self._result is None:
             return Verdict(self._no_result(end), self._session)
         # is_error has to be there and false, because an unknown shape is no success.
-        failure = None if self._result.get("is_error") is False else self._reported(self._result, end)
-        summary = text(self._result.get("result"))[:SUMMARY_LIMIT]
-        return Verdict(failure, self._session, _usage(self._result), summary)
+        summary, usage = text(self._result.get("result"))[:SUMMARY_LIMIT], _usage(self._result)
+        if self._result.get("is_error") is False:
+            spoke, said = not self._idle or bool(summary), self._said or summary
+            failure = answers.failure_of(said, spoke=spoke, acted=self._acted, tokens=usage.tokens_out)
+        else:
+            failure = self._reported(self._result, end)
+        return Verdict(failure, self._session, usage, summary)
 
     def _reported(self, result: dict[str, Any], end: Exit) -> Failure:
         """The failure that a result line reports."""

@@ -2,7 +2,7 @@
 
 Each line is one object with ``type``, ``timestamp``, ``sessionID``, and ``part`` or ``error``. The exit code alone is
 no proof, because a run that stops at a refused permission ends with 0. Success is exit code 0, no ``error`` event,
-and ``stop`` as the reason of the last step.
+``stop`` as the reason of the last step, and something that was said or done.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from wf_cli.contract.failure import Failure
 from wf_cli.runtimes.base import AgentEvent, Exit, Usage, Verdict
 from wf_cli.runtimes.command import exit_failure
-from wf_cli.runtimes.failures import classify
+from wf_cli.runtimes.failures import answers, classify
 from wf_cli.runtimes.jsonlines import brief, count, names, number, obj, parse_object, session_id, text
 
 #: Characters of the closing words that are kept.
@@ -32,6 +32,8 @@ class OpencodeReader:
         self._summary = ""
         #: Whether the run has done nothing yet.
         self._idle = True
+        #: Whether the agent has said or done anything, an empty step not counted.
+        self._spoke = self._acted = False
         self._steps = 0
         self._tokens_in = self._tokens_out = 0
         self._cost = 0.0
@@ -51,11 +53,11 @@ class OpencodeReader:
             case "step_start":
                 self._reason = None
             case "text":
-                self._idle = False
+                self._idle, self._spoke = False, True
                 self._summary = text(part.get("text"))[:SUMMARY_LIMIT]
                 out.append(AgentEvent("text", brief(self._summary)))
             case "tool_use":
-                self._idle = False
+                self._idle, self._acted = False, True
                 out.append(self._tool(part))
             case "step_finish":
                 out.append(self._step(part))
@@ -77,7 +79,7 @@ class OpencodeReader:
         if self._error is not None:
             return self._with_stderr(self._error, end)
         if self.finished and (end.code == 0 or end.stopped == "after_result"):
-            return None
+            return answers.failure_of(self._summary, spoke=self._spoke, acted=self._acted, tokens=self._tokens_out)
         if end.code != 0:
             failure = exit_failure(end)
             # A signal comes from outside, so the log before it does not explain it.
