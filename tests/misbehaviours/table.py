@@ -230,6 +230,13 @@ ROWS = (
         session=False,
     ),
     Row("stops at a denied permission", do("permission", stop=True), "policy_denied", ACP, permissions=DENY),
+    Row(
+        "cancels its turn at a denied permission",
+        do("permission", stop="cancelled"),
+        "policy_denied",
+        (CU_ACP,),
+        permissions=DENY,
+    ),
     Row("goes on after a denied permission", do("permission"), None, (OC_ACP,), permissions=DENY),
     Row("a question by the protocol", do("elicitation"), None, ACP),
     Row("a question in Cursor's own words", do("question"), None, (CU_ACP,)),

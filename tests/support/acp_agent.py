@@ -22,7 +22,8 @@ Does the plan's work like `scripted_agent` when it is given a job, else says a w
 ``stop``              ends the turn with ``reason``
 ``bad_stop``          ends the turn with a reason that does not exist
 ``version``           speaks version 99 of the protocol
-``permission``        asks for ``execute: rm -rf build``, and goes on; with ``stop`` true it ends there if denied
+``permission``        asks for ``execute: rm -rf build``, and goes on; with ``stop`` (a reason, or true) or ``error``
+                      it ends there if denied
 ``elicitation``       asks a person
 ``question``          asks the way Cursor does
 ``stays``             a good turn, then neither EOF nor SIGTERM ends it
@@ -365,7 +366,13 @@ class FakeAgent:
         allowed = outcome.get("optionId", "").startswith("o-allow")
         status = "completed" if allowed else "failed"
         self.client.update(session_id, sessionUpdate="tool_call_update", toolCallId="t", status=status)
-        return "end_turn" if self.told.get("stop") and not allowed else None
+        if allowed:
+            return None
+        if "error" in self.told:
+            raise RequestError(*self.told["error"])
+        if "last_words" in self.told:
+            self.client.say(self.told["last_words"])
+        return {True: "end_turn"}.get(self.told.get("stop"), self.told.get("stop"))
 
     def _elicitation(self, session_id: str) -> None:
         form = {"mode": "form", "sessionId": session_id, "requestedSchema": {"type": "object"}}

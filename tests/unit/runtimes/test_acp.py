@@ -318,6 +318,25 @@ class TestPermissions:
         assert failure.code == "policy_denied"
         assert failure.details["denied"] == "execute:rm -rf build"
 
+    @pytest.mark.parametrize(
+        "told",
+        [
+            {"stop": "cancelled"},
+            {"stop": "cancelled", "last_words": "[Request interrupted by user]"},
+            {"error": [-32603, "Internal error"]},
+        ],
+    )
+    def test_an_agent_for_which_a_denial_is_a_cancel_is_not_tried_again(
+        self, bench: Bench, told: dict[str, Any]
+    ) -> None:
+        failure = failure_of(run(bench, "permission", told=told, permissions=Permissions("deny")))
+        assert (failure.code, failure.details["denied"]) == ("policy_denied", "execute:rm -rf build")
+        assert failure.details["rule"] == "default"
+
+    def test_an_error_that_says_what_it_is_outweighs_the_denial_before_it(self, bench: Bench) -> None:
+        told = {"error": [-32603, "429 Too Many Requests"]}
+        assert run(bench, "permission", told=told, permissions=Permissions("deny")).code == "rate_limited"
+
     def test_a_question_is_declined(self, bench: Bench) -> None:
         outcome = run(bench, "elicitation")
         assert notes(bench, "answer")[0]["action"] == "decline"

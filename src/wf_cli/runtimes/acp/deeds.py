@@ -40,6 +40,8 @@ class Deeds:
     def __init__(self) -> None:
         #: The last denial, while nothing was said or begun after it.
         self.denied: Mapping[str, Any] | None = None
+        #: The last denial of the turn, whatever came after it.
+        self.last_denied: Mapping[str, Any] | None = None
         #: Whether nothing was said or done.
         self.idle = True
         self._tools: set[str] = set()
@@ -57,26 +59,36 @@ class Deeds:
             case "permission":
                 self._tool(text(facts.get("tool")))
                 self.denied = None if facts.get("allowed") is True else dict(facts)
+                self.last_denied = self.denied or self.last_denied
             case "usage" if (told := number(facts.get("tokens_out"))) is not None:
                 self._tokens_out = told
 
     def fault(self, stop_reason: str) -> Fault | None:
         """Why the turn has not done its work, having ended with ``stop_reason``; None when it may have."""
+        # Many agents end the turn at a denial as if a person had pressed a key. wf's own cancel is judged elsewhere.
+        denied = self.last_denied if stop_reason == "cancelled" else self.denied
+        if denied is not None and stop_reason in ("end_turn", "cancelled"):
+            return self._stopped_at(denied)
         if stop_reason != "end_turn":
             unknown = ("crashed", f"the turn ended with {stop_reason or 'no reason'}")
             code, words = STOPS.get(stop_reason, unknown)
             return Fault(code, words, "stop_reason" if stop_reason in STOPS else "", stop_reason)
-        if self.denied is not None:
-            what, rule = text(self.denied.get("what")), text(self.denied.get("rule")) or None
-            return Fault(
-                "policy_denied", f"the agent stopped at a denied permission: {what}", "permission", rule, brief(what)
-            )
         if self.idle:
             return Fault("crashed", answers.NOTHING)
         cause = answers.refusal(self._said, self._tokens_out) if not self._tools else None
         if cause is None:
             return None
         return Fault(cause.code, brief(self._said), cause.source, cause.value, cause.text)
+
+    def error(self) -> Fault | None:
+        """Why the turn ended with an error of the agent that nothing else explains; None when nothing is known."""
+        return None if self.denied is None else self._stopped_at(self.denied)
+
+    def _stopped_at(self, denied: Mapping[str, Any]) -> Fault:
+        what, rule = text(denied.get("what")), text(denied.get("rule")) or None
+        return Fault(
+            "policy_denied", f"the agent stopped at a denied permission: {what}", "permission", rule, brief(what)
+        )
 
     def _tool(self, tool: str) -> None:
         if self.denied is not None and tool != self.denied.get("tool"):

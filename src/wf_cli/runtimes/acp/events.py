@@ -7,10 +7,11 @@ code: from the protocol's own words and the fields of an error first, from its w
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from wf_cli.contract.failure import Failure
-from wf_cli.runtimes.acp.deeds import Deeds
+from wf_cli.runtimes.acp.deeds import Deeds, Fault
 from wf_cli.runtimes.acp.report import NO_MESSAGE
 from wf_cli.runtimes.base import AgentEvent, Exit, Usage, Verdict
 from wf_cli.runtimes.command import exit_failure, signal_name
@@ -93,7 +94,13 @@ class AcpReader:
 
     def _judge(self, end: Exit) -> Failure | None:
         if self._error is not None:
-            return _failure(self._error, end, refusal=self._refusal, idle=self._deeds.idle)
+            failure = _failure(self._error, end, refusal=self._refusal, idle=self._deeds.idle)
+            fault = self._deeds.error() if self._error.get("source") == "rpc" else None
+            unknown = failure.code == "crashed" and "evidence" not in failure.details
+            if fault is None or not unknown:
+                return failure
+            told = self._told(fault)
+            return replace(told, details={**failure.details, **told.details})
         if self._result is None:
             failure = exit_failure(end) or Failure("crashed", "the ACP client ended without a result")
             return failure if not self._noise else classify.failure(self._noise, code=failure.code, **failure.details)
@@ -101,16 +108,20 @@ class AcpReader:
         fault = self._deeds.fault(reason)
         if fault is None or self._result.get("dry") is True:
             return None
+        return self._told(fault, stop_reason=(reason or None) if reason != "end_turn" else None)
+
+    def _told(self, fault: Fault, **facts: Any) -> Failure:
+        """``fault`` as a failure, with the denial that was the last one."""
         cause = classify.Cause(fault.code, fault.source, fault.value, fault.text) if fault.source else None
-        denied = self._deeds.denied or {}
+        denied = self._deeds.last_denied or {}
         return classify.failure(
             fault.message,
             cause=cause,
             code=fault.code,
             idle=self._deeds.idle,
-            stop_reason=(reason or None) if reason != "end_turn" else None,
             denied=text(denied.get("what")) or None,
             rule=text(denied.get("rule")) or None,
+            **facts,
         )
 
     def _opened(self, event: Mapping[str, Any]) -> list[AgentEvent]:
