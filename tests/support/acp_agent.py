@@ -34,7 +34,8 @@ Does the plan's work like `scripted_agent` when it is given a job, else says a w
 ``split``             says the secret in ``WF_TEST_TOKEN`` in pieces of three characters
 ====================  ======================================================================================
 
-Whatever the mode: ``loads`` false is an agent that loads no sessions, ``models`` are those it offers, and with
+Whatever the mode: ``loads`` false is an agent that loads no sessions, ``resumes`` one that announces
+``session/resume``: it works (``ok``), or is answered with the error that it is; ``models`` are those it offers, and with
 ``login`` it opens no session before ``authenticate``, which then succeeds (``ok``), fails (``fails``) or never
 ends (``hangs``).
 
@@ -170,6 +171,7 @@ class FakeAgent:
             "authenticate": self.authenticate,
             "session/new": self.new_session,
             "session/load": self.load_session,
+            "session/resume": self.resume_session,
             "session/set_config_option": self.set_config_option,
             "session/prompt": self.prompt,
         }
@@ -183,7 +185,10 @@ class FakeAgent:
             threading.Event().wait()
         return {
             "protocolVersion": 99 if self.mode == "version" else params["protocolVersion"],
-            "agentCapabilities": {"loadSession": self.told.get("loads", True)},
+            "agentCapabilities": {
+                "loadSession": self.told.get("loads", True),
+                **({"sessionCapabilities": {"resume": {}}} if "resumes" in self.told else {}),
+            },
             "agentInfo": {"name": "Fake", "version": "1.0"},
             "authMethods": [{"id": "cursor_login", "name": "Log in"}],
         }
@@ -214,6 +219,13 @@ class FakeAgent:
             raise RequestError(-32002, "Resource not found", {"uri": session_id})
         self.client.say("what I said in the first attempt", KNOWN)
         self.spent(0.5, KNOWN)
+        return {"configOptions": self.options()}
+
+    def resume_session(self, params: Facts) -> Facts:
+        note("resume", session=params["sessionId"])
+        self._let_in()
+        if self.told.get("resumes") != "ok":
+            raise RequestError(*self.told.get("resumes", (-32601, "Method not found")))
         return {"configOptions": self.options()}
 
     def set_config_option(self, params: Facts) -> Facts:

@@ -288,6 +288,24 @@ class TestResume:
         assert run(bench, resume=KNOWN, prompt="all of it").code is None
         assert [note["text"] for note in notes(bench, "prompt")] == ["T2 is missing", "all of it"]
 
+    @pytest.mark.parametrize("error", [[-32601, "Method not found"], [-32603, "Internal error"]])
+    def test_a_way_that_fails_is_followed_by_the_next_one(self, bench: Bench, error: list[Any]) -> None:
+        outcome = run(bench, told={"resumes": error}, resume=KNOWN, resume_prompt="T2 is missing")
+        assert (outcome.code, outcome.result.verdict.session_id) == (None, KNOWN)
+        assert len(notes(bench, "resume")) == len(notes(bench, "load")) == 1
+        assert [note["text"] for note in notes(bench, "prompt")] == ["T2 is missing"]
+
+    def test_the_way_without_history_is_enough(self, bench: Bench) -> None:
+        assert run(bench, told={"resumes": "ok"}, resume=KNOWN).result.verdict.session_id == KNOWN
+        assert notes(bench, "load") == []
+
+    def test_when_each_way_fails_both_reasons_are_said(self, bench: Bench) -> None:
+        outcome = run(bench, told={"resumes": [-32601, "Method not found"]}, resume="sess-gone")
+        assert (outcome.code, outcome.result.verdict.session_id) == (None, SESSION)
+        [said] = [note["text"] for note in printed(outcome, "note")]
+        assert "session/resume: Method not found" in said
+        assert "session/load: Resource not found" in said
+
     @pytest.mark.parametrize("told", [{}, {"loads": False}])
     def test_a_lost_one_has_to_hear_all_of_it(self, bench: Bench, told: dict[str, Any]) -> None:
         outcome = run(bench, told=told, resume="sess-gone", prompt="all of it", resume_prompt="T2 is missing")

@@ -177,17 +177,25 @@ class Turn:
         return Offers.of(made), lost
 
     async def _resume(self, hello: Hello, session: str) -> tuple[Offers, str | None]:
-        """Resume the session, if possible by the call that does not tell the whole history again."""
-        if not (hello.resumes or hello.loads):
-            return Offers(), "the agent loads no sessions"
-        self.stage = "session/resume" if hello.resumes else "session/load"
+        """Resume the session: by each way that the agent announces, until one works.
+
+        The way that does not tell the whole history again comes first. Agents were seen to announce it and not to
+        have it.
+        """
+        ways = [("session/resume", hello.resumes), ("session/load", hello.loads)]
         params = {"sessionId": session, "cwd": self._job.cwd, "mcpServers": []}
-        try:
-            return Offers.of(await self._agent.call(self.stage, params)), None
-        except AgentError as error:
-            if error.code == AUTH_REQUIRED:
-                raise
-            return Offers(), str(error)[:200]
+        failed = []
+        for way, announced in ways:
+            if not announced:
+                continue
+            self.stage = way
+            try:
+                return Offers.of(await self._agent.call(way, params)), None
+            except AgentError as error:
+                if error.code == AUTH_REQUIRED:
+                    raise
+                failed.append(f"{way}: {str(error)[:200]}")
+        return Offers(), "; ".join(failed) or "the agent loads no sessions"
 
     async def _choose(self) -> None:
         assert self.session_id is not None
