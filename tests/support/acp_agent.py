@@ -35,7 +35,8 @@ Does the plan's work like `scripted_agent` when it is given a job, else says a w
 ====================  ======================================================================================
 
 Whatever the mode: ``loads`` false is an agent that loads no sessions, ``resumes`` one that announces
-``session/resume``: it works (``ok``), or is answered with the error that it is; ``models`` are those it offers, and with
+``session/resume``: it works (``ok``), or is answered with the error that it is; ``lists`` true tells models and modes
+in the older lists and in no options; ``models`` are those it offers, and with
 ``login`` it opens no session before ``authenticate``, which then succeeds (``ok``), fails (``fails``) or never
 ends (``hangs``).
 
@@ -172,6 +173,8 @@ class FakeAgent:
             "session/new": self.new_session,
             "session/load": self.load_session,
             "session/resume": self.resume_session,
+            "session/set_model": self.set_model,
+            "session/set_mode": self.set_mode,
             "session/set_config_option": self.set_config_option,
             "session/prompt": self.prompt,
         }
@@ -209,7 +212,7 @@ class FakeAgent:
         self._fail_as_told("session/new")
         if self.mode == "hang_new":
             threading.Event().wait()
-        return {"sessionId": SESSION, "configOptions": self.options()}
+        return {"sessionId": SESSION, **self.offers()}
 
     def load_session(self, params: Facts) -> Facts:
         session_id = params["sessionId"]
@@ -219,14 +222,22 @@ class FakeAgent:
             raise RequestError(-32002, "Resource not found", {"uri": session_id})
         self.client.say("what I said in the first attempt", KNOWN)
         self.spent(0.5, KNOWN)
-        return {"configOptions": self.options()}
+        return self.offers()
 
     def resume_session(self, params: Facts) -> Facts:
         note("resume", session=params["sessionId"])
         self._let_in()
         if self.told.get("resumes") != "ok":
             raise RequestError(*self.told.get("resumes", (-32601, "Method not found")))
-        return {"configOptions": self.options()}
+        return self.offers()
+
+    def set_model(self, params: Facts) -> Facts:
+        note("model", value=params["modelId"])
+        return {}
+
+    def set_mode(self, params: Facts) -> Facts:
+        note("mode", value=params["modeId"])
+        return {}
 
     def set_config_option(self, params: Facts) -> Facts:
         note("option", id=params["configId"], value=params["value"])
@@ -264,6 +275,17 @@ class FakeAgent:
             raise RequestError(self.told["code"], self.told["message"], self.told.get("data"))
 
     # -- what it says
+
+    def offers(self) -> Facts:
+        """What can be chosen in a session."""
+        if not self.told.get("lists"):
+            return {"configOptions": self.options()}
+        models = [{"modelId": name, "name": name.title()} for name in self._models]
+        modes = [{"id": name, "name": name} for name in ("default", "yolo")]
+        return {
+            "models": {"availableModels": models, "currentModelId": self._models[0]},
+            "modes": {"availableModes": modes, "currentModeId": "default"},
+        }
 
     def options(self, model: str | None = None) -> list[Facts]:
         """The session's options, with the current model."""

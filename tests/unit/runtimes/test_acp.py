@@ -368,6 +368,18 @@ def test_a_model_that_is_not_offered(bench: Bench) -> None:
     assert notes(bench, "option") == []
 
 
+def test_a_model_of_the_older_list_is_chosen_by_its_own_call(bench: Bench) -> None:
+    outcome = run(bench, told={"lists": True}, model="large", options={"mode": "yolo"})
+    assert outcome.code is None, outcome.transcript.read_text()
+    assert [note["value"] for note in notes(bench, "model") + notes(bench, "mode")] == ["large", "yolo"]
+    assert notes(bench, "option") == []
+
+
+def test_a_model_that_the_older_list_does_not_offer(bench: Bench) -> None:
+    failure = failure_of(run(bench, told={"lists": True}, model="huge"))
+    assert (failure.code, failure.message) == ("model_not_found", "model not found: huge; offered: small, large")
+
+
 def test_a_choice_that_there_is_not(bench: Bench) -> None:
     assert run(bench, options={"mode": "plan"}).code == "invalid_spec"
 
@@ -378,18 +390,23 @@ def test_an_agent_that_wants_a_login_first_gets_it(bench: Bench) -> None:
     assert run(bench, told={"login": "ok"}).code == "auth"
 
 
-def test_a_dry_job_opens_a_session_and_says_what_it_offers(bench: Bench) -> None:
+@pytest.mark.parametrize("lists", [False, True])
+def test_a_dry_job_opens_a_session_and_says_what_it_offers(bench: Bench, lists: bool) -> None:
     class Dry(AcpAdapter):
         def launch(self, request: Request) -> Launch:
             launch = super().launch(request)
             return replace(launch, stdin=json.dumps({**json.loads(launch.stdin), "dry": True}).encode())
 
-    variables = {"WF_FAKE_ACP_NOTES": str(bench.root / "notes"), "PYTHONPATH": str(SUPPORT.parent)}
+    variables = {
+        "WF_FAKE_ACP_NOTES": str(bench.root / "notes"),
+        "WF_FAKE_ACP": json.dumps({"lists": lists}),
+        "PYTHONPATH": str(SUPPORT.parent),
+    }
     adapter = Dry(RuntimeSettings("fake", "acp", command=STAND_IN))
     outcome = bench.run(adapter, environment=variables, limits=LONG, model="large")
     assert outcome.code is None, outcome.transcript.read_text()
     offers = printed(outcome, "offer")
-    assert offers == [{"type": "offer", "category": "model", "values": ["small", "large"], "current": "large"}]
+    assert offers[0] == {"type": "offer", "category": "model", "values": ["small", "large"], "current": "large"}
     assert notes(bench, "prompt") == []
 
 

@@ -75,8 +75,12 @@ def test_the_parts_of_an_answer() -> None:
     grouped = {"group": "g", "name": "G", "options": [{"value": "b", "name": "B"}]}
     option = {"id": "m", "name": "Model", "type": "select", "category": "model", "currentValue": "a",
               "options": [{"value": "a", "name": "A"}, grouped]}  # fmt: skip
-    offers = Offers.of({"configOptions": [option, {"id": "x", "type": "other"}], "modes": {"availableModes": []}})
-    assert offers == Offers((Choice("m", "model", "a", ("a", "b")),), ())
+    models = {"currentModelId": "c", "availableModels": [{"modelId": "c"}, {"modelId": 7}, "d"]}
+    told = {"configOptions": [option, {"id": "x", "type": "other"}], "models": models, "modes": []}
+    offers = Offers.of(told)
+    assert offers == Offers((Choice("m", "model", "a", ("a", "b")),), {"model": Choice("", "model", "c", ("c",))})
+    assert [choice.id for choice in offers.of_category("model")] == ["m", ""]
+    assert offers.of_category("mode") == ()
     assert Ended.of({"stopReason": "end_turn"}) == Ended("end_turn", None)
     usage = {"inputTokens": 3, "cachedReadTokens": 4, "outputTokens": 5, "thoughtTokens": None}
     assert Ended.of({"stopReason": "refusal", "usage": usage}) == Ended("refusal", (7, 5))

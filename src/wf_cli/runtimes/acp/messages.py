@@ -89,23 +89,41 @@ class Choice:
         )
 
 
+#: The lists of a session that are older than its options: category -> the field, its list, the id of an item, and the
+#: current one; and the call that chooses. Gemini and pi have no options of these categories.
+_LISTS: Mapping[str, tuple[str, str, str, str]] = {
+    "model": ("models", "availableModels", "modelId", "currentModelId"),
+    "mode": ("modes", "availableModes", "id", "currentModeId"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """What can be chosen in a session."""
+    """What can be chosen in a session: its options, and the lists of models and modes beside them."""
 
     choices: tuple[Choice, ...] = ()
-    #: The ids of its modes; None where the agent tells no modes.
-    modes: tuple[str, ...] | None = field(default=None)
+    #: By category; their ids are empty.
+    lists: Mapping[str, Choice] = field(default_factory=dict)
 
     @classmethod
     def of(cls, result: Any) -> Offers:
         options = [o for o in items(obj(result).get("configOptions")) if o.get("type") == "select"]
-        modes = obj(result).get("modes")
-        told = items(obj(modes).get("availableModes"))
-        return cls(
-            tuple(Choice.of(option) for option in options),
-            tuple(text(mode.get("id")) for mode in told) if isinstance(modes, dict) else None,
-        )
+        lists = {}
+        for category, (name, available, key, current) in _LISTS.items():
+            told = obj(result).get(name)
+            if isinstance(told, dict):
+                values = tuple(value for item in items(told.get(available)) if (value := text(item.get(key))))
+                lists[category] = Choice("", category, text(told.get(current)) or None, values)
+        return cls(tuple(Choice.of(option) for option in options), lists)
+
+    def of_category(self, category: str) -> tuple[Choice, ...]:
+        """What offers values of ``category``, the one to be used first.
+
+        An option has that category, or, where the agent tells no categories, that name.
+        """
+        options = [c for c in self.choices if c.category == category] or [c for c in self.choices if c.id == category]
+        listed = self.lists.get(category)
+        return (*options[:1], *(() if listed is None else (listed,)))
 
 
 @dataclass(frozen=True, slots=True)

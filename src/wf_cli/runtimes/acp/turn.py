@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wf_cli import __version__
@@ -123,7 +123,9 @@ class Turn:
 
     def tell_offers(self) -> None:
         """What can be chosen in the session, as lines."""
-        for choice in self._offers.choices:
+        told = {choice.category or choice.id for choice in self._offers.choices}
+        lists = [choice for category, choice in self._offers.lists.items() if category not in told]
+        for choice in (*self._offers.choices, *lists):
             self._report.say(
                 "offer", category=choice.category or choice.id, values=list(choice.values), current=choice.current
             )
@@ -199,34 +201,31 @@ class Turn:
 
     async def _choose(self) -> None:
         assert self.session_id is not None
-        modes = self._offers.modes
         wishes = [(*wish, False) for wish in self._job.prefer.items()]
         for category, value, must in wishes + [(*wish, True) for wish in self._job.choose.items()]:
-            option = _option(self._offers, category)
-            if not must and (option is None or value not in option.values):
-                continue
-            if option is None and category == "mode" and modes is not None:
-                offered = modes
-            elif option is None:
+            offers = self._offers.of_category(category)
+            choice = next((offer for offer in offers if value in offer.values), None)
+            if choice is not None:
+                await self._set(category, choice, value)
+            elif must and not offers:
                 raise Unusable("choice", f"the agent offers no choice of {category}: {value}", category=category)
-            else:
-                offered = option.values
-            if value not in offered:
+            elif must:
+                offered = [*dict.fromkeys(name for offer in offers for name in offer.values)]
                 listed = ", ".join(offered[:_SHOWN]) + (", ..." if len(offered) > _SHOWN else "")
                 raise Unusable(
                     "choice", f"{category} not found: {value}; offered: {listed}", category=category, value=value
                 )
-            self.stage = f"set {category}"
-            if option is None:
-                await self._call("session/set_mode", modeId=value)
-            else:
-                # The choice of a model may change the others' options.
-                told = await self._call("session/set_config_option", configId=option.id, value=value)
-                self._offers = Offers(Offers.of(told).choices, modes)
 
-
-def _option(offers: Offers, category: str) -> Choice | None:
-    """The option of a category, or, where the agent tells no categories, of that name."""
-    return next((choice for choice in offers.choices if choice.category == category), None) or next(
-        (choice for choice in offers.choices if choice.id == category), None
-    )
+    async def _set(self, category: str, choice: Choice, value: str) -> None:
+        self.stage = f"set {category}"
+        if choice.id:
+            # The choice of a model may change the others' options.
+            told = await self._call("session/set_config_option", configId=choice.id, value=value)
+            self._offers = Offers(Offers.of(told).choices, self._offers.lists)
+        elif category == "model":
+            await self._call("session/set_model", modelId=value)
+        else:
+            await self._call("session/set_mode", modeId=value)
+        if not choice.id:
+            changed = replace(choice, current=value)
+            self._offers = Offers(self._offers.choices, {**self._offers.lists, category: changed})
