@@ -14,6 +14,11 @@ TEXT_LIMIT = 200
 _COLOUR = re.compile(r"\x1b\[[0-9;:?]{0,40}[ -/]{0,4}[@-~]|\x1b\][^\x07\x1b\n]{0,400}(?:\x07|\x1b\\)")
 #: Keys of an error's data under which it repeats the request, or tells where it was raised.
 _QUOTES = re.compile(r"request(?!Id)|prompt|messages|stack|input|content|tool", re.IGNORECASE)
+#: Keys under which errors have their names.
+_NAMES = (
+    *("name", "errorName", "type", "code", "errorCode", "error_code", "reason", "kind", "errorKind", "error_kind"),
+    *("codex_error_info", "codexErrorInfo", "status"),
+)
 _SESSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}", re.ASCII)
 
 
@@ -43,7 +48,7 @@ def obj(value: Any, *path: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def objects(value: Any, depth: int = 3) -> Iterator[dict[str, Any]]:
+def objects(value: Any, depth: int = 5) -> Iterator[dict[str, Any]]:
     """``value`` and the objects inside it, the outermost first, because agents nest their errors in many forms."""
     if isinstance(value, dict) and depth:
         yield value
@@ -52,9 +57,17 @@ def objects(value: Any, depth: int = 3) -> Iterator[dict[str, Any]]:
 
 
 def names(value: Any) -> tuple[str, ...]:
-    """The names of an error, from every field that agents use for one, the outermost first."""
-    keys = ("name", "errorName", "type", "code", "errorCode", "error_code", "reason", "kind", "errorKind", "status")
-    return tuple(found for part in objects(value) for key in keys if (found := text(part.get(key))))
+    """The names of an error, from every field that agents use for one, the outermost first.
+
+    Codex names one by the only key of an object, too: ``codex_error_info: {"http_connection_failed": {...}}``.
+    """
+    found = []
+    for part in objects(value):
+        for key in _NAMES:
+            told = part.get(key)
+            keyed = next(iter(told), None) if isinstance(told, dict) and len(told) == 1 else told
+            found.append(text(keyed))
+    return tuple(filter(None, found))
 
 
 def words(value: Any, depth: int = 5) -> Iterator[str]:

@@ -216,6 +216,10 @@ def rpc(message: str, code: int = -32603, **facts: Any) -> dict[str, Any]:
     return {"type": "error", "source": "rpc", "message": message, "code": code, "stage": "session/prompt", **facts}
 
 
+def codex(info: Any) -> dict[str, Any]:
+    return rpc("Internal error", data={"message": "no", "codex_error_info": info})
+
+
 class TestEvidence:
     @pytest.mark.parametrize(
         ("line", "code", "source", "value"),
@@ -229,6 +233,29 @@ class TestEvidence:
             (rpc("no", data={"statusCode": 529}), "overloaded", "status", 529),
             (rpc("no", data={"cause": {"response": {"status": 401}}}), "auth", "status", 401),
             (rpc("You exceeded your quota", data={"status": 429}), "usage_limit", "text", None),
+            # Gemini's codes are HTTP statuses; 500 is what it says when it knows none
+            (rpc("Rate limit exceeded. Try again later.", 429), "rate_limited", "status", 429),
+            (rpc("API key not valid.", 401), "auth", "status", 401),
+            (rpc("models/x is not found for API version v1beta", 404), "model_not_found", "text", None),
+            (rpc("models/x is not found for API version v1beta", 500), "model_not_found", "text", None),
+            (rpc("it broke", 503), "network", "status", 503),
+            # Codex
+            (codex("usage_limit_exceeded"), "usage_limit", "name", "usage_limit_exceeded"),
+            (codex("unauthorized"), "auth", "name", "unauthorized"),
+            (codex("server_overloaded"), "overloaded", "name", "server_overloaded"),
+            (codex("context_window_exceeded"), "crashed", "name", "context_window_exceeded"),
+            (codex({"response_too_many_failed_attempts": {"http_status_code": 429}}), "rate_limited", "status", 429),
+            (codex({"http_connection_failed": {"http_status_code": 401}}), "auth", "status", 401),
+            (codex({"response_stream_disconnected": {"http_status_code": None}}), "network", "name", None),
+            (codex({"http_connection_failed": {"http_status_code": 502}}), "network", "name", None),
+            # Claude Code
+            (rpc("Internal error", data={"errorKind": "authentication_failed"}), "auth", "name", None),
+            (rpc("You've hit your limit", data={"errorKind": "rate_limit"}), "usage_limit", "text", None),
+            (rpc("no", data={"errorKind": "overloaded"}), "overloaded", "name", "overloaded"),
+            (rpc("API Error: 529 Overloaded", data={"errorKind": "server_error"}), "overloaded", "text", None),
+            (rpc("no", data={"errorKind": "model_not_found"}), "model_not_found", "name", None),
+            # a code that JSON-RPC leaves to servers
+            (rpc("429 Too Many Requests", -32000), "rate_limited", "text", None),
             (rpc("Invalid params: model not found: x/y", -32602), "model_not_found", "text", None),
             (rpc("Internal error", data={"details": "read ECONNRESET"}), "network", "text", "ECONNRESET"),
             (rpc("Internal error", data={"details": "Output blocked by content filter"}), "crashed", "text", None),

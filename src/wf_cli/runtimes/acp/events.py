@@ -20,7 +20,10 @@ from wf_cli.runtimes.jsonlines import brief, count, names, number, obj, objects,
 from wf_cli.runtimes.jsonlines import words as told_in
 
 #: Names under which errors carry an HTTP status, and the seconds to wait.
-_STATUS = ("statusCode", "status", "status_code", "httpStatus", "code")
+_STATUS = (
+    *("statusCode", "status", "status_code", "httpStatus", "http_status", "http_status_code", "httpStatusCode"),
+    "code",
+)
 _WAIT = (("retry_after_s", 1.0), ("retryAfter", 1.0), ("retry_after", 1.0), ("retryAfterMs", 0.001))
 _USAGE = ("tokens_in", "tokens_out", "cost_usd")
 SUMMARY_LIMIT = 2000
@@ -188,11 +191,15 @@ def _own(code: str, error: Mapping[str, Any]) -> classify.Cause:
 def _rpc(error: Mapping[str, Any], message: str, facts: dict[str, Any], *, idle: bool) -> Failure:
     parts = [obj(error, "provider"), *objects(error.get("data"))]
     # The message may say no more than "internal error", and any field of the data what the matter is.
-    words = "\n".join([message, *told_in(obj(error, "provider")), *told_in(error.get("data"))])
-    status = next((found for part in parts for key in _STATUS if 100 <= (found := count(part.get(key))) <= 599), None)
+    named = (*names(error.get("provider")), *names(error.get("data")))
+    told = [*told_in(obj(error, "provider")), *told_in(error.get("data"))]
+    words = "\n".join([message, *(line for line in told if line not in named)])
+    # Gemini answers with the HTTP status as the code of its error.
+    given = [*(count(part.get(key)) for part in parts for key in _STATUS), count(error.get("code"))]
+    status = next((found for found in given if 100 <= found <= 599), None)
     cause = classify.of_error(
         words,
-        names=(*names(error.get("provider")), *names(error.get("data"))),
+        names=named,
         rpc_code=int(number(error.get("code")) or 0),
         status=status,
         retryable=any(part.get("retryable") is True or part.get("isRetryable") is True for part in parts),

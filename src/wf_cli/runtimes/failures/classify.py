@@ -187,13 +187,15 @@ def _now_ms(now_ms: int | None) -> int:
 
 
 def _of_fields(names: Iterable[str], rpc_code: int | None, status: int | None, text: str) -> Cause | None:
-    for name in names:
-        if (code := patterns.NAMES.get(name)) is not None:
-            return Cause(code, "name", name, text, name in patterns.FULL_NAMES)
+    by_name = next((name for name in names if name in patterns.NAMES), None)
+    told = by_status(status)
+    # The names of broken connections are those of what an agent gave up at, and the status says why it broke.
+    if by_name is not None and (patterns.NAMES[by_name] != "network" or told in (None, "network")):
+        return Cause(patterns.NAMES[by_name], "name", by_name, text, by_name in patterns.FULL_NAMES)
     if rpc_code is not None and (code := patterns.RPC_CODES.get(rpc_code)) is not None:
         return Cause(code, "rpc_code", rpc_code, text)
-    if (code := by_status(status)) is not None:
-        return Cause(code, "status", status, text, status in patterns.FULL_STATUSES)
+    if told is not None:
+        return Cause(told, "status", status, text, status in patterns.FULL_STATUSES)
     return None
 
 
@@ -201,8 +203,10 @@ def _outweighs(worded: Cause, cause: Cause) -> bool:
     """Whether the words say better what the field only hints at."""
     if worded.code in ("outdated", "usage_limit"):  # providers use 429, 401 and 403 for spent money too
         return True
-    if cause.code == "network":  # 503 is also what an overloaded provider says
-        return worded.code in ("overloaded", "rate_limited", "auth")
+    if cause.code == "network":  # 503 is also what an overloaded provider says, and 500 what agents say of anything
+        return worded.code in ("overloaded", "rate_limited", "auth", "model_not_found") or worded.session_over
+    if cause.source == "rpc_code":  # -32000 begins the range that JSON-RPC leaves to servers for whatever they like
+        return worded.code in ("overloaded", "rate_limited", "model_not_found")
     # 403 is also what a key gets that may use other models, or other prompts.
     return (cause.source, cause.value) == ("status", 403) and worded.code in ("model_not_found", "policy_denied")
 

@@ -71,6 +71,31 @@ NAMES: Mapping[str, str] = {
     "rate_limit": "rate_limited",
     "rate_limited": "rate_limited",
     "auth_required": "auth",
+    # Codex: codex_error_info of its core, and as its app server writes it
+    "usageLimitExceeded": "usage_limit",
+    "server_overloaded": "overloaded",
+    "serverOverloaded": "overloaded",
+    "unauthorized": "auth",
+    "context_window_exceeded": "crashed",
+    "contextWindowExceeded": "crashed",
+    "cyber_policy": "policy_denied",
+    "cyberPolicy": "policy_denied",
+    "http_connection_failed": "network",
+    "httpConnectionFailed": "network",
+    "response_stream_connection_failed": "network",
+    "responseStreamConnectionFailed": "network",
+    "response_stream_disconnected": "network",
+    "responseStreamDisconnected": "network",
+    "response_too_many_failed_attempts": "network",
+    "responseTooManyFailedAttempts": "network",
+    "internal_server_error": "network",
+    "internalServerError": "network",
+    # Claude Code: errorKind of claude-agent-acp
+    "authentication_failed": "auth",
+    "oauth_org_not_allowed": "auth",
+    "overloaded": "overloaded",
+    "server_error": "network",
+    "max_output_tokens": "crashed",
     # Anthropic
     "billing_error": "usage_limit",
     "rate_limit_error": "rate_limited",
@@ -99,7 +124,9 @@ NAMES: Mapping[str, str] = {
 }
 
 #: Names that mean that the session is full.
-FULL_NAMES = frozenset({"ContextOverflowError", "context_length_exceeded"})
+FULL_NAMES = frozenset(
+    {"ContextOverflowError", "context_length_exceeded", "context_window_exceeded", "contextWindowExceeded"}
+)
 
 #: HTTP statuses; every other 5xx is ``network``.
 STATUSES: Mapping[int, str] = {
