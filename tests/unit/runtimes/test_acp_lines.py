@@ -334,6 +334,41 @@ class TestEvidence:
         assert failure_of(rpc("no", provider=provider)).retry_after_s == 360
 
 
+class TestMessages:
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            (rpc("Internal error", data={"details": "read ECONNRESET"}), "Internal error: read ECONNRESET"),
+            (rpc("Internal error", data={"message": "quota used up"}), "Internal error: quota used up"),
+            (rpc("Internal error: boom", data={"message": "no"}), "Internal error: boom"),
+            (rpc("Internal error", data="it is\nbroken"), "Internal error: it is broken"),
+            (rpc("Internal error", data={"error": {"details": ["x", "the model says no"]}}), "Internal error: x"),
+            (rpc("Internal error"), "Internal error"),
+            (rpc("Internal error", data={"errorKind": "overloaded"}), "Internal error: overloaded"),
+            (rpc("Internal error", data={"statusCode": 429}), "Internal error: HTTP 429"),
+            (rpc("Invalid params", -32602, data={"message": "Session gone"}), "Invalid params: Session gone"),
+            (rpc("Internal error", data={"prompt": "secret", "input": "secret"}), "Internal error"),
+            (
+                rpc("Internal error", provider={"name": "APIError", "status": 401, "message": "invalid x-api-key"}),
+                "Internal error: invalid x-api-key",
+            ),
+            # a line that told the class outweighs the first one
+            (
+                rpc("Internal error", data={"hint": "see the log", "message": "You've hit your usage limit."}),
+                "Internal error: You've hit your usage limit.",
+            ),
+            (codex({"http_connection_failed": {"http_status_code": 502}}), "Internal error: no"),
+        ],
+    )
+    def test_a_person_sees_what_the_agent_said_of_its_error(self, line: dict[str, Any], message: str) -> None:
+        assert failure_of(line).message == message
+
+    def test_a_long_story_is_cut_and_kept(self) -> None:
+        failure = failure_of(rpc("Internal error", data={"details": "word " * 1000}))
+        assert len(failure.message) <= 500
+        assert failure.details["data"]
+
+
 class TestLostSessions:
     def test_one_that_the_agent_does_not_know(self) -> None:
         failure = failure_of(rpc("Session not found: sess-1"))

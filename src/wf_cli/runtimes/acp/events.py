@@ -6,6 +6,7 @@ code: from the protocol's own words and the fields of an error first, from its w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -25,6 +26,12 @@ _STATUS = (
     "code",
 )
 _WAIT = (("retry_after_s", 1.0), ("retryAfter", 1.0), ("retry_after", 1.0), ("retryAfterMs", 0.001))
+#: Messages of JSON-RPC errors that tell nothing; the words are in the error's data then.
+_GENERIC = re.compile(
+    r"\W*(?:(?:internal|server|unknown|unexpected)(?: server)? error|error|invalid (?:params|request)|request failed"
+    r"|resource not found)\W*",
+    re.IGNORECASE,
+)
 _USAGE = ("tokens_in", "tokens_out", "cost_usd")
 SUMMARY_LIMIT = 2000
 
@@ -193,7 +200,8 @@ def _rpc(error: Mapping[str, Any], message: str, facts: dict[str, Any], *, idle:
     # The message may say no more than "internal error", and any field of the data what the matter is.
     named = (*names(error.get("provider")), *names(error.get("data")))
     told = [*told_in(obj(error, "provider")), *told_in(error.get("data"))]
-    words = "\n".join([message, *(line for line in told if line not in named)])
+    said = [line for line in told if line.strip() and line not in named]
+    words = "\n".join([message, *said])
     # Gemini answers with the HTTP status as the code of its error.
     given = [*(count(part.get(key)) for part in parts for key in _STATUS), count(error.get("code"))]
     status = next((found for found in given if 100 <= found <= 599), None)
@@ -204,6 +212,12 @@ def _rpc(error: Mapping[str, Any], message: str, facts: dict[str, Any], *, idle:
         status=status,
         retryable=any(part.get("retryable") is True or part.get("isRetryable") is True for part in parts),
     )
+    if _GENERIC.fullmatch(message):
+        worded = cause.text if cause is not None and cause.source == "text" else ""
+        first = [text(part.get("message")) for part in parts] + said + list(named)
+        more = next((line for line in (worded, *first) if line.strip() and line != message), "")
+        more = more or (f"HTTP {status}" if status is not None else "")
+        message = f"{message.rstrip('. ')}: {more}" if more else message
     return classify.failure(
         message, cause=cause, said=words, idle=idle, retry_after_s=_wait(parts), status=status, **facts
     )
