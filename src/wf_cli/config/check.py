@@ -116,7 +116,11 @@ def _durations(tree: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Probl
         inner = (*path, key)
         if isinstance(value, Mapping) and key != "options":
             yield from _durations(value, inner)
-        elif path and isinstance(value, str) and (path[-1] in ("timeouts", "lease") or key in _MAY_BE_ZERO):
+        elif (
+            path
+            and isinstance(value, str)
+            and (path[-1] in ("timeouts", "lease", "retention") or key in _MAY_BE_ZERO)
+        ):
             length = parse_duration(value)
             if length > LONGEST_S:
                 yield Problem(inner, f"{value} is too long; expected: at most 365d")

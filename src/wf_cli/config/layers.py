@@ -116,6 +116,7 @@ def build(tree: Mapping[str, Any]) -> Config:
         permissions=permissions,
         budget=_budget(tree.get("budget", {}), base.budget),
         checks=checks,
+        retention=_retention(tree.get("retention", {}), base.retention),
         redact=tuple(tree.get("redact", base.redact)),
         notify=tuple(map(_notify, tree.get("notify", ()))),
     )
@@ -165,6 +166,10 @@ def _checks(tree: Mapping[str, Any], base: model.Checks) -> model.Checks:
 def _budget(given: Mapping[str, Any], base: model.Budget) -> model.Budget:
     dollars = {key: float(given[key]) for key in ("per_job_usd", "per_epic_usd") if key in given}
     return replace(base, unknown_cost=given.get("unknown_cost", base.unknown_cost), **dollars)
+
+
+def _retention(given: Mapping[str, Any], base: model.Retention) -> model.Retention:
+    return replace(base, **{f"{key}_s": parse_duration(value) for key, value in given.items()})
 
 
 def _permissions(given: Mapping[str, Any], base: model.Permissions) -> model.Permissions:
@@ -219,6 +224,7 @@ def as_tree(config: Config) -> Tree:
         ),
         **({"budget": _budget_tree(config.budget)} if config.budget != model.Budget() else {}),
         "checks": _checks_tree(config.checks),
+        "retention": {"logs": duration_text(config.retention.logs_s)},
         **({"redact": list(config.redact)} if config.redact else {}),
         "notify": list(map(_notify_tree, config.notify)),
     }

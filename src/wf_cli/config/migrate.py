@@ -43,6 +43,9 @@ mode: command
 # ignore: files whose change is no work, beside caches, logs and what else tools leave behind: ["*.out", docs/_build]
 # checks: {no_change: fail}
 
+# How long `wf spool gc` keeps logs of events that nobody has written since.
+# retention: {logs: 90d}
+
 # What agents may cost, in dollars; a job that would go beyond is held until you raise it and run `wf release`.
 #   budget: {per_job_usd: 5, per_epic_usd: 100, unknown_cost: allow}
 # What is masked in transcripts and logs, besides the values of *_KEY, *_TOKEN, *_SECRET and *PASSWORD* variables:

@@ -96,6 +96,14 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How long `wf spool gc` keeps what it removes for good."""
+
+    #: Logs of events, since their last event.
+    logs_s: float = 90 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
 class Checks:
     """What an attempt has to prove besides its gate."""
 
@@ -212,6 +220,7 @@ class Config:
     permissions: Permissions = Permissions()
     budget: Budget = Budget()
     checks: Checks = Checks()
+    retention: Retention = Retention()
     #: Regular expressions whose matches are masked wherever an agent's words are stored.
     redact: tuple[str, ...] = ()
     notify: tuple[Notify, ...] = ()

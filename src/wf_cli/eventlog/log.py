@@ -1,4 +1,9 @@
-"""Writes events: one JSONL file per writer, one append per line."""
+"""Writes events: JSONL files of one writer each, one append per line.
+
+A log that has reached its size is *full*. Its writer goes on in the next file, ``<writer>.2.jsonl``, and so on. No
+log is renamed for that, so a line that is under way meanwhile on any host has its place. Readers read all files and
+need to know nothing of it. `wf_cli.spool.old_logs` removes files that nobody has written for long.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +27,15 @@ from wf_cli.errors import ContractError
 #: Seconds for which the file is kept open after an event. So a row of events costs one open, and a log that was
 #: renamed (rotation) is noticed soon.
 KEEP_OPEN_S = 1.0
+#: Bytes after which a writer goes on in its next file. A file may have more, by what came while it was kept open.
+SIZE = 16 * 1024 * 1024
 #: Events that another one about the same attempt follows: a claim is started or given back, and usage is told at the
 #: end. A log with few writes writes them with the next event.
 _FOLLOWED = frozenset({"job.claimed", "attempt.usage"})
 
 
 class EventLog:
-    """An `EventSink` that appends to ``<directory>/<writer>.jsonl``.
+    """An `EventSink` that appends to ``<directory>/<writer>.jsonl``, or to the first file after it that is not full.
 
     Never raises from `emit`, and never blocks on a hostile file (a FIFO, a link): what could not be written is
     counted in ``dropped`` and said once, on stderr or through ``report``. Lines of two processes of one host do not
@@ -48,11 +55,16 @@ class EventLog:
         *,
         mode: int | None = None,
         few_writes: bool = False,
+        size: int = SIZE,
         hand_on: Callable[[Event], None] = lambda _event: None,
     ):
         if not is_word(writer):
             raise ContractError(f"{writer!r} cannot name a log", hint="an owner id: [a-z0-9-]")
+        #: The file that gets the next event, as far as is known.
         self.path = directory / f"{writer}.jsonl"
+        self._writer = writer
+        self._number = 1
+        self._size = size
         self.dropped = 0
         self._clock = clock
         self._report = report or warn.once
@@ -96,17 +108,29 @@ class EventLog:
 
     def _append(self, lines: bytes) -> None:
         now = self._clock.monotonic()
-        if self._fd >= 0 and (now - self._opened >= KEEP_OPEN_S or not os.fstat(self._fd).st_nlink):
-            self._close()  # Somebody may have put another file in its place, or has deleted it.
+        if self._fd >= 0 and now - self._opened >= KEEP_OPEN_S:
+            self._close()  # Somebody may have put another file in its place.
         if self._fd < 0:
             self._fd, self._opened = self._open(), now
+        if not self._write(lines):
+            # RACE: the file was deleted while it was open, and nobody reads what was written into it.
+            self._close()
+            self._torn = False
+            self._fd, self._opened = self._open(), now
+            self._write(lines)
+
+    def _write(self, lines: bytes) -> bool:
+        """Append to the open file; whether it was still there afterwards."""
         try:
             data = b"\n" + lines if self._torn else lines
             written = os.write(self._fd, data)
             self._torn = 0 < written < len(data) or (self._torn and written == 0)
             if written < len(data):
                 raise OSError(errno.ENOSPC, "only a part of the line was written", str(self.path))
-        except OSError:
+            return os.fstat(self._fd).st_nlink > 0
+        except OSError as error:
+            if error.errno == errno.ESTALE:
+                return False  # So NFS says that another host has deleted it.
             with contextlib.suppress(OSError):
                 self._close()
             raise
@@ -117,6 +141,30 @@ class EventLog:
             os.close(fd)
 
     def _open(self) -> int:
+        """The first file that is not full. ``path`` names it then."""
+        while True:
+            fd = self._open_one()
+            try:
+                if os.fstat(fd).st_size < self._size:
+                    return fd
+            except OSError:
+                os.close(fd)
+                raise
+            os.close(fd)
+            self._number = max(self._number + 1, self._last())
+            self.path = self.path.parent / f"{self._writer}.{self._number}.jsonl"
+
+    def _last(self) -> int:
+        """The highest number of a file of this writer. An earlier process may be some files ahead."""
+        begin, end = f"{self._writer}.", ".jsonl"
+        numbers = (
+            name[len(begin) : -len(end)]
+            for name in fsio.names(self.path.parent)
+            if name.startswith(begin) and name.endswith(end)
+        )
+        return max((int(number) for number in numbers if number.isdecimal() and len(number) < 9), default=1)
+
+    def _open_one(self) -> int:
         try:
             return fsio.open_append(self.path, mode=self._mode, for_others=True)
         except FileNotFoundError:

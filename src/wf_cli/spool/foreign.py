@@ -13,7 +13,7 @@ from wf_cli.clock import Clock
 from wf_cli.contract.lifecycle import DIRECTORIES
 from wf_cli.contract.token import WORD, job_of, parse_outcome, parse_staged
 from wf_cli.errors import LinkedFolder, Temporary
-from wf_cli.spool import findings, judgement, quarantine
+from wf_cli.spool import findings, judgement, old_logs, quarantine
 from wf_cli.spool.findings import Finding, relative, unreadable
 from wf_cli.spool.layout import ADDED_FOLDERS, FENCE_TIMEOUT, FOLDERS, Spool
 
@@ -154,7 +154,7 @@ _GRAMMARS: dict[str, Callable[[str], bool]] = {
     "sessions": _of_words(rf"(?:{_WORDS}\.json|{WORD}{re.escape(judgement.SUFFIX)})"),
     "control": _of_words(rf"{_WORDS}\.json"),
     "locks": _of_words(rf"{_WORDS}\.(?:lock|slot)"),
-    "log": _of_words(rf"{_WORDS}\.jsonl"),
+    "log": _of_words(rf"{_WORDS}\.jsonl(?:\.[0-9]+{re.escape(old_logs.OLD)})?"),
     "transcripts": _of_words(rf"{_WORDS}\.log"),
     "notified": _of_words(rf"{_WORDS}\.json"),
     "outbox": _of_words(rf"{_WORDS}\.json"),

@@ -1,4 +1,4 @@
-"""What is removed for good, and when: transcripts, files of sessions that ended, a whole finished epic.
+"""What is removed for good, and when: transcripts, files of sessions that ended, old logs, a whole finished epic.
 
 Keys stay taken by everything here except `purge`. Ages are by this host's clock: housekeeping, not ownership.
 """
@@ -14,7 +14,7 @@ from wf_cli.contract.lifecycle import DIRECTORIES, LIVE_DIRECTORIES
 from wf_cli.contract.token import Placed, Token, parse_exit, parse_outcome
 from wf_cli.errors import NotFound, Refused, Temporary
 from wf_cli.seams import step
-from wf_cli.spool import enqueue, judgement, lease, notified, predecessors, scan, session
+from wf_cli.spool import enqueue, judgement, lease, notified, old_logs, predecessors, scan, session
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.troubles import EachItem, OnTrouble, ignored
 
@@ -27,11 +27,21 @@ class Removed:
     sessions: list[str] = field(default_factory=list)
     #: Marks of events that were handed on.
     notified: list[str] = field(default_factory=list)
+    #: Logs of events.
+    logs: list[str] = field(default_factory=list)
 
 
-def clean(spool: Spool, *, before_ms: int, on_trouble: OnTrouble = ignored) -> Removed:
-    """Remove the transcripts of archived jobs, what sessions left that ended before ``before_ms``, and older marks of
-    notifications.
+@dataclass(frozen=True, slots=True)
+class OldLogs:
+    """Which logs count as old: those that were last written before ``before_ms``, as seen at ``now_ms``."""
+
+    before_ms: int
+    now_ms: int
+
+
+def clean(spool: Spool, *, before_ms: int, logs: OldLogs | None = None, on_trouble: OnTrouble = ignored) -> Removed:
+    """Remove the transcripts of archived jobs, what sessions left that ended before ``before_ms``, older marks of
+    notifications, and the old ``logs`` (`old_logs`).
 
     What this user may not remove is handed to ``on_trouble``. Raises the first other OSError once all were tried.
     """
@@ -64,6 +74,8 @@ def clean(spool: Spool, *, before_ms: int, on_trouble: OnTrouble = ignored) -> R
         with each.stepping(spool.path(notified.FOLDER, name)):
             fsio.unlink_quietly(spool.path(notified.FOLDER, name))
             out.notified.append(name)
+    if logs is not None:
+        out.logs = old_logs.remove(spool, each, before_ms=logs.before_ms, now_ms=logs.now_ms)
     each.finish()
     return out
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ from wf_cli.contract.event import EventSink
 from wf_cli.errors import ContractError
 from wf_cli.eventlog.log import KEEP_OPEN_S, EventLog
 from wf_cli.eventlog.read import read
+from wf_cli.eventlog.stream import Stream
 
 
 class StoppedClock:
@@ -177,3 +181,92 @@ def test_with_few_writes_an_event_that_another_follows_is_written_with_it(tmp_pa
     log.emit("job.started", job_id="a")
     log.emit("job.succeeded", job_id="a")
     assert [event.event for event in read(tmp_path)] == ["job.claimed", "job.started", "job.succeeded"]
+
+
+def sized(directory: Path, writer: str = "w-box-1", clock: FakeClock | None = None, size: int = 300) -> EventLog:
+    directory.mkdir(exist_ok=True)
+    return EventLog(directory, writer, clock or FakeClock(), size=size)
+
+
+def emitted(log: EventLog, clock: FakeClock, numbers: Iterable[int]) -> None:
+    """An event of each number, each in a second of its own, so that the file is opened anew."""
+    for n in numbers:
+        log.emit("job.claimed", job_id=f"j-{n}")
+        clock.advance(KEEP_OPEN_S)
+
+
+def jobs_of(directory: Path) -> list[str]:
+    return [str(event.facts["job_id"]) for event in read(directory)]
+
+
+def test_a_full_log_is_followed_by_the_next_one_and_readers_see_all_events_once(tmp_path: Path) -> None:
+    clock = FakeClock()
+    log = sized(tmp_path / "log", clock=clock)
+    emitted(log, clock, range(20))
+    names = sorted(os.listdir(tmp_path / "log"))
+    assert len(names) > 3
+    assert names[:2] == ["w-box-1.2.jsonl", "w-box-1.3.jsonl"]
+    assert "w-box-1.jsonl" in names
+    assert jobs_of(tmp_path / "log") == [f"j-{n}" for n in range(20)]
+
+
+def test_another_process_goes_on_in_the_last_file_and_does_not_open_the_full_ones_again(tmp_path: Path) -> None:
+    clock = FakeClock()
+    emitted(sized(tmp_path / "log", clock=clock), clock, range(20))
+    names = sorted(os.listdir(tmp_path / "log"))
+    sizes = {name: (tmp_path / "log" / name).stat().st_size for name in names}
+    with counted(tmp_path) as trips:
+        emitted(sized(tmp_path / "log", clock=clock), clock, [20])
+    opened = {call for call in trips.calls if call.startswith("open log/")}
+    assert len(opened) == 2, "the first file, which is full, and the last one"
+    grown = [n for n in os.listdir(tmp_path / "log") if (tmp_path / "log" / n).stat().st_size != sizes.get(n)]
+    assert len(grown) == 1
+    assert jobs_of(tmp_path / "log")[-1] == "j-20"
+
+
+def test_a_follower_reads_through_a_full_log(tmp_path: Path) -> None:
+    clock = FakeClock()
+    log = sized(tmp_path / "log", clock=clock)
+    logs = Stream(tmp_path / "log")
+    seen = []
+    for n in range(20):
+        emitted(log, clock, [n])
+        seen += [event.facts["job_id"] for _, event in logs.new_events()]
+    assert seen == [f"j-{n}" for n in range(20)]
+    since = list(Stream(tmp_path / "log", since_ms=clock.now_ms() - 5500).new_events())
+    assert [event.facts["job_id"] for _, event in since][-5:] == [f"j-{n}" for n in range(15, 20)]
+
+
+def test_no_event_is_lost_when_its_file_is_deleted_while_it_is_open(tmp_path: Path) -> None:
+    """The file goes between the last look at it and the write."""
+    log = sized(tmp_path / "log", size=10**6)
+    log.emit("job.claimed", job_id="j-1")
+    write = os.write
+
+    def deleted_before(fd: int, data: bytes) -> int:
+        os.write = write  # type: ignore[assignment]
+        (tmp_path / "log" / "w-box-1.jsonl").unlink()
+        return write(fd, data)
+
+    os.write = deleted_before  # type: ignore[assignment]
+    try:
+        log.emit("job.claimed", job_id="j-2")
+    finally:
+        os.write = write
+    log.emit("job.claimed", job_id="j-3")
+    assert jobs_of(tmp_path / "log") == ["j-2", "j-3"]
+
+
+def test_many_processes_of_one_writer_fill_logs_and_lose_nothing(tmp_path: Path) -> None:
+    """One-shot commands of a user on a host share a writer."""
+    (tmp_path / "log").mkdir()
+    program = (
+        "import sys; from pathlib import Path; from wf_cli.clock import SystemClock;"
+        "from wf_cli.eventlog.log import EventLog;"
+        "[EventLog(Path(sys.argv[1]), 'cli-box-1', SystemClock(), size=2000)"
+        ".emit('job.claimed', job_id=f'{sys.argv[2]}-{n}') for n in range(50)]"
+    )
+    runs = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "log"), f"p{k}"]) for k in range(4)]
+    assert [run.wait(timeout=60) for run in runs] == [0] * 4
+    assert sorted(jobs_of(tmp_path / "log")) == sorted(f"p{k}-{n}" for k in range(4) for n in range(50))
+    assert len(os.listdir(tmp_path / "log")) > 5

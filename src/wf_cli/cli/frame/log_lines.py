@@ -25,6 +25,8 @@ from wf_cli.errors import UsageError
 
 Level = Literal["info", "warning", "error"]
 _FORMATS = ("text", "json")
+#: Bytes after which FILE becomes FILE.1, and how many such older files are kept.
+SIZE, KEPT = 16 * 1024 * 1024, 5
 
 FormatOption = Annotated[
     str | None,
@@ -33,7 +35,10 @@ FormatOption = Annotated[
 FileOption = Annotated[
     Path | None,
     typer.Option(
-        "--log-file", metavar="FILE", help="append what is said to FILE; it may be rotated", callback=expanded_path
+        "--log-file",
+        metavar="FILE",
+        help="append what is said to FILE; it is rotated at 16 MiB",
+        callback=expanded_path,
     ),
 ]
 
@@ -41,11 +46,12 @@ FileOption = Annotated[
 class LogLines:
     """Writes lines to a file, or to stderr. Any thread may call its methods, which raise no OSError.
 
-    The file is opened anew when another one, or none, has its name, so that it can be rotated by renaming. While it
-    cannot be written, its lines go to stderr, and the reason once.
+    The file is opened anew when another one, or none, has its name, so that it can be rotated by renaming. From
+    ``size`` bytes on it is renamed here: FILE.1 is the last one, and up to `KEPT` are kept. Any number of processes
+    of one host may write one file. While it cannot be written, its lines go to stderr, and the reason once.
     """
 
-    def __init__(self, file: Path | None, *, as_json: bool, clock: Clock):
+    def __init__(self, file: Path | None, *, as_json: bool, clock: Clock, size: int = SIZE):
         """Raises UsageError for a file that cannot be opened now."""
         self.file = file
         #: The session that speaks; None while there is none.
@@ -55,6 +61,7 @@ class LogLines:
         self._lock = threading.Lock()
         self._fd = -1
         self._failing = False
+        self._size = size
         if file is not None:
             try:
                 self._open(file)
@@ -93,6 +100,9 @@ class LogLines:
                 self._open(file)
             while data:
                 data = data[os.write(self._fd, data) :]
+            if os.fstat(self._fd).st_size >= self._size:
+                with contextlib.suppress(OSError):  # It only grows on where files may not be renamed.
+                    self._rotate(file)
         except (OSError, ValueError) as error:
             self._forget()
             if not self._failing:
@@ -102,6 +112,21 @@ class LogLines:
             return False
         self._failing = False
         return True
+
+    def _rotate(self, file: Path) -> None:
+        import fcntl
+
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        try:
+            if self._is_rotated(file):
+                return  # RACE: another process has renamed it, and the new one is small.
+            path = os.path.realpath(file)
+            for n in range(KEPT - 1, 0, -1):
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(f"{path}.{n}", f"{path}.{n + 1}")
+            os.replace(path, f"{path}.1")
+        finally:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def _is_rotated(self, file: Path) -> bool:
         try:

@@ -155,7 +155,8 @@ def gc(
     """Move finished jobs to archive/, and remove files that they and ended sessions no longer need.
 
     The transcripts of archived jobs are removed, and the files of sessions that have ended. The keys of archived
-    jobs stay taken, so none of them runs again by itself.
+    jobs stay taken, so none of them runs again by itself. Logs of events that nobody has written for as long as
+    `retention.logs` of wf.config says (90 days) are put aside, and removed by the next gc after an hour.
 
     \b
     wf spool gc                            jobs that ended at least two weeks ago
@@ -165,20 +166,24 @@ def gc(
 
     older_s = seconds(older, "--older")
     queue = common.queue()
-    before_ms = common.clock.now_ms() - round(older_s * 1000)
+    now_ms = common.clock.now_ms()
+    before_ms = now_ms - round(older_s * 1000)
+    logs = retention.OldLogs(now_ms - round(common.app.config.retention.logs_s * 1000), now_ms)
     try:
         archived = queue.gc(older_s=older_s, keep_failed=keep_failed)
     finally:  # A job that cannot be moved keeps no other file from being removed. Its error ends the command then.
-        removed = retention.clean(queue.spool, before_ms=before_ms, on_trouble=queue.troubles)
+        removed = retention.clean(queue.spool, before_ms=before_ms, logs=logs, on_trouble=queue.troubles)
     values = {
         "archived": [token.job_id for token in archived],
         "transcripts": len(removed.transcripts),
         "sessions": len(removed.sessions),
         "notified": len(removed.notified),
+        "logs": len(removed.logs),
     }
     _tell_cleaned(common, queue.spool, f"{len(archived)} job(s) archived", reason)
+    logs_too = f", {len(removed.logs)} log(s)" if removed.logs else ""
     common.emit(values, [f"{len(archived)} job(s) archived, {len(removed.transcripts)} transcript(s) and "
-                         f"{len(removed.sessions)} session(s) removed"])  # fmt: skip
+                         f"{len(removed.sessions)} session(s){logs_too} removed"])  # fmt: skip
 
 
 @app.command("purge")
