@@ -30,6 +30,9 @@ def explore(tmp_path: Path, *arguments: str) -> dict[str, Any]:
         "enqueue-lie",  # invariants 3 and 4: two enqueuers, two sweepers, a crash, answers that lie
         "life-lie",  # invariants 1 and 2: two workers, a reaper, a crash, answers that lie
         "gc-retry",  # invariant 4: gc, retry and enqueue at once
+        "gc-pack",  # invariants 3 and 4: gc packs a job beside an enqueue, a sweeper and repairs that may die
+        "gc-pack-retry",  # invariants 3 and 5: the same beside a retry, which lays the job out again
+        "gc-pack-enqueue-retry",  # invariant 4: all of them, and none dies
         "cut-tear",  # invariants 1, 3 and 5: a power cut that tears every directory by itself
         "repair-orphan",  # invariants 1 and 4: a session's repair whose listings are old
         "repair-orphan-started",  # invariant 1: the same repair as it was, beside starts that are exclusive links
@@ -49,6 +52,9 @@ def test_the_protocol_holds_in_every_reachable_state(tmp_path: Path, configurati
     ("configuration", "rule"),
     [
         ("enqueue-lie", "nonce_eexist"),
+        ("gc-pack", "relook"),
+        ("gc-pack", "finish"),
+        ("gc-pack-retry", "decide"),
         ("cut-tear", "rebuild"),
         ("cut-tear", "syncclaim"),
         # The start-up repairs as they were before the rules for old listings (version 0.4.0).
