@@ -23,6 +23,8 @@ LONGEST_S = 365 * 86400.0
 _LONGEST_TRY_S = 600.0
 #: Characters of a pattern of a failure.
 LONGEST_PATTERN = 500
+#: Sections whose keys are not wf's own, so none of them is a duration.
+_FREE = ("options", "env", "failures", "output")
 #: Durations that may be zero: no wait at all before a retry.
 _MAY_BE_ZERO = ("base", "cap")
 
@@ -114,7 +116,7 @@ def sense(tree: Mapping[str, Any]) -> list[Problem]:
 def _durations(tree: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Problem]:
     for key, value in tree.items():
         inner = (*path, key)
-        if isinstance(value, Mapping) and key != "options":
+        if isinstance(value, Mapping) and key not in _FREE:
             yield from _durations(value, inner)
         elif (
             path
@@ -162,11 +164,29 @@ def _runtimes(tree: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem((*path, "command"), f"the adapter {adapter} takes no command; expected: argv with command")
         elif adapter == "acp" and "command" not in entry:
             yield Problem((*path, "command"), "is missing, there is no agent; expected: command: [program, ...]")
+        if adapter != "command" and "output" in entry:
+            yield Problem(
+                (*path, "output"), f"the adapter {adapter} knows its program's; expected: with command only"
+            )
+        yield from _output(entry.get("output", {}), (*path, "output"))
         yield from _failures(entry.get("failures", {}), (*path, "failures"))
         yield from _variables(entry.get("env", {}), (*path, "env"))
         if "protocol" in entry and adapter not in model.TWO_PROTOCOLS:
             two = " and ".join(model.TWO_PROTOCOLS)
             yield Problem((*path, "protocol"), f"the adapter {adapter} has no choice of one; expected: {two} only")
+
+
+def _output(output: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Problem]:
+    rules = [key for key in output if key != "format"]
+    if output.get("format") == "text" and rules:
+        yield Problem((*path, rules[0]), "plain text has no such thing; expected: with format: jsonl")
+    elif output.get("format") == "jsonl" and not rules:
+        yield Problem(path, "says nothing about the lines; expected: session, text, tool, usage, error or result")
+    for rule in rules:
+        for place in output[rule].get("when", ()) if isinstance(output[rule], Mapping) else ():
+            if not _PATH.fullmatch(place):
+                text = f"{place!r} is no path in a line; expected: keys with dots between them, such as item.type"
+                yield Problem((*path, rule, "when"), text)
 
 
 def _variables(variables: Mapping[str, str], path: tuple[str, ...]) -> Iterator[Problem]:
@@ -260,6 +280,8 @@ def _notify(tree: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem((*here, "timeout"), f"{entry['timeout']}: expected: more than zero, and at most 10m")
 
 
+#: As ``$defs/path`` of the schema has it.
+_PATH = re.compile(r"[^\x00-\x20.]+(?:\.[^\x00-\x20.]+)*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: ``env:NAME``, or an address of visible ASCII characters with a host.
 _ADDRESS = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|https?://[A-Za-z0-9\[][!-~]*")

@@ -27,7 +27,7 @@ def flatten(tree: Mapping[str, Any], prefix: Path = ()) -> Flat:
     flat: Flat = {}
     for key, value in tree.items():
         path = (*prefix, key)
-        whole = len(path) == 3 and path[0] == "runtimes" and path[2] in ("options", "failures")
+        whole = len(path) == 3 and path[0] == "runtimes" and path[2] in ("options", "failures", "output")
         if isinstance(value, Mapping) and value and not whole:
             flat |= flatten(value, path)
         else:
@@ -188,6 +188,7 @@ def _runtime(name: str, entry: Mapping[str, Any], permissions: model.Permissions
         command=tuple(entry.get("command", model.PROGRAMS.get(adapter, ()))),
         argv=tuple(entry.get("argv", ())),
         options=dict(entry.get("options", {})),
+        output=dict(entry.get("output", {})),
         failures=dict(entry.get("failures", {})),
         env=dict(entry.get("env", {})),
         protocol=entry.get("protocol"),
@@ -296,6 +297,8 @@ def _runtime_tree(runtime: Runtime) -> Tree:
         tree["argv"] = list(runtime.argv)
     if runtime.options:
         tree["options"] = dict(runtime.options)
+    if runtime.output:
+        tree["output"] = dict(runtime.output)
     if runtime.failures:
         tree["failures"] = dict(runtime.failures)
     if runtime.env:

@@ -134,6 +134,8 @@ class Runtime:
     command: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    #: How the output of the ``command`` adapter is read; empty: it is plain text.
+    output: Mapping[str, Any] = field(default_factory=dict)
     #: Regular expressions of messages -> the code or class of failure that they mean, in their order.
     failures: Mapping[str, str] = field(default_factory=dict)
     #: Variables for its agents: name -> text, or ``env:NAME`` (`wf_cli.runtimes.variables`).

@@ -54,6 +54,8 @@ class RuntimeSettings:
     #: The whole argv template of the ``command`` adapter.
     argv: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    #: How the output of the ``command`` adapter is read (`wf_cli.runtimes.jsonl.rules`); empty: it is plain text.
+    output: Mapping[str, Any] = field(default_factory=dict)
     #: How opencode and cursor are driven. ``auto`` stands for a wf.config that names none: `protocol` chooses.
     protocol: Literal["acp", "print", "auto"] = "print"
     #: The policy that answers an agent's permission requests over ACP.

@@ -2,7 +2,8 @@
 
 The program gets the prompt (plan jobs) or the payload (own jobs) on stdin. Exit code 0 is success. Exit code 75
 (EX_TEMPFAIL of sysexits.h) parks the job; a time that stderr names ("try again in 20 minutes") is how long. Every
-other code is a failed attempt. The program may print nothing. Its stdout is shown line by line and decides nothing.
+other code is a failed attempt. The program may print nothing. Its stdout is shown line by line and decides nothing,
+unless ``output`` says how to read it (`wf_cli.runtimes.jsonl`).
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import signal
 from wf_cli.contract.failure import Failure
 from wf_cli.errors import ConfigError
 from wf_cli.runtimes import program
-from wf_cli.runtimes.base import AgentEvent, Exit, Launch, Request, RuntimeMissing, RuntimeSettings, Verdict
+from wf_cli.runtimes.base import AgentEvent, Exit, Launch, Reader, Request, RuntimeMissing, RuntimeSettings, Verdict
 from wf_cli.runtimes.failures import classify
+from wf_cli.runtimes.jsonl import rules
 from wf_cli.runtimes.jsonlines import brief
 
 #: The exit code of a program that cannot work just now, whatever its job is.
@@ -34,6 +36,7 @@ class CommandAdapter:
                 path=f"runtimes.{settings.name}.argv",
             )
         self._settings = settings
+        self._rules = rules.of(settings.output)
 
     def launch(self, request: Request) -> Launch:
         argv = [fill(part, request) for part in self._settings.argv]
@@ -42,10 +45,25 @@ class CommandAdapter:
             path = f"runtimes.{self._settings.name}.argv"
             raise RuntimeMissing(f"{argv[0]} is not installed here", hint=f"see {path}", program=argv[0])
         prompt = request.prompt.encode()
-        return Launch([found, *argv[1:]], request.environment, prompt, speaks_first=False, exit_proves="end")
+        if self._rules is None:
+            return Launch([found, *argv[1:]], request.environment, prompt, speaks_first=False, exit_proves="end")
+        from wf_cli.runtimes.jsonl.reader import RESULT_GRACE
 
-    def reader(self, request: Request) -> CommandReader:
-        return CommandReader()
+        return Launch(
+            [found, *argv[1:]],
+            request.environment,
+            prompt,
+            speaks_first=False,
+            result_grace_s=RESULT_GRACE,
+            exit_proves="nothing",  # What the program prints has to be heard.
+        )
+
+    def reader(self, request: Request) -> Reader:
+        if self._rules is None:
+            return CommandReader()
+        from wf_cli.runtimes.jsonl.reader import JsonlReader  # it stands on `exit_failure` below
+
+        return JsonlReader(self._rules)
 
 
 def fill(template: str, request: Request) -> str:

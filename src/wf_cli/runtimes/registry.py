@@ -34,6 +34,7 @@ def settings_of(config: Config, runtime: Runtime) -> RuntimeSettings:
         command=tuple(runtime.command),
         argv=tuple(runtime.argv),
         options=runtime.options,
+        output=runtime.output,
         protocol=runtime.protocol or "auto",
         permissions=Permissions(permissions.default, permissions.allow, permissions.deny),
     )

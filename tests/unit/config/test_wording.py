@@ -16,7 +16,7 @@ from wf_cli.errors import ConfigError
 
 ROOT = schema.load("wf.config")
 #: Names that stand for any name of a mapping whose keys are free.
-FREE = {"routing": "plan-coder", "runtimes": "shell", "failures": "the moon", "env": "NAME"}
+FREE = {"routing": "plan-coder", "runtimes": "shell", "failures": "the moon", "env": "NAME", "when": "type"}
 
 
 def rules(rule: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
