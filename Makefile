@@ -12,7 +12,7 @@ FAULTS := slice
 OPENCODE := .cache/opencode/node_modules/.bin/opencode
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs reference picture test check bench opencode mounts torture faults soak fuzz format mutants clean
+.PHONY: help demo docs reference picture test check bench opencode mounts torture models faults soak fuzz format mutants clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | column -t -s '	'
@@ -65,6 +65,9 @@ mounts: $(READY) ## two hosts on sshfs, GlusterFS, NFS and SMB, with kills and o
 torture: $(READY) ## the power fails at every change that real commands make on a disk (FUSE; as root)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group torture
 	$(BIN)/python -m pytest -rs -m torture tests/torture $(TEST_ARGS)
+
+models: $(READY) ## the model of synced folders in its largest worlds (minutes)
+	$(BIN)/python -m pytest -rs -m torture tests/model $(TEST_ARGS)
 
 faults: $(READY) ## a full disk, no descriptors, a stepped clock, a deleted spool, ... under a real worker; FAULTS=all for plans, too
 	WF_FAULTS=$(FAULTS) $(BIN)/python -m pytest -n 2 --dist worksteal -rs -m faults tests/faults $(TEST_ARGS)
