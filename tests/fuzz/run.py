@@ -39,7 +39,7 @@ from wf_cli.spool.layout import FOLDERS, Spool
 
 #: Seconds for one action on one spool. An action that takes longer hangs.
 HANGS_AFTER = 60
-#: Entries of one case. Few leave the jobs of the spool as they are, many meet each other, and thousands are long lists.
+#: Entries of one case. Few leave the jobs of the spool as they are, many meet each other, thousands are long lists.
 ENTRIES = (8, 40, 150, 600, 4000)
 #: What may not come out of a command: everything but text, ends of lines and tabs.
 _ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
