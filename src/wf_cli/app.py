@@ -313,6 +313,7 @@ class App:
             strict_profile=None if strict == "off" else strict,
             epic_paused=self.epic_is_paused,
             tool_files=tool_files,
+            approve=frozenset(self.config.epic.approve),
         )
         of_epics = EpicSteps(self.project(), max_plans=self.config.epic.max_plans, epic_paused=self.epic_is_paused)
         return JobSteps(of_plans, of_epics)

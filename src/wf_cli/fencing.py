@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wf_cli.contract.identity import target_of
-from wf_cli.contract.lifecycle import LIVE, LIVE_DIRECTORIES
+from wf_cli.contract.lifecycle import LIVE, LIVE_DIRECTORIES, Status
 from wf_cli.contract.token import Placed, outcome_name, parse_mark
 from wf_cli.errors import Refused, StaleAttempt
 from wf_cli.spool import layout, scan
@@ -92,10 +92,11 @@ def _stands(spool: Spool, mark: str) -> bool:
     return token is not None and not scan.has(spool, "outcomes", outcome_name(token.job_id, token.attempt))
 
 
-def by_person(spool_root: Path, *, of_epic: bool = False) -> Permit:
+def by_person(spool_root: Path, *, of_epic: bool = False, beside_waiting: bool = False) -> Permit:
     """For a person or a script: any plan without a live job. Raises Refused.
 
-    With ``of_epic`` the permit is given the id of an epic: any epic of which no step is a live job.
+    With ``of_epic`` the permit is given the id of an epic: any epic of which no step is a live job. With
+    ``beside_waiting`` a job that no session has claimed is no hindrance.
 
     The spool is looked for when the permit is asked, because it may come into being while the plan's lock is awaited.
     """
@@ -106,7 +107,7 @@ def by_person(spool_root: Path, *, of_epic: bool = False) -> Permit:
 
         def ask() -> None:
             live = find(layout.open_spool(spool_root), number) if layout.exists(spool_root) else None
-            if live is not None:
+            if live is not None and not (beside_waiting and live.status in (Status.QUEUED, Status.HELD)):
                 job_id = live.token.job_id
                 raise Refused(
                     f"{what} {number} has a live job: {job_id} is {live.status}",

@@ -98,7 +98,7 @@ def build(tree: Mapping[str, Any]) -> Config:
         lease_s=lease_s,
         retry=retry,
         timeouts=timeouts,
-        epic=model.Epic(**tree.get("epic", {})),
+        epic=_epic(tree.get("epic", {})),
         review=model.Review(**tree.get("review", {})),
         routing={
             role: RolePolicy(
@@ -120,6 +120,10 @@ def build(tree: Mapping[str, Any]) -> Config:
         redact=tuple(tree.get("redact", base.redact)),
         notify=tuple(map(_notify, tree.get("notify", ()))),
     )
+
+
+def _epic(tree: Mapping[str, Any]) -> model.Epic:
+    return model.Epic(**{**tree, "approve": tuple(tree.get("approve", ()))})
 
 
 def _lease_s(tree: Mapping[str, Any], base_s: float) -> float:
@@ -213,6 +217,7 @@ def as_tree(config: Config) -> Tree:
             "max_parallel_plans": config.epic.max_parallel_plans,
             "max_iterations": config.epic.max_iterations,
             "max_plans": config.epic.max_plans,
+            **({"approve": list(config.epic.approve)} if config.epic.approve else {}),
         },
         "review": {"strict": config.review.strict},
         "routing": {role: _policy_tree(policy, config) for role, policy in config.routing.items()},

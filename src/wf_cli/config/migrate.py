@@ -38,6 +38,8 @@ mode: command
 
 # Plans open at a time in this checkout; review rounds before a plan is blocked.
 # epic: {max_parallel_plans: 1, max_iterations: 5, max_plans: 20}
+# What goes on only with a person's `wf approve`: plan, the text of each plan before it is coded.
+#   epic: {approve: [plan]}
 
 # fail: a code or fix attempt that changes nothing outside its plan's folder has failed. allow: it may.
 # ignore: files whose change is no work, beside caches, logs and what else tools leave behind: ["*.out", docs/_build]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from wf_cli.config import places
 from wf_cli.contract.retry import RetryPolicy
-from wf_cli.contract.step import roles
+from wf_cli.contract.step import Approval, roles
 
 Mode = Literal["command", "distributed"]
 Topology = Literal["local", "shared"]
@@ -76,6 +76,8 @@ class Epic:
     max_iterations: int = 5
     #: Plans that `wf epic plans set` may declare.
     max_plans: int = 20
+    #: What goes on only with a person's approval (`wf_cli.contract.step.Approval`).
+    approve: tuple[Approval, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ KINDS = frozenset(
     """job.enqueued job.deduped job.claimed job.started job.succeeded job.failed job.retried job.dead
     job.cancelled job.held job.released job.stalled job.reaped job.rerouted job.quarantined
     attempt.session attempt.usage attempt.late lease.acquired lease.lost worker.started worker.draining
-    worker.stopped pool.paused pool.cooldown pool.resumed plan.phase epic.started epic.completed
-    epic.blocked epic.stopped epic.resumed job.archived spool.cleaned notify.failed""".split()
+    worker.stopped pool.paused pool.cooldown pool.resumed plan.phase plan.waiting plan.approved plan.rejected
+    epic.started epic.completed epic.blocked epic.stopped epic.resumed job.archived spool.cleaned
+    notify.failed""".split()
 )
 
 #: Keys of a line besides schema, ts and event. A key that does not apply is absent.

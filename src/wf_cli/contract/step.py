@@ -37,6 +37,8 @@ BLOCKED = "blocked"
 PHASES = (PLANNING, CODING, AWAITING_REVIEW, REVIEWING, FIXING, COMPLETED, BLOCKED)
 
 GateName = Literal["review", "done"]
+#: What a person may have to approve before a plan goes on: ``plan``, its text.
+Approval = Literal["plan"]
 
 
 class PlanFacts(Protocol):
@@ -63,6 +65,10 @@ class PlanFacts(Protocol):
 
     def gate_errors(self, gate: GateName) -> tuple[str, ...]:
         """Why the plan does not pass a gate now; empty when it passes."""
+        ...
+
+    def unapproved(self, approval: Approval) -> str | None:
+        """What a person has not approved as it is now, by the beginning of its digest; None when it is approved."""
         ...
 
 
@@ -118,6 +124,8 @@ class Step:
 
     # -- what makes it a job
 
+    #: What a person has to approve first, where the configuration asks for it.
+    approval: Approval | None = None
     #: Whether the plan waits for this step by itself. Of several the first row counts.
     due: Callable[[PlanFacts], bool] = lambda _plan: False
     #: Why the step does not count as done yet, at the iteration it works at; None when it does.
@@ -213,6 +221,7 @@ _ROWS = (
         CODER,
         before=(PLANNING,),
         inside=CODING,
+        approval="plan",
         due=lambda plan: plan.phase == PLANNING and not plan.blanks,
         unmet=_not_handed_over,
         must_change=True,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wf_cli.contract.lifecycle import LIVE, Status
-from wf_cli.contract.step import BLOCKED, COMPLETED, STEPS, PlanFacts, Step
+from wf_cli.contract.step import BLOCKED, COMPLETED, STEPS, Approval, PlanFacts, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Limits:
 
     max_parallel_plans: int = 1
     max_iterations: int = 5
+    #: What a person has to approve.
+    approve: frozenset[Approval] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Wait:
     needs_help: bool = False
     #: The command of a person that ends the wait, if there is one. It follows from the rest.
     command: str | None = field(default=None, compare=False)
+    #: What waits for a person's approval, by the beginning of its digest.
+    unapproved: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,10 @@ def due(
     steps: Mapping[str, Step] = STEPS,
 ) -> Verdict:
     """The verdict on ``plan``, given its live and dead ``jobs`` and the plans ``ahead`` of it."""
-    if any(job.is_live for job in jobs):
-        return None
+    live = [job for job in jobs if job.is_live]
+    if live:
+        waits = {Status.QUEUED, Status.HELD}.issuperset(job.status for job in live)
+        return approval_of(plan, steps, limits.approve) if waits and _has_job(plan, live, steps) else None
     dead = dead_letter(plan, jobs, steps)
     if dead is not None:
         told = f"{dead} is dead; `wf spool show {dead}` says why, `wf retry {dead}` runs it again"
@@ -77,6 +83,9 @@ def due(
     step = next_step(plan, steps)
     if step is None:
         return _idle(plan, steps)
+    approval = approval_of(plan, steps, limits.approve)
+    if approval is not None:
+        return approval
     if len(ahead) >= limits.max_parallel_plans:
         return Wait(f"waits for plan {', '.join(ahead)} (max_parallel_plans)", command=f"wf explain P{ahead[0]}")
     if step.raises and plan.iteration >= limits.max_iterations:
@@ -87,6 +96,30 @@ def due(
 def next_step(plan: PlanFacts, steps: Mapping[str, Step] = STEPS) -> Step | None:
     """The step that a plan waits for, without a person; None when there is none."""
     return next((step for step in steps.values() if step.due(plan)), None)
+
+
+def approval_of(plan: PlanFacts, steps: Mapping[str, Step], wanted: Container[Approval]) -> Wait | None:
+    """The wait for a person's approval of what the next step of ``plan`` is about; None when it needs none."""
+    step = next_step(plan, steps)
+    if step is None or step.approval is None or step.approval not in wanted:
+        return None
+    text = plan.unapproved(step.approval)
+    if text is None:
+        return None
+    command = f"wf approve {plan.plan_id}"
+    return Wait(
+        f"waits for approval of its text {text} (plan.md and todo.md); `{command}` lets it be coded, "
+        f"`wf reject {plan.plan_id} --reason TEXT` sends it back",
+        needs_help=True,
+        command=command,
+        unapproved=text,
+    )
+
+
+def _has_job(plan: PlanFacts, live: Sequence[Job], steps: Mapping[str, Step]) -> bool:
+    """Whether one of ``live`` is the job of the step that ``plan`` waits for. Workers do not claim it unapproved."""
+    step = next_step(plan, steps)
+    return step is not None and any((job.command, job.iteration) == (step.command, plan.iteration) for job in live)
 
 
 def dead_letter(plan: PlanFacts, jobs: Sequence[Job], steps: Mapping[str, Step] = STEPS) -> str | None:

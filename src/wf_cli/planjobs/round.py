@@ -11,10 +11,12 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from wf_cli import ids
 from wf_cli.config.model import Config
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.identity import Target, target_of
 from wf_cli.contract.lifecycle import LIVE, Status
+from wf_cli.contract.step import Approval
 from wf_cli.contract.token import Placed, Pool
 from wf_cli.errors import Absent, SpoolError, Temporary, WfError
 from wf_cli.planjobs import absence, epic_events, split, standstill
@@ -25,7 +27,7 @@ from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import JobRequest
 from wf_cli.routing import role_for, runtime_for
 from wf_cli.seams import step
-from wf_cli.spool import scan
+from wf_cli.spool import notified, scan
 from wf_cli.workflow import epic_run, epic_status, epics, phases, plans, snapshot
 from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.plans import Plan
@@ -65,6 +67,8 @@ class DispatchSettings:
     max_attempts: Callable[[str], int]
     max_parallel_plans: int = 1
     max_iterations: int = 5
+    #: What goes on only with a person's approval.
+    approve: frozenset[Approval] = frozenset()
 
     @classmethod
     def of(cls, config: Config) -> DispatchSettings:
@@ -74,6 +78,7 @@ class DispatchSettings:
             max_attempts=lambda role: config.effective(role).retry.max_attempts,
             max_parallel_plans=config.epic.max_parallel_plans,
             max_iterations=config.epic.max_iterations,
+            approve=frozenset(config.epic.approve),
         )
 
 
@@ -112,7 +117,7 @@ class Round:
         self._queue = queue
         self._settings = settings
         self._events = events
-        self._limits = Limits(settings.max_parallel_plans, settings.max_iterations)
+        self._limits = Limits(settings.max_parallel_plans, settings.max_iterations, settings.approve)
         self._out = Reconciled()
         self._live = scan.steps(queue.spool, LIVE) if live is None else list(live)
         #: Epics whose plans are all completed, and are not the ones that are declared.
@@ -299,9 +304,20 @@ class Round:
                 if self._block(now, epic_id):
                     self._say(plan.id, epic_id, why, needs_help=True)
                     self._checkout.ended(plan)
-            case Wait(why, needs_help, command):
+            case Wait(why, needs_help, command, unapproved):
                 self._say(plan.id, epic_id, why, needs_help=needs_help, command=command)
+                if unapproved is not None:
+                    self._tell_waiting(plan, epic_id, unapproved)
         return None
+
+    def _tell_waiting(self, plan: Plan, epic_id: str | None, text: str) -> None:
+        """Tell, once for each text, that a plan waits for a person. What fails is left to the next round."""
+        kind, subject = (notified.EPIC, f"{epic_id}-waiting") if epic_id is not None else ("plan", "waiting")
+        name = notified.name_of(kind, subject, plan.name, text)
+        with contextlib.suppress(WfError, OSError):
+            if notified.first(self._queue.spool, name, by=ids.owner_id("teller")):
+                why = f"its text {text} waits for approval: wf approve {plan.id}"
+                self._events.emit("plan.waiting", plan_id=plan.id, epic_id=epic_id, reason=why)
 
     def _comes_after(self, epic: Epic, plan: Plan) -> Wait | None:
         """What keeps ``plan`` from beginning until other plans of its epic are settled; None when nothing does."""

@@ -6,7 +6,7 @@ The row of the job's command in `wf_cli.contract.step` answers each of these que
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
 
 from wf_cli import sharing, system_errors
@@ -14,7 +14,7 @@ from wf_cli.attempt.steps import Opening
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
-from wf_cli.contract.step import STEPS, Step
+from wf_cli.contract.step import STEPS, Approval, Step
 from wf_cli.contract.token import Token, mark
 from wf_cli.errors import Absent, Temporary, WfError
 from wf_cli.fencing import by_token
@@ -43,8 +43,10 @@ class PlanSteps:
         strict_profile: strict.Profile | None = None,
         epic_paused: Callable[[str], bool] = lambda _epic_id: False,
         tool_files: Callable[[str], Sequence[str]] = lambda _role: leftovers.BUILT_IN,
+        approve: Container[Approval] = (),
     ):
-        """``tool_files`` gives, by role, the patterns of files that tools leave behind and that are not work."""
+        """``approve`` is what a person has to approve before a step begins. ``tool_files`` gives, by role, the
+        patterns of files that tools leave behind and that are not work."""
         self._project = project
         self._spool = spool
         self._events = events
@@ -57,6 +59,7 @@ class PlanSteps:
         self._sharing: dict[str, tuple[Plan, ...]] = {}
         self._sharing_until = 0.0
         self._tool_files = tool_files
+        self._approve = approve
 
     def hindrance(self, target: Target) -> str | None:
         """See `wf_cli.attempt.steps.Steps`. Raises Absent while the plan is not in the checkout, or behind there, and
@@ -70,8 +73,19 @@ class PlanSteps:
         sharing = self._sharing.get(target.plan)
         if sharing is not None:
             return plans.NumberShared(target.plan, sharing).message
-        behind.refuse(target, self._need(target))
-        return None
+        plan = self._need(target)
+        behind.refuse(target, plan)
+        if _step(target).approval not in self._approve:
+            return None
+        return self._unapproved(target, self._look(plan))
+
+    def _unapproved(self, target: Target, now: Snapshot) -> str | None:
+        """Why a step may not begin whose plan is not approved as it is now; None when it may."""
+        step = _step(target)
+        if step.approval is None or step.approval not in self._approve or now.phase not in step.before:
+            return None
+        text = now.unapproved(step.approval)
+        return f"plan {target.plan} waits for approval of its text {text}: wf approve {target.plan}" if text else None
 
     # -- before the agent
 
@@ -90,6 +104,9 @@ class PlanSteps:
             self._need(target)  # It may have gone while its files were read, and missing files read as empty.
             verdict, why = opening.decide(target, now)
             if verdict is Opening.GO:
+                unapproved = self._unapproved(target, now)
+                if unapproved is not None:  # Somebody has edited or rejected the text since the job was claimed.
+                    raise Temporary(unapproved, code="NOT_APPROVED")
                 self._open(target, now)
             yield verdict, why
 
@@ -123,10 +140,19 @@ class PlanSteps:
             epic_id=target.epic_id,
             iteration=target.iteration,
             attempt=attempt,
-            errors=prompts.told(last),
+            errors=(*prompts.told(last), *self._rejection(target, plan)),
             about=self._about(target, plan),
             resumed=resumed,
         )
+
+    def _rejection(self, target: Target, plan: Plan) -> tuple[str, ...]:
+        """What a person said who has rejected the text that the planner is to write anew."""
+        if target.command != "plan":
+            return ()
+        now = self._look(plan)
+        if not now.said.is_rejected(now.text):
+            return ()
+        return (f"A person has rejected plan.md and todo.md as they are. Write them anew. {now.said.reason}",)
 
     def _about(self, target: Target, plan: Plan) -> str:
         return purpose.for_planner(self._project, plan) if target.command == "plan" else purpose.title(plan)

@@ -14,8 +14,9 @@ from wf_cli import clock as times
 from wf_cli import fsio
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.lifecycle import Status
+from wf_cli.contract.step import STEPS
 from wf_cli.contract.token import Placed, Token, mark
-from wf_cli.errors import Absent
+from wf_cli.errors import Absent, WfError
 from wf_cli.planjobs import absence, behind
 from wf_cli.spool import late, predecessors, scan, session
 from wf_cli.spool.liveness import GONE, Verdict
@@ -26,7 +27,7 @@ from wf_cli.views.conditions.plans import around_the_job
 from wf_cli.views.conditions.sight import Sight
 from wf_cli.views.rows import last_time
 from wf_cli.views.viewer import Viewer
-from wf_cli.workflow import epics, plans
+from wf_cli.workflow import epics, plans, snapshot
 from wf_cli.workflow.project import Project
 
 
@@ -68,6 +69,7 @@ def explanation(
             *jobs.two_tokens(viewer.spool, placed),
             *_conditions(placed, status, sight, epic_paused),
             *_number(placed, status, project),
+            *_approved(placed.token, status, sight, project),
         ]
     missing = [c for c in conditions if c.holds is False]
     reason = viewer.reason(placed)
@@ -185,6 +187,24 @@ def _there(token: Token, status: Status, project: Project | None) -> Iterator[Co
         yield Condition("plan_there", False, f"{error.message}; {found.text}", command)
     elif error is not None:
         yield Condition("plan_readable", False, error.told, "wf doctor")
+
+
+def _approved(token: Token, status: Status, sight: Sight, project: Project | None) -> Iterator[Condition]:
+    """The condition that a person has approved what a waiting job is about, where the configuration asks for it."""
+    target = target_of(token.job_id)
+    if project is None or target is None or target.plan_id is None or status not in (Status.QUEUED, Status.HELD):
+        return
+    step = STEPS.get(target.command)
+    if step is None or step.approval is None or step.approval not in sight.means.dispatch_settings().approve:
+        return
+    try:
+        now = snapshot.take(plans.with_number(project, target.plan_id))
+    except WfError:
+        return  # Another condition names a plan that is away, or that cannot be read.
+    text = now.unapproved(step.approval) if now.phase in step.before else None
+    if text is not None:
+        told = f"plan {target.plan_id} waits for approval of its text {text} (plan.md and todo.md)"
+        yield Condition("approved", False, told, f"wf approve {target.plan_id}")
 
 
 def _number(placed: Placed, status: Status, project: Project | None) -> Iterator[Condition]:

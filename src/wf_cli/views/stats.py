@@ -19,8 +19,9 @@ GROUPINGS = {"role": "role", "runtime": "runtime", "owner": "owner", "error": "e
 #: Kinds that no figure is made from (`wf_cli.eventlog.stream.Stream`).
 UNUSED = frozenset(
     """job.deduped job.started job.stalled job.rerouted attempt.session attempt.usage lease.acquired worker.started
-    worker.draining worker.stopped pool.paused pool.cooldown pool.resumed plan.phase epic.started epic.completed
-    epic.blocked epic.stopped epic.resumed job.archived spool.cleaned notify.failed""".split()
+    worker.draining worker.stopped pool.paused pool.cooldown pool.resumed plan.phase plan.waiting plan.approved
+    plan.rejected epic.started epic.completed epic.blocked epic.stopped epic.resumed job.archived spool.cleaned
+    notify.failed""".split()
 )
 
 #: The names of the ends of attempts, by the event that tells one.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,6 +190,16 @@ def linked_names(state: dict[str, Any]) -> list[str]:
 def linked_plans(project: Project, epic: Epic) -> list[Plan]:
     """The linked plans in order of linking, existing or not."""
     return [plans.named(project, name) for name in linked_names(load_state(epic))]
+
+
+def linking(project: Project, plan: Plan) -> list[str]:
+    """The ids of the epics that link ``plan``, as far as they can be read."""
+    found = []
+    for epic in all_epics(project):
+        with suppress(StateError):
+            if plan.name in linked_names(load_state(epic)):
+                found.append(epic.id)
+    return found
 
 
 def phase_of(plan: Plan) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from wf_cli.clock import Clock, SystemClock
-from wf_cli.contract.step import GateName
-from wf_cli.workflow import files, gates, grammar, phases, plans, review, todo, unclear_items
+from wf_cli.contract.step import Approval, GateName
+from wf_cli.workflow import approvals, files, gates, grammar, phases, plans, review, todo, unclear_items
 from wf_cli.workflow.plans import Plan, PlanState
 
 
@@ -35,6 +35,9 @@ class Snapshot:
     open_ids: tuple[str, ...]
     #: The ids of items that are not ticked and have the verdict fail. They are the work of `fix`.
     rejected_ids: tuple[str, ...]
+    #: The digest of plan.md and todo.md, and what people have said about texts of the plan.
+    text: str = ""
+    said: approvals.Said = field(default_factory=approvals.Said)
     clock: Clock = field(default_factory=SystemClock, compare=False, repr=False)
 
     @property
@@ -43,7 +46,18 @@ class Snapshot:
 
     @property
     def blanks(self) -> tuple[str, ...]:
-        """The parts that have to be written before a coder can begin."""
+        """What has to be written before a coder can begin. A text that a person rejected counts as not written."""
+        if self.said.is_rejected(self.text):
+            why = grammar.one_line(self.said.reason)
+            return (
+                *self.unwritten,
+                f"{self.plan.relative}: plan.md and todo.md are as a person rejected them: {why}",
+            )
+        return self.unwritten
+
+    @property
+    def unwritten(self) -> tuple[str, ...]:
+        """The parts that have to be written before anybody can judge the plan."""
         return tuple(self._blanks())
 
     def _blanks(self) -> Iterator[str]:
@@ -65,6 +79,10 @@ class Snapshot:
         found = gates.review_gate(self.plan) if gate == "review" else gates.done_gate(self.plan, self.clock)
         return found.errors
 
+    def unapproved(self, approval: Approval) -> str | None:
+        """The beginning of the digest of the text that waits for a person; None when this very text is approved."""
+        return None if self.said.is_approved(approval, self.text) else self.text[: approvals.SHOWN]
+
     @property
     def is_filled(self) -> bool:
         """Whether a coder can begin, with a plan and a todo list whose items all have ids."""
@@ -80,13 +98,14 @@ def of_state(plan: Plan, state: PlanState | None, clock: Clock | None = None) ->
     """`take` with a state that was read already; raises StateError."""
     todo_text = files.read_text(plan.todo_md) or ""
     items = todo.parse(todo_text, skip_quoted=plan.strict_list)
+    plan_text = files.read_text(plan.plan_md) or ""
     verdicts = review.verdicts(files.read_text(plan.review_md) or "")
     return Snapshot(
         plan=plan,
         phase=state.phase if state else phases.UNKNOWN,
         iteration=state.iteration if state else 0,
         epic_id=state.epic_id if state else None,
-        has_plan=bool(grammar.trim(files.read_text(plan.plan_md) or "")),
+        has_plan=bool(grammar.trim(plan_text)),
         todo_ids=tuple(item.id for item in items if item.id),
         unclear_items=tuple(map(str, unclear_items.unclear(todo_text))) if plan.strict_list else (),
         nameless_items=sum(item.id is None for item in items),
@@ -94,5 +113,7 @@ def of_state(plan: Plan, state: PlanState | None, clock: Clock | None = None) ->
         rejected_ids=tuple(
             item.id for item in items if item.id and not item.checked and verdicts.get(item.id) == "fail"
         ),
+        text=approvals.digest(plan_text, todo_text),
+        said=approvals.said(state),
         clock=clock or SystemClock(),
     )

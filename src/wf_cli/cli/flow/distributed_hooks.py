@@ -97,6 +97,15 @@ def publish_instead(call: Call, command: PhaseCommand, plan: Plan) -> bool:
                 hint="write it, or let an orchestrator do so: wf epic run, then wf dispatch; "
                 f"see wf context {plan.id}",
             )
+        if step.approval is not None and step.approval in call.app.config.epic.approve:
+            text = snapshot.take(plan).unapproved(step.approval) if state.phase != command.target else None
+            if text is not None:
+                raise Refused(
+                    f"plan {plan.id} waits for approval of its text {text} (plan.md and todo.md)",
+                    hint=f"read it, then: wf approve {plan.id}; or: wf reject {plan.id} --reason TEXT",
+                    code="NOT_APPROVED",
+                    plan_id=plan.id,
+                )
         spool = call.app.create_spool()
         job_id, existed = call.app.dispatcher(spool).publish(plan, command.name)
     placed = call.app.queue(spool).find(job_id)

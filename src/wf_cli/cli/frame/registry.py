@@ -135,6 +135,8 @@ _ENTRIES = (
     _contract("review", _PLANS, "flow.plan", "start the review of a plan"),
     _contract("fix", _PLANS, "flow.plan", "go back to repair what was rejected"),
     _contract("done", _PLANS, "flow.plan", "complete a plan (done gate)"),
+    _typer("approve", _PLANS, "flow.approve", "let plans be coded as they are written", "approve_app"),
+    _typer("reject", _PLANS, "flow.approve", "send a plan's text back to its planner", "reject_app"),
     _contract("verify", _PLANS, "flow.context", "check the gates of a plan, changing nothing"),
     _contract(
         "epic",

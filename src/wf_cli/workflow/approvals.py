@@ -1,0 +1,67 @@
+"""What people have said about the text of a plan: approved, or rejected with a reason.
+
+A word is about one text, plan.md and todo.md together, by its digest. An edited text has neither. Ticks and line ends
+are no part of the text, because agents set the ones and git may change the others.
+
+The records are keys of the plan's ``state.json``::
+
+    "approvals": {"plan": {"of": "<digest>", "by": "ann@box", "at": "2026-01-02T03:04:05.000Z"}}
+    "rejected": {"of": "<digest>", "reason": "...", "by": ..., "at": ...}
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wf_cli.contract.step import Approval
+from wf_cli.workflow import grammar
+from wf_cli.workflow.plans import PlanState
+
+#: Keys of a plan's state.
+APPROVALS, REJECTED = "approvals", "rejected"
+#: Digits of a digest that people are shown.
+SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a plan's state has. ``approved`` and ``rejected`` are digests."""
+
+    approved: Mapping[str, str] = field(default_factory=dict)
+    rejected: str | None = None
+    reason: str = ""
+
+    def is_approved(self, approval: Approval, text: str) -> bool:
+        return self.approved.get(approval) == text and not self.is_rejected(text)
+
+    def is_rejected(self, text: str) -> bool:
+        return self.rejected == text
+
+
+def said(state: PlanState | None) -> Said:
+    """The records of a state. What cannot be read counts as not said."""
+    if state is None:
+        return Said()
+    approved = state.raw.get(APPROVALS)
+    of = {
+        str(key): str(record["of"])
+        for key, record in (approved.items() if isinstance(approved, dict) else ())
+        if isinstance(record, dict) and isinstance(record.get("of"), str)
+    }
+    rejected = state.raw.get(REJECTED)
+    if not isinstance(rejected, dict) or not isinstance(rejected.get("of"), str):
+        return Said(of)
+    reason = rejected.get("reason")
+    return Said(of, rejected["of"], reason if isinstance(reason, str) else "")
+
+
+def digest(plan_text: str, todo_text: str) -> str:
+    """64 hex digits for the text of a plan, whatever boxes are ticked and however its lines end."""
+    lines = []
+    for line in grammar.lines(todo_text.replace("\r\n", "\n")):
+        box = grammar.TODO_START.match(line)
+        lines.append(f"{line[: box.start(1)]} {line[box.end(1) :]}" if box is not None else line)
+    both = (plan_text.replace("\r\n", "\n"), "\n".join(lines))
+    return hashlib.sha256("\0".join(both).encode("utf-8", "surrogatepass")).hexdigest()
