@@ -46,8 +46,11 @@ def last_failure(queue: SpoolQueue, token: Token) -> Failure | None:
     return None
 
 
-def variables(token: Token, *, root: Path, spool_root: Path) -> dict[str, str]:
-    """The ``WF_*`` environment of every process of the attempt."""
+def variables(token: Token, *, root: Path, spool_root: Path, project: Path | None = None) -> dict[str, str]:
+    """The ``WF_*`` environment of every process of the attempt.
+
+    ``root`` is the checkout in which the agent works, and ``project`` the folder that has its plan (None: the same).
+    """
     return {
         "WF_JOB_ID": token.job_id,
         "WF_ATTEMPT": str(token.attempt),
@@ -55,6 +58,7 @@ def variables(token: Token, *, root: Path, spool_root: Path) -> dict[str, str]:
         "WF_ROLE": token.pool.role,
         "WF_RUNTIME": token.pool.runtime,
         "WF_ROOT": str(root),
+        "WF_PROJECT": str(project or root),
         "WF_SPOOL": str(spool_root),
         "WF_DISTRIBUTED": "1",
     }

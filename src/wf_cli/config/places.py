@@ -42,10 +42,11 @@ def spool_of_environment(root: Path, environ: Mapping[str, str]) -> str | None:
     """The spool that ``WF_SPOOL`` names, which an agent's environment has; None when it is not for this project."""
     given = environ.get("WF_SPOOL")
     try:
-        spool, owner = home.path(given, environ) if given else None, environ.get("WF_ROOT")
+        spool = home.path(given, environ) if given else None
     except ValueError as error:
         raise ConfigError(f"WF_SPOOL: {error}", hint="set it to an absolute path, or unset it") from None
     # An agent may call wf in another project, such as a scratch repository, which has another spool.
+    owner = environ.get("WF_PROJECT") or environ.get("WF_ROOT")
     ours = not owner or os.path.realpath(owner) == os.path.realpath(root)
     return spool if spool and os.path.isabs(spool) and ours else None
 

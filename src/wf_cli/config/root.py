@@ -1,6 +1,7 @@
 """Which folder is the root of the project that a command means.
 
-An agent means the project of its job, whatever folder its shell is in: ``WF_ROOT``, beside ``WF_JOB_TOKEN``. For a
+An agent means the project of its job, whatever folder its shell is in: ``WF_PROJECT``, beside ``WF_JOB_TOKEN``. An
+attempt that an older wf has started has only ``WF_ROOT``, the checkout in which the agent works. For a
 person the project is looked for upward from the working directory, like git looks for its own:
 
 - The nearest folder with a wf.config, a spool or ``.wf/runtime.json`` is the root.
@@ -44,15 +45,17 @@ def of_agent(environ: Mapping[str, str]) -> Path | None:
     """The root that a job's process means; None for a person. Raises NotFound for a folder that is not there."""
     if not environ.get("WF_JOB_TOKEN"):
         return None
-    given = _named(environ)
-    if given is None:
-        return None
-    if not given.is_dir():
-        raise NotFound(
-            f"WF_ROOT names {given}, which is no folder on this machine",
-            hint="the job's project is not here: mount it, or unset WF_JOB_TOKEN and WF_ROOT to work as a person",
-        )
-    return given
+    for name in ("WF_PROJECT", "WF_ROOT"):
+        given = _named(environ, name)
+        if given is not None:
+            if not given.is_dir():
+                raise NotFound(
+                    f"{name} names {given}, which is no folder on this machine",
+                    hint=f"the job's project is not here: mount it, or unset WF_JOB_TOKEN and {name} "
+                    "to work as a person",
+                )
+            return given
+    return None
 
 
 def of_person(folder: Path, environ: Mapping[str, str], *, contract: bool) -> Root:
@@ -80,9 +83,9 @@ def elsewhere(root: Path) -> Path | None:
     return None
 
 
-def _named(environ: Mapping[str, str]) -> Path | None:
-    """The folder in ``WF_ROOT``; None for none. An editor may hand on a variable that it does not know as it is."""
-    given = environ.get("WF_ROOT", "")
+def _named(environ: Mapping[str, str], name: str) -> Path | None:
+    """The folder in a variable; None for none. An editor may hand on a variable that it does not know as it is."""
+    given = environ.get(name, "")
     try:
         given = home.path(given, environ)
     except ValueError:
@@ -132,7 +135,7 @@ def _private(chain: list[Path], environ: Mapping[str, str]) -> Iterator[Path]:
 
 def _in_worktree(chain: list[Path], top: Path, main: Path, environ: Mapping[str, str]) -> Root:
     """The root for a folder of the linked worktree ``top`` of the checkout ``main``."""
-    named = _named(environ)
+    named = _named(environ, "WF_ROOT")
     own = next((one for one in chain if named is not None and os.path.realpath(named) == str(one)), None)
     own = own or next((one for one in chain if _has_spool_inside(one)), None)
     if own is not None:

@@ -189,6 +189,14 @@ def test_an_agent_finds_the_spool_of_its_own_project_only(tmp_path: Path) -> Non
     assert load(other, environ).config.spool_path(other) == other / ".wf/spool"
 
 
+def test_an_agent_in_another_checkout_finds_the_spool_of_its_project(tmp_path: Path) -> None:
+    checkout = tmp_path / "wt"
+    checkout.mkdir()
+    environ = {"WF_SPOOL": "/mnt/spool", "WF_ROOT": str(checkout), "WF_PROJECT": str(tmp_path)}
+    assert load(tmp_path, environ).config.spool_path(tmp_path) == Path("/mnt/spool")
+    assert load(checkout, environ).config.spool_path(checkout) == checkout / ".wf/spool"
+
+
 def test_a_fifo_does_not_block_and_a_link_is_followed(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "wf.config.yaml")
     with pytest.raises(ConfigError, match="regular file"):

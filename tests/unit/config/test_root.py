@@ -189,6 +189,19 @@ class TestAnAgent:
     def test_means_the_root_of_its_job_wherever_it_is(self, project: Path) -> None:
         assert root.of_agent({"WF_JOB_TOKEN": "x", "WF_ROOT": str(project)}) == project
 
+    def test_whose_checkout_is_another_folder_means_the_project(self, project: Path, tmp_path: Path) -> None:
+        environ = {"WF_JOB_TOKEN": "x", "WF_ROOT": str(tmp_path / "wt"), "WF_PROJECT": str(project)}
+        assert root.of_agent(environ) == project, "whether that checkout is there or not"
+        assert root.of_agent({**environ, "WF_JOB_TOKEN": ""}) is None, "a person"
+
+    @pytest.mark.parametrize("given", ["relative", ".", "", "${workspaceFolder}"])
+    def test_whose_project_is_no_whole_path_means_its_root(self, project: Path, given: str) -> None:
+        assert root.of_agent({"WF_JOB_TOKEN": "x", "WF_ROOT": str(project), "WF_PROJECT": given}) == project
+
+    def test_whose_project_is_gone_is_not_sent_to_its_checkout(self, project: Path) -> None:
+        with pytest.raises(NotFound, match="WF_PROJECT names"):
+            root.of_agent({"WF_JOB_TOKEN": "x", "WF_ROOT": str(project), "WF_PROJECT": str(project / "gone")})
+
     @pytest.mark.parametrize("given", ["relative", ".", "", "${workspaceFolder}"])
     def test_whose_root_is_no_whole_path_has_none(
         self, project: Path, monkeypatch: pytest.MonkeyPatch, given: str
