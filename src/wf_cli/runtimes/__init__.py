@@ -13,5 +13,6 @@ work, so the worker checks the plan afterwards (docs/explanation/attempts.md).
     protocol, program       which protocol the installed version is driven by
     process/                one agent's process, from its gate to its end
     failures/               error codes from what was said
-    permissions, prompts    what agents may do, and what they are told
+    permissions             what agents may do
+    shell/                  the commands of a line of shell, for permissions
 """

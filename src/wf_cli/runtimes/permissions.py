@@ -2,7 +2,8 @@
 
 A rule is a pattern of `fnmatch` (case counts, ``*`` crosses blanks and slashes) for ``kind:title`` of the
 requested tool call, such as ``execute:git push*``. A denial wins over a permission, and both win over the
-default. The agent itself words the title, so a policy keeps an honest agent in its lane and is no sandbox.
+default. A line of shell is read (`runtimes.shell`), so ``cd . && git push`` is denied, too. The agent itself words
+the title, so a policy keeps an honest agent in its lane and is no sandbox.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from wf_cli.runtimes.shell.commands import Line
 
 #: ToolKind of the protocol (agentclientprotocol.com/protocol/tool-calls).
 KINDS = ("read", "edit", "delete", "move", "search", "execute", "think", "fetch", "switch_mode", "other")
@@ -37,12 +41,42 @@ class Permissions:
         return self.default == "deny" or bool(self.deny)
 
     def decide(self, kind: str | None, title: str | None) -> Decision:
-        """Whether a tool call of ``kind`` called ``title`` may go on. An unknown kind is ``other``."""
-        what = f"{kind if kind in KINDS else 'other'}:{title or ''}"
-        for allowed, rules in ((False, self.deny), (True, self.allow)):
-            rule = next((rule for rule in rules if fnmatchcase(what, rule)), None)
-            if rule is not None:
-                return Decision(allowed, rule)
+        """Whether a tool call of ``kind`` called ``title`` may go on. An unknown kind is ``other``.
+
+        Each command of a line of shell is looked at. One that is denied denies the line. A line is allowed by rules
+        that allow each of its commands, if all of it can be read, or by a rule that is the whole line or everything.
+        """
+        kind, title = kind if kind in KINDS else "other", title or ""
+        line = self._line(kind, title)
+        what = f"{kind}:{title}"
+        forms = {what, *(f"{kind}:{form}" for command in line.commands for form in command.forms)}
+        denied = next((rule for rule in self.deny if any(fnmatchcase(form, rule) for form in forms)), None)
+        if denied is not None:
+            return Decision(False, denied)
+        allowed = next((rule for rule in self.allow if fnmatchcase(what, rule)), None)
+        if kind != "execute" or (allowed is not None and _is_plain(allowed)):
+            return Decision(True, allowed) if allowed is not None else Decision(self.default == "allow", "default")
+        return self._each_allowed(kind, line)
+
+    def _line(self, kind: str, title: str) -> Line:
+        """The commands of a tool call that is one of shell. Agents that tell no kind may run one, too."""
+        if kind not in ("execute", "other") or not self.restricts:
+            title = ""
+        from wf_cli.runtimes.shell import commands  # an agent that is never asked about needs no reading
+
+        return commands.read(title)
+
+    def _each_allowed(self, kind: str, line: Line) -> Decision:
+        """Whether each command of ``line`` is allowed by a rule, and the rule of the last one."""
+        rule = None
+        for command in line.commands:
+            if not command.open:
+                what = f"{kind}:{command.text}"
+                rule = next((rule for rule in self.allow if fnmatchcase(what, rule)), None)
+                if rule is None:
+                    break
+        if rule is not None and line.complete:
+            return Decision(True, rule)
         return Decision(self.default == "allow", "default")
 
     def to_json(self) -> dict[str, Any]:
@@ -52,6 +86,11 @@ class Permissions:
     def from_json(cls, value: Mapping[str, Any]) -> Permissions:
         default: Literal["allow", "deny"] = "deny" if value.get("default") == "deny" else "allow"
         return cls(default, tuple(value.get("allow", ())), tuple(value.get("deny", ())))
+
+
+def _is_plain(rule: str) -> bool:
+    """Whether a rule of allowance needs no look into a line of shell: it is everything, or one line and no other."""
+    return not rule.partition(":")[2].strip("*") or not any(char in rule.partition(":")[2] for char in "*?[")
 
 
 #: The protocol's kinds of tools, and the names that OpenCode gives their permissions.
