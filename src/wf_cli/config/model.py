@@ -25,9 +25,17 @@ VERSION = 1
 #: Seconds that a silent session keeps its jobs. ``shared`` has more, because network file systems cache for a minute.
 LEASE_S: Mapping[Topology, float] = MappingProxyType({"local": 30.0, "shared": 180.0})
 #: The program of an adapter, where the runtime does not name its own.
-PROGRAMS: Mapping[str, tuple[str, ...]] = MappingProxyType({"opencode": ("opencode",), "cursor": ("cursor-agent",)})
+PROGRAMS: Mapping[str, tuple[str, ...]] = MappingProxyType({
+    "opencode": ("opencode",),
+    "cursor": ("cursor-agent",),
+    "claude": ("claude",),
+    "codex": ("codex",),
+    "gemini": ("gemini",),
+})  # fmt: skip
+#: The runtimes that exist without being configured.
+ALWAYS_THERE = ("opencode", "cursor")
 #: The adapters there are; a runtime called like one of them need not name it.
-ADAPTERS = ("opencode", "cursor", "acp", "command", "scripted")
+ADAPTERS = ("opencode", "cursor", "claude", "codex", "gemini", "acp", "command", "scripted")
 #: What a pattern of ``runtimes.<name>.failures`` may mean: codes of failures, and classes of them.
 MEANINGS = (
     "usage_limit", "rate_limited", "overloaded", "auth", "outdated", "network", "crashed", "model_not_found",
@@ -128,7 +136,7 @@ class Permissions:
 class Runtime:
     """One agent program.
 
-    ``command`` is the program of opencode, cursor and acp. ``argv`` is the whole template of the ``command`` adapter.
+    ``command`` is the program, for all adapters but ``command`` itself, whose whole template is ``argv``.
     """
 
     name: str
@@ -204,7 +212,7 @@ def default_routing() -> dict[str, RolePolicy]:
 
 def default_runtimes() -> dict[str, Runtime]:
     """The runtimes that exist without being configured."""
-    return {name: Runtime(name, adapter=name, command=program) for name, program in PROGRAMS.items()}
+    return {name: Runtime(name, adapter=name, command=PROGRAMS[name]) for name in ALWAYS_THERE}
 
 
 @dataclass(frozen=True, slots=True)

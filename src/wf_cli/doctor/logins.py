@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from wf_cli.clock import Clock
@@ -16,6 +17,7 @@ from wf_cli.runtimes.base import AgentEvent, CannotStart, Exit, Launch, Limits, 
 from wf_cli.runtimes.command import exit_failure
 from wf_cli.runtimes.cursor.adapter import KEYS
 from wf_cli.runtimes.opencode.adapter import major
+from wf_cli.runtimes.presets.gemini import KEYS as GEMINI_KEYS
 from wf_cli.runtimes.process.supervise import AgentRun
 
 #: Seconds for one question. Both programs need one to three on an idle machine.
@@ -80,6 +82,61 @@ def of_opencode(command: Sequence[str], version: str, request: Request, clock: C
         return Login(None, "unknown: opencode auth list says no number of credentials")
     stored, keys = counts["credential"], counts.get("environment variable", 0)
     return Login(stored + keys > 0, f"credentials stored: {stored}, keys in the environment: {keys}")
+
+
+def of_claude(command: Sequence[str], request: Request, clock: Clock) -> Login:
+    """What ``claude auth status`` says. It knows of keys in the environment, and asks no provider."""
+    said = _ask([*command, "auth", "status"], request, clock)
+    if said is None:
+        return Login(None, f"unknown: claude auth status did not end within {LIMIT:g} s")
+    status = _json(said, "{", "}")
+    if not isinstance(status, dict) or not isinstance(status.get("loggedIn"), bool):
+        return Login(None, "unknown: claude auth status says neither yes nor no")
+    if not status["loggedIn"]:
+        return Login(False, "not logged in")
+    how = _word(status.get("apiKeySource")) or _word(status.get("authMethod"))
+    return Login(True, f"logged in ({how}); a provider was not asked" if how else "logged in")
+
+
+def of_codex(command: Sequence[str], request: Request, clock: Clock) -> Login:
+    """A key, or what ``codex login status`` says, which does not know of keys of providers in config.toml."""
+    if request.environment.get("CODEX_API_KEY"):
+        return Login(True, "CODEX_API_KEY is given")
+    said = _ask([*command, "login", "status"], request, clock)
+    if said is None:
+        return Login(None, f"unknown: codex login status did not end within {LIMIT:g} s")
+    if re.search(r"not logged in", said, re.IGNORECASE):
+        folder = request.environment.get("CODEX_HOME") or str(Path(request.environment.get("HOME", "/")) / ".codex")
+        if _mentions(Path(folder) / "config.toml", "model_provider"):
+            return Login(None, f"not logged in at OpenAI; {folder}/config.toml names a provider of its own")
+        return Login(False, "not logged in")
+    if re.search(r"logged in|API key configured", said, re.IGNORECASE):
+        return Login(True, "a login is stored; a provider was not asked")
+    return Login(None, "unknown: codex login status says neither yes nor no")
+
+
+def of_gemini(request: Request) -> Login:
+    """A key in the environment, or the file of a login. Gemini CLI has no command that tells."""
+    environment = request.environment
+    given = next((name for name in GEMINI_KEYS if environment.get(name)), None)
+    if given is not None:
+        return Login(True, f"{given} is given")
+    file = Path(environment.get("GEMINI_CLI_HOME") or environment.get("HOME", "/")) / ".gemini" / "oauth_creds.json"
+    if file.is_file():
+        return Login(True, "a login is stored; a provider was not asked")
+    return Login(None, f"unproven: no key in the environment and no {file}")
+
+
+def _word(value: Any) -> str:
+    """``value`` if it is a short word that may be shown."""
+    return value if isinstance(value, str) and re.fullmatch(r"[\w .-]{1,40}", value, re.ASCII) else ""
+
+
+def _mentions(file: Path, word: str) -> bool:
+    try:
+        return word in file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
 
 
 def _injected(environment: Mapping[str, str]) -> list[str]:

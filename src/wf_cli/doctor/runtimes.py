@@ -26,6 +26,9 @@ from wf_cli.runtimes.acp.adapter import AcpAdapter
 from wf_cli.runtimes.base import Adapter, CannotStart, Request, RuntimeMissing
 from wf_cli.runtimes.cursor.adapter import CursorAdapter
 from wf_cli.runtimes.opencode.adapter import OpencodeAdapter
+from wf_cli.runtimes.presets.claude import ClaudeAdapter
+from wf_cli.runtimes.presets.codex import CodexAdapter
+from wf_cli.runtimes.presets.gemini import GeminiAdapter
 from wf_cli.runtimes.protocol import Choice
 from wf_cli.views.conditions import programs
 from wf_cli.workflow import epics, plans
@@ -36,7 +39,11 @@ _VERSION_WIDTH = 60
 _LOG_IN = {
     "cursor": "cursor-agent login, or set CURSOR_API_KEY",
     "opencode": "opencode auth login, or set the key of your provider",
+    "claude": "claude auth login, or set ANTHROPIC_API_KEY",
+    "codex": "codex login, or set CODEX_API_KEY",
+    "gemini": "start gemini once and log in, or set GEMINI_API_KEY",
 }
+_Known = OpencodeAdapter | CursorAdapter | ClaudeAdapter | CodexAdapter | GeminiAdapter
 
 
 def routed(
@@ -121,7 +128,7 @@ class _Look:
         return ok(f"runtime:{self._runtime.name}", f"{found}; {self._does}")
 
     def _agent(self, adapter: Adapter, *, call: bool) -> Iterator[Check]:
-        assert isinstance(adapter, OpencodeAdapter | CursorAdapter | AcpAdapter)
+        assert isinstance(adapter, _Known | AcpAdapter)
         name, version = self._runtime.name, ""
         try:
             command = adapter.locate(self._request)
@@ -135,9 +142,11 @@ class _Look:
         told = "" if isinstance(adapter, AcpAdapter) else f", version {shown}" if shown else ", says no version"
         yield ok(f"runtime:{name}", f"{command[0]}{told}; {self._does}")
         try:
-            choice = Choice("acp", "what its adapter is for")
-            if not isinstance(adapter, AcpAdapter):
+            if isinstance(adapter, OpencodeAdapter | CursorAdapter):
                 choice = adapter.choice(command, self._request)
+            else:
+                prints = isinstance(adapter, ClaudeAdapter | CodexAdapter)
+                choice = Choice("print" if prints else "acp", "what its adapter is for")
         except CannotStart as failure:
             yield self._wrong("protocol", failure.message, with_command(failure.hint, "wf config show --origin"))
             return
@@ -161,9 +170,13 @@ class _Look:
 
     # -- the parts
 
-    def _login(
-        self, adapter: OpencodeAdapter | CursorAdapter | AcpAdapter, command: tuple[str, ...], version: str
-    ) -> Login | None:
+    def _login(self, adapter: _Known | AcpAdapter, command: tuple[str, ...], version: str) -> Login | None:
+        if isinstance(adapter, ClaudeAdapter):
+            return logins.of_claude(command, self._request, self._clock)
+        if isinstance(adapter, CodexAdapter):
+            return logins.of_codex(command, self._request, self._clock)
+        if isinstance(adapter, GeminiAdapter):
+            return logins.of_gemini(self._request)
         if isinstance(adapter, CursorAdapter):
             arguments = [str(word) for word in self._runtime.options.get("args", ())]
             return logins.of_cursor(command, arguments, self._request, self._clock)

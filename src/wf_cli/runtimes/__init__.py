@@ -8,6 +8,8 @@ work, so the worker checks the plan afterwards (docs/explanation/attempts.md).
     base                    the seam: request, launch, reader, verdict, result
     registry                adapters by name
     opencode/, cursor/,     one adapter each, with the reader of what the agent prints
+    jsonl/                  agents that print JSON lines, read by rules of wf.config
+    presets/                Claude Code, Codex and Gemini CLI: their command lines
     scripted/, command
     acp/                    any agent that speaks the Agent Client Protocol; opencode and cursor use it, too
     protocol, program       which protocol the installed version is driven by

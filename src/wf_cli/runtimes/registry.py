@@ -13,13 +13,19 @@ from wf_cli.runtimes.command import CommandAdapter
 from wf_cli.runtimes.cursor.adapter import CursorAdapter
 from wf_cli.runtimes.opencode.adapter import OpencodeAdapter
 from wf_cli.runtimes.permissions import Permissions
+from wf_cli.runtimes.presets.claude import ClaudeAdapter
+from wf_cli.runtimes.presets.codex import CodexAdapter
+from wf_cli.runtimes.presets.gemini import GeminiAdapter
 from wf_cli.runtimes.scripted.adapter import ScriptedAdapter
 
 #: The values of ``runtimes.<name>.adapter``.
 ADAPTERS: dict[str, Callable[[RuntimeSettings], Adapter]] = {
     "acp": AcpAdapter,
+    "claude": ClaudeAdapter,
+    "codex": CodexAdapter,
     "command": CommandAdapter,
     "cursor": CursorAdapter,
+    "gemini": GeminiAdapter,
     "opencode": OpencodeAdapter,
     "scripted": ScriptedAdapter,
 }

@@ -125,7 +125,7 @@ def _roles(scene: Scene) -> Iterable[Candidate]:
 def _runtimes(scene: Scene) -> Iterable[Candidate]:
     from wf_cli.config import model
 
-    return map(Candidate, {**model.PROGRAMS, **_config(scene).get("runtimes", {})})
+    return map(Candidate, {**model.default_runtimes(), **_config(scene).get("runtimes", {})})
 
 
 def _statuses(_: Scene) -> Iterable[Candidate]:

@@ -169,6 +169,7 @@ SESSION_LOST = rows(
         rf"\bno (?:saved |previous )?{_SESSION}s?(?: was| were)? found\b",
         "Claude Code 'No conversation found with ..'",
     ),
+    (r"\bno rollout found for (?:thread|conversation)", "Codex 0.171.0"),
     (rf"\b{_SESSION}_?not_?found", "names of errors: SessionNotFoundError, session_not_found"),
     session_over=True,
 )

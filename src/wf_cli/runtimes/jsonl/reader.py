@@ -123,6 +123,8 @@ class JsonlReader:
         for name, amount in told.items():
             self._amounts[name] = amount + (self._amounts.get(name, 0) if rule.add else 0)
         usage = self._usage()
+        if usage == Usage():
+            return []
         return [AgentEvent("usage", f"{usage.tokens_in or 0} tokens in, {usage.tokens_out or 0} out", usage=usage)]
 
     def _failed(self, value: Mapping[str, Any]) -> list[AgentEvent]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_CLAUDE_TOOLS = ("name", "input.command", "input.file_path", "input.pattern", "input.url", "input.description")
+_CLAUDE_TOOLS = ("name", "input.command", "input.file_path", "input.pattern", "input.url")
 
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     # claude -p --verbose --output-format stream-json
