@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
-import pty
-import re
-import select
-import struct
 import subprocess
 import sys
 import termios
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from support.on_terminal import OnTerminal, shows
 from support.terminal import Terminal
+from wf_cli.cli.frame import output
 from wf_cli.cli.frame.screen import Screen
 
 WF = [sys.executable, "-P", "-m", "wf_cli"]
@@ -42,12 +37,12 @@ def test_the_picture_is_replaced_and_lines_stay_above_it(size: None, keep: bool,
     with Screen(out, live=True, keep=keep) as screen:
         screen.say("before")
         screen.draw(["a", "b"])
-        assert seen(out).shown == ["before", "a", "b"]
-        assert not seen(out).cursor
+        assert seen(out).shown == ["before", "", "a", "b"]
+        assert seen(out).cursor, "it shows whenever the process may be killed"
         screen.say("one")
-        assert seen(out).shown == ["before", "one", "a", "b"]
+        assert seen(out).shown == ["before", "one", "", "a", "b"]
         screen.draw(["c"])
-        assert seen(out).shown == ["before", "one", "c"]
+        assert seen(out).shown == ["before", "one", "", "c"]
     assert seen(out).shown == left
     assert seen(out).cursor
 
@@ -67,26 +62,59 @@ def test_an_error_gives_the_terminal_back(size: None) -> None:
     assert seen(out).cursor
 
 
-def test_the_same_picture_is_not_drawn_again(size: None) -> None:
+@pytest.mark.parametrize("foreign", ["one\n", "one\ntwo\n", "w" * 50 + "\n"])
+def test_what_others_write_meanwhile_stays_once_and_no_old_picture_does(size: None, foreign: str) -> None:
+    terminal = Terminal(20, 8)
     out = io.StringIO()
-    with Screen(out, live=True) as screen:
-        screen.draw(["a", "b"])
-        before = out.getvalue()
-        screen.draw(["a", "b"])
-        assert out.getvalue() == before
-        screen.draw(["a", "c"])
-        assert out.getvalue() != before
+    with Screen(out, live=True, keep=True) as screen:
+        screen.draw(["a" * 30, "b"])
+        out.write(foreign)
+        screen.draw(["c" * 30, "d"])
+        out.write("more\n")
+    terminal.feed(out.getvalue())
+    whole = "\n".join(terminal.shown)
+    assert "".join(whole.split()).count("".join(foreign.split())) == 1
+    assert [whole.count(text) for text in ("more", "ccc…", "d")] == [1, 1, 1]
+    assert terminal.shown[-2:] == ["c" * 18 + "…", "d"]
 
 
-def test_a_picture_is_cut_to_the_terminal(size: None) -> None:
+WIDE = [
+    f"\x1b[31m{'wide' * 10}\x1b[0m",
+    "解析する" * 9,
+    "😀" * 30,
+    "a\nb\tc\x1b[2J",
+    *(f"line {n}" for n in range(9)),
+]
+
+
+@pytest.mark.parametrize("columns", [2, 3, 19, 20, 40, 200])
+@pytest.mark.parametrize("rows", [2, 3, 5, 60])
+def test_no_line_of_a_picture_wraps_and_none_leaves_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, columns: int, rows: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("LINES", str(rows))
     out = io.StringIO()
+    terminal = Terminal(columns, rows)
     with Screen(out, live=True) as screen:
-        for _ in range(2):
-            for last in ("x", "y"):
-                screen.draw([f"\x1b[31m{'wide' * 10}\x1b[0m", *(f"line {n} {last}" for n in range(9))])
-        assert len(seen(out).shown) == 5, "the cursor can come back to the first line"
-        assert all(len(line) <= 20 for line in seen(out).shown)
-        assert seen(out).shown[1] == "line 0 y"
+        for number in range(3):
+            screen.draw([output.Coloured(WIDE[0]), *WIDE[1:], str(number)])
+    terminal.feed(out.getvalue())
+    assert terminal.wrapped == 0
+    assert terminal.shown == [""], "all of it was on the terminal, and so could be taken away"
+
+
+def test_an_encoding_without_the_characters_gets_escapes_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("LINES", "9")
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding="ascii", errors="backslashreplace")
+    with Screen(out, live=True, keep=True) as screen:
+        screen.draw(["解析する", "a" * 30])
+    terminal = Terminal(20, 9)
+    terminal.feed(raw.getvalue().decode("ascii"))
+    assert terminal.shown == ["\\u89e3\\u6790\\u30...", "a" * 16 + "..."]
+    assert terminal.wrapped == 0
 
 
 def test_a_pipe_gets_the_lines_alone(size: None) -> None:
@@ -105,63 +133,8 @@ def test_a_command_that_draws_nothing_does_not_import_rich(tmp_path: Path, words
     assert done.stdout.endswith("False\n")
 
 
-class OnTerminal:
-    """``wf`` with a terminal of 60 columns and 12 lines as its own, on which Ctrl-C is a key."""
-
-    def __init__(self, root: Path, *words: str):
-        self._master, self.slave = pty.openpty()
-        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 60, 0, 0))
-        self.before = termios.tcgetattr(self.slave)
-        environ = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
-        self._process = subprocess.Popen(
-            [*WF, *words],
-            cwd=root,
-            env={**environ, "TERM": "xterm", "WF_DISTRIBUTED": "1"},
-            stdin=self.slave,
-            stdout=self.slave,
-            stderr=self.slave,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )
-        self.written = b""
-
-    @property
-    def terminal(self) -> Terminal:
-        terminal = Terminal()
-        whole = self.written.decode(errors="ignore")
-        terminal.feed(re.sub(r"\x1b[^A-Za-z]*\Z", "", whole))
-        return terminal
-
-    def until(self, holds: Callable[[Terminal], bool]) -> None:
-        """Read until the picture is as it should be."""
-        deadline = time.monotonic() + 60
-        while True:
-            while select.select([self._master], [], [], 0.05)[0]:
-                self.written += os.read(self._master, 65536)
-            if holds(self.terminal):
-                return
-            assert time.monotonic() < deadline, self.written
-
-    def press_ctrl_c(self) -> int:
-        os.write(self._master, b"\x03")
-        code = self._process.wait(60)
-        while select.select([self._master], [], [], 0)[0]:
-            self.written += os.read(self._master, 65536)
-        return code
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        os.close(self._master)
-        os.close(self.slave)
-
-
-def shows(text: str) -> Callable[[Terminal], bool]:
-    return lambda terminal: any(text in line for line in terminal.shown)
-
-
 def test_a_watched_list_leaves_what_stood_above_and_gives_the_terminal_back(tmp_path: Path) -> None:
-    box = OnTerminal(tmp_path, "spool", "ls", "--watch")
+    box = OnTerminal(tmp_path, *WF, "spool", "ls", "--watch")
     try:
         box.until(shows("no jobs"))
         for key in ("k1", "k2"):
@@ -171,7 +144,7 @@ def test_a_watched_list_leaves_what_stood_above_and_gives_the_terminal_back(tmp_
         box.until(shows("2 queued"))
         assert box.press_ctrl_c() == 0
         terminal = box.terminal
-        assert terminal.shown[0] == "2 queued", "one picture, and no trace of those before it"
+        assert terminal.shown[0] == "2 queued", "one picture, and no trace of those before it, nor of Ctrl-C"
         assert len([line for line in terminal.shown if line.startswith("queued")]) == 2
         assert all(len(line) <= 60 for line in terminal.shown)
         assert terminal.cursor
@@ -188,14 +161,69 @@ def test_a_workers_picture_is_gone_at_its_end(tmp_path: Path) -> None:
         check=True,
         capture_output=True,
     )
-    box = OnTerminal(tmp_path, "worker", "--runtime", "cursor", "--watch")
+    box = OnTerminal(tmp_path, *WF, "worker", "--runtime", "cursor", "--watch")
     try:
         box.until(lambda terminal: any(line.startswith("  -") for line in terminal.shown))
-        assert not box.terminal.cursor
         box.press_ctrl_c()
         assert not any(line.startswith("  -") for line in box.terminal.shown), box.written
         assert box.terminal.cursor
         assert termios.tcgetattr(box.slave) == box.before
+    finally:
+        box.close()
+
+
+def test_a_shell_moves_a_watched_list_between_its_foreground_and_background(tmp_path: Path) -> None:
+    """In the background the list is plain lines, once for each change; Ctrl-Z takes the picture away."""
+    environ = {**os.environ, "WF_DISTRIBUTED": "1"}
+    enqueue = [*WF, "enqueue", "--role", "plan-coder", "--key"]
+    subprocess.run([*enqueue, "job-1"], cwd=tmp_path, env=environ, check=True, capture_output=True)
+    box = OnTerminal(tmp_path, "sh", "-i")
+    try:
+        box.type(f"PS1='> '; cd {tmp_path}\n")
+        box.type(f"{' '.join(WF)} spool ls --watch &\n")
+        box.until(shows("job-1"))
+        assert b"1 queued" not in box.written, "a picture has the counts, the list of a pipe has not"
+        subprocess.run([*enqueue, "job-2"], cwd=tmp_path, env=environ, check=True, capture_output=True)
+        box.until(shows("job-2"))
+        box.type("fg\n")
+        box.until(shows("2 queued"))
+        at = len(box.written)
+        box.type("\x1a")
+        box.until(lambda terminal: box.written.endswith(b"> "), "the prompt")
+        assert b"\x1b[J" in box.written[at:]
+        assert not any("2 queued" in line for line in box.terminal.shown)
+        box.type("fg\n")
+        box.until(shows("2 queued"))
+        box.type("\x03")
+        box.until(lambda terminal: box.written.endswith(b"> "), "the prompt")
+        last = [line.split()[0] for line in box.terminal.shown[-4:]]
+        assert last == ["STATUS", "queued", "queued", ">"], "the last picture stays, above the prompt"
+        box.type("exit\n")
+        assert box.ended() in (0, 130)
+        assert termios.tcgetattr(box.slave) == box.before
+    finally:
+        box.close()
+
+
+def test_one_of_the_processes_in_the_foreground_draws(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from wf_cli.cli.frame.foreground import Turn
+first, second = Turn(sys.stdout), Turn(sys.stdout)
+print(first.mine(), second.mine(), first.mine())
+first.give_back()
+print(second.mine(), first.mine())
+child = os.fork()
+if not child:
+    os.setpgid(0, 0)
+    print("in the background", Turn(sys.stdout).mine(), second.mine())
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    box = OnTerminal(tmp_path, sys.executable, "-c", code)
+    try:
+        assert box.ended() == 0
+        assert box.terminal.shown == ["True False True", "True False", "in the background False False"]
     finally:
         box.close()
 

@@ -298,7 +298,7 @@ def follow(call: Call, epic: Epic, document: dict[str, Any], *, workers: bool) -
 def _follow(call: Call, epic: Epic, document: dict[str, Any]) -> int:
     from wf_cli.attempt.outage import Outage
     from wf_cli.cli.workers import auto_workers
-    from wf_cli.cli.workers.follow import cost, follower, picture
+    from wf_cli.cli.workers.follow import cost, follower, summary
     from wf_cli.views.progress import look
 
     the_app = call.app
@@ -334,7 +334,7 @@ def _follow(call: Call, epic: Epic, document: dict[str, Any]) -> int:
         extra = {"end": now.end, "why": list(now.why), "elapsed_s": now.elapsed_s, "cost_usd": now.cost_usd}
         output.print_json({**document, "ok": ok, "status": now.status, **extra})
     else:
-        output.say(picture(now)[0], *(f"  {line}" for line in now.why))
+        output.say(*([] if view.kept else [summary(now)]), *(f"  {line}" for line in now.why))
         if now.cost_usd is None:
             output.note(f"no agent said what it cost ({cost(now)})")
     return 0 if ok else 1

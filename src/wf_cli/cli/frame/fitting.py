@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
-#: Characters that the last column has beside the others; with less room its text stands below.
+from wf_cli.cli.frame.cells import cut, padded, width, wrapped
+
+#: Cells that the last column has beside the others; with less room its text stands below.
 _LAST = 24
-#: Characters to which a cell of a column that may give way is shortened before columns are left out.
+#: Cells to which a text of a column that may give way is shortened before columns are left out.
 _SHORT = 14
 _GAP = 2
 _INDENT = "    "
@@ -16,46 +17,45 @@ _CUT = "..."
 Cells = Sequence[Sequence[str]]
 
 
-def fitted(cells: Cells, width: int, yielding: Sequence[str]) -> list[list[str]]:
-    """The lines of each row of ``cells``, whose first row is the heading; no line is wider than ``width``.
+def fitted(cells: Cells, room: int, yielding: Sequence[str]) -> list[list[str]]:
+    """The lines of each row of ``cells``, whose first row is the heading; no line is wider than ``room``.
 
     The columns called ``yielding``, the least important first, are shortened and then left out until the others fit.
-    All others stay whole, so a line is wider than ``width`` only where they are. The last column stands beside the
+    All others stay whole, so a line is wider than ``room`` only where they are. The last column stands beside the
     others if there is room for all of it or for `_LAST` of its characters, and goes on in lines below.
     """
     head = list(cells[0])
     columns = {name: [row[at] for row in cells] for at, name in enumerate(head)}
     last = columns.pop(head[-1])
-    room = width - min(_LAST, max(map(len, last)))
-    if _width(columns) > room:
+    left = room - min(_LAST, max(map(width, last)))
+    if _width(columns) > left:
         for name in yielding:
             columns[name] = [_shortened(cell) for cell in columns[name]]
     for name in yielding:
-        if _width(columns) <= room:
+        if _width(columns) <= left:
             break
         del columns[name]
-    return [_row(columns, at, text, width) for at, text in enumerate(last)]
+    return [_row(columns, at, text, room) for at, text in enumerate(last)]
 
 
-def _row(columns: dict[str, list[str]], at: int, text: str, width: int) -> list[str]:
-    line = "".join(cells[at].ljust(max(map(len, cells)) + _GAP) for cells in columns.values())
-    room = width - len(line)
-    if len(text) <= room:
+def _row(columns: dict[str, list[str]], at: int, text: str, room: int) -> list[str]:
+    line = "".join(padded(cells[at], max(map(width, cells)) + _GAP) for cells in columns.values())
+    left = room - width(line)
+    if width(text) <= left:
         return [f"{line}{text}".rstrip()]
-    if room < _LAST:
-        return [line.rstrip(), *_below(text, width)]
-    first = textwrap.wrap(text, room, break_on_hyphens=False)[0]
-    return [f"{line}{first}", *_below(text[len(first) :].lstrip(), width)]
+    if left < _LAST:
+        return [line.rstrip(), *_below(text, room)]
+    first = wrapped(text, left)[0]
+    return [f"{line}{first}", *_below(text[len(first) :].lstrip(), room)]
 
 
-def _below(text: str, width: int) -> list[str]:
-    parts = textwrap.wrap(text, max(_LAST, width - len(_INDENT)), break_on_hyphens=False)
-    return [_INDENT + part for part in parts]
+def _below(text: str, room: int) -> list[str]:
+    return [_INDENT + part for part in wrapped(text, max(_LAST, room - len(_INDENT)))]
 
 
 def _width(columns: dict[str, list[str]]) -> int:
-    return sum(max(map(len, cells)) + _GAP for cells in columns.values())
+    return sum(max(map(width, cells)) + _GAP for cells in columns.values())
 
 
 def _shortened(cell: str) -> str:
-    return cell if len(cell) <= _SHORT else cell[: _SHORT - len(_CUT)] + _CUT
+    return cut(cell, _SHORT, _CUT)

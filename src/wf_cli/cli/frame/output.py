@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Any, Literal, TextIO
 
 from wf_cli import warn as warn_below
-from wf_cli.cli.frame import streams
+from wf_cli.cli.frame import cells, streams
 from wf_cli.contract import plain_json, text
 from wf_cli.errors import Temporary
 
@@ -131,11 +131,11 @@ def result(document: Mapping[str, Any], lines: Iterable[str], *, as_json: bool) 
 
 
 def columns(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> list[str]:
-    """The rows as lines with aligned columns."""
+    """The rows as lines with columns that are aligned on a terminal."""
     table = list(rows)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    widths = [max(map(cells.width, column)) for column in zip(*table, strict=True)]
     return [
-        indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        indent + "  ".join(cells.padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table
     ]
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from wf_cli.cli.frame import output
+from wf_cli.cli.frame import cells, output
 from wf_cli.cli.frame.screen import is_screen
 from wf_cli.contract import text as escaped
 
@@ -38,15 +38,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], yielding: Seque
     """
     if not rows:
         return []
-    cells = [tuple(NOTHING if cell in (None, "") else plain(str(cell)) for cell in row) for row in rows]
+    texts = [tuple(NOTHING if cell in (None, "") else plain(str(cell)) for cell in row) for row in rows]
     if not on_terminal():
-        return output.columns(cells, indent="")
+        return output.columns(texts, indent="")
     import shutil
 
     width = shutil.get_terminal_size().columns
-    whole = [tuple(head), *cells]
+    whole = [tuple(head), *texts]
     if yielding is None:
-        blocks = [[line[:width]] for line in output.columns(whole, indent="")]
+        blocks = [[cells.head(line, width)] for line in output.columns(whole, indent="")]
     else:
         from wf_cli.cli.frame import fitting
 
@@ -55,7 +55,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], yielding: Seque
         return [line for block in blocks for line in block]
     (first, *more), *others = blocks
     lines = [output.Coloured(f"\x1b[1m{line}\x1b[0m") for line in (first, *more)]
-    for block, row in zip(others, cells, strict=True):
+    for block, row in zip(others, texts, strict=True):
         lines += [_coloured(block[0], row), *map(output.Coloured, block[1:])]
     return list(lines)
 

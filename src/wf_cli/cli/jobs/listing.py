@@ -154,6 +154,8 @@ def _watch(
         elif screen.live:
             screen.draw([summary(listing), *map(tables.plain, listing.notes()), *lines(listing.rows, columns)])
         elif state != said:
-            output.stream(*lines(listing.rows, columns))
+            for line in lines(listing.rows, columns):
+                screen.say(line)
+            output.stream()
         said = state
         common.clock.sleep(WATCH_EVERY)

@@ -237,7 +237,9 @@ def _watch(common: Common, counting: Counting, target: Path | None) -> None:
                 if common.as_json:
                     print_line(document(**now))
                 else:
-                    output.stream(*counting.lines(), "")
+                    for line in (*counting.lines(), ""):
+                        screen.say(line)
+                    output.stream()
             said = now
             common.clock.sleep(WATCH_EVERY)
 

@@ -6,10 +6,14 @@ import sys
 from types import TracebackType
 from typing import Self
 
-from wf_cli.cli.frame import output
+from wf_cli.cli.frame import cells, output
 from wf_cli.cli.frame.screen import Screen, is_screen
 from wf_cli.clock import format_duration
 from wf_cli.views.progress import EpicProgress, PlanProgress
+
+_DONE = "completed"
+#: The cells of a plan's name, at least and at most; and those in which the status and the id of a job fit.
+_NAME, _JOB = (14, 40), 58
 
 
 class Follower:
@@ -25,6 +29,7 @@ class Follower:
         self._said: dict[str, str] = {}
 
     def __enter__(self) -> Self:
+        self._screen.begin()
         return self
 
     def __exit__(
@@ -35,7 +40,7 @@ class Follower:
     def show(self, now: EpicProgress) -> None:
         """Draw the picture anew or, in a pipe, print the plans that have changed."""
         if self._screen.live:
-            self._screen.draw(picture(now))
+            self._screen.draw(picture(now, *self._screen.room))
         else:
             for plan in now.plans:
                 line = _plan_line(plan)
@@ -43,6 +48,11 @@ class Follower:
                     self._said[plan.plan_id] = line
                     self._screen.say(f"[{format_duration(now.elapsed_s):>6}] {line}")
         self._look_for_the_reader()
+
+    @property
+    def kept(self) -> bool:
+        """Whether the last picture stays on the terminal. Known after the end of the block."""
+        return self._screen.kept
 
     def interject(self, line: str) -> None:
         """Print a line that stays above the picture."""
@@ -60,13 +70,35 @@ def follower(*, to_stderr: bool) -> Follower:
     return Follower(Screen(stream, live=is_screen(stream), keep=True), on_stdout=not to_stderr)
 
 
-def picture(now: EpicProgress) -> list[str]:
-    """The lines of the picture: one for the epic, and one for each plan."""
-    done = sum(plan.phase == "completed" for plan in now.plans)
-    return [
+def summary(now: EpicProgress) -> str:
+    """The epic in one line: how many plans are completed, how long it has taken, and what it has cost."""
+    done = sum(plan.phase == _DONE for plan in now.plans)
+    return (
         f"epic {now.name}: {now.status}, {done} of {len(now.plans)} plans completed, "
-        f"{format_duration(now.elapsed_s)}, {cost(now)}",
-        *(f"  {_plan_line(plan)}" for plan in now.plans),
+        f"{format_duration(now.elapsed_s)}, {cost(now)}"
+    )
+
+
+def picture(now: EpicProgress, columns: int, rows: int) -> list[str]:
+    """The lines of the picture: one for the epic, and one for each plan, in ``columns`` cells.
+
+    On a terminal of few columns the names give way before the jobs. Where ``rows`` are too few, the earliest
+    completed plans are left out. Lines may be wider and more, where even that is not enough.
+    """
+    over = max(0, len(now.plans) + 1 - rows)
+    done = [plan.plan_id for plan in now.plans if plan.phase == _DONE]
+    without = set(done[: over + 1]) if over else set()  # One more, for the line that says so.
+    plans = [plan for plan in now.plans if plan.plan_id not in without]
+    phase = max((len(plan.phase) for plan in plans), default=0)
+    longest = max((cells.width(plan.name) for plan in plans), default=0)
+    name = min(longest, max(_NAME[0], min(_NAME[1], columns - phase - _JOB)))
+    return [
+        summary(now),
+        *([f"  {len(without)} completed plan(s) are not shown"] if without else []),
+        *(
+            f"  {cells.padded(cells.cut(plan.name, name), name)}  {plan.phase:<{phase}}  {_job(plan)}".rstrip()
+            for plan in plans
+        ),
     ]
 
 
@@ -76,6 +108,14 @@ def cost(now: EpicProgress) -> str:
         return "cost unknown"
     unknown = f" + {now.cost_unknown} attempts of unknown cost" if now.cost_unknown else ""
     return f"${now.cost_usd:.4f}{unknown}"
+
+
+def _job(plan: PlanProgress) -> str:
+    """What a person asks first comes first, because the end may be cut."""
+    if plan.job_id is None:
+        return plan.note
+    attempt = f", attempt {plan.attempt}" if plan.attempt else ""
+    return f"{plan.status}{attempt}  {plan.job_id}  {f'by {plan.owner}' if plan.owner else f'for {plan.runtime}'}"
 
 
 def _plan_line(plan: PlanProgress) -> str:

@@ -38,8 +38,12 @@ class Board:
         """Replace the picture. Without a terminal there is no picture, and the call does nothing."""
         self._try(lambda screen: screen.draw(lines))
 
+    def begin(self) -> None:
+        """Be ready for Ctrl-Z and for a window that changes its size. Only the main thread may call it."""
+        self._screen.begin()
+
     def close(self) -> None:
-        """Remove the picture, and give the terminal back."""
+        """Remove the picture, and give the terminal back. Only the main thread may call it."""
         self._try(lambda screen: screen.close())
 
     def _try(self, act: Callable[[Screen], None]) -> None:
@@ -94,6 +98,7 @@ def drawing(the_board: Board, slots: Callable[[], list[SlotView]]) -> Iterator[N
             the_board.draw(picture(slots()))
 
     thread = threading.Thread(target=loop, name="wf-live", daemon=True)
+    the_board.begin()
     thread.start()
     try:
         yield
