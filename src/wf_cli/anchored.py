@@ -21,7 +21,7 @@ import errno
 import os
 import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -142,6 +142,24 @@ class _Way:
 def open(path: StrPath, flags: int, mode: int = 0o777) -> int:
     with _Way(path) as way:
         return os.open(way.name, flags, mode, dir_fd=way.fd)
+
+
+@contextlib.contextmanager
+def inside(folder: StrPath) -> Iterator[Callable[[str, int], int]]:
+    """`open` of a name in ``folder`` and its flags, for many names: the folders are gone through once.
+
+    A folder that is removed or replaced meanwhile is noticed at the end only, so this is for short looks that change
+    nothing. The names come from a listing, and have no separator in them.
+    """
+    folders = _folders(os.fspath(folder)) if _guarded else []
+    if not folders or not _BY_DESCRIPTOR:
+        yield lambda name, flags: open(os.path.join(folder, name), flags)
+        return
+    fd = _opened(folders, _PASS)
+    try:
+        yield lambda name, flags: os.open(name, flags, dir_fd=fd)
+    finally:
+        os.close(fd)
 
 
 def lstat(path: StrPath) -> os.stat_result:

@@ -40,7 +40,7 @@ from wf_cli.errors import StaleAttempt, Temporary
 from wf_cli.fencing import by_token
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Cancelled, Started
-from wf_cli.spool import enqueue, layout, scan, verify
+from wf_cli.spool import census, enqueue, layout, scan, verify
 from wf_cli.spool.layout import Spool
 
 A, B = "a-box-1", "b-box-1"
@@ -556,7 +556,7 @@ def test_i4_a_job_that_no_listing_happened_to_show_is_not_made_again(spool: Spoo
     queue = spool_queue(spool, clock)
     queue.enqueue(request("a", max_attempts=9))
     token = claim_one(queue, A)
-    real, looks = verify._names, []
+    real, looks = census.take, []
     real_find = scan.find
 
     def late_find(*args: Any, **options: Any) -> Any:
@@ -566,11 +566,11 @@ def test_i4_a_job_that_no_listing_happened_to_show_is_not_made_again(spool: Spoo
             return None
         return real_find(*args, **options)
 
-    verify._names, scan.find = (lambda _spool: {}), late_find  # type: ignore[assignment]
+    census.take, scan.find = (lambda _spool: {}), late_find  # type: ignore[assignment]
     try:
         assert verify.repair(spool) == []
     finally:
-        verify._names, scan.find = real, real_find
+        census.take, scan.find = real, real_find
     assert len(looks) == 2
     assert_sound(spool, clock, jobs=1)
 

@@ -66,14 +66,17 @@ class Target:
     @property
     def dedupe_key(self) -> str:
         """The idempotency key; ContractError when a part does not fit the grammar."""
-        parts = [f"repo:{self.repo_id}"] if self.repo_id else []
-        parts += [f"epic:{self.epic_id}"] if self.epic_id else []
-        parts += [f"plan:{self.plan_id}"] if self.plan_id is not None else []
-        parts += [f"it:{self.iteration}", f"cmd:{self.command}", f"role:{self.role}"]
-        key = "|".join(parts)
+        key = self._key()
         if parse_step_key(key) != self or not is_word(self.role):
             raise ContractError(f"{key!r} is not the key of a step")
         return key
+
+    def _key(self) -> str:
+        """The key of parts that are known to fit the grammar."""
+        repo = f"repo:{self.repo_id}|" if self.repo_id else ""
+        epic = f"epic:{self.epic_id}|" if self.epic_id else ""
+        plan = f"plan:{self.plan_id}|" if self.plan_id is not None else ""
+        return f"{repo}{epic}{plan}it:{self.iteration}|cmd:{self.command}|role:{self.role}"
 
 
 def parse_step_key(key: str) -> Target | None:
@@ -89,7 +92,7 @@ def _target(match: re.Match[str] | None) -> Target | None:
     if match is None:
         return None
     return Target(
-        plan_id=match.groupdict().get("plan"),
+        plan_id=match["plan"] if "plan" in match.re.groupindex else None,
         iteration=int(match["it"]),
         command=match["cmd"],
         role=match["role"],
@@ -132,17 +135,20 @@ def job_id_for(dedupe_key: str) -> str:
 
 def key_of(job_id: str) -> str | None:
     """The key a job id was made from; None when it was made from none."""
+    return key_and_step(job_id)[0]
+
+
+def key_and_step(job_id: str) -> tuple[str | None, Target | None]:
+    """The same, and the step that the key is of; None for a job of one's own."""
     target = _parse_step_id(job_id)
     if target is not None:
-        try:
-            return target.dedupe_key
-        except ContractError:
-            return None
+        # The id's grammar has the same parts as the key's, but for a role that is no word.
+        return (target._key(), target) if is_word(target.role) else (None, None)
     if job_id.startswith("k--"):
         text = _unescape(job_id[3:])
         # Only the form that job_id_for makes is accepted, because two ids of one key would be two jobs.
-        return f"key:{text}" if text and _own_id(text) == job_id else None
-    return f"key:{job_id}" if _PLAIN.fullmatch(job_id) else None
+        return (f"key:{text}" if text and _own_id(text) == job_id else None), None
+    return (f"key:{job_id}" if _PLAIN.fullmatch(job_id) else None), None
 
 
 @lru_cache(maxsize=32768)
@@ -151,8 +157,7 @@ def target_of(job_id: str) -> Target | None:
 
     Each job id is parsed once, because every look at a spool asks for it. The cache is bounded.
     """
-    key = key_of(job_id)
-    return parse_step_key(key) if key is not None else None
+    return key_and_step(job_id)[1]
 
 
 _NUMBER_PART = re.compile(r"[.-]p([0-9]+)-i[0-9]")

@@ -190,6 +190,19 @@ class Spool:
         except FileNotFoundError as error:
             raise self.gone(folder) from error
 
+    def numbered(self, folder: str) -> list[tuple[str, int]]:
+        """`names`, each with the number of its file, by the listing alone.
+
+        The number is 0 where two files may have the same one (network mounts).
+        """
+        if self.version.topology != "local":
+            return [(name, 0) for name in self.names(folder)]
+        try:
+            with anchored.scandir(self.folder(folder)) as entries:
+                return [(entry.name, entry.inode()) for entry in entries]
+        except FileNotFoundError as error:
+            raise self.gone(folder) from error
+
     def gone(self, *names: str) -> SpoolMissing:
         """The error for the folder ``names``, which is not there: it alone is lost, or the whole spool is."""
         try:

@@ -16,30 +16,24 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from wf_cli import anchored, fsio
+from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.contract.job import End, Spec, destination
-from wf_cli.contract.lifecycle import DIRECTORIES
 from wf_cli.contract.token import (
     NUMBER_LIMIT,
     TIME_DIGITS,
     Placed,
     is_word,
-    job_of,
-    outcome_name,
-    parse,
     parse_staged,
 )
 from wf_cli.errors import ContractError
 from wf_cli.seams import step
-from wf_cli.spool import attempt, foreign, keys, operate, records, remains, scan
+from wf_cli.spool import attempt, census, foreign, keys, operate, records, remains, scan
+from wf_cli.spool import contents as of_contents
 from wf_cli.spool.findings import Finding, Looks, OnProgress, relative, take_away, unheard
 from wf_cli.spool.layout import ADDED_FOLDERS, FOLDERS, Spool
 from wf_cli.spool.suspicion import Suspicions
 from wf_cli.spool.troubles import OnTrouble, ignored
-
-#: Directories from early to late, to choose between two tokens of one attempt.
-_ORDER = ("held", "queued", "claimed", "running", "dead", "done", "archive")
 
 #: Kinds of findings that old listings show of a whole job, too, unless it was watched.
 DOUBTFUL = frozenset({"duplicate_token", "keyless_record", "missing_outcome", "missing_token"})
@@ -133,8 +127,9 @@ def repair(
 
     looks = Looks(spool, on_trouble)
     looks.findings += _missing_folders(spool, fix=not dry_run)
-    names = _names(spool)
-    reserved = {n.removesuffix(".json") for n in spool.names("jobs") if n.endswith(".json")}
+    names = census.take(spool)
+    specs = {name.removesuffix(".json"): number for name, number in spool.numbered("jobs") if name.endswith(".json")}
+    reserved = specs.keys()
     staged: dict[str, list[str]] = defaultdict(list)
     for name in spool.names("tmp"):
         parsed = parse_staged(name)
@@ -142,7 +137,7 @@ def repair(
             staged[parsed[0].job_id].append(name)
     each = looks.take
     for job_id in sorted(job_id for job_id, of_job in names.items() if len(of_job) > 1 or job_id not in reserved):
-        placed = _placed(names[job_id])
+        placed = census.placed(names[job_id])
         path = spool.path(placed[-1].folder, placed[-1].token.name)
         if len(placed) > 1:
             each(path, _duplicates(spool, placed, doubt))
@@ -150,61 +145,17 @@ def repair(
             each(path, keys.unreserved(spool, placed[-1], doubt, dry_run=dry_run))
     for job_id in sorted(staged.keys() & names.keys() & reserved):
         for name in staged[job_id]:
-            last = _placed(names[job_id])[-1]
+            last = census.placed(names[job_id])[-1]
             each(spool.path("tmp", name), _left_staged(spool, last, name, dry_run=dry_run))
     for job_id in sorted(reserved - names.keys()):
         each(spool.spec_path(job_id), _orphan(spool, job_id, staged[job_id], doubt))
     if contents:
         for name in sorted(name for names in staged.values() for name in names):
             each(spool.path("tmp", name), _damaged_staged(spool, name, dry_run=dry_run))
-        for seen, job_id in enumerate(sorted(reserved)):
-            on_progress(seen, len(reserved))
-            each(spool.at("jobs", f"{job_id}.json"), keys.damaged_spec(spool, job_id, doubt, dry_run=dry_run))
-        on_progress(len(reserved), len(reserved))
-        _contents(spool, looks, names, reserved, doubt, dry_run=dry_run)
+        of_contents.specs(spool, looks, reserved, doubt, on_progress, dry_run=dry_run)
+        of_contents.tokens(spool, looks, names, specs, dry_run=dry_run)
+        of_contents.outcomes(spool, looks, names, reserved, doubt, dry_run=dry_run)
     return looks.findings
-
-
-def _contents(
-    spool: Spool,
-    looks: Looks,
-    names: dict[str, list[tuple[str, str]]],
-    reserved: set[str],
-    doubt: keys.Doubt,
-    *,
-    dry_run: bool,
-) -> None:
-    """The tokens against what they hold, and the outcomes against the tokens.
-
-    A token is a link of its spec, so it is read only where the file system says that it is another file.
-    """
-    specs, numbers = _numbers(spool, "jobs"), {folder: _numbers(spool, folder) for folder in DIRECTORIES}
-    records_of = remains.by_job(remains.listing(spool, ("outcomes", "started")))
-    for job_id in sorted(names.keys() & reserved):
-        placed = _placed(names[job_id])
-        spec = specs.get(f"{job_id}.json")
-        for one in placed:
-            if spec is None or numbers[one.folder].get(one.token.name) != spec:
-                path = spool.path(one.folder, one.token.name)
-                looks.take(path, keys.damaged_token(spool, one, dry_run=dry_run))
-        last = placed[-1]
-        ended = ("outcomes", outcome_name(job_id, last.token.attempt))
-        if not last.token.attempt or last.token.owner is not None or operate.used_up(last.token) is not None:
-            continue  # No attempt of it has ended, it is at work, or it is reported otherwise.
-        if ended not in records_of.get(job_id, ()):
-            path = spool.path(last.folder, last.token.name)
-            looks.take(path, keys.unended(spool, last, doubt, dry_run=dry_run))
-    for job_id in sorted(records_of.keys() - names.keys() - reserved):
-        files = records_of[job_id]
-        looks.take(spool.path(*files[0]), keys.keyless(spool, job_id, files, doubt, dry_run=dry_run))
-
-
-def _numbers(spool: Spool, folder: str) -> dict[str, int]:
-    """The inode of each name, by the listing alone. Empty where such a number does not tell files apart for sure."""
-    if spool.version.topology != "local":
-        return {}
-    with anchored.scandir(spool.folder(folder)) as entries:
-        return {entry.name: entry.inode() for entry in entries}
 
 
 def _used_up(spool: Spool, placed: Placed, now_ms: int, *, dry_run: bool) -> Iterator[Finding]:
@@ -254,23 +205,6 @@ def _carried_on(spool: Spool, name: str) -> bool | None:
     except (ContractError, ValueError):
         return False
     return parsed is not None and (spec.job_id, spec.nonce) == (parsed[0].job_id, parsed[1])
-
-
-def _names(spool: Spool) -> dict[str, list[tuple[str, str]]]:
-    """Directory and name of each token, by job. A job that moves while this lists shows twice; see `_still_there`."""
-    out: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for folder in DIRECTORIES:
-        for name in spool.names(folder):
-            job_id = job_of(folder, name)
-            if job_id is not None:
-                out[job_id].append((folder, name))
-    return dict(out)
-
-
-def _placed(names: list[tuple[str, str]]) -> list[Placed]:
-    """The tokens of these names of one job, least advanced first."""
-    found = [Placed(folder, token) for folder, name in names if (token := parse(folder, name)) is not None]
-    return sorted(found, key=lambda placed: (placed.token.attempt, _ORDER.index(placed.folder)))
 
 
 def _still_there(spool: Spool, placed: Placed) -> bool:

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wf_cli import schema
+from wf_cli.contract import as_written
 from wf_cli.contract.event import FIELDS, KINDS, Event
 from wf_cli.contract.failure import CODES, Failure
-from wf_cli.contract.identity import Target, job_id_for, own_key
+from wf_cli.contract.identity import Target, job_id_for, key_and_step, own_key, parse_step_key
 from wf_cli.contract.job import Disposition, End, Outcome, Spec, destination
 from wf_cli.contract.shape import WrongShape
 from wf_cli.contract.token import NUMBER_LIMIT, Pool, Token, validate
@@ -176,13 +177,13 @@ def accepts(of: Any, value: Any) -> bool:
     return True
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(damaged(specs()) | json_values)
 def test_a_spec_takes_exactly_what_its_schema_takes(value: Any) -> None:
     assert accepts(Spec.from_json, value) == (schema.problems("spec", value) == [])
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(damaged(outcomes) | json_values)
 def test_an_outcome_takes_exactly_what_its_schema_takes(value: Any) -> None:
     assert accepts(Outcome.from_json, value) == (schema.problems("outcome", value) == [])
@@ -291,3 +292,88 @@ def test_schemas_are_valid_and_documented(kind: str) -> None:
     assert found["$id"] == f"urn:wf-cli:schema:{kind}"
     assert found["title"]
     assert found["description"]
+
+
+# -- the form in which wf writes a spec, told without reading JSON
+
+
+def is_taken(data: bytes, job_id: str) -> bool:
+    """Whether the full check takes ``data`` as the spec of ``job_id``."""
+    try:
+        return Spec.from_json(json.loads(data, parse_constant=str)).job_id == job_id
+    except (ContractError, ValueError, RecursionError):
+        return False
+
+
+@given(specs())
+def test_what_wf_writes_is_recognised_with_its_role(spec: Spec) -> None:
+    quoted = json.dumps(spec.source) != f'"{spec.source}"' or not spec.source.isascii() or "\x7f" in spec.source
+    assert as_written.role_in(spec.encode(), spec.job_id) == (None if quoted else spec.role)
+
+
+#: Pieces of specs, and what breaks them.
+PIECES = [
+    b'"', b"\\", b"{", b"}", b",", b" ", b"\n", b"\0", b"0", b"-", b"x", b"true", b"null", b"NaN", b"\xff", b"[",
+    b"\xef\xbb\xbf",
+    b', "priority": 5', b', "payload": 1', b'"key:x"', b'"plan_id": "07", ', b'"role"', b"epic:02|", b"p07", b"1e400",
+    b"\\ud800", "\ud800".encode("utf-8", "surrogatepass"), "\u0661".encode(),
+]  # fmt: skip
+
+
+@given(specs(), st.data())
+@settings(max_examples=150)
+def test_what_is_recognised_is_taken_by_the_full_check(spec: Spec, data: st.DataObject) -> None:
+    """Whatever is put into, taken out of or doubled in a spec: none is called sound that the full check refuses."""
+    document = spec.encode()
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(document)))
+        to = min(len(document), at + data.draw(st.integers(0, 30)))
+        new = data.draw(st.sampled_from([*PIECES, document[at:to] * 2, document[: to - at]]))
+        document = document[:at] + new + document[to:]
+    for job_id in (spec.job_id, f"{spec.job_id}0"):
+        if as_written.role_in(document, job_id) is not None:
+            assert is_taken(document, job_id)
+            assert Spec.from_json(json.loads(document, parse_constant=str)).role == as_written.role_in(
+                document, job_id
+            )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"job_id": "b"}, {"dedupe_key": "key:b"}, {"dedupe_key": "key:a "}, {"nonce": "0" * 15}, {"nonce": "G" * 16},
+        {"created_at": "yesterday"}, {"priority": 10}, {"priority": -1}, {"max_attempts": 0},
+        {"max_attempts": NUMBER_LIMIT}, {"schema_version": 2}, {"contract_version": 1}, {"source": 1},
+        {"target": {}}, {"target": {"executor_role": "coder"}},
+        {"target": {"executor_role": "coder", "executor_runtime": "shell", "plan_id": "01"}},
+        {"target": {"executor_role": "c" * 47, "executor_runtime": "shell"}},
+        {"target": {"executor_role": "coder", "executor_runtime": "s" * 47}},
+        {"target": {"executor_role": "coder-", "executor_runtime": "shell"}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_spec_that_the_full_check_refuses_is_not_recognised(change: dict[str, Any]) -> None:
+    sound = Spec("a", "key:a", "0" * 16, 0, "coder", "shell").to_json()
+    document = (json.dumps(sound | change) + "\n").encode()
+    assert as_written.role_in((json.dumps(sound) + "\n").encode(), "a") == "coder"
+    assert not is_taken(document, "a")
+    assert as_written.role_in(document, "a") is None
+
+
+@pytest.mark.parametrize("depth", [90, 5_000])
+def test_a_payload_that_is_too_deep_for_the_full_check_is_not_recognised(depth: int) -> None:
+    document = Spec("a", "key:a", "0" * 16, 0, "coder", "shell", payload=17).encode()
+    document = document.replace(b"17", b"[" * depth + b"]" * depth)
+    assert (as_written.role_in(document, "a") is not None) == is_taken(document, "a")
+
+
+@given(
+    st.text("repi01-k", min_size=1, max_size=12)
+    | st.from_regex(r"(r[a-z]-)?(e0?1-)?(p1-)?i[01]-(code|split)-[a-z-]+")
+)
+def test_an_id_that_has_a_key_is_the_id_of_that_key(job_id: str) -> None:
+    key, step = key_and_step(job_id)
+    if key is not None:
+        assert job_id_for(key) == job_id
+        assert parse_step_key(key) == step
+        assert step is None or step.dedupe_key == key
