@@ -16,6 +16,7 @@ from wf_cli.contract.job import End
 from wf_cli.contract.lifecycle import DIRECTORIES
 from wf_cli.contract.retry import Ending, RetryPolicy
 from wf_cli.contract.token import Placed, Pool, Token, parse
+from wf_cli.queue.batch import prepare
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import JobRequest
 from wf_cli.spool import enqueue, layout, liveness, verify
@@ -65,6 +66,12 @@ def memory_queue(clock: Clock | None = None, events: EventSink | None = None, **
 def request(key: str, pool: Pool = POOL, **options: Any) -> JobRequest:
     """A job of one's own; its id is ``key`` (a plain word)."""
     return JobRequest(role=pool.role, runtime=pool.runtime, key=key, **options)
+
+
+def staged_entries(*keys: str) -> list[enqueue.Entry]:
+    """What an enqueue of these keys stages; nothing of it is on disk."""
+    batch = prepare([request(key) for key in keys], FakeClock().now_ms())
+    return [enqueue.Entry(spec, token) for spec, token in batch.jobs.values()]
 
 
 def failing(code: str, **facts: Any) -> Ending:

@@ -28,8 +28,9 @@ from wf_cli.queue.report import Report
 from wf_cli.queue.twins import Twins
 from wf_cli.queue.values import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
 from wf_cli.seams import step
-from wf_cli.spool import attempt, enqueue, operate, records, scan, started
+from wf_cli.spool import attempt, enqueue, operate, packing, records, scan, started
 from wf_cli.spool import late as late_results
+from wf_cli.spool.findings import OnProgress, unheard
 from wf_cli.spool.late import LateResult
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.ready import ReadyIndex
@@ -88,15 +89,17 @@ class SpoolQueue:
         """
         return self.enqueue_many([request], reason=reason)[0]
 
-    def enqueue_many(self, requests: Sequence[JobRequest], *, reason: str | None = None) -> list[Enqueued]:
+    def enqueue_many(
+        self, requests: Sequence[JobRequest], *, reason: str | None = None, on_progress: OnProgress = unheard
+    ) -> list[Enqueued]:
         """`enqueue` of many, with one sync of each directory; one answer for each request, in their order.
 
         A key that stands twice in ``requests`` makes one job. An invalid request raises before any job is made.
-        ``reason`` stands in the events.
+        ``reason`` stands in the events. ``on_progress`` follows the steps of the jobs, of which each has three.
         """
         batch = prepare(requests, self._clock.now_ms())
         entries = [enqueue.Entry(spec, token) for spec, token in batch.jobs.values()]
-        new = enqueue.admit(self.spool, entries)
+        new = enqueue.admit(self.spool, entries, on_progress)
         answers = batch.answers(dict(zip(batch.jobs, new, strict=True)))
         self._report.enqueued(batch, answers, reason)
         return answers
@@ -431,6 +434,8 @@ class SpoolQueue:
                 return False
             self._refuse_used_up(placed.token)
             before(placed.token)
+            if placed.folder == "archive":
+                packing.lay_out(self.spool, job_id)
             if not operate.requeue(self.spool, placed, self._clock.now_ms(), math.ceil(delay_s)):
                 return False
         self._report.emit("job.retried", placed.token, from_=placed.folder, to="queued", reason=reason)
@@ -476,6 +481,8 @@ class SpoolQueue:
                     hint="bring the plan there (wf finish-code PLAN --as-operator, say), then apply it again",
                     errors=list(missing.errors),
                 )
+            if placed.folder == "archive":
+                packing.lay_out(self.spool, late.job_id)
             token = operate.seize(self.spool, placed, by)
             if token is None:
                 raise Refused(f"{late.job_id} was claimed meanwhile", hint="look again with wf spool show")
@@ -527,10 +534,12 @@ class SpoolQueue:
         self._report.emit("job.quarantined", token, reason=failure.message, error_code=failure.code)
         return ended
 
-    def gc(self, *, older_s: float, keep_failed: bool = False) -> list[Token]:
+    def gc(self, *, older_s: float, keep_failed: bool = False, on_progress: OnProgress = unheard) -> list[Token]:
         """Put the jobs away that ended more than ``older_s`` ago. Their keys stay taken (invariant 4)."""
         before = self._clock.now_ms() - math.floor(older_s * 1000)
-        return operate.archive(self.spool, before_ms=before, keep_failed=keep_failed, on_trouble=self.troubles)
+        return operate.archive(
+            self.spool, before_ms=before, keep_failed=keep_failed, on_trouble=self.troubles, on_progress=on_progress
+        )
 
     # -- looking
 

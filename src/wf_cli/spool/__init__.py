@@ -32,6 +32,7 @@ What each module is for::
     keys        keys whose files do not fit together: mended, or freed; remains: a job's files besides spec and tokens
     quarantine  where foreign and damaged files are put away
     retention   what is removed for good, and when
+    packs       many finished jobs in one file each; packing: from loose files to packs, and back
     old_logs    logs of events that nobody has written for long
     records     reading specs and outcomes; late: results of superseded attempts
     troubles    how a loop over foreign things goes on after a bad one

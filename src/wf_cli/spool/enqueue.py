@@ -1,5 +1,9 @@
 """Enqueue: stage in ``tmp/``, reserve the key in ``jobs/``, admit to ``queued/``; and the sweeper.
 
+A key that is in a pack (`wf_cli.spool.packing`) is taken, and its reservation may be gone. So whoever has reserved a
+key looks into the packs afterwards, and takes the reservation back when the key is there: a reservation that could be
+made while a pack held the key was made after that pack was published.
+
 A staged file is complete, and its name says where it goes. Every process that finds one carries it forward, a sweeper
 as well as its enqueuer. There is no grace period, and the enqueuer need not be alive. A staged file is unlinked only
 when ``jobs/`` holds the nonce of another enqueue, because then it is a duplicate.
@@ -17,7 +21,8 @@ from wf_cli.contract.job import Spec
 from wf_cli.contract.token import Token, parse_staged, staged_name
 from wf_cli.errors import ContractError, Refused
 from wf_cli.seams import step
-from wf_cli.spool import records
+from wf_cli.spool import packing, records
+from wf_cli.spool.findings import OnProgress, unheard
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.troubles import EachItem, OnTrouble, ignored
 
@@ -34,7 +39,7 @@ class Entry:
         return staged_name(self.token, self.spec.nonce)
 
 
-def admit(spool: Spool, entries: Sequence[Entry]) -> list[bool]:
+def admit(spool: Spool, entries: Sequence[Entry], on_progress: OnProgress = unheard) -> list[bool]:
     """Enqueue all entries with one sync per directory; for each whether it is new (False: a duplicate).
 
     When this returns every new job is durable in ``queued/``, or further. When it raises, jobs that were
@@ -42,21 +47,31 @@ def admit(spool: Spool, entries: Sequence[Entry]) -> list[bool]:
     Raises Refused when a key's job id is reserved by another key.
     """
     fresh = [entry for entry in entries if not _reserved(spool, entry.spec)]
-    for entry in fresh:
+    steps = 3 * len(fresh)
+    for done, entry in enumerate(fresh):
+        on_progress(done, steps)
         _stage(spool, entry)
     if fresh:
         spool.sync("tmp")
         step("enqueue.synced")
     new: set[str] = set()
-    for entry in fresh:
+    for done, entry in enumerate(fresh, len(fresh)):
+        on_progress(done, steps)
         if _reserve(spool, entry):
             new.add(entry.spec.nonce)
         step("enqueue.reserved")
+    age_s = 0.0
+    for entry in fresh:
+        if entry.spec.nonce in new and _is_packed(spool, entry.spec, age_s):
+            new.discard(entry.spec.nonce)
+        age_s = float("inf")  # One listing of the packs does, because all reservations are older than it.
+    step("enqueue.looked")
     # Duplicates are synced as well. Their first enqueuer may not have synced yet, and this call vouches for them,
     # too.
     spool.sync("tmp", "jobs")
     step("enqueue.vouched")
-    for entry in fresh:
+    for done, entry in enumerate(fresh, 2 * len(fresh)):
+        on_progress(done, steps)
         if entry.spec.nonce in new:
             _to_queued(spool, entry.staged, entry.token)
             step("enqueue.admitted")
@@ -94,6 +109,17 @@ def _reserved(spool: Spool, spec: Spec) -> bool:
             hint="choose another key",
             code="KEY_COLLISION",
         )
+    return True
+
+
+def _is_packed(spool: Spool, spec: Spec, age_s: float = 0.0) -> bool:
+    """Whether the key of this reservation is in a pack; then the reservation is taken back.
+
+    The listing of the packs, which is at most ``age_s`` old, has to be younger than the reservation.
+    """
+    if spool.packed(spec.job_id, age_s=age_s) is None:
+        return False
+    packing.take_back(spool, spec.job_id, spec.nonce)
     return True
 
 
@@ -138,7 +164,7 @@ def sweep(spool: Spool, on_trouble: OnTrouble = ignored) -> list[Token]:
             continue
         step("sweep.read")
         with each.stepping(path):
-            if _reserve(spool, entry):
+            if _reserve(spool, entry) and not _is_packed(spool, entry.spec):
                 step("sweep.linked")
                 spool.sync("tmp", "jobs")
                 step("sweep.reserved")

@@ -13,7 +13,7 @@ from wf_cli.clock import Clock
 from wf_cli.contract.lifecycle import DIRECTORIES
 from wf_cli.contract.token import WORD, job_of, parse_outcome, parse_staged
 from wf_cli.errors import LinkedFolder, Temporary
-from wf_cli.spool import findings, judgement, old_logs, quarantine
+from wf_cli.spool import findings, judgement, old_logs, packs, quarantine
 from wf_cli.spool.findings import Finding, relative, unreadable
 from wf_cli.spool.layout import ADDED_FOLDERS, FENCE_TIMEOUT, FOLDERS, Spool
 
@@ -158,6 +158,7 @@ _GRAMMARS: dict[str, Callable[[str], bool]] = {
     "transcripts": _of_words(rf"{_WORDS}\.log"),
     "notified": _of_words(rf"{_WORDS}\.json"),
     "outbox": _of_words(rf"{_WORDS}\.json"),
+    packs.FOLDER: _of_words(rf"{_WORDS}{re.escape(packs.SUFFIX)}"),
 }
 
 

@@ -18,10 +18,10 @@ from wf_cli import fsio, ids
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import Disposition, End, Outcome
 from wf_cli.contract.lifecycle import DIRECTORIES
-from wf_cli.contract.token import Placed, is_word
+from wf_cli.contract.token import Placed, is_word, outcome_name
 from wf_cli.errors import ContractError
 from wf_cli.seams import step
-from wf_cli.spool import attempt, predecessors, records, remains, scan
+from wf_cli.spool import attempt, packing, predecessors, records, remains, scan
 from wf_cli.spool.findings import Finding, put_away, relative, take_away
 from wf_cli.spool.layout import Spool
 
@@ -115,9 +115,21 @@ def keyless(
         if _tokens(spool, job_id):
             return
         left = [file for file in sorted(files) if fsio.exists(spool.path(*file))]
+        entry = spool.packed(job_id, age_s=0.0)
+        if entry is not None:  # What a removal left; a late result waits for an operator beside the pack.
+            kept = {outcome_name(job_id, number) for number, _ in entry.outcomes}
+            left = [(folder, name) for folder, name in left if name in kept]
         if not left:
             return
         repaired = _Repaired(False)
+        if entry is not None:
+            for folder, name in left if not dry_run else ():
+                fsio.unlink_quietly(spool.path(folder, name))
+            if not dry_run:
+                packing.drop_lock(spool, job_id)
+            path = relative(spool, spool.path(*left[0]))
+            yield Finding(path, "left_packed", "error", f"{job_id} is in a pack already", not dry_run)
+            return
         if not doubt(job_id, "records without a key") and not dry_run:
             repaired = _agent(spool, job_id) or _Repaired(remains.put_away(spool, left))
             spool.sync(*{folder for folder, _ in left})

@@ -15,9 +15,11 @@ from wf_cli.contract import nearest
 from wf_cli.contract.token import outcome_name
 from wf_cli.errors import FileTrouble, LinkedFolder, SpoolError, SpoolMissing
 from wf_cli.seams import step
-from wf_cli.spool import place
+from wf_cli.spool import packs, place
 
-FORMAT = 1
+#: What a spool has at first, and what it has once its finished jobs may lie in packs (`wf_cli.spool.packing`). A wf
+#: that does not know packs refuses the second, because it would take a packed key for a free one.
+FORMAT, WITH_PACKS = 1, 2
 
 #: What VERSION may say. Another word comes from foreign hands, or from a wf that knows more than this one.
 TOPOLOGIES, DURABILITIES = ("local", "shared"), ("fsync", "none")
@@ -26,11 +28,11 @@ TOPOLOGIES, DURABILITIES = ("local", "shared"), ("fsync", "none")
 FOLDERS = (
     "tmp", "jobs", "queued", "claimed", "running", "held", "done", "dead", "started", "outcomes", "leases",
     "sessions", "locks", "control", "log", "transcripts", "archive", "notified",
-    "outbox",
+    "outbox", packs.FOLDER,
 )  # fmt: skip
 
 #: Folders that a spool made by an older wf lacks. Whoever needs one makes it (`Spool.make_folder`).
-ADDED_FOLDERS = frozenset({"started", "notified", "outbox"})
+ADDED_FOLDERS = frozenset({"started", "notified", "outbox", packs.FOLDER})
 
 #: Modes on a shared spool: the folders hand their group on to what is made in them, and have no sticky bit, because
 #: one user's sweeper must be able to rename another user's file.
@@ -48,10 +50,11 @@ class Version:
     id: str
     topology: str = "local"
     durability: str = "fsync"
+    format: int = FORMAT
 
     def encode(self) -> bytes:
         """The file's content."""
-        content = {"format": FORMAT, "id": self.id, "topology": self.topology, "durability": self.durability}
+        content = {"format": self.format, "id": self.id, "topology": self.topology, "durability": self.durability}
         return json.dumps(content).encode() + b"\n"
 
 
@@ -65,6 +68,7 @@ class Spool:
         anchored.guard(root)
         self._folders = {name: root / name for name in FOLDERS}
         self._texts = {name: str(folder) for name, folder in self._folders.items()}
+        self.packs = packs.Packs(root / packs.FOLDER)
         #: Those of a new lock file, once a lock was taken.
         self._lock_rights: locks.Rights | None = None
 
@@ -82,6 +86,10 @@ class Spool:
     def at(self, folder: str, name: str) -> str:
         """`path` as text, for the steps of an attempt, which make a dozen of them."""
         return f"{self._texts[folder]}{os.sep}{name}"
+
+    def packed(self, job_id: str, *, age_s: float = packs.RECENT) -> packs.Entry | None:
+        """The job in a pack, as `packs.Packs.find` says. A spool of the first format has none."""
+        return self.packs.find(job_id, age_s=age_s) if self.version.format >= WITH_PACKS else None
 
     def spec_path(self, job_id: str) -> Path:
         return self.path("jobs", f"{job_id}.json")
@@ -302,7 +310,8 @@ def _create(root: Path, topology: str, durability: str) -> Spool:
         if shared:
             sharing.pass_on(root.parent)  # An earlier command may have made .wf for its own user alone.
         for name in FOLDERS:
-            _make_folder(root / name, shared=shared)
+            if name != packs.FOLDER:  # Where there are no packs, no folder of them confuses an older wf.
+                _make_folder(root / name, shared=shared)
         ignore = root / ".gitignore"
         if not ignore.exists():
             fsio.write_atomic(ignore, "*\n", durable=False, mode=SHARED_FILE if shared else None)
@@ -375,8 +384,10 @@ def version_of(root: Path) -> Version:
     try:
         value = json.loads(fsio.read_regular(path, 65536))
         found = value["format"]
-        version = Version(id=str(value["id"]), topology=str(value["topology"]), durability=str(value["durability"]))
-        if found == FORMAT and (version.topology not in TOPOLOGIES or version.durability not in DURABILITIES):
+        version = Version(str(value["id"]), str(value["topology"]), str(value["durability"]), found)
+        if found in (FORMAT, WITH_PACKS) and (
+            version.topology not in TOPOLOGIES or version.durability not in DURABILITIES
+        ):
             raise ValueError(f"topology {version.topology!a:.100}, durability {version.durability!a:.100}")
     except FileNotFoundError:
         _assert_no_jobs(root)
@@ -390,9 +401,9 @@ def version_of(root: Path) -> Version:
         raise _cannot("open", root, error) from error
     except (ValueError, RecursionError, KeyError, TypeError) as error:
         raise SpoolError(f"cannot read {path}: {error}", hint="is this a spool of wf? see `wf spool path`") from error
-    if found != FORMAT:
+    if found not in (FORMAT, WITH_PACKS):
         raise SpoolError(
-            f"{root} has spool format {found!r}; this wf knows format {FORMAT}",
+            f"{root} has spool format {found!r}; this wf knows formats {FORMAT} and {WITH_PACKS}",
             hint="use the wf version that made it, or another spool.dir",
             code="SPOOL_VERSION",
         )

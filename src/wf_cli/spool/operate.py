@@ -10,6 +10,7 @@ from wf_cli.contract.job import Disposition, End, Outcome
 from wf_cli.contract.token import NUMBER_LIMIT, Placed, Pool, Token, validate
 from wf_cli.seams import step
 from wf_cli.spool.attempt import publish_outcome
+from wf_cli.spool.findings import OnProgress, unheard
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.scan import listing
 from wf_cli.spool.troubles import EachItem, OnTrouble, ignored
@@ -120,17 +121,25 @@ def put_away(spool: Spool, placed: Placed, *, settled: bool = False) -> bool:
     return _rename(spool, placed.folder, placed.token, "archive", placed.token, "gc", settled=settled)
 
 
-def archive(spool: Spool, *, before_ms: int, keep_failed: bool, on_trouble: OnTrouble = ignored) -> list[Token]:
+def archive(
+    spool: Spool,
+    *,
+    before_ms: int,
+    keep_failed: bool,
+    on_trouble: OnTrouble = ignored,
+    on_progress: OnProgress = unheard,
+) -> list[Token]:
     """Put the finished tokens of before ``before_ms`` away; those that were. One that somebody else moves meanwhile
     is left out. Raises the first OSError once all were tried."""
     away = []
     each = EachItem(on_trouble)
     _settle(spool)
-    for folder in ("done",) if keep_failed else ("done", "dead"):
-        for token in listing(spool, folder):
-            if token.time_ms < before_ms:
-                with each.stepping(spool.path(folder, token.name)):
-                    if put_away(spool, Placed(folder, token), settled=True):
-                        away.append(token)
+    folders = ("done",) if keep_failed else ("done", "dead")
+    old = [Placed(folder, t) for folder in folders for t in listing(spool, folder) if t.time_ms < before_ms]
+    for done, placed in enumerate(old):
+        on_progress(done, len(old))
+        with each.stepping(spool.path(placed.folder, placed.token.name)):
+            if put_away(spool, placed, settled=True):
+                away.append(placed.token)
     each.finish()
     return away

@@ -17,9 +17,20 @@ from wf_cli.contract.job import RECORD_LIMIT, Outcome, Spec
 from wf_cli.contract.shape import WrongShape
 from wf_cli.contract.token import NUMBER_LIMIT, Token, late_name, outcome_name
 from wf_cli.errors import ContractError
+from wf_cli.spool import packs
 from wf_cli.spool.layout import Spool
 
-__all__ = ["RECORD_LIMIT", "parse_spec", "read", "read_late", "read_outcome", "read_spec", "readable", "token_spec"]
+__all__ = [
+    "RECORD_LIMIT",
+    "checked_outcome",
+    "parse_spec",
+    "read",
+    "read_late",
+    "read_outcome",
+    "read_spec",
+    "readable",
+    "token_spec",
+]
 
 
 _Record = TypeVar("_Record", Spec, Outcome)
@@ -125,16 +136,20 @@ def read(spool: Spool, path: StrPath, *, glance: bool = False) -> bytes | None:
 
 
 def read_spec(spool: Spool, job_id: str, *, glance: bool = False) -> Spec | None:
-    """The spec that reserves ``job_id``; None when the id is free, as far as `read` tells by a ``glance``.
+    """The spec that reserves ``job_id``, in ``jobs/`` or in a pack; None when the id is free, as far as `read` tells
+    by a ``glance``.
 
-    ContractError when the file is damaged."""
+    ContractError when the file is damaged, SpoolError when a pack is."""
     path = spool.at("jobs", f"{job_id}.json")
     try:
         data = read(spool, path, glance=glance)
     except (ValueError, IsADirectoryError) as error:
         raise ContractError(f"{path}: {error}", code="invalid_spec", path=str(path)) from error
     if data is None:
-        return None
+        entry = spool.packed(job_id)
+        if entry is None:
+            return None
+        data = entry.spec.encode()
     spec = parse_spec(data, path)
     if spec.job_id != job_id:
         raise ContractError(f"{path} holds the spec of {spec.job_id}", code="invalid_spec", path=str(path))
@@ -157,10 +172,19 @@ def token_spec(spool: Spool, token: Token, folder: str) -> Spec:
 
 
 def read_outcome(spool: Spool, job_id: str, attempt: int, *, glance: bool = False) -> Outcome | None:
-    """The outcome of an attempt; None when it has none, as far as `read` tells by a ``glance``.
+    """The outcome of an attempt, in ``outcomes/`` or in a pack; None when it has none, as far as `read` tells by a
+    ``glance``.
 
-    ContractError when the file is damaged."""
-    return _read_outcome(spool, spool.at("outcomes", outcome_name(job_id, attempt)), job_id, attempt, glance=glance)
+    ContractError when the file is damaged, SpoolError when a pack is."""
+    path = spool.at("outcomes", outcome_name(job_id, attempt))
+    outcome = _read_outcome(spool, path, job_id, attempt, glance=glance)
+    if outcome is not None:
+        return outcome
+    # An old token that somebody put back must not run again, so each start asks. A glance may be an old one, because
+    # such a token comes long after its pack.
+    entry = spool.packed(job_id, age_s=packs.AN_AGE if glance else packs.RECENT)
+    content = entry.outcome(attempt) if entry is not None else None
+    return checked_outcome(content.encode(), path, job_id, attempt) if content is not None else None
 
 
 def read_late(spool: Spool, job_id: str, attempt: int, owner: str) -> Outcome | None:
@@ -176,8 +200,11 @@ def _read_outcome(spool: Spool, path: StrPath, job_id: str, attempt: int, *, gla
         data = read(spool, path, glance=glance)
     except (ValueError, IsADirectoryError) as error:
         raise ContractError(f"{path}: {error}", code="invalid_outcome", path=str(path)) from error
-    if data is None:
-        return None
+    return checked_outcome(data, path, job_id, attempt) if data is not None else None
+
+
+def checked_outcome(data: bytes, path: StrPath, job_id: str, attempt: int) -> Outcome:
+    """The outcome in ``data``, which has to be that of this attempt; ContractError naming ``path`` otherwise."""
     outcome = _load("outcome", data, path, Outcome.from_json)
     if (outcome.job_id, outcome.attempt) != (job_id, attempt):
         raise ContractError(

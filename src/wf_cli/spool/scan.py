@@ -6,14 +6,14 @@ A rescan is the truth. Events only make a change known sooner (`wf_cli.spool.rea
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from wf_cli import fsio
 from wf_cli.contract.identity import matches_prefix, plan_number, target_of
 from wf_cli.contract.lifecycle import DIRECTORY, LIVE_DIRECTORIES, Status
 from wf_cli.contract.token import Placed, Token, is_word, parse, parse_mark
 from wf_cli.spool import whereabouts
-from wf_cli.spool.layout import Spool
+from wf_cli.spool.layout import WITH_PACKS, Spool
 
 #: Looks at all directories this often when a job is reserved and its token was in none of them, because the token may
 #: have moved past us while we listed.
@@ -64,8 +64,10 @@ def everything(spool: Spool, statuses: Container[Status] | None = None, part: st
     return [p for p in seen.values() if statuses is None or p.status in statuses]
 
 
-def find(spool: Spool, job_id: str, *, archive: bool = True) -> Placed | None:
+def find(spool: Spool, job_id: str, *, archive: bool = True, packed: bool = True) -> Placed | None:
     """Where a job's token is now; None when the id has none (not enqueued, or staged still).
+
+    A job that is in a pack alone counts as one in ``archive/``. Without ``packed`` it has no token.
 
     Where lookups tell the truth, the names are tried first that the job's records say (`whereabouts`). Only a job
     that is found under none of them has its directories listed.
@@ -79,8 +81,24 @@ def find(spool: Spool, job_id: str, *, archive: bool = True) -> Placed | None:
             for token in listing(spool, folder, job_id):
                 return Placed(folder, token)
         if not has(spool, "jobs", f"{job_id}.json"):
-            return None
-    return None
+            break
+    return _packed(spool, job_id) if archive and packed else None
+
+
+def _packed(spool: Spool, job_id: str) -> Placed | None:
+    entry = spool.packed(job_id)
+    token = parse("archive", entry.token) if entry is not None else None
+    return Placed("archive", token) if token is not None else None
+
+
+def packed(spool: Spool, wanted: Callable[[str], bool]) -> list[Placed]:
+    """The packed jobs whose id is ``wanted`` and that have no token elsewhere. All packs are read."""
+    out = []
+    for entry in spool.packs.entries() if spool.version.format >= WITH_PACKS else ():
+        if wanted(entry.job_id) and find(spool, entry.job_id, packed=False) is None:
+            token = parse("archive", entry.token)
+            out += [Placed("archive", token)] if token is not None else []
+    return out
 
 
 def only_live(placed: Iterable[Placed]) -> list[Placed]:
@@ -181,7 +199,7 @@ def has(spool: Spool, folder: str, name: str) -> bool:
 
 
 def any_reserved(spool: Spool, job_ids: Iterable[str]) -> bool:
-    """Whether one of these jobs was ever enqueued.
+    """Whether one of these jobs, which are steps, was ever enqueued.
 
     ``jobs/`` grows for ever, so it is listed only where a lookup may be stale and has found none.
     """

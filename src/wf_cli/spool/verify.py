@@ -28,7 +28,7 @@ from wf_cli.contract.token import (
 )
 from wf_cli.errors import ContractError
 from wf_cli.seams import step
-from wf_cli.spool import attempt, census, foreign, keys, operate, records, remains, scan
+from wf_cli.spool import attempt, census, foreign, keys, operate, packing, records, remains, scan
 from wf_cli.spool import contents as of_contents
 from wf_cli.spool.findings import Finding, Looks, OnProgress, relative, take_away, unheard
 from wf_cli.spool.layout import ADDED_FOLDERS, FOLDERS, Spool
@@ -291,7 +291,7 @@ def _orphan(spool: Spool, job_id: str, staged: list[str], doubt: Callable[[str, 
     """A reserved key without token: made again from its outcomes, then rolled forward by the last one."""
     if any(_carried_on(spool, name) for name in staged):
         return  # Its enqueuer or a sweeper finishes that.
-    if not is_word(job_id) or scan.find(spool, job_id) is not None:
+    if not is_word(job_id) or scan.find(spool, job_id, packed=False) is not None:
         return  # RACE: it moved while we listed
     path = spool.spec_path(job_id)
     step("repair.orphan")
@@ -301,9 +301,13 @@ def _orphan(spool: Spool, job_id: str, staged: list[str], doubt: Callable[[str, 
             spec = records.read_spec(spool, job_id)
         except ContractError:
             return  # reported as damaged
-        if spec is None or scan.find(spool, job_id) is not None:
+        if spec is None or not fsio.exists(path) or scan.find(spool, job_id, packed=False) is not None:
             return
         leave = doubt(job_id, "in no directory")
+        entry = spool.packed(job_id, age_s=0.0)
+        if entry is not None and packing.finish(spool, entry, dry_run=leave):
+            yield Finding(relative(spool, path), "left_packed", "error", f"{job_id} is in a pack already", not leave)
+            return
         if not leave:
             try:
                 _rebuild(spool, spec)

@@ -132,7 +132,9 @@ def _outcomes(spool: Spool, job_id: str, each: EachItem) -> list[tuple[Outcome, 
     """
     begin = f"{job_id}.a"  # Among many names, that look costs a fraction of parsing them.
     named = (parse_outcome(name) for name in spool.names("outcomes") if name.startswith(begin))
-    keys = sorted((p[1], p[2] or "") for p in named if p is not None and p[0] == job_id)
+    entry = spool.packed(job_id)
+    packed = {(number, "") for number, _ in entry.outcomes} if entry is not None else set()
+    keys = sorted(packed | {(p[1], p[2] or "") for p in named if p is not None and p[0] == job_id})
     out: list[tuple[Outcome, bool]] = []
     for attempt, late_owner in keys:
         outcome = None

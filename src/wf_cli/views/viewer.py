@@ -234,9 +234,17 @@ class Criteria:
         return True
 
 
+def _outcome(spool: Spool, job_id: str, attempt: int) -> bytes | str:
+    try:
+        return fsio.read_regular(spool.outcome_path(job_id, attempt), _GLANCE_LIMIT)
+    except FileNotFoundError:
+        entry = spool.packed(job_id)
+        return (entry.outcome(attempt) if entry is not None else None) or ""
+
+
 def _read_end(spool: Spool, job_id: str, attempt: int) -> LastEnd | None:
     try:
-        value = json.loads(fsio.read_regular(spool.outcome_path(job_id, attempt), _GLANCE_LIMIT))
+        value = json.loads(_outcome(spool, job_id, attempt))
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(value, dict) or not isinstance(value.get("status"), str):

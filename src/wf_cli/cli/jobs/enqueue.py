@@ -10,6 +10,7 @@ import typer
 
 from wf_cli.cli.frame import json_values, known, output
 from wf_cli.cli.frame.options import Common, ReasonOption, seconds, single
+from wf_cli.cli.frame.progress import Progress
 from wf_cli.contract.token import NUMBER_LIMIT, is_word
 from wf_cli.errors import ContractError, UsageError, WfError
 
@@ -114,7 +115,8 @@ def _one(common: Common, request: JobRequest, reason: str | None) -> None:
 
 def _many(common: Common, requests: list[JobRequest], reason: str | None) -> None:
     queue = common.app.queue(common.app.create_spool())
-    answers = queue.enqueue_many(requests, reason=reason)
+    with Progress("steps of enqueuing") as progress:
+        answers = queue.enqueue_many(requests, reason=reason, on_progress=progress)
     for request, answer in zip(requests, answers, strict=True):
         if answer.deduped:
             _compare(queue, request, answer.job_id)

@@ -78,6 +78,7 @@ def one(spool: Spool, text: str, *, archived: bool = False) -> Placed:
     if not found and archived:
         found = [Placed("archive", t) for t in scan.listing(spool, "archive") if matches_prefix(t.job_id, text)]
         found = [p for p in found if p.token.job_id == text] or found
+        found = found or _packed(spool, text)
     if not found:
         _carry_on(spool)
         found = scan.match(spool, text)
@@ -93,6 +94,12 @@ def one(spool: Spool, text: str, *, archived: bool = False) -> Placed:
             candidates=ids,
         )
     raise _unknown(spool, text)
+
+
+def _packed(spool: Spool, text: str) -> list[Placed]:
+    """The packed jobs that ``text`` names. An exact id is looked up; for a prefix all packs are read."""
+    exact = scan.find(spool, text) if is_word(text) else None
+    return [exact] if exact is not None else scan.packed(spool, lambda job_id: matches_prefix(job_id, text))
 
 
 def _carry_on(spool: Spool) -> None:

@@ -150,6 +150,9 @@ def gc(
     common: Common,
     older: Annotated[str, typer.Option(metavar="DUR", help="only what ended longer ago than this")] = "14d",
     keep_failed: Annotated[bool, typer.Option("--keep-failed", help="leave the dead letters alone")] = False,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="pack archived jobs from now on; older versions of wf are refused then")
+    ] = False,
     reason: ReasonOption = None,
 ) -> None:
     """Move finished jobs to archive/, and remove files that they and ended sessions no longer need.
@@ -158,22 +161,35 @@ def gc(
     jobs stay taken, so none of them runs again by itself. Logs of events that nobody has written for as long as
     `retention.logs` of wf.config says (90 days) are put aside, and removed by the next gc after an hour.
 
+    After --compact, which is needed once, the files of archived jobs outside plans go into a few packs. Such a job
+    is shown, explained and retried as before, and its key stays taken. On a shared spool its files are removed by
+    the next gc after three minutes. --compact is refused (exit 4) while a session has not ended.
+
     \b
     wf spool gc                            jobs that ended at least two weeks ago
     wf spool gc --older 1d --keep-failed   jobs that ended at least a day ago, without dead letters
+    wf spool gc --compact                  from now on few files are left of jobs that ended
     """
-    from wf_cli.spool import retention
+    from wf_cli.spool import change, packing, retention
 
     older_s = seconds(older, "--older")
+    if compact:
+        common.open_spool()  # It says what is wrong with one that is not there, or not fit.
+        change.allow_packs(common.app.spool_root)
     queue = common.queue()
     now_ms = common.clock.now_ms()
     before_ms = now_ms - round(older_s * 1000)
     logs = retention.OldLogs(now_ms - round(common.app.config.retention.logs_s * 1000), now_ms)
     try:
-        archived = queue.gc(older_s=older_s, keep_failed=keep_failed)
+        with Progress("jobs archived") as progress:
+            archived = queue.gc(older_s=older_s, keep_failed=keep_failed, on_progress=progress)
     finally:  # A job that cannot be moved keeps no other file from being removed. Its error ends the command then.
         removed = retention.clean(queue.spool, before_ms=before_ms, logs=logs, on_trouble=queue.troubles)
+    with Progress("jobs packed") as progress:
+        packed = packing.run(queue.spool, common.clock, on_trouble=queue.troubles, on_progress=progress)
     values = {
+        "packed": len(packed.jobs),
+        "packed_later": packed.waiting,
         "archived": [token.job_id for token in archived],
         "transcripts": len(removed.transcripts),
         "sessions": len(removed.sessions),
@@ -182,8 +198,12 @@ def gc(
     }
     _tell_cleaned(common, queue.spool, f"{len(archived)} job(s) archived", reason)
     logs_too = f", {len(removed.logs)} log(s)" if removed.logs else ""
-    common.emit(values, [f"{len(archived)} job(s) archived, {len(removed.transcripts)} transcript(s) and "
-                         f"{len(removed.sessions)} session(s){logs_too} removed"])  # fmt: skip
+    lines = [f"{len(archived)} job(s) archived, {len(removed.transcripts)} transcript(s) and "
+             f"{len(removed.sessions)} session(s){logs_too} removed"]  # fmt: skip
+    if packed.jobs or packed.waiting:
+        later = f", {packed.waiting} more by the next gc" if packed.waiting else ""
+        lines.append(f"{len(packed.jobs)} job(s) packed{later}")
+    common.emit(values, lines)
 
 
 @app.command("purge")

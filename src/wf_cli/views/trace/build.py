@@ -85,6 +85,15 @@ def build(subject: Subject, viewer: Viewer, on_trouble: OnTrouble) -> Trace:
     places = [p for p in scan.everything(spool) if subject.takes(p.token.job_id)]
     places += [Placed("archive", t) for t in scan.listing(spool, "archive") if subject.takes(t.job_id)]
     each = EachItem(on_trouble)
+    if subject.job is not None:  # Steps of plans and epics are in no pack.
+        packed = scan.packed(spool, subject.takes)
+        places += packed
+        for token in (placed.token for placed in packed):
+            for number in range(1, token.attempt + 1):
+                with each.looking(spool.outcome_path(token.job_id, number)):
+                    outcome = records.read_outcome(spool, token.job_id, number)
+                    if outcome is not None:
+                        making.complete(outcome)
     for name in sorted(spool.names("outcomes")):
         parsed = parse_outcome(name)
         if parsed is not None and parsed[2] is None and subject.takes(parsed[0]):
