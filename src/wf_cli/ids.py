@@ -1,4 +1,4 @@
-"""Random names: nonces of published files, owner ids of sessions."""
+"""Random names: nonces of published files, owner ids of sessions; and the names of owners on other nodes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ import re
 
 #: Bytes of an owner id, which is part of file names in the spool (contract/token.py).
 OWNER_LIMIT = 48
+
+#: Begins the names of owners that stand for another node (docs/explanation/synced.md). No session is called so.
+REMOTE_PREFIX = "at-"
+#: Bytes of a node's id, so that a remote owner fits its limit.
+NODE_ID_LIMIT = 28
+_NODE_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?-[0-9a-f]{6}", re.ASCII)
+_INCARNATION = re.compile(r"[0-9a-f]{8}", re.ASCII)
 
 
 def nonce() -> str:
@@ -41,5 +48,37 @@ def owner_id(prefix: str) -> str:
 
 
 def owner_prefix(name: str) -> str:
-    """How the names of sessions begin that were started with ``--id name``."""
-    return component(name, limit=OWNER_LIMIT - 26)
+    """How the names of sessions begin that were started with ``--id name``. Never like that of a remote owner."""
+    prefix = component(name, limit=OWNER_LIMIT - 26)
+    if f"{prefix}-".startswith(REMOTE_PREFIX):
+        return component(f"w-{prefix}", limit=OWNER_LIMIT - 26)
+    return prefix
+
+
+def is_node_id(text: str) -> bool:
+    """Whether ``text`` is the id of a node: ``<host>-<6 hex>``, at most `NODE_ID_LIMIT` bytes."""
+    return len(text) <= NODE_ID_LIMIT and _NODE_ID.fullmatch(text) is not None
+
+
+def is_incarnation(text: str) -> bool:
+    """Whether ``text`` names one boot of a node: 8 hex digits."""
+    return _INCARNATION.fullmatch(text) is not None
+
+
+def remote_owner(node: str, incarnation: str) -> str:
+    """The owner under which the home claims a job for one boot of ``node``. ValueError when a part is no such id."""
+    if not is_node_id(node) or not is_incarnation(incarnation):
+        raise ValueError(f"{node!a:.60} is no node id, or {incarnation!a:.60} no incarnation")
+    return f"{REMOTE_PREFIX}{node}-{incarnation}"
+
+
+def remote_parts(owner: str) -> tuple[str, str] | None:
+    """Node and incarnation of a remote owner; None for every other owner.
+
+    The name alone tells, so it does whatever files are missing. The whole form counts: an older wf let sessions be
+    called ``at-home-...``, and such a session can be found gone like any other.
+    """
+    if not owner.startswith(REMOTE_PREFIX) or len(owner) > OWNER_LIMIT:
+        return None
+    node, _, incarnation = owner.removeprefix(REMOTE_PREFIX).rpartition("-")
+    return (node, incarnation) if is_node_id(node) and is_incarnation(incarnation) else None

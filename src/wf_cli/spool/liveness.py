@@ -29,6 +29,9 @@ class Verdict(StrEnum):
     ABSENT = "absent"
     #: Neither is proven. A one-shot command cannot see the expiry of a lease on another host.
     UNKNOWN = "unknown"
+    #: Its name stands for another node (`ids.remote_parts`). It has no lease here, and that says nothing: only the
+    #: node's word or an operator ends its attempts.
+    REMOTE = "remote"
 
 
 #: Verdicts under which a reaper may end a session's attempts.
@@ -56,8 +59,10 @@ def known_gone(spool: Spool, owner: str) -> str:
     """The evidence that ``owner`` is gone, as far as files tell without a watch; empty when they do not tell.
 
     They do when a verdict on it is published, its process is proven dead, it ended in an orderly way, or it has left
-    neither a record nor a lease. OSError when the disk does not tell.
+    neither a record nor a lease. A remote owner never is. OSError when the disk does not tell.
     """
+    if ids.remote_parts(owner) is not None:
+        return ""
     published = judgement.standing(spool, owner) if is_word(owner) else None
     if published is not None:
         return published.evidence
@@ -85,7 +90,12 @@ class Observer:
         self._watches: dict[str, _Watch] = {}
 
     def verdict(self, owner: str) -> Verdict:
-        """What is known of ``owner`` now. A published verdict stands, so it needs no watch of one's own."""
+        """What is known of ``owner`` now. A published verdict stands, so it needs no watch of one's own.
+
+        Of a remote owner the name tells, before any file, a published verdict included.
+        """
+        if ids.remote_parts(owner) is not None:
+            return Verdict.REMOTE
         try:
             published = judgement.standing(self._spool, owner)
             if published is not None:

@@ -13,13 +13,20 @@ from wf_cli.spool.liveness import Verdict
 from wf_cli.spool.troubles import Trouble
 from wf_cli.views.viewer import Viewer
 
-_STATES = {Verdict.DEAD: "gone", Verdict.ABSENT: "gone", Verdict.EXPIRED: "stalled", Verdict.UNKNOWN: "unknown"}
+_STATES = {
+    Verdict.DEAD: "gone",
+    Verdict.ABSENT: "gone",
+    Verdict.EXPIRED: "stalled",
+    Verdict.UNKNOWN: "unknown",
+    Verdict.REMOTE: "remote",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class SessionView:
-    """One session. Its ``state`` is alive, draining, stalled (lease expired), gone, unknown (on another host), or
-    unreadable: its file cannot be read, so no process of this user can tell whether it lives."""
+    """One session. Its ``state`` is alive, draining, stalled (lease expired), gone, unknown (on another host), remote
+    (another node of a synced folder), or unreadable: its file cannot be read, so no process of this user can tell
+    whether it lives."""
 
     owner: str
     #: None when its file is missing, damaged or unreadable.

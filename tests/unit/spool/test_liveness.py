@@ -11,10 +11,12 @@ import pytest
 from support import children
 from support.clock import FakeClock
 from support.scenarios import live_until_started, open_at
-from support.spools import make_spool, request, spool_queue
-from wf_cli.spool import session
+from support.spools import Recorder, claim_one, make_spool, request, run_one, spool_queue
+from wf_cli import ids
+from wf_cli.attempt.reaper import Reaper
+from wf_cli.spool import judgement, session
 from wf_cli.spool.layout import Spool
-from wf_cli.spool.liveness import Observer, Verdict
+from wf_cli.spool.liveness import GONE, Observer, Verdict, known_gone
 
 OWNER = "w-box-1"
 LEASE = 30.0
@@ -323,3 +325,49 @@ def test_the_agents_of_a_session_are_durable_and_removed_by_mark(spool: Spool) -
     assert record is not None
     assert [agent.job_id for agent in record.agents] == ["b"]
     assert session.owners(spool) == [OWNER]
+
+
+REMOTE = ids.remote_owner("laptop-3f9a2c", "0123abcd")
+
+
+@pytest.mark.parametrize("topology", ["local", "shared"])
+@pytest.mark.parametrize("trace", ["nothing", "an old lease", "a dead record", "a stopped record", "a verdict"])
+def test_no_file_and_no_lack_of_one_tells_that_a_remote_owner_is_gone(
+    tmp_path: Path, clock: FakeClock, topology: str, trace: str
+) -> None:
+    spool = make_spool(tmp_path / "spool", topology=topology)
+    if trace == "an old lease":
+        spool.path("leases", f"{REMOTE}.lease").write_text("marker")
+    elif trace == "a dead record":
+        session.SessionFile(spool, replace(session.this_process(REMOTE, "opencode", LEASE, 0), start="another"))
+    elif trace == "a stopped record":
+        session.SessionFile(spool, replace(session.this_process(REMOTE, "opencode", LEASE, 0), state="stopped"))
+    elif trace == "a verdict":
+        judgement.publish(spool, judgement.judge(REMOTE, "absent", 1.0, by="r-box-1", host="box", now_ms=0))
+    observer = Observer(spool, clock)
+    for _ in range(100):
+        assert observer.verdict(REMOTE) is Verdict.REMOTE
+        clock.advance(10)
+    assert Verdict.REMOTE not in GONE
+    assert known_gone(spool, REMOTE) == ""
+
+
+def test_a_reaper_leaves_what_a_remote_owner_holds(tmp_path: Path, clock: FakeClock) -> None:
+    spool = make_spool(tmp_path / "spool")
+    queue, events = spool_queue(spool, clock), Recorder()
+    queue.enqueue_many([request("a"), request("b"), request("c")])
+    claimed, running = claim_one(queue, REMOTE), run_one(queue, REMOTE)
+    other = claim_one(queue, OWNER)
+    reaper = Reaper(queue, clock, events, me="r-box-1")
+    assert [reaped.token for reaped in reaper.round()] == [other]
+    for _ in range(20):
+        clock.advance(60)
+        assert reaper.round() == []
+        reaper.bury()
+    assert queue.holds(claimed)
+    assert queue.holds(running)
+    assert not spool.path("sessions", f"{REMOTE}.gone").exists()
+
+
+def test_a_session_of_an_older_wf_that_is_called_alike_can_be_found_gone(spool: Spool, clock: FakeClock) -> None:
+    assert Observer(spool, clock).verdict("at-home-box-0123abcd") is Verdict.ABSENT
