@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.runtimes.base import AgentEvent, CannotStart, Exit, Launch, Limits, Request, Verdict
 from wf_cli.runtimes.command import exit_failure
@@ -22,6 +23,8 @@ from wf_cli.runtimes.process.supervise import AgentRun
 
 #: Seconds for one question. Both programs need one to three on an idle machine.
 LIMIT = 20.0
+#: Bytes of a settings file that are looked at; a larger one is not the agent's.
+_LARGEST = 1_000_000
 #: Lines of an answer that are looked at.
 _LINES = 2000
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -134,8 +137,8 @@ def _word(value: Any) -> str:
 
 def _mentions(file: Path, word: str) -> bool:
     try:
-        return word in file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        return word.encode() in fsio.read_regular(file, _LARGEST, follow=True)
+    except (OSError, ValueError):
         return False
 
 
