@@ -310,8 +310,7 @@ def _create(root: Path, topology: str, durability: str) -> Spool:
         if shared:
             sharing.pass_on(root.parent)  # An earlier command may have made .wf for its own user alone.
         for name in FOLDERS:
-            if name != packs.FOLDER:  # Where there are no packs, no folder of them confuses an older wf.
-                _make_folder(root / name, shared=shared)
+            _make_folder(root / name, shared=shared)
         ignore = root / ".gitignore"
         if not ignore.exists():
             fsio.write_atomic(ignore, "*\n", durable=False, mode=SHARED_FILE if shared else None)
