@@ -1,7 +1,8 @@
-"""CPU seconds of an attempt: the worker's part, the launcher, the ACP client and the agent.
+"""CPU seconds of an attempt: the worker's part, the launcher and the ACP client.
 
-The agent says 200 words. The baseline is the same program by the adapter ``command``, which has no
-client. A worker's own start is left out, because two runs of different length are compared.
+The agent says 200 words, and what it costs when it is alone is taken away. The baseline is the same program by the
+adapter ``command``, which has no client, and for which it says nothing. A worker's own start is left out, because two
+runs of different length are compared.
 """
 
 from __future__ import annotations
@@ -42,7 +43,27 @@ def run() -> Iterator[Figure]:
     acp = json.dumps([sys.executable, "-c", _AGENT, "acp"])
     by_acp = _per_attempt(f"shell: {{adapter: acp, command: {acp}}}")
     by_command = _per_attempt(f"shell: {{adapter: command, argv: {command}}}")
-    yield Figure("an attempt by ACP", f"{by_acp:.2f} CPU seconds", f"the same program by command: {by_command:.2f}")
+    alone = _alone()
+    yield Figure(
+        "an attempt by ACP, beyond its agent",
+        f"{by_acp - alone:.2f} CPU seconds",
+        f"the agent alone: {alone:.2f}; the same program by command, beyond it: {by_command - alone:.2f}",
+    )
+
+
+def _alone() -> float:
+    """CPU seconds of the agent, which is asked the same by nobody."""
+    asked = "".join(
+        json.dumps({"jsonrpc": "2.0", "id": number, "method": method}) + "\n"
+        for number, method in enumerate(("initialize", "session/new", "session/prompt"))
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for _ in range(MANY):
+        subprocess.run(
+            [sys.executable, "-c", _AGENT, "acp"], input=asked.encode(), stdout=subprocess.DEVNULL, check=True
+        )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / MANY
 
 
 def _per_attempt(runtime: str) -> float:

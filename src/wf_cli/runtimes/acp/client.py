@@ -24,7 +24,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wf_cli import proc
 from wf_cli.runtimes.acp.conversation import Conversation
@@ -33,7 +33,9 @@ from wf_cli.runtimes.acp.peer import AgentError, Peer
 from wf_cli.runtimes.acp.report import NO_MESSAGE, Reporter, cut
 from wf_cli.runtimes.acp.transport import LineTransport
 from wf_cli.runtimes.acp.turn import Job, Turn, Unusable
-from wf_cli.runtimes.opencode.server import OpencodeServer
+
+if TYPE_CHECKING:
+    from wf_cli.runtimes.opencode.server import OpencodeServer
 
 #: Seconds for an agent to end by itself once its stdin is closed, then after SIGTERM; at most the grace, each.
 CLOSE_LIMIT = 2.0
@@ -52,7 +54,7 @@ class Client:
         self._job = job
         self._report = report
         self._stop = asyncio.Event()
-        self._server = OpencodeServer.make(os.environ) if job.opencode else None
+        self._server = _opencode_server() if job.opencode else None
         self._process: Process | None = None
         self._turn: Turn | None = None
 
@@ -204,6 +206,13 @@ class Client:
         stage = self._turn.stage if self._turn is not None else None
         self._report.say("error", source=source, message=cut(message), stage=stage, **facts)
         self._report.start()
+
+
+def _opencode_server() -> OpencodeServer:
+    # Other agents do without its import, which is a fifth of what this process costs.
+    from wf_cli.runtimes.opencode.server import OpencodeServer
+
+    return OpencodeServer.make(os.environ)
 
 
 def main() -> None:
