@@ -53,6 +53,7 @@ def well_formed(folder: str) -> list[str]:
         "locks": ["x.lock"],
         "log": [f"{OWNER}.jsonl"],
         "transcripts": ["x.a1.log"],
+        "packed": ["1764000000000-0123456789abcdef.pack"],
         "outbox": ["1764000000000-0123456789abcdef01234567.json"],
         "notified": ["epic-01-started-0123456789abcdef01234567.json", "event-0123456789abcdef01234567.json"],
     }[folder]

@@ -46,7 +46,7 @@ def test_two_creators_at_once_make_one_spool(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        (json.dumps({"format": 2, "id": "x", "topology": "local", "durability": "fsync"}), "SPOOL_VERSION"),
+        (json.dumps({"format": 3, "id": "x", "topology": "local", "durability": "fsync"}), "SPOOL_VERSION"),
         (json.dumps({"format": "1", "id": "x", "topology": "local", "durability": "fsync"}), "SPOOL_VERSION"),
         (json.dumps({"format": 1}), "SPOOL_ERROR"),
         ("[]", "SPOOL_ERROR"),
