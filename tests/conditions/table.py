@@ -8,9 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from conditions.bed import DOCTOR, EXPLAIN, LS, Bed, Condition, command_in, signal_worker
+from conditions.bed import DOCTOR, EXPLAIN, LS, WORKERS, Bed, Condition, command_in, signal_worker
 from support import acp_agent
 from support.wait import wait_until
 from wf_cli.contract.lifecycle import Status
@@ -208,6 +212,53 @@ def not_executable_on_path(bed: Bed) -> None:
     (folder / "my-agent").write_text("#!/bin/sh\n", encoding="utf-8")
     bed.environ["PATH"] = f"{bed.environ['PATH']}{os.pathsep}{folder}"
     bed.edit(lambda config: config.update(runtimes={"shell": {"adapter": "command", "argv": ["my-agent"]}}))
+
+
+def variable_missing(bed: Bed) -> None:
+    bed.lay()
+    agent = {"adapter": "command", "argv": ["sh", "-c", "exit 0"], "env": {"API_KEY": "env:TEAM_KEY"}}
+    bed.edit(lambda config: config.update(runtimes={"shell": agent}))
+    assert bed.wf("worker", "--runtime", "shell", "--once").code != 0
+
+
+def with_the_variable(bed: Bed) -> None:
+    """What the tools print has a place for the value, and works in the shell that starts the worker."""
+    assert command_in(bed.told(LS), r"export TEAM_KEY=VALUE")
+    bed.environ["TEAM_KEY"] = "secret"
+
+
+def hook_missing(bed: Bed) -> None:
+    """A worker had something to tell, and no address to tell it to."""
+    bed.lay(notify=[{"on": ["job.succeeded"], "url": "env:TEAM_HOOK"}])
+    assert bed.wf("worker", "--runtime", "shell", "--once").code == 0
+
+
+def with_the_hook(bed: Bed) -> None:
+    assert command_in(bed.told(LS), r"export TEAM_HOOK=ADDRESS && wf notify test")
+    with listening() as address:
+        bed.environ["TEAM_HOOK"] = address
+        bed.ok("notify", "test")
+
+
+@contextmanager
+def listening() -> Iterator[str]:
+    """The address of a server that takes everything."""
+
+    class Taker(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Taker) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/hook"
+        server.shutdown()
+        thread.join()
 
 
 CURSOR = """#!/bin/sh
@@ -521,6 +572,23 @@ RUNTIMES = [
         program_missing,
         "no-such-program is not on PATH",
         by_hand=with_a_program,
+    ),
+    Condition(
+        "a variable of a runtime is missing",
+        variable_missing,
+        "the variable TEAM_KEY is not set",
+        by_hand=with_the_variable,
+    ),
+    Condition(
+        "a variable of a notification is missing",
+        hook_missing,
+        {
+            DOCTOR: "the variable TEAM_HOOK is not set",
+            LS: (hook := r"1 event\(s\) wait: .*TEAM_HOOK is not set"),
+            WORKERS: hook,
+        },
+        told=(DOCTOR, LS, WORKERS),
+        by_hand=with_the_hook,
     ),
     Condition(
         "nobody is logged in",

@@ -34,6 +34,8 @@ _CHECKS = {
     "plan_goes_on": "plans",
     "epic_not_paused": "plans",
     "program": "workers",
+    "variable": "workers",
+    "notified": "notify",
 }
 
 _ELSEWHERE, _SHARE = place.ELSEWHERE, place.SHARE

@@ -21,6 +21,8 @@ class Variables:
     secret: frozenset[str] = frozenset()
     #: What cannot be filled in, one sentence each, which begins with the key path.
     missing: tuple[str, ...] = ()
+    #: The variables of the environment that are not set.
+    unset: tuple[str, ...] = ()
 
 
 def of(runtime: Runtime, environ: Mapping[str, str]) -> Variables:
@@ -28,13 +30,14 @@ def of(runtime: Runtime, environ: Mapping[str, str]) -> Variables:
 
     A variable that is set and empty counts as missing, because an agent would fail with an empty key much later.
     """
-    values, missing = {}, []
+    values, missing, unset = {}, [], []
     for name, text in runtime.env.items():
         source = text.removeprefix(REFERENCE)
         value = environ.get(source) if text.startswith(REFERENCE) else text
         if text.startswith(REFERENCE) and not value:
             missing.append(f"runtimes.{runtime.name}.env.{name}: the variable {source} is not set")
+            unset.append(source)
         elif value is not None:
             values[name] = value
     secret = frozenset(name for name in values if runtime.env[name].startswith(REFERENCE))
-    return Variables(values, secret, tuple(missing))
+    return Variables(values, secret, tuple(missing), tuple(dict.fromkeys(unset)))

@@ -6,7 +6,8 @@
     condition   one condition: a sentence, the jobs that it keeps back, and the command that changes it
     sight       what the finders look at, each part read once and when it is first asked for
     pools       pauses, cool-downs, drain requests, pools that no worker serves
-    programs    agent programs that cannot be started
+    programs    agent programs that cannot be started, for want of a file or of a variable
+    notifications  entries of ``notify`` that events wait for in vain
     workers     sessions that are gone, stopped by a signal, or silent
     machine     a disk that is full or read-only
     jobs        jobs with two tokens, without one, with a damaged spec, and held jobs
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from wf_cli.views.conditions import jobs, machine, plans, pools, programs, workers
+from wf_cli.views.conditions import jobs, machine, notifications, plans, pools, programs, workers
 from wf_cli.views.conditions.condition import Condition
 from wf_cli.views.conditions.sight import Sight
 
@@ -33,12 +34,18 @@ _OF_POOLS: tuple[Callable[[Sight], Iterator[Condition]], ...] = (
     pools.drains,
     pools.unknown_runtimes,
     programs.missing,
+    programs.variables,
     workers.gone,
     workers.stopped,
     workers.silent,
     pools.unserved,
 )
-_OF_JOBS: tuple[Callable[[Sight], Iterator[Condition]], ...] = (jobs.doubled, jobs.held, plans.waiting)
+_OF_JOBS: tuple[Callable[[Sight], Iterator[Condition]], ...] = (
+    jobs.doubled,
+    jobs.held,
+    plans.waiting,
+    notifications.failing,
+)
 
 
 def of_pools(sight: Sight) -> list[Condition]:

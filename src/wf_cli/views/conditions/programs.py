@@ -1,4 +1,4 @@
-"""Agent programs that jobs wait for and that cannot be started on this host."""
+"""Agent programs that jobs wait for and that cannot be started on this host, for want of a file or of a variable."""
 
 from __future__ import annotations
 
@@ -18,6 +18,24 @@ def missing(sight: Sight) -> Iterator[Condition]:
         if found is not None:
             text = f"runtime {name} cannot start here: {found[0]}"
             yield Condition("program", False, text, found[1], Scope(runtime=name), grave=True)
+
+
+def variables(sight: Sight) -> Iterator[Condition]:
+    """The runtimes for which a variable (``env:NAME``) is not set here, so that none of their workers starts here.
+
+    Of a worker that serves the pool nothing is said: it started, so it has the variable.
+    """
+    for name in sorted({pool.runtime for pool in sight.waiting if not sight.has_worker(pool)}):
+        runtime = sight.means.config.runtimes.get(name)
+        if runtime is None or not runtime.env:
+            continue
+        from wf_cli.runtimes import variables as filled_in
+
+        found = filled_in.of(runtime, sight.means.agent_environment())
+        if found.missing:
+            text = f"runtime {name} cannot start here: {'; '.join(found.missing)}"
+            command = " ".join(["export", *(f"{source}=VALUE" for source in found.unset)])
+            yield Condition("variable", False, text, command, Scope(runtime=name), grave=True)
 
 
 def absence(runtime: Runtime, root: Path, environ: Mapping[str, str]) -> tuple[str, str] | None:
