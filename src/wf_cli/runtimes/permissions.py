@@ -47,16 +47,22 @@ class Permissions:
         that allow each of its commands, if all of it can be read, or by a rule that is the whole line or everything.
         """
         kind, title = kind if kind in KINDS else "other", title or ""
-        line = self._line(kind, title)
-        what = f"{kind}:{title}"
-        forms = {what, *(f"{kind}:{form}" for command in line.commands for form in command.forms)}
-        denied = next((rule for rule in self.deny if any(fnmatchcase(form, rule) for form in forms)), None)
+        line, what = self._line(kind, title), f"{kind}:{title}"
+        denied = self._denial(kind, title, line)
         if denied is not None:
             return Decision(False, denied)
         allowed = next((rule for rule in self.allow if fnmatchcase(what, rule)), None)
         if kind != "execute" or (allowed is not None and _is_plain(allowed)):
             return Decision(True, allowed) if allowed is not None else Decision(self.default == "allow", "default")
         return self._each_allowed(kind, line)
+
+    def denies(self, kind: str, title: str) -> str | None:
+        """The rule that denies a tool call by itself, and not by the default; None when none does."""
+        return self._denial(kind, title, self._line(kind, title)) if self.deny else None
+
+    def _denial(self, kind: str, title: str, line: Line) -> str | None:
+        forms = {f"{kind}:{title}", *(f"{kind}:{form}" for command in line.commands for form in command.forms)}
+        return next((rule for rule in self.deny if any(fnmatchcase(form, rule) for form in forms)), None)
 
     def _line(self, kind: str, title: str) -> Line:
         """The commands of a tool call that is one of shell. Agents that tell no kind may run one, too."""

@@ -7,6 +7,7 @@
     client        starts the agent, runs one turn, ends it
     turn          the calls of a turn, in their order
     conversation  the handlers of one session: what the agent reports and asks
+    tools         what a tool call is, from all that the agent told of it
     transport     JSON-RPC lines, in bounded memory
     report        the lines that the client prints
     deeds         whether a turn may count as done, by these lines

@@ -13,13 +13,12 @@ from typing import Any
 from wf_cli.runtimes.acp.messages import Ended, amount, items, needed
 from wf_cli.runtimes.acp.peer import Handler
 from wf_cli.runtimes.acp.report import Reporter, Words, cut
+from wf_cli.runtimes.acp.tools import Tools
 from wf_cli.runtimes.jsonlines import number, obj, text
 from wf_cli.runtimes.permissions import Permissions
 
 #: Seconds that a piece of text waits for more.
 TEXT_PAUSE = 0.5
-#: Tool calls that are remembered. The bound is for an agent that never reports the end of one.
-_TOOLS = 1000
 
 
 class Conversation:
@@ -28,7 +27,7 @@ class Conversation:
     def __init__(self, report: Reporter, permissions: Permissions):
         self._report = report
         self._permissions = permissions
-        self._tools: dict[str, tuple[str, str, str]] = {}
+        self.tools = Tools()
         self._flushing: asyncio.TimerHandle | None = None
         self._cost_before: float | None = None
         self._words = Words(lambda text: report.say("text", text=text))
@@ -78,16 +77,15 @@ class Conversation:
         """The policy answers, for this one call, because after "always" it would not be asked the next time."""
         call, options = obj(params.get("toolCall")), list(items(params.get("options")))
         tool = needed(call, "toolCallId")
-        kind, title, _status = self._tools.get(tool, ("other", "", ""))
-        kind, title = text(call.get("kind")) or kind, text(call.get("title")) or title
-        decision = self._permissions.decide(kind, title)
+        _, known = self.tools.hear(tool, call, asked=True)
+        decision = known.decide(self._permissions)
         wanted = ("allow_once", "allow_always") if decision.allowed else ("reject_once", "reject_always")
         chosen = next((text(o.get("optionId")) for want in wanted for o in options if o.get("kind") == want), None)
         allowed = decision.allowed and chosen is not None
         self._words.end()
         self._report.say(
             "permission",
-            what=cut(f"{kind}:{title}"),
+            what=cut(known.what),
             allowed=allowed,
             rule=decision.rule if allowed == decision.allowed else "the agent offers no way to allow it",
             tool=text(tool),
@@ -146,25 +144,18 @@ class Conversation:
 
     def _tool(self, update: Mapping[str, Any]) -> None:
         tool = needed(update, "toolCallId")
-        known = self._tools.get(tool)
-        kind, title, status = known or ("other", "", "pending")
-        told = [text(update.get(key)) for key in ("kind", "title", "status")]
-        now = (told[0] or kind, told[1] or title, told[2] or status)
-        if now == known:
+        known, now = self.tools.hear(tool, update)
+        if known is not None and (now.kind, now.title, now.status) == (known.kind, known.title, known.status):
             self._report.alive("tool")
             return
-        done = now[2] in ("completed", "failed")
-        if done:
-            self._tools.pop(tool, None)
-        elif known is not None or len(self._tools) < _TOOLS:
-            self._tools[tool] = now
+        done = now.status in ("completed", "failed")
         self._words.end()
         self._report.say(
             "tool",
             id=text(tool)[:100],
-            kind=now[0],
-            title=cut(now[1]),
-            status=now[2],
+            kind=now.kind,
+            title=cut(now.title),
+            status=now.status,
             output=cut(_output(update)) or None if done else None,
         )
 

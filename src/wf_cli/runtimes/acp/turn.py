@@ -97,6 +97,7 @@ class Turn:
         )
         if hello.version != PROTOCOL_VERSION:
             raise Unusable("version", f"the agent speaks version {hello.version} of ACP, we speak {PROTOCOL_VERSION}")
+        self._talk.tools.agent = hello.agent or ""
         if not self._job.auth_on_demand:
             await self._log_in(hello)
         self._offers, lost = await self._admitted(hello)
