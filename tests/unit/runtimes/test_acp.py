@@ -20,7 +20,8 @@ from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.errors import ConfigError
 from wf_cli.runtimes import registry
 from wf_cli.runtimes.acp.adapter import AcpAdapter
-from wf_cli.runtimes.base import Launch, Limits, Request, RuntimeMissing, RuntimeSettings
+from wf_cli.runtimes.acp.events import AcpReader
+from wf_cli.runtimes.base import Exit, Launch, Limits, Request, RuntimeMissing, RuntimeSettings
 from wf_cli.runtimes.permissions import Permissions
 
 STAND_IN = (sys.executable, str(SUPPORT / "acp_agent.py"))
@@ -238,6 +239,32 @@ def test_a_turn_whose_only_words_are_a_refusal_is_that_refusal(bench: Bench, tex
 def test_words_that_cost_tokens_are_the_models_own(bench: Bench) -> None:
     outcome = run(bench, "says", told={"text": "API Error: 401 Unauthorized", "usage": {"outputTokens": 9}})
     assert outcome.code is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "told", "stage"),
+    [
+        ("hang_start", {}, "initialize"),
+        ("", {"login": "hangs"}, "authenticate"),
+        ("hang_new", {}, "session/new"),
+    ],
+)
+def test_a_start_that_takes_too_long_says_how_far_it_came(
+    bench: Bench, mode: str, told: dict[str, Any], stage: str
+) -> None:
+    limits = Limits(startup_s=6, stall_s=60, grace_s=3)
+    options = {"auth_method": "cursor_login"} if told else {}
+    failure = failure_of(run(bench, mode, told=told, limits=limits, options=options))
+    assert (failure.code, failure.details["stopped"]) == ("timeout", "startup")
+    if failure.details["stage"] != "spawn":  # on a machine on which Python needs six seconds
+        assert failure.details["stage"] == stage
+        assert f"({stage})" in failure.message
+
+
+def test_a_start_without_a_word_of_the_client_is_one_without_an_agent() -> None:
+    failure = AcpReader().verdict(Exit(-15, "startup")).failure
+    assert failure is not None
+    assert failure.details["stage"] == "spawn"
 
 
 def test_thoughts_alone_keep_an_agent_alive(bench: Bench) -> None:

@@ -45,6 +45,8 @@ class AcpReader:
         self._error: dict[str, Any] | None = None
         self._result: dict[str, Any] | None = None
         self._deeds = Deeds()
+        #: The call that was not answered when the client was stopped; before the client says one, there is no agent.
+        self._stage = "spawn"
         self._noise = ""
         #: The agent's words outside of the protocol.
         self._refusal = ""
@@ -82,6 +84,8 @@ class AcpReader:
                 if said.startswith(NO_MESSAGE):
                     self._refusal = (self._refusal + said.removeprefix(NO_MESSAGE) + "\n")[-2000:]
                 return [AgentEvent("other", brief(said))]
+            case "cancelled":
+                self._stage = text(event.get("stage"))
             case "error":
                 self._error = event
                 return [AgentEvent("error", brief(text(event.get("message"))))]
@@ -113,6 +117,8 @@ class AcpReader:
             return replace(told, details={**failure.details, **told.details})
         if self._result is None:
             failure = exit_failure(end) or Failure("crashed", "the ACP client ended without a result")
+            if self._session is None and self._stage:
+                failure = replace(failure, details={**failure.details, "stage": self._stage})
             return failure if not self._noise else classify.failure(self._noise, code=failure.code, **failure.details)
         reason = text(self._result.get("stop_reason"))
         fault = self._deeds.fault(reason)

@@ -31,6 +31,15 @@ DRAIN_LIMIT = 2.0
 _CHUNK = 1 << 16
 
 
+#: What an agent did not get done in its start, by the call that was under way (`acp.turn`).
+_STAGES: Mapping[str, str] = {
+    "spawn": "the agent's program was not started (spawn)",
+    "initialize": "the agent did not answer its first request (initialize)",
+    "authenticate": "the login did not end (authenticate)",
+}
+_CALL = "the agent did not open its session ({})"
+
+
 class AgentRun:
     """One attempt's agent::
 
@@ -293,17 +302,25 @@ class _Watch:
             kind, text = report.fault
             return Verdict(Failure("runtime_missing" if kind == "missing" else "spawn_failed", text))
         verdict = self._reader.verdict(end)
-        failure = None if self._reader.finished else self._own_failure(report, end)
+        stage = verdict.failure.details.get("stage") if verdict.failure is not None else None
+        failure = None if self._reader.finished else self._own_failure(report, end, stage)
         return verdict if failure is None else replace(verdict, failure=failure)
 
-    def _own_failure(self, report: Report, end: Exit) -> Failure | None:
-        """Why wf ended the agent, or the launcher's death; None when the agent ended by itself."""
+    def _own_failure(self, report: Report, end: Exit, stage: str | None) -> Failure | None:
+        """Why wf ended the agent, or the launcher's death; None when the agent ended by itself.
+
+        ``stage`` is how far it came in its start, where its protocol tells that.
+        """
         limits = self._limits
         details = {"stopped": end.stopped, "exit_code": end.code, "stderr": end.stderr_tail}
         match end.stopped:
             case "startup":
-                text = f"the agent printed nothing within {limits.startup_s:g} s of its start"
-                return Failure("timeout", text, details=details)
+                if stage is None:
+                    text = f"the agent printed nothing within {limits.startup_s:g} s of its start"
+                    return Failure("timeout", text, details=details)
+                why = _STAGES.get(stage, _CALL.format(stage))
+                text = f"no session within {limits.startup_s:g} s of the start: {why}"
+                return Failure("timeout", text, details={**details, "stage": stage})
             case "stall":
                 return Failure("stall", f"the agent was silent for {limits.stall_s:g} s", details=details)
             case "max_runtime":
