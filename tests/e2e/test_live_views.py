@@ -16,7 +16,7 @@ from support.running import HANG
 from support.tmux import Tmux, needs_tmux
 from support.wait import wait_until
 
-pytestmark = [needs_tmux, pytest.mark.timeout(200)]
+pytestmark = [needs_tmux, pytest.mark.timeout(400)]
 WIDTHS = (40, 80, 100, 200)
 #: What a person wrote, wider than it is long, with what would act on a terminal.
 REASON = "日付を解析する" * 9 + " 😀👨‍👩‍👧⚠️ \x1b[2J\x1b[31m é"
@@ -51,7 +51,7 @@ def test_workers_in_the_background_and_an_epic_in_front_of_them(project: Box, co
             return any(line.startswith(f"{header}completed") for line in lines)
 
         try:
-            wait_until(completed, HANG)
+            wait_until(completed, 3 * HANG)
         except AssertionError as error:
             raise AssertionError(f"{error}\n" + "\n".join(window.rows())) from None
         window.type("kill %1 %2", "Enter")

@@ -33,7 +33,7 @@ def look(root: Path) -> Iterator[Check]:
         yield ok("mount", place.described(mount))
     yield from _options_that_lie(mount)
     if mount.type == "fuse.sshfs":
-        options = _options(mount.point)
+        options = _options(mount.point, mount.source)
         yield _directory_cache(mount, options)
         if any("rename" in option.partition("workaround=")[2].split(":") for option in options or ()):
             text = "workaround=rename deletes a file before it is replaced, so it is missing for a moment"
@@ -73,15 +73,33 @@ def _directory_cache(mount: Mount, options: Sequence[str] | None) -> Check:
     return warn("dir-cache", f"sshfs keeps what is in a folder for {seconds:g} s: {late} as much late", remedy)
 
 
-def _options(point: str) -> list[str] | None:
-    """The ``-o`` options of the sshfs that made the mount at ``point``; None when no such process is to be seen."""
-    for process in psutil.process_iter(["name", "cmdline"]):
-        words = process.info["cmdline"] or []
-        if process.info["name"] != "sshfs" or point not in (os.path.abspath(word) for word in words[1:]):
-            continue
+def _options(point: str, source: str) -> list[str] | None:
+    """The ``-o`` options of the sshfs that mounted ``source`` at ``point``; None when no such process is to be seen.
+
+    The words of the process may name the point by a relative path or through a link. Then the one that mounted
+    ``source`` below a point with such an end is meant, and none if there are several.
+    """
+    all_words = [
+        words
+        for process in psutil.process_iter(["name", "cmdline"])
+        if process.info["name"] == "sshfs" and (words := process.info["cmdline"])
+    ]
+    exact = [words for words in all_words if point in (os.path.abspath(word) for word in words[1:])]
+    # sshfs goes to the root folder when it is in the background, so its own folder tells nothing.
+    near = [words for words in all_words if source in words and any(_may_mean(word, point) for word in words[1:])]
+    for words in exact or (near if len(near) == 1 else []):
         options: list[str] = []
         for word, following in zip(words, [*words[1:], ""], strict=True):
             given = following if word == "-o" else word[2:] if word.startswith("-o") else ""
             options += given.split(",")
         return [option for option in options if option]
     return None
+
+
+def _may_mean(word: str, point: str) -> bool:
+    """Whether ``word``, a path from a folder that is not known any more, may be ``point``."""
+    if os.path.isabs(word):
+        folder, name = os.path.split(os.path.normpath(word))
+        return os.path.join(os.path.realpath(folder), name) == point  # The point itself is not asked: it may hang.
+    kept = [part for part in os.path.normpath(word).split(os.sep) if part not in ("..", ".")]
+    return bool(kept) and point.split(os.sep)[-len(kept) :] == kept

@@ -70,7 +70,7 @@ def test_the_rename_workaround_of_sshfs_is_named(tmp_path: Path, monkeypatch: py
     pretend(monkeypatch, tmp_path, "fuse.sshfs")
     point = mounts.of(tmp_path).point
     with running_sshfs(tmp_path, "me@srv:/data", point, "-o", "dir_cache=no,workaround=truncate:rename"):
-        wait_until(lambda: mount._options(point) is not None)
+        wait_until(lambda: mount._options(point, "me@srv:/data") is not None)
         found = look(tmp_path)
     assert "workaround=rename" in found["mount-options"].detail
     assert found["dir-cache"].status is Level.OK
@@ -112,11 +112,29 @@ def test_the_directory_cache_of_sshfs_is_told_by_the_words_of_its_process(
     pretend(monkeypatch, tmp_path, "fuse.sshfs", source="me@srv:/data")
     point = mounts.of(tmp_path).point
     with running_sshfs(tmp_path, "me@srv:/data", point, *options):
-        wait_until(lambda: mount._options(point) is not None)
+        wait_until(lambda: mount._options(point, "me@srv:/data") is not None)
         found = look(tmp_path)["dir-cache"]
     assert (found.status, said in found.detail) == (level, True), found.detail
     if level is Level.WARN:
         assert f"sshfs -o dir_cache=no me@srv:/data {point}" in (found.remedy or "")
+
+
+def test_a_mount_point_that_was_given_from_another_folder_is_found(tmp_path: Path) -> None:
+    """sshfs goes to the root folder in the background, so nothing tells what its relative words were relative to."""
+    source, point = f"me@srv:{tmp_path}", tmp_path / "where" / "mnt"
+    point.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(point.parent)
+
+    def told(at: Path = point, of: str = source) -> list[str] | None:
+        return mount._options(str(at), of)
+
+    for word in ("mnt", "../mnt/", "./where/mnt", str(tmp_path / "link" / "mnt")):
+        with running_sshfs(tmp_path, source, word, "-o", "dir_cache=no"):
+            wait_until(lambda: told() == ["dir_cache=no"], what=word)
+            assert told(of="me@srv:/other") is None
+            assert told(at=point.parent / "other") is None
+            with running_sshfs(tmp_path, source, "mnt"):
+                wait_until(lambda: told() is None, what="no choice between two that may be meant")
 
 
 def test_without_a_process_to_ask_the_cache_may_be_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
