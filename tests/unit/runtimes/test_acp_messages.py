@@ -82,6 +82,10 @@ def test_the_parts_of_an_answer() -> None:
     assert [choice.id for choice in offers.of_category("model")] == ["m", ""]
     assert offers.of_category("mode") == ()
     assert Ended.of({"stopReason": "end_turn"}) == Ended("end_turn", None)
+    quota = {"token_count": {"input_tokens": 7, "output_tokens": 2}, "model_usage": []}
+    assert Ended.of({"stopReason": "end_turn", "_meta": {"quota": quota}}) == Ended("end_turn", (7, 2))
+    nothing = {"token_count": {"input_tokens": 0, "output_tokens": "2"}}
+    assert Ended.of({"stopReason": "end_turn", "_meta": {"quota": nothing}}) == Ended("end_turn", None)
     usage = {"inputTokens": 3, "cachedReadTokens": 4, "outputTokens": 5, "thoughtTokens": None}
     assert Ended.of({"stopReason": "refusal", "usage": usage}) == Ended("refusal", (7, 5))
     with pytest.raises(Malformed, match="stopReason is 'bored'"):

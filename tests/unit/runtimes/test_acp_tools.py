@@ -94,3 +94,36 @@ def test_calls_that_never_end_take_no_memory_without_bounds() -> None:
     for number in range(5000):
         tools.hear(str(number), {"kind": "read"})
     assert len(tools._known) == 1000
+
+
+@pytest.mark.parametrize(
+    ("agent", "before", "spent"),
+    [
+        ("@agentclientprotocol/claude-agent-acp 0.30", None, 0.5),
+        ("@agentclientprotocol/claude-agent-acp 0.30", 0.25, 0.5),
+        ("Another 1", None, None),
+        ("Another 1", 0.25, 0.25),
+    ],
+)
+def test_the_cost_of_a_resumed_session_is_that_of_the_attempt_or_unknown(
+    agent: str, before: float | None, spent: float | None
+) -> None:
+    """``before`` is what the agent tells while it loads the session; half a dollar what it tells in the turn."""
+    told: list[Any] = []
+
+    def write(name: str, /, **facts: Any) -> None:
+        if name == "usage":
+            told.append(facts["cost_usd"])
+
+    talk = Conversation(Reporter(write), Permissions())
+    talk.tools.agent = agent
+
+    def cost(dollars: float) -> None:
+        update = {"sessionUpdate": "usage_update", "used": 1, "cost": {"amount": dollars, "currency": "USD"}}
+        talk.session_update({"update": update})
+
+    if before is not None:
+        cost(before)
+    talk.begin(new=False)
+    cost(0.5)
+    assert told == [spent]

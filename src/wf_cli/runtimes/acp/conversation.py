@@ -17,6 +17,9 @@ from wf_cli.runtimes.acp.tools import Tools
 from wf_cli.runtimes.jsonlines import number, obj, text
 from wf_cli.runtimes.permissions import Permissions
 
+#: In the names of agents whose cost begins at nothing in each process, also in a session that is resumed. With any
+#: other agent the cost of a resumed session is unknown, unless the agent tells what it was before.
+_COST_OF_THE_PROCESS = ("claude",)
 #: Seconds that a piece of text waits for more.
 TEXT_PAUSE = 0.5
 
@@ -51,6 +54,8 @@ class Conversation:
         self.live = True
         if new or cost_before is not None:
             self._cost_before = 0.0 if new else cost_before
+        elif any(name in self.tools.agent.lower() for name in _COST_OF_THE_PROCESS):
+            self._cost_before = 0.0
 
     def end(self) -> str:
         """The turn is over; its closing words."""

@@ -141,7 +141,10 @@ class Ended:
             raise Malformed(f"stopReason is {reason[:100]!r}")
         usage = obj(result).get("usage")
         if not isinstance(usage, dict):
-            return cls(reason, None)
+            # Gemini CLI tells the sums of the turn here. A turn without a request has none that count.
+            quota = obj(result, "_meta", "quota", "token_count")
+            told = (amount(quota.get("input_tokens")), amount(quota.get("output_tokens")))
+            return cls(reason, told if any(told) else None)
         # Tokens of the cache count as read, as elsewhere.
         read = sum(amount(usage.get(key)) for key in ("inputTokens", "cachedReadTokens", "cachedWriteTokens"))
         written = sum(amount(usage.get(key)) for key in ("outputTokens", "thoughtTokens"))
