@@ -10,12 +10,15 @@ MINUTES := 30
 SEED :=
 FAULTS := slice
 OPENCODE := .cache/opencode/node_modules/.bin/opencode
+# Each with the version that docs/how-to/agents.md and tests/agents/programs.py name.
+AGENTS := claude=@anthropic-ai/claude-code@2.1.197 codex=@openai/codex@0.171.0 gemini=@google/gemini-cli@0.61.0 \
+	opencode=opencode-ai@$(OPENCODE_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs reference picture test check bench opencode mounts torture models faults soak fuzz format mutants clean
+.PHONY: help demo docs reference picture test check bench opencode agents agents-slice mounts torture models faults soak fuzz format mutants clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | column -t -s '	'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | column -t -s '	'
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("wf needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -28,7 +31,7 @@ demo: $(READY) ## a whole epic on two worker pools, with scripted agents and a w
 	$(BIN)/wf demo $(DEMO_ARGS)
 
 test: $(READY) ## the test suite (without the real OpenCode)
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist worksteal -m "not opencode and not mounts and not torture and not soak and not faults" $(TEST_ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist worksteal -m "not opencode and not agents and not mounts and not torture and not soak and not faults" $(TEST_ARGS)
 
 check: $(READY) ## ruff, mypy --strict, import layers, who opens files, who calls git
 	$(BIN)/ruff check src tests benchmarks docs
@@ -58,6 +61,18 @@ $(OPENCODE):
 
 opencode: $(READY) $(OPENCODE) ## the end-to-end tests that drive the real OpenCode (needs npm)
 	WF_TEST_OPENCODE=$(abspath $(OPENCODE)) $(BIN)/python -m pytest -n 2 --dist worksteal -m opencode $(TEST_ARGS)
+
+.cache/agents/.ready: Makefile
+	set -e; for one in $(AGENTS); do \
+		npm install --no-audit --no-fund --silent --prefix .cache/agents/$${one%%=*} $${one#*=} || \
+		echo "SKIPPED, LOUDLY: npm could not install $${one#*=}, so it is not driven." >&2; done
+	touch $@
+
+agents: $(READY) .cache/agents/.ready ## Claude Code, Codex, Gemini CLI and OpenCode from npm under real workers, with a scripted model
+	$(BIN)/python -m pytest -n 2 --dist worksteal -rs -m agents tests/agents $(TEST_ARGS)
+
+agents-slice: $(READY) .cache/agents/.ready ## the part of it that .ci/run runs
+	$(BIN)/python -m pytest -n 2 --dist worksteal -rs -m "agents and slice" tests/agents $(TEST_ARGS)
 
 mounts: $(READY) ## two hosts on sshfs, GlusterFS, NFS and SMB, with kills and outages (as root; needs their packages)
 	$(BIN)/python -m pytest -s -rs -m mounts tests/mounts $(TEST_ARGS)
