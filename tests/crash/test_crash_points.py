@@ -19,8 +19,10 @@ from support.scenarios import BY_NAME, SCENARIOS, VICTIM, Scenario, live_until_s
 from support.spools import (
     OTHER,
     POOL,
+    RELEASE,
     SUCCESS,
     assert_sound,
+    granted,
     make_spool,
     problems,
     recover,
@@ -28,6 +30,7 @@ from support.spools import (
     spool_queue,
     tokens_on_disk,
 )
+from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import layout
 from wf_cli.spool.layout import Spool
 
@@ -99,6 +102,9 @@ def spool_clock() -> FakeClock:
 def _still_works(spool: Spool, now: dict[str, tuple[str, int, int]]) -> None:
     """Each job that waits can be run to its end, and each key be enqueued: what is new runs."""
     queue = spool_queue(spool, spool_clock())
+    if spool.version.adopts:
+        _still_adopts(queue, now)
+        return
     answers = queue.enqueue_many([request(key) for key in "abc"])
     assert {a.job_id for a in answers if a.deduped} == set(now) & set("abc"), "invariant 4"
     for job_id, (folder, _, _) in now.items():
@@ -115,6 +121,25 @@ def _still_works(spool: Spool, now: dict[str, tuple[str, int, int]]) -> None:
     waiting = {job_id for job_id, (folder, _, _) in now.items() if folder in ("queued", "held")}
     assert sorted(ran) == sorted(waiting | (set("abc") - set(now)))
     assert_sound(spool, spool_clock())
+
+
+def _still_adopts(queue: SpoolQueue, now: dict[str, tuple[str, int, int]]) -> None:
+    """What waits is the attempt that was granted, and each later one can be adopted and run."""
+    spec = granted("a")
+    for number in (5, 6):
+        before = queue.find("a")
+        waiting = before is not None and before.folder == "queued"
+        ended = before is not None and not waiting and before.token.attempt >= number
+        assert queue.adopt(spec, number) is (not waiting and not ended)
+        while (token := queue.claim("x-box-1", (POOL,))) is not None:
+            if not waiting:
+                assert token.attempt == number
+            assert token.attempt in (3, 5, 6), "no number that was not granted"
+            with queue.fence(token.job_id):
+                assert queue.start(token) == "go"
+            assert queue.end(token, RELEASE, by="x-box-1").accepted
+        assert queue.claim("x-box-1", (POOL,)) is None, "every end is final"
+    assert_sound(queue.spool, spool_clock())
 
 
 def test_i1_a_process_killed_after_its_claim_was_renamed_has_not_started_the_attempt(tmp_path: Path) -> None:

@@ -20,13 +20,14 @@ from wf_cli.runtimes.process.gate import Gate
 from wf_cli.spool import session
 from wf_cli.spool.layout import Spool
 
-OPERATORS = ("reroute", "bury", "unpark", "cancel-queued", "cancel-held", "hold", "unhold", "retry")
+OPERATORS = ("reroute", "bury", "unpark", "cancel-queued", "cancel-held", "hold", "unhold", "retry", "adopt-again")
 #: The syncs, by their number in a scenario, that its own process could do without. An enqueue syncs what another
 #: enqueuer may have done and not synced, because it answers for that job as well; a sweeper does so for the staging,
 #: and an end for the outcome that it was too late for. Two tokens that gc puts away one after the other are one step.
 #: What operators do begins with making durable what the ends of attempts have moved.
 FOR_OTHERS = {
     "enqueue": {2},
+    "adopt": {2},
     "enqueue_many": {3},
     "enqueue-taken": {0, 1, 2, 3},
     "sweep": {0},

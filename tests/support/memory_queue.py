@@ -23,8 +23,8 @@ from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End, Outcome, Spec, destination
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.retry import Ending, RetryPolicy, decide
-from wf_cli.contract.token import Placed, Pool, Token, validate
-from wf_cli.errors import Temporary
+from wf_cli.contract.token import NUMBER_LIMIT, Placed, Pool, Token, validate
+from wf_cli.errors import ContractError, Refused, Temporary
 from wf_cli.queue.batch import prepare
 from wf_cli.queue.report import Report
 from wf_cli.queue.values import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
@@ -42,9 +42,11 @@ class MemoryQueue:
         policy: Callable[[Token], RetryPolicy] | None = None,
         rng: random.Random | None = None,
         fence_timeout: float = FENCE_TIMEOUT,
+        adopts: bool = False,
     ):
+        self._adopts = adopts
         self._clock = clock
-        self._report = Report(events)
+        self._report = Report(events, final=adopts)
         self._policy = policy or (lambda _token: RetryPolicy())
         self._rng = rng or random.Random()
         self._fence_timeout = fence_timeout
@@ -65,6 +67,7 @@ class MemoryQueue:
         return self.enqueue_many([request])[0]
 
     def enqueue_many(self, requests: Sequence[JobRequest]) -> list[Enqueued]:
+        self._only_at_home(not self._adopts)
         batch = prepare(requests, self._clock.now_ms())
         with self._lock:
             new = {job_id: job_id not in self._specs for job_id in batch.jobs}
@@ -75,6 +78,30 @@ class MemoryQueue:
         answers = batch.answers(new)
         self._report.enqueued(batch, answers)
         return answers
+
+    def adopt(self, spec: Spec, number: int, *, pool: Pool | None = None) -> bool:
+        self._only_at_home(self._adopts)
+        if not 1 <= number < NUMBER_LIMIT or (pool is not None and pool.role != spec.role):
+            raise ContractError("no such attempt", code="invalid_spec")
+        with self.fence(spec.job_id), self._lock:
+            placed = self._places.get(spec.job_id)
+            ended = [attempt for job_id, attempt in self._outcomes if job_id == spec.job_id]
+            if max(ended, default=0) >= number:
+                return False
+            if placed is not None and (placed.token.status is None or placed.token.attempt >= number):
+                return False
+            if self._specs.setdefault(spec.job_id, spec) != spec:
+                raise Refused("the key belongs to another job here")
+            burned = placed.token.burned if placed is not None else 0
+            token = replace(spec.token(spec.created_ms), attempt=number - 1, burned=burned, budget=burned + 1)
+            token = validate(replace(token, pool=pool or token.pool))
+            self._places[spec.job_id] = Placed("queued", token)
+        self._report.emit("job.enqueued", token, reason=f"attempt {number}, granted by the home")
+        return True
+
+    def _only_at_home(self, right: bool) -> None:
+        if not right:
+            raise Refused("this is not done in a spool of this kind")
 
     # -- an attempt
 
@@ -144,6 +171,7 @@ class MemoryQueue:
                 policy=self._policy(token),
                 previous=self._outcomes.get((token.job_id, token.attempt - 1)),
                 rng=self._rng,
+                final=self._adopts,
             )
         try:
             with self.fence(token.job_id), self._lock:
@@ -217,6 +245,7 @@ class MemoryQueue:
         return True
 
     def retry(self, job_id: str, *, force: bool = False, delay_s: float = 0.0, reason: str | None = None) -> bool:
+        self._only_at_home(not self._adopts)
         placed = self.find(job_id)
         allowed = {Status.FAILED, Status.CANCELLED} | ({Status.SUCCEEDED} if force else set())
         if placed is None or placed.status not in allowed:

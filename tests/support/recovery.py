@@ -38,7 +38,8 @@ def possible(spool: Spool) -> dict[str, set[Place]]:
             if outcome is not None and outcome.attempt == token.attempt:
                 folder, token = destination(token, outcome)  # invariant 5: what was published stands
             else:  # lost
-                folder, token = "queued", token.queued_at(0, burned=token.burned + 1)
+                again = "dead" if spool.version.adopts else "queued"  # the home decides what is next
+                folder, token = again, token.queued_at(0, burned=token.burned + 1)
         places = {place for place in out.get(token.job_id, set()) if place[1] == token.attempt}
         out[token.job_id] = places | {(folder, token.attempt, token.burned)}
     return out

@@ -19,6 +19,7 @@ from support.spools import (
     SUCCESS,
     claim_one,
     failing,
+    granted,
     make_spool,
     recover,
     request,
@@ -189,7 +190,34 @@ def much_to_do(root: Path) -> None:
     spool.folder("queued").joinpath(queue.find("d").token.name).unlink()  # type: ignore[union-attr]
 
 
+def node(root: Path) -> None:
+    """The spool of a node that is not the home, without a job."""
+    make_spool(root, durability="fsync", adopts=True)
+
+
+def node_adopted(root: Path) -> None:
+    node(root)
+    spool_queue(open_at(root)).adopt(granted("a"), 3)
+
+
+def node_ended(root: Path) -> None:
+    """Attempt 3 ended on the node."""
+    node_adopted(root)
+    queue = spool_queue(open_at(root))
+    queue.end(run_one(queue, EARLIER), failing("crashed"), by=EARLIER)
+
+
+def node_lost_token(root: Path) -> None:
+    node_adopted(root)
+    (path,) = open_at(root).folder("queued").iterdir()
+    path.unlink()
+
+
 # -- what is done
+
+
+def do_adopt(root: Path) -> object:
+    return spool_queue(open_at(root)).adopt(granted("a"), 5)
 
 
 def do_enqueue(root: Path) -> object:
@@ -367,6 +395,12 @@ SCENARIOS = (
     Scenario("reroute", one_queued, do_reroute),
     Scenario("bury", one_queued, do_bury),
     Scenario("gc", three_finished, do_gc),
+    Scenario("adopt", node, do_adopt),
+    Scenario("adopt-again", node_ended, do_adopt),
+    Scenario("adopt-lost", node_lost_token, do_adopt),
+    Scenario("adopted-fail", node_adopted, do_fail),
+    Scenario("adopted-release", node_adopted, do_release),
+    Scenario("repair-adopted", node_lost_token, do_repair),
     Scenario("create", no_spool, do_create),
     Scenario("repair-missing", token_vanished, do_repair),
     Scenario("repair-doubled", token_doubled, do_repair),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from support.queues import Queue
 from wf_cli.clock import Clock
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import Failure
-from wf_cli.contract.job import End
+from wf_cli.contract.job import End, Spec
 from wf_cli.contract.lifecycle import DIRECTORIES
 from wf_cli.contract.retry import Ending, RetryPolicy
 from wf_cli.contract.token import Placed, Pool, Token, parse
@@ -50,9 +50,9 @@ class Recorder:
         return [kind for kind, _ in self.events]
 
 
-def make_spool(root: Path, *, topology: str = "local", durability: str = "none") -> Spool:
+def make_spool(root: Path, *, topology: str = "local", durability: str = "none", adopts: bool = False) -> Spool:
     """A new spool. Without fsync, which no test of logic needs; crash tests ask for it."""
-    return layout.create(root, topology=topology, durability=durability)
+    return layout.create(root, topology=topology, durability=durability, adopts=adopts)
 
 
 def spool_queue(spool: Spool, clock: Clock | None = None, events: EventSink | None = None) -> SpoolQueue:
@@ -72,6 +72,12 @@ def staged_entries(*keys: str) -> list[enqueue.Entry]:
     """What an enqueue of these keys stages; nothing of it is on disk."""
     batch = prepare([request(key) for key in keys], FakeClock().now_ms())
     return [enqueue.Entry(spec, token) for spec, token in batch.jobs.values()]
+
+
+def granted(key: str, **options: Any) -> Spec:
+    """The spec of a job of one's own, as it comes from another machine."""
+    ((spec, _token),) = prepare([request(key, **options)], FakeClock().now_ms()).jobs.values()
+    return replace(spec, nonce="0123456789abcdef")
 
 
 def failing(code: str, **facts: Any) -> Ending:

@@ -12,6 +12,9 @@
 
 A status is the directory its token lies in. ``stalled`` is not stored: a claimed or running job whose
 session is proven dead, or whose lease was seen unchanged for its whole duration, is stalled.
+
+In the spool of a node that is not the home (docs/explanation/synced.md) no job waits again: what was given back is
+cancelled, what failed or was lost is failed, and `SpoolQueue.adopt` queues the job's next attempt.
 """
 
 from __future__ import annotations

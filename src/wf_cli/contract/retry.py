@@ -82,11 +82,13 @@ def decide(
     policy: RetryPolicy,
     previous: Outcome | None,
     rng: random.Random,
+    final: bool = False,
 ) -> Outcome:
     """The outcome of the attempt that ``token`` (claimed or running) stands for.
 
     ``previous`` is the outcome of the attempt before, for the counts of losses, parkings and faults, and for what
-    later attempts still need of earlier ones.
+    later attempts still need of earlier ones. With ``final`` the job never waits again, whatever its budget: what was
+    given back is done, as cancelled, and what failed or was lost is dead (docs/explanation/synced.md).
     """
     continues = previous is not None and previous.disposition.to in ("queued", "held")
     losses = previous.losses if continues and previous is not None else 0
@@ -132,6 +134,8 @@ def decide(
                 where = Disposition("dead", now_ms)
             else:
                 where = _queued(now_ms, policy.delay(burned, rng))
+    if final and where.to not in ("done", "dead"):
+        where = Disposition("done" if ending.end is End.RELEASED else "dead", now_ms)
     session_id = ending.session_id
     if session_id is None and ending.started_ms is None and previous is not None:
         # No agent was started, so the next attempt can still resume the conversation of the attempt before.

@@ -47,6 +47,7 @@ class Offers:
             policy=self._policy(token),
             previous=self._previous(token),
             rng=self._rng,
+            final=self._spool.version.adopts,
         )
 
     def _previous(self, token: Token) -> Outcome | None:

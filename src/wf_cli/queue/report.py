@@ -24,8 +24,10 @@ _ENDS = {
 class Report:
     """Turns transitions into events of an `EventSink`."""
 
-    def __init__(self, events: EventSink):
+    def __init__(self, events: EventSink, *, final: bool = False):
+        """``final``: all ends are final here (`Version.adopts`), so a failure makes no dead letter by itself."""
         self._events = events
+        self._final = final
 
     def emit(self, kind: str, token: Token, **facts: Any) -> None:
         """One event about the job and attempt of ``token``."""
@@ -63,5 +65,5 @@ class Report:
         if outcome.usage:
             facts |= {k: outcome.usage.get(k) for k in ("tokens_in", "tokens_out", "cost_usd")}
         self.emit(_ENDS[outcome.end], token, **facts)
-        if to == "dead":
+        if to == "dead" and not self._final:
             self.emit("job.dead", token, **facts)

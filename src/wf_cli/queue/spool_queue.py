@@ -28,7 +28,7 @@ from wf_cli.queue.report import Report
 from wf_cli.queue.twins import Twins
 from wf_cli.queue.values import Cancelled, Ended, Enqueued, JobRequest, Reaped, Started
 from wf_cli.seams import step
-from wf_cli.spool import attempt, enqueue, operate, packing, records, scan, started
+from wf_cli.spool import adopt, attempt, enqueue, operate, packing, records, scan, started
 from wf_cli.spool import late as late_results
 from wf_cli.spool.findings import OnProgress, unheard
 from wf_cli.spool.late import LateResult
@@ -60,7 +60,7 @@ class SpoolQueue:
         #: Hears of what a loop over foreign files has to pass over.
         self.troubles = SayOnce(say)
         self._clock = clock
-        self._report = Report(events)
+        self._report = Report(events, final=spool.version.adopts)
         self._twins = Twins(spool, clock, self._report)
         self._offers = Offers(
             spool, clock, policy or (lambda _token: RetryPolicy()), rng or random.Random(), self.troubles
@@ -97,12 +97,29 @@ class SpoolQueue:
         A key that stands twice in ``requests`` makes one job. An invalid request raises before any job is made.
         ``reason`` stands in the events. ``on_progress`` follows the steps of the jobs, of which each has three.
         """
+        adopt.assert_home(self.spool, "no job is made")
         batch = prepare(requests, self._clock.now_ms())
         entries = [enqueue.Entry(spec, token) for spec, token in batch.jobs.values()]
         new = enqueue.admit(self.spool, entries, on_progress)
         answers = batch.answers(dict(zip(batch.jobs, new, strict=True)))
         self._report.enqueued(batch, answers, reason)
         return answers
+
+    def adopt(self, spec: Spec, number: int, *, pool: Pool | None = None, reason: str | None = None) -> bool:
+        """Make attempt ``number`` of the job ``spec`` claimable: the home granted it to this node
+        (docs/explanation/synced.md). ``pool`` is the one that the home has given the job to; None is the spec's.
+
+        A claim makes the queued token this attempt, and its end is final. Durable when this returns True. False when
+        the spool has any trace of this attempt or a later one, or of a job of this key that has not ended: each
+        attempt is adopted once, however often and by how many processes that is tried. When this raises it can be
+        repeated. Raises Refused where ends are not final, or when the key belongs to another job here; ContractError
+        for a spec or number outside the grammar; Temporary when the fence stays busy; OSError when the disk fails.
+        """
+        token = adopt.admit(self.spool, spec, number, pool)
+        if token is None:
+            return False
+        self._report.emit("job.enqueued", token, reason=reason or f"attempt {number}, granted by the home")
+        return True
 
     def sweep(self) -> list[Token]:
         """Carry staged enqueues forward, whoever left them (invariant 3); the tokens admitted.
@@ -420,6 +437,7 @@ class SpoolQueue:
         claimed. Raises Refused when its attempt numbers are used up, Temporary when its fence stays busy. The fence
         keeps a concurrent `retention.purge` from removing the files of a live job.
         """
+        adopt.assert_home(self.spool, f"{job_id} is not retried")
         allowed = {Status.FAILED, Status.CANCELLED} | ({Status.SUCCEEDED} if force else set())
 
         def look() -> Placed | None:
@@ -461,6 +479,7 @@ class SpoolQueue:
         NotFound without such a late result, Refused when it is no success, something is unmet, or the job is
         not queued, held or dead.
         """
+        adopt.assert_home(self.spool, f"{late} is not applied")
         with self.fence(late.job_id):
             outcome = records.read_late(self.spool, late.job_id, late.attempt, late.owner)
             placed = self.find(late.job_id)

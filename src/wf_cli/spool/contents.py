@@ -91,6 +91,8 @@ def outcomes(
         last = census.placed(seen[job_id])[-1]
         if not last.token.attempt or last.token.owner is not None or operate.used_up(last.token) is not None:
             continue  # No attempt of it has ended, it is at work, or it is reported otherwise.
+        if spool.version.adopts and last.token.status is None:
+            continue  # The attempts before the adopted one ended on other machines.
         if outcome_name(job_id, last.token.attempt) not in ended:
             path = spool.path(last.folder, last.token.name)
             looks.take(path, keys.unended(spool, last, doubt, dry_run=dry_run))

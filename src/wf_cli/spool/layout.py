@@ -51,10 +51,17 @@ class Version:
     topology: str = "local"
     durability: str = "fsync"
     format: int = FORMAT
+    #: The spool of a node that is not the home (docs/explanation/synced.md). Its jobs come one attempt at a time
+    #: (`wf_cli.spool.adopt`), and each end of an attempt is final there, because the home decides what is next.
+    adopts: bool = False
 
     def encode(self) -> bytes:
         """The file's content."""
-        content = {"format": self.format, "id": self.id, "topology": self.topology, "durability": self.durability}
+        content: dict[str, object] = {
+            "format": self.format, "id": self.id, "topology": self.topology, "durability": self.durability
+        }  # fmt: skip
+        if self.adopts:
+            content["adopts"] = True
         return json.dumps(content).encode() + b"\n"
 
 
@@ -274,14 +281,16 @@ def _assert_folders(root: Path) -> None:
             raise SpoolError(f"{error.filename}: {error.strerror}{others}", hint=error.hint, code=error.code)
 
 
-def create(root: Path, *, topology: str = "local", durability: str = "fsync") -> Spool:
+def create(root: Path, *, topology: str = "local", durability: str = "fsync", adopts: bool = False) -> Spool:
     """The spool at ``root``, made if it is not there. Any number of processes may do this at once.
+
+    ``adopts`` makes the spool of a node that is not the home (`Version.adopts`), which is always ``local``.
 
     Raises SpoolError when the folder cannot carry the protocol, with the reason; then nothing was made.
     """
     if exists(root):
         return open_spool(root)
-    return _create(root, topology, durability)
+    return _create(root, topology, durability, adopts)
 
 
 def restore_version(root: Path, *, topology: str, durability: str) -> bool:
@@ -295,7 +304,9 @@ def restore_version(root: Path, *, topology: str, durability: str) -> bool:
     return True
 
 
-def _create(root: Path, topology: str, durability: str) -> Spool:
+def _create(root: Path, topology: str, durability: str, adopts: bool = False) -> Spool:
+    if adopts and topology != "local":
+        raise ValueError(f"a node's own spool is local, not {topology}")
     place.assert_fit(root, topology)
     shared = topology == "shared"
     # Where the names of the new folders are. An earlier command may have made `.wf` just now, and not synced it.
@@ -319,7 +330,7 @@ def _create(root: Path, topology: str, durability: str) -> Spool:
     if durability == "fsync":
         fsio.sync_dir(root)  # A power cut must not keep VERSION and lose a folder.
     step("create.folders")
-    version = Version(id=ids.nonce(), topology=topology, durability=durability)
+    version = Version(id=ids.nonce(), topology=topology, durability=durability, adopts=adopts)
     spool = Spool(root, version)
     with spool.part(version.encode()) as part:
         ours = fsio.publish(part, root / "VERSION")
@@ -383,11 +394,15 @@ def version_of(root: Path) -> Version:
     try:
         value = json.loads(fsio.read_regular(path, 65536))
         found = value["format"]
-        version = Version(str(value["id"]), str(value["topology"]), str(value["durability"]), found)
+        version = Version(
+            str(value["id"]), str(value["topology"]), str(value["durability"]), found, value.get("adopts") is True
+        )
         if found in (FORMAT, WITH_PACKS) and (
             version.topology not in TOPOLOGIES or version.durability not in DURABILITIES
         ):
             raise ValueError(f"topology {version.topology!a:.100}, durability {version.durability!a:.100}")
+        if version.adopts and version.topology != "local":
+            raise ValueError(f"it adopts, and its topology is {version.topology}")
     except FileNotFoundError:
         _assert_no_jobs(root)
         raise SpoolMissing(

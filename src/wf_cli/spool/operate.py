@@ -66,6 +66,12 @@ def requeue(spool: Spool, placed: Placed, now_ms: int, delay_s: int = 0) -> bool
     return _rename(spool, placed.folder, placed.token, "queued", moved, "retry")
 
 
+def requeue_as(spool: Spool, placed: Placed, token: Token) -> bool:
+    """dead, done or archive to queued as ``token``, the next attempt that the home granted. The caller holds the
+    fence; False when the token moved meanwhile."""
+    return _rename(spool, placed.folder, placed.token, "queued", token, "adopt")
+
+
 def reroute(spool: Spool, token: Token, pool: Pool) -> bool:
     """Give a queued token to another pool. The runtime is no part of a job's identity, so no step can run twice."""
     return _rename(spool, "queued", token, "queued", validate(replace(token, pool=pool)), "reroute")

@@ -331,9 +331,15 @@ def _rebuild(spool: Spool, spec: Spec) -> None:
         if outcome is not None:
             lost = outcome.end in (End.FAILED, End.LOST)
             before = replace(token, attempt=last, burned=max(0, outcome.burned - lost), owner=outcome.owner)
+            if spool.version.adopts:
+                before = replace(before, budget=before.burned + 1)  # as `adopt` gives it
             folder, token = destination(before, outcome)
         else:
             token = replace(token, attempt=min(last, NUMBER_LIMIT - 1))
+    if spool.version.adopts and folder in ("queued", "held"):
+        # Only the home knows which attempt it granted. A guessed number might be begun a second time, so the job
+        # waits in done/ until its grant is taken again.
+        folder, token = "done", token.finished("cancelled")
     with spool.part(spec.encode()) as part:
         step("repair.part")
         fsio.publish(part, spool.path(folder, token.name))
