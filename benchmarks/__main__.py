@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import agents, backlog, crash, idle, large, latency, million, mounts, startup, transitions
+from benchmarks import agents, backlog, crash, growth, idle, large, latency, million, mounts, startup, transitions
 from benchmarks.figures import Figure
 
 ALL = {
@@ -23,7 +23,7 @@ ALL = {
     "large": large,
 }
 #: What needs more than this project: run when named.
-NAMED = {"mounts": mounts, "million": million}
+NAMED = {"mounts": mounts, "million": million, "growth": growth}
 
 
 def main() -> None:
