@@ -14,7 +14,7 @@ gc after `RIPE_S`. Steps of plans and epics stay loose, because the dispatcher, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from wf_cli import fsio, ids
@@ -73,7 +73,9 @@ def run(
             if entries:
                 _publish(spool, clock, entries)
         _merge(spool, clock)
-        ripe = [pack for pack in spool.packs.all() if _is_ripe(spool, clock, pack)]
+        everything = spool.packs.all()
+        replaced = {name for pack in everything for name in pack.replaces}
+        ripe = [p for p in everything if p.path.name not in replaced and _is_ripe(spool, clock, p)]
         for done, token in enumerate(loose):
             on_progress(done, len(loose))
             entry = next((e for pack in ripe if (e := pack.find(token.job_id)) and e.token == token.name), None)
@@ -134,6 +136,21 @@ def _publish(spool: Spool, clock: Clock, entries: Iterable[Entry], replaces: Ite
     step("pack.published")
 
 
+def forget(spool: Spool, clock: Clock, job_ids: Collection[str]) -> None:
+    """Take jobs out of the packs. From then on their keys are taken by their loose files alone, if they have any.
+
+    Raises as `run`.
+    """
+    if spool.version.format < WITH_PACKS:
+        return
+    with spool.lock(FOLDER, timeout=FENCE_TIMEOUT):
+        for pack in spool.packs.all():
+            if any(pack.find(job_id) is not None for job_id in job_ids):
+                kept = (entry for entry in pack if entry.job_id not in job_ids)
+                _publish(spool, clock, kept, [pack.path.name, *pack.replaces])
+        _remove_replaced(spool, clock)
+
+
 def _is_ripe(spool: Spool, clock: Clock, pack: Pack) -> bool:
     """Whether every host that looks now sees the pack."""
     if spool.version.topology == "local":
@@ -143,10 +160,13 @@ def _is_ripe(spool: Spool, clock: Clock, pack: Pack) -> bool:
 
 
 def _merge(spool: Spool, clock: Clock) -> None:
-    found = sorted(spool.packs.all(), key=lambda pack: pack.size)
+    everything = spool.packs.all()
+    replaced = {name for pack in everything for name in pack.replaces}
+    found = sorted((p for p in everything if p.path.name not in replaced), key=lambda pack: pack.size)
     if len(found) > MOST_PACKS:
         small = found[: len(found) - MOST_PACKS // 2]
-        _publish(spool, clock, (entry for pack in small for entry in pack), [pack.path.name for pack in small])
+        names = {name for pack in small for name in (pack.path.name, *pack.replaces)}
+        _publish(spool, clock, (entry for pack in small for entry in pack), names)
         _remove_replaced(spool, clock)
 
 

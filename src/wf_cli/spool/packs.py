@@ -202,13 +202,15 @@ class Packs:
         raise OSError(errno.ESTALE, "packs are listed, but not found; the mount's caches are old", str(self._folder))
 
     def all(self) -> list[Pack]:
-        """The packs by a fresh listing. One that vanished meanwhile is left out. Raises as `find`."""
-        return self._packs(0.0, gone_is_fine=True)
+        """The packs by a fresh listing, those too that another one replaces. One that vanished meanwhile is left out.
+        Raises as `find`."""
+        self._packs(0.0, gone_is_fine=True)
+        return list(self._known.values())
 
     def entries(self) -> Iterator[Entry]:
         """The latest entry of each job. All packs are read, and ids are in memory. Raises as `find`."""
         ages: dict[str, tuple[int, int]] = {}
-        several = len(packs := self.all()) > 1
+        several = len(packs := self._packs(0.0, gone_is_fine=True)) > 1
         if several:
             for pack in packs:
                 for entry in pack:
@@ -224,7 +226,7 @@ class Packs:
     def _packs(self, age_s: float, *, gone_is_fine: bool = False) -> list[Pack]:
         now = time.monotonic()
         if now - self._listed < age_s:
-            return list(self._known.values())
+            return self._counting()
         try:
             names = [name for name in fsio.names(self._folder) if name.endswith(SUFFIX)]
         except FileNotFoundError:
@@ -237,4 +239,10 @@ class Packs:
                 if not gone_is_fine:
                     raise
         self._known, self._listed = known, now
-        return list(known.values())
+        return self._counting()
+
+    def _counting(self) -> list[Pack]:
+        """The packs that no other one replaces. A job that was purged is only in one that is replaced."""
+        known = self._known
+        replaced = {name for pack in known.values() for name in pack.replaces}
+        return [pack for name, pack in known.items() if name not in replaced]

@@ -5,16 +5,17 @@ Keys stay taken by everything here except `purge`. Ages are by this host's clock
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from wf_cli import fsio
+from wf_cli.clock import Clock
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.lifecycle import DIRECTORIES, LIVE_DIRECTORIES
 from wf_cli.contract.token import Placed, Token, parse_exit, parse_outcome
 from wf_cli.errors import NotFound, Refused, Temporary
 from wf_cli.seams import step
-from wf_cli.spool import enqueue, judgement, lease, notified, old_logs, predecessors, scan, session
+from wf_cli.spool import enqueue, judgement, lease, notified, old_logs, packing, predecessors, remains, scan, session
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.troubles import EachItem, OnTrouble, ignored
 
@@ -190,6 +191,63 @@ def purge(spool: Spool, epic_id: str) -> list[str]:
             live=revived,
         )
     return job_ids
+
+
+def purgeable(spool: Spool, wanted: Sequence[Placed]) -> tuple[list[str], dict[str, str]]:
+    """The jobs among ``wanted`` that `purge_own` would remove now, and why the others stay."""
+    at_work = predecessors.of_jobs(spool, frozenset(p.token.job_id for p in wanted))
+    ready, stays = [], {}
+    for placed in wanted:
+        job_id = placed.token.job_id
+        target = target_of(job_id)
+        if target is not None:
+            stays[job_id] = f"it is a step: wf spool purge --epic {target.epic_id or 'ID'} removes a whole epic"
+        elif placed.folder in LIVE_DIRECTORIES:
+            stays[job_id] = f"it is {placed.status}: cancel it first"
+        elif job_id in at_work:
+            stays[job_id] = f"it has ended, and {at_work[job_id].text}"
+        else:
+            ready.append(job_id)
+    return ready, stays
+
+
+def purge_own(spool: Spool, clock: Clock, wanted: Sequence[Placed]) -> tuple[list[str], dict[str, str]]:
+    """Remove all that is kept of finished jobs outside plans, their keys too; their ids, and why others stay.
+
+    ``wanted`` is where they were seen; each is looked at again under its fence. Dying in between leaves finished jobs
+    with fewer files, or in no pack any more, and running it again removes the rest. Raises the first OSError once all
+    were tried.
+    """
+    ready, stays = purgeable(spool, wanted)
+    going = [placed for placed in wanted if placed.token.job_id in ready]
+    # The packs first: what is loose keeps the key until it is gone, too.
+    packing.forget(spool, clock, {p.token.job_id for p in going})
+    left = remains.by_job(remains.listing(spool))
+    purged: list[str] = []
+    failed: OSError | None = None
+    step("purge.looked")
+    for placed in going:
+        job_id = placed.token.job_id
+        try:
+            with spool.fence(job_id):
+                now = scan.find(spool, job_id, packed=False)
+                if now is not None and now.token != placed.token:
+                    stays[job_id] = "it came back to life"
+                    continue
+                for folder, name in left.get(job_id, ()):
+                    _remove(spool, folder, (name,))
+                _remove(spool, "jobs", (f"{job_id}.json",))
+                step("purge.unreserved")
+                _remove_tokens(spool, (placed.token,))
+                packing.drop_lock(spool, job_id)
+            purged.append(job_id)
+        except Temporary:
+            stays[job_id] = "a command works on it"
+        except OSError as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
+    return purged, stays
 
 
 def _started(spool: Spool) -> list[str]:

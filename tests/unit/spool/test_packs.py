@@ -24,6 +24,7 @@ from support.spools import (
     request,
     run_one,
     staged_entries,
+    tokens_on_disk,
     where,
 )
 from support.views import write_session
@@ -32,7 +33,7 @@ from wf_cli.contract.identity import Target
 from wf_cli.contract.job import End
 from wf_cli.errors import Refused, SpoolError
 from wf_cli.queue.values import JobRequest
-from wf_cli.spool import attempt, change, enqueue, layout, packing, scan, verify
+from wf_cli.spool import attempt, change, enqueue, layout, packing, retention, scan, verify
 from wf_cli.spool.late import LateResult
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.packs import BLOCK, Entry, Pack, encode
@@ -409,3 +410,83 @@ def test_a_damaged_loose_rest_of_a_packed_job_is_repaired(spool: Spool) -> None:
             verify.verify(layout.open_spool(spool.root), FakeClock(), fix=True)
             assert files_of_jobs(spool) == [], folder
             assert problems(spool) == []
+
+
+# -- purge
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_purged_job_leaves_nothing_and_its_key_is_free(spool: Spool, packed: bool) -> None:
+    clock = FakeClock()
+    queue = queue_of(spool.root, clock)
+    for key in ("a", "b"):
+        finished(queue, key, failures=1)
+    if packed:
+        pack(queue, clock)
+    placed = queue.find("a")
+    assert placed is not None
+    assert retention.purge_own(spool, clock, [placed]) == (["a"], {})
+    fresh = queue_of(spool.root, clock)
+    assert fresh.find("a") is None
+    assert not [name for name in files_of_jobs(spool) if "a" in name.split("/")[1].split(".")]
+    assert fresh.enqueue(request("b")).deduped
+    assert not fresh.enqueue(request("a")).deduped
+    assert run_one(fresh, OWNER).attempt == 1
+    assert problems(spool) == []
+
+
+def test_a_job_that_was_packed_and_retried_and_ended_again_is_purged_whole(spool: Spool) -> None:
+    clock = FakeClock()
+    queue = queue_of(spool.root, clock)
+    finished(queue, "a")
+    pack(queue, clock)
+    queue.retry("a", force=True)
+    queue.end(run_one(queue, OWNER), SUCCESS, by=OWNER)
+    placed = queue.find("a")
+    assert placed is not None
+    assert retention.purge_own(spool, clock, [placed])[0] == ["a"]
+    assert not queue_of(spool.root, clock).enqueue(request("a")).deduped
+
+
+def test_live_jobs_and_steps_are_not_purged_and_a_revived_one_stays_whole(spool: Spool) -> None:
+    clock = FakeClock()
+    queue = queue_of(spool.root, clock)
+    target = Target("01", 0, "code", POOL.role, epic_id="01")
+    queue.enqueue(JobRequest(role=POOL.role, runtime=POOL.runtime, target=target))
+    queue.end(run_one(queue, OWNER), SUCCESS, by=OWNER)
+    finished(queue, "revived")
+    queue.enqueue(request("waits"))
+    seen = queue.placed()
+    at("purge.looked", lambda: queue_of(spool.root, clock).retry("revived", force=True))
+    purged, stays = retention.purge_own(spool, clock, seen)
+    assert purged == []
+    assert {why.split(":")[0].split(",")[0] for why in stays.values()} == {
+        "it is a step", "it is queued", "it came back to life",
+    }  # fmt: skip
+    assert len(tokens_on_disk(spool)) == 3
+    assert problems(spool) == []
+
+
+@pytest.mark.parametrize("topology", ["local", "shared"])
+def test_purging_dies_after_the_new_pack_and_is_run_again(tmp_path: Path, topology: str) -> None:
+    spool = spool_with_packs(tmp_path / "spool", topology=topology)
+    clock = FakeClock()
+    for key in ("a", "b"):
+        entry_of = Entry(key, f"5.1764000000000.{key}.coder@opencode.a0b0of3.cancelled.json", 0, 1, "{}", ())
+        spool.path("packed", f"1-{key}.pack").write_bytes(encode([entry_of]))
+
+    class Dies(Exception):
+        pass
+
+    def die() -> None:
+        raise Dies
+
+    at("pack.published", die)
+    with pytest.raises(Dies):
+        packing.forget(spool, clock, ["a"])
+    fresh = layout.open_spool(spool.root)
+    assert fresh.packed("b") is not None
+    assert fresh.packed("a") is None, "the pack that replaces the other one counts"
+    packing.forget(fresh, clock, ["a"])
+    packing.run(fresh, clock)
+    assert layout.open_spool(spool.root).packed("a") is None

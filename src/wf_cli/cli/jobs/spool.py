@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,13 +15,17 @@ from wf_cli.cli.frame.bundles import spread
 from wf_cli.cli.frame.options import Common, ReasonOption, group, seconds
 from wf_cli.cli.frame.progress import Progress
 from wf_cli.cli.jobs import listing
+from wf_cli.cli.jobs.bulk import Bulk, Done, JobsArgument, chosen
 from wf_cli.cli.jobs.selectors import Filters, JobArgument, one
+from wf_cli.contract.lifecycle import Status
 from wf_cli.errors import Refused, Unhealthy
-from wf_cli.views.viewer import Viewer
+from wf_cli.views.viewer import Criteria, Viewer
 
 if TYPE_CHECKING:
     from wf_cli.spool.findings import Finding
     from wf_cli.spool.layout import Spool
+
+_ENDED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
 
 app = group("List, show, check and clean the jobs in the spool.")
 
@@ -208,22 +213,43 @@ def gc(
 
 @app.command("purge")
 @spread
-def purge(
-    common: Common,
-    epic: Annotated[str, typer.Option("--epic", metavar="ID", help="the epic; its number")],
-    reason: ReasonOption = None,
-) -> None:
-    """Remove all files of a finished epic's jobs.
+def purge(common: Common, bulk: Bulk, jobs: JobsArgument = None, reason: ReasonOption = None) -> None:
+    """Remove all files of finished jobs, and free their keys.
 
-    Tokens, specs, outcomes and transcripts are deleted, and the keys can be used again. The command is refused
-    (exit 4) while the epic is running or one of its jobs has not finished.
+    With --epic alone all jobs of a finished epic go. The command is refused (exit 4) while the epic is running or one
+    of its jobs has not finished. Otherwise jobs outside plans go that have finished: those named, archived ones too,
+    or those of `wf spool ls` that the selectors fit. Tokens, specs, outcomes, late results and transcripts are
+    deleted.
 
     \b
     wf spool purge --epic 01
+    wf spool purge --role linter --status done --dry-run
+    wf spool purge my-job
     """
     from wf_cli.spool import retention
 
-    epic_id = epic.zfill(2)
+    epics = bulk.epic or []
+    if len(epics) == 1 and not jobs and not bulk.dry_run and replace(bulk.criteria, epics=frozenset()) == Criteria():
+        _purge_epic(common, epics[0].zfill(2), reason)
+        return
+    spool = common.open_spool()
+    config, viewer = lambda: common.app.config, Viewer(spool, common.clock)
+    wanted = chosen(spool, jobs or (), bulk, viewer, default=_ENDED, config=config, archived=True)
+    done = Done("purged", dry_run=bulk.dry_run)
+    if bulk.dry_run:
+        done.changed, stays = retention.purgeable(spool, wanted)
+    else:
+        done.changed, stays = retention.purge_own(spool, common.clock, wanted)
+    for job_id, why in stays.items():
+        done.refuse(job_id, why)
+    if done.changed and not bulk.dry_run:
+        _tell_cleaned(common, spool, f"{len(done.changed)} job(s) removed", reason)
+    done.show(common)
+
+
+def _purge_epic(common: Common, epic_id: str, reason: str | None) -> None:
+    from wf_cli.spool import retention
+
     if _is_running(common, epic_id):
         raise Refused(f"epic {epic_id} is running", hint=f"wf epic stop {epic_id} first", code="EPIC_NOT_FINISHED")
     spool = common.open_spool()
