@@ -44,7 +44,9 @@ class Bed:
             for path, text in agent.files.items():
                 (home / path).parent.mkdir(parents=True, exist_ok=True)
                 (home / path).write_text(text)
-        whole = {"version": 1, "mode": "distributed", "runtimes": runtimes, **config}
+        # A loaded machine starts these programs slowly, and none of the tests is about that.
+        timeouts = {"startup": "10m"}
+        whole = {"version": 1, "mode": "distributed", "timeouts": timeouts, "runtimes": runtimes, **config}
         # JSON is YAML, too.
         (self.root / "wf.config.yaml").write_text(json.dumps(whole))
         self.run("git", "init", "-q")
