@@ -26,9 +26,9 @@ from wf_cli.workflow.project import Permit, Project
 if TYPE_CHECKING:
     from wf_cli.config.load import LoadedConfig
     from wf_cli.config.model import Config, Notify
+    from wf_cli.contract.backoff import RetryPolicy
     from wf_cli.contract.event import Event, EventSink
     from wf_cli.contract.identity import Target
-    from wf_cli.contract.retry import RetryPolicy
     from wf_cli.contract.token import Placed, Pool, Token
     from wf_cli.eventlog.log import EventLog
     from wf_cli.notify.outbox import Outbox

@@ -17,7 +17,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +99,8 @@ def output(root: Path, *arguments: str, limit: float = LIMIT) -> bytes | None:
 
     Raises OSError when there is no room for a temporary file.
     """
+    import tempfile  # Many commands need only the environment of git.
+
     with tempfile.TemporaryFile() as out:
         if not run(root, out, *arguments, limit=limit):
             return None
@@ -122,6 +123,8 @@ def ask(
     when there is no room for a temporary file.
     """
     # Files and not pipes, because a program that git leaves behind may keep a pipe open.
+    import tempfile
+
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as complaint:
         code = _call(root, arguments, out, complaint, limit=limit, environ=environ, hooks=hooks)
         out.seek(0)

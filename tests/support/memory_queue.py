@@ -18,11 +18,12 @@ from dataclasses import replace
 
 from wf_cli import ids
 from wf_cli.clock import Clock
+from wf_cli.contract.backoff import RetryPolicy
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End, Outcome, Spec, destination
 from wf_cli.contract.lifecycle import Status
-from wf_cli.contract.retry import Ending, RetryPolicy, decide
+from wf_cli.contract.retry import Ending, decide
 from wf_cli.contract.token import NUMBER_LIMIT, Placed, Pool, Token, validate
 from wf_cli.errors import ContractError, Refused, Temporary
 from wf_cli.queue.batch import prepare

@@ -10,11 +10,12 @@ from support.clock import FakeClock
 from support.memory_queue import MemoryQueue
 from support.queues import Queue
 from wf_cli.clock import Clock
+from wf_cli.contract.backoff import RetryPolicy
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.job import End, Spec
 from wf_cli.contract.lifecycle import DIRECTORIES
-from wf_cli.contract.retry import Ending, RetryPolicy
+from wf_cli.contract.retry import Ending
 from wf_cli.contract.token import Placed, Pool, Token, parse
 from wf_cli.queue.batch import prepare
 from wf_cli.queue.spool_queue import SpoolQueue

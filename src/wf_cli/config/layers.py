@@ -13,7 +13,7 @@ from typing import Any
 from wf_cli.clock import parse_duration
 from wf_cli.config import model
 from wf_cli.config.model import Config, Notify, RolePolicy, Runtime, Timeouts, duration_text
-from wf_cli.contract.retry import RetryPolicy
+from wf_cli.contract.backoff import RetryPolicy
 
 Path = tuple[str, ...]
 Flat = dict[Path, Any]

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from wf_cli.config import places
-from wf_cli.contract.retry import RetryPolicy
+from wf_cli.contract.backoff import RetryPolicy
 from wf_cli.contract.step import Approval, roles
 
 Mode = Literal["command", "distributed"]

@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from wf_cli.contract.backoff import RetryPolicy
 from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.job import Disposition, End, Outcome
 from wf_cli.contract.token import NUMBER_LIMIT, Token
@@ -23,26 +24,6 @@ PARKED_DELAY = 60.0
 MAX_DELAY = 366 * 86400.0
 #: A job that was released for host faults this many times its budget becomes a dead letter.
 HOST_LIMIT = 10
-#: A job that its provider refused this many times becomes a dead letter, where the configuration says nothing else.
-#: Their pauses grow to ten minutes or an hour, so this takes more than a month. A limit is no fault of the job.
-MAX_PARKED = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """Back-off: ``base * factor**(n-1)`` seconds at most ``cap``; full jitter draws from 0 to that."""
-
-    base_s: float = 10.0
-    factor: float = 2.0
-    cap_s: float = 300.0
-    jitter: bool = True
-    #: How often a provider may refuse a job before it becomes a dead letter.
-    max_parked: int = MAX_PARKED
-
-    def delay(self, burned: int, rng: random.Random) -> float:
-        """Seconds to wait after the ``burned``-th failure (1 is the first)."""
-        ceiling = min(self.cap_s, self.base_s * self.factor ** min(max(0, burned - 1), 64))
-        return rng.uniform(0, ceiling) if self.jitter else ceiling
 
 
 def _queued(now_ms: int, delay_s: float) -> Disposition:

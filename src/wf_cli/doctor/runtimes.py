@@ -21,7 +21,7 @@ from wf_cli.doctor import dry_call, logins
 from wf_cli.doctor.check import Check, Level, guarded, ok, warn, with_command
 from wf_cli.doctor.dry_call import Answer
 from wf_cli.doctor.logins import Login
-from wf_cli.runtimes import program, registry, variables
+from wf_cli.runtimes import executable, program, registry, variables
 from wf_cli.runtimes.acp.adapter import AcpAdapter
 from wf_cli.runtimes.base import Adapter, CannotStart, Request, RuntimeMissing
 from wf_cli.runtimes.cursor.adapter import CursorAdapter
@@ -124,7 +124,7 @@ class _Look:
         if missing is not None:
             remedy = with_command(missing[1], f"wf config set runtimes.{self._runtime.name}.argv '[PROGRAM]'")
             return self._wrong("runtime", f"{missing[0]}; it {self._does}", remedy)
-        found = program.find(argv[0], root=root, environment=environment)
+        found = executable.find(argv[0], root=root, environment=environment)
         return ok(f"runtime:{self._runtime.name}", f"{found}; {self._does}")
 
     def _agent(self, adapter: Adapter, *, call: bool) -> Iterator[Check]:

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from wf_cli import ids
 from wf_cli.clock import Clock
+from wf_cli.contract.backoff import RetryPolicy
 from wf_cli.contract.job import End, Outcome
-from wf_cli.contract.retry import Ending, RetryPolicy, decide
+from wf_cli.contract.retry import Ending, decide
 from wf_cli.contract.token import Token
 from wf_cli.errors import Temporary
 from wf_cli.spool import attempt, session

@@ -15,11 +15,12 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from wf_cli.clock import Clock
+from wf_cli.contract.backoff import RetryPolicy
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.lifecycle import Status
-from wf_cli.contract.retry import Ending, RetryPolicy
+from wf_cli.contract.retry import Ending
 from wf_cli.contract.token import Placed, Pool, Token
 from wf_cli.errors import ContractError, NotALock, NotFound, Refused, Temporary
 from wf_cli.queue.batch import prepare

@@ -12,7 +12,7 @@ work, so the worker checks the plan afterwards (docs/explanation/attempts.md).
     presets/                Claude Code, Codex and Gemini CLI: their command lines
     scripted/, command
     acp/                    any agent that speaks the Agent Client Protocol; opencode and cursor use it, too
-    protocol, program       which protocol the installed version is driven by
+    protocol, program       which protocol the installed version is driven by; executable: where its file is
     process/                one agent's process, from its gate to its end
     failures/               error codes from what was said
     permissions             what agents may do

@@ -13,7 +13,7 @@ import signal
 
 from wf_cli.contract.failure import Failure
 from wf_cli.errors import ConfigError
-from wf_cli.runtimes import program
+from wf_cli.runtimes import executable
 from wf_cli.runtimes.base import AgentEvent, Exit, Launch, Reader, Request, RuntimeMissing, RuntimeSettings, Verdict
 from wf_cli.runtimes.failures import classify
 from wf_cli.runtimes.jsonl import rules
@@ -40,7 +40,7 @@ class CommandAdapter:
 
     def launch(self, request: Request) -> Launch:
         argv = [fill(part, request) for part in self._settings.argv]
-        found = program.find(argv[0], root=request.root, environment=request.environment)
+        found = executable.find(argv[0], root=request.root, environment=request.environment)
         if found is None:
             path = f"runtimes.{self._settings.name}.argv"
             raise RuntimeMissing(f"{argv[0]} is not installed here", hint=f"see {path}", program=argv[0])

@@ -29,6 +29,7 @@ What each module is for::
     shortest_lease  how long a lease has to last on the mount
     control     pause, drain, cool-down; elapsed: how old such a request is, whatever the wall clocks say
     verify      every state a crash can leave, and its repair; foreign: files that no wf wrote
+    census      the tokens of all jobs at one look; contents: what files hold, against their names
     keys        keys whose files do not fit together: mended, or freed; remains: a job's files besides spec and tokens
     quarantine  where foreign and damaged files are put away
     retention   what is removed for good, and when

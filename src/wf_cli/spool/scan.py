@@ -12,7 +12,6 @@ from wf_cli import fsio
 from wf_cli.contract.identity import matches_prefix, plan_number, target_of
 from wf_cli.contract.lifecycle import DIRECTORY, LIVE_DIRECTORIES, Status
 from wf_cli.contract.token import Placed, Token, is_word, parse, parse_mark
-from wf_cli.spool import whereabouts
 from wf_cli.spool.layout import WITH_PACKS, Spool
 
 #: Looks at all directories this often when a job is reserved and its token was in none of them, because the token may
@@ -72,7 +71,11 @@ def find(spool: Spool, job_id: str, *, archive: bool = True, packed: bool = True
     Where lookups tell the truth, the names are tried first that the job's records say (`whereabouts`). Only a job
     that is found under none of them has its directories listed.
     """
-    placed = whereabouts.of(spool, job_id) if spool.version.topology == "local" else None
+    placed = None
+    if spool.version.topology == "local":
+        from wf_cli.spool import whereabouts  # It reads records, which lists of jobs do not.
+
+        placed = whereabouts.of(spool, job_id)
     if placed is not None and (archive or placed.folder != "archive"):
         return placed
     folders = (*LIVE_DIRECTORIES, "done", "dead", *(("archive",) if archive else ()))

@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 
 from support.projects import Cli, make_epic, make_plan, make_session
-from support.spools import make_spool
+from support.spools import make_spool, spool_queue
 from support.stand_ins import stand_in
 from wf_cli import app
 from wf_cli.config import load
 from wf_cli.contract import token
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.token import Pool, Token
+from wf_cli.queue.values import JobRequest
 
 IMPLEMENTED = ("todo", "implemented", "01", "T1", "--test", "make check", "--output", "ok")
 OPEN = "- [ ] [T1] first\n- [x] [T2] second\n"
@@ -176,3 +177,31 @@ def test_without_a_wf_config_a_plan_command_loads_neither_configuration_nor_queu
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.stderr.strip() == "0 []", done.stderr
+
+
+def test_a_list_of_jobs_loads_no_reader_of_records_and_no_adapter(tmp_path: Path) -> None:
+    """Not even for jobs that wait for a pool without a worker, whose program is looked for."""
+    runtimes = "runtimes:\n  shell: {adapter: command, argv: [no-such-program]}\n"
+    routing = "routing:\n  builder: {runtime: shell}\n"
+    (tmp_path / "wf.config.yaml").write_text(f"version: 1\nmode: distributed\n{runtimes}{routing}")
+    spool_queue(make_spool(tmp_path / ".wf" / "spool")).enqueue(JobRequest("builder", "shell", key="a"))
+    heavy = {
+        "wf_cli.contract.job",
+        "wf_cli.contract.retry",
+        "wf_cli.eventlog",
+        "wf_cli.planjobs",
+        "wf_cli.queue",
+        "wf_cli.runtimes.base",
+        "wf_cli.spool.records",
+        "random",
+        "tempfile",
+        "jsonschema",
+        "rich",
+    }
+    code = (
+        "import sys; from wf_cli.cli.main import run; code = run(['spool', 'ls'], {});"
+        f" print(code, sorted({heavy} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "no-such-program is not on PATH" in done.stderr
+    assert done.stderr.splitlines()[-1] == "0 []", done.stderr

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wf_cli.contract.backoff import MAX_PARKED, RetryPolicy
 from wf_cli.contract.failure import CODES, ErrorClass, Failure
 from wf_cli.contract.job import End, Outcome, destination
-from wf_cli.contract.retry import HOST_LIMIT, MAX_PARKED, RELEASE_DELAY, Ending, RetryPolicy, decide, ending_of
+from wf_cli.contract.retry import HOST_LIMIT, RELEASE_DELAY, Ending, decide, ending_of
 from wf_cli.contract.token import Pool, Token, validate
 
 NOW = 1_764_000_000_000

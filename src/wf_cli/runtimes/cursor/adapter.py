@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wf_cli.runtimes import options, program, protocol
+from wf_cli.runtimes import executable, options, program, protocol
 from wf_cli.runtimes.acp import adapter as acp
 from wf_cli.runtimes.acp.events import AcpReader
 from wf_cli.runtimes.base import Launch, Reader, Request, RuntimeMissing, RuntimeSettings
@@ -91,7 +91,7 @@ class CursorAdapter:
         """The program with its leading arguments; RuntimeMissing when it is not here, or is not Cursor's."""
 
         def find(name: str) -> str | None:
-            return program.find(name, root=request.root, environment=request.environment)
+            return executable.find(name, root=request.root, environment=request.environment)
 
         command = self._settings.command or ("cursor-agent",)
         fallback = find("agent") if command == ("cursor-agent",) else None

@@ -43,13 +43,13 @@ def absence(runtime: Runtime, root: Path, environ: Mapping[str, str]) -> tuple[s
 
     Only its file is looked for, so the program may be unable to run all the same.
     """
-    from wf_cli.runtimes import program
+    from wf_cli.runtimes import executable
 
     key = "argv" if runtime.adapter == "command" else "command"
     words = runtime.argv if runtime.adapter == "command" else runtime.command or PROGRAMS.get(runtime.adapter, ())
     if runtime.adapter == "scripted" or not words:
         return None
-    found = program.absence(words[0], root=root, environment=environ)
+    found = executable.absence(words[0], root=root, environment=environ)
     if found is None or (words == ("cursor-agent",) and _has_the_other_name(root, environ)):
         return None
     text, repair = found
@@ -57,6 +57,6 @@ def absence(runtime: Runtime, root: Path, environ: Mapping[str, str]) -> tuple[s
 
 
 def _has_the_other_name(root: Path, environ: Mapping[str, str]) -> bool:
-    from wf_cli.runtimes import program
+    from wf_cli.runtimes import executable
 
-    return program.find("agent", root=root, environment=environ) is not None
+    return executable.find("agent", root=root, environment=environ) is not None
