@@ -51,7 +51,8 @@ def error(name: str, detail: str, remedy: str) -> Check:
 #: A hint that begins with a command, or has one between backticks. ``as NAME:`` says whose command it is.
 _COMMAND = re.compile(
     r"\A(?:as [^:]+: )?(?:wf|sudo|chmod|chown|chgrp|git|rm|mv|ls|npm|cd|export|unset|printf|umount|mount -o"
-    r"|kill -[A-Z]+|xcode-select|cursor-agent|opencode|ulimit|\$\{EDITOR:-vi\}) \S|`[a-z-]+ [^`]+`"
+    r"|kill -[A-Z]+|xcode-select|cursor-agent|opencode|claude|codex|gemini"
+    r"|ulimit|\$\{EDITOR:-vi\}) \S|`[a-z-]+ [^`]+`"
 )
 
 

@@ -41,7 +41,7 @@ _LOG_IN = {
     "opencode": "opencode auth login, or set the key of your provider",
     "claude": "claude auth login, or set ANTHROPIC_API_KEY",
     "codex": "codex login, or set CODEX_API_KEY",
-    "gemini": "start gemini once and log in, or set GEMINI_API_KEY",
+    "gemini": "gemini (start it once and log in), or set GEMINI_API_KEY",
 }
 _Known = OpencodeAdapter | CursorAdapter | ClaudeAdapter | CodexAdapter | GeminiAdapter
 

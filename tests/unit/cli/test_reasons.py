@@ -39,6 +39,8 @@ WITHOUT = {
     "config unset": "changes wf.config",
     "config init": "changes wf.config",
     "config migrate": "changes wf.config",
+    "approve": "the text that is approved is the reason",
+    "reject": "has a reason of its own, which the planner is told",
     "plan renumber": "changes a plan's number",
     "epic renumber": "changes an epic's number",
     "epic plans set": "declares plans",
