@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support import real_opencode
+
 INSTALLED = Path(os.environ.get("WF_TEST_AGENTS") or Path(__file__).parents[2] / ".cache" / "agents")
 _QUIET = {"DISABLE_TELEMETRY": "1", "DISABLE_ERROR_REPORTING": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
 
@@ -85,31 +87,13 @@ def gemini(address: str) -> Agent:
 
 
 def opencode(address: str) -> Agent:
-    model = {"name": "Scripted", "tool_call": True, "limit": {"context": 128_000, "output": 8192}}
-    provider = {
-        "npm": "@ai-sdk/openai-compatible",
-        "name": "Scripted",
-        "options": {"baseURL": f"{address}/v1", "apiKey": "{env:SCRIPTED_KEY}"},
-        "models": {"scripted": model},
-    }
-    content = {
-        "model": "scripted/scripted",
-        "small_model": "scripted/scripted",
-        "enabled_providers": ["scripted"],
-        "provider": {"scripted": provider},
-        "snapshot": False,
-        "lsp": False,
-    }
+    key = "SCRIPTED_KEY"
     environment = {
-        "OPENCODE_CONFIG_CONTENT": json.dumps(content),
-        "OPENCODE_DISABLE_MODELS_FETCH": "1",
-        "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
-        "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
-        "OPENCODE_EXPERIMENTAL_DISABLE_FILEWATCHER": "1",
-        "SCRIPTED_KEY": "sk-scripted-0000000000000000",
+        **real_opencode.environment(f"{address}/v1", f"{{env:{key}}}"),
+        key: "sk-scripted-0000000000000000",
     }
     runtime = {"command": [str(program("opencode"))]}
-    return Agent("opencode", runtime, environment, {}, ("SCRIPTED_KEY",), "scripted/scripted")
+    return Agent("opencode", runtime, environment, {}, (key,), real_opencode.MODEL)
 
 
 AGENTS = {"claude": claude, "codex": codex, "gemini": gemini, "opencode": opencode}

@@ -36,16 +36,6 @@ ME = "w-box-1"
 SPEC = granted("a", max_attempts=3, priority=2)
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def events() -> Recorder:
-    return Recorder()
-
-
 @pytest.fixture(params=["memory", "spool"])
 def queue(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock, events: Recorder) -> Queue:
     if request.param == "memory":

@@ -46,16 +46,6 @@ ME = "w-box-1"
 REAPER = "r-box-1"
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def events() -> Recorder:
-    return Recorder()
-
-
 LYING = LOSSES | (SINGLE_LOSSES if os.environ.get("WF_HYPOTHESIS") == "long" else {})
 
 

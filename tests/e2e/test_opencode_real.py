@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from support import real_opencode
 from support.runs import Bench, Outcome
 from support.scripted_model_server import ScriptedModelServer
 from wf_cli import proc
@@ -89,28 +90,9 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def run(bench: Bench, home: Path, server: ScriptedModelServer, prompt: str, **facts: Any) -> Outcome:
-    models = {"scripted": {"name": "Scripted", "tool_call": True, "limit": {"context": 128_000, "output": 8192}}}
-    provider = {
-        "npm": "@ai-sdk/openai-compatible",
-        "name": "Scripted",
-        "options": {"baseURL": server.url, "apiKey": "sesame-open-1234"},
-        "models": models,
-    }
-    content = {
-        "model": "scripted/scripted",
-        "small_model": "scripted/scripted",
-        "enabled_providers": ["scripted"],
-        "provider": {"scripted": provider},
-        "snapshot": False,
-        "lsp": False,
-    }
     environment = {
         "HOME": str(home),
-        "OPENCODE_CONFIG_CONTENT": json.dumps(content),
-        "OPENCODE_DISABLE_MODELS_FETCH": "1",
-        "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
-        "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
-        "OPENCODE_EXPERIMENTAL_DISABLE_FILEWATCHER": "1",
+        **real_opencode.environment(server.url, "sesame-open-1234"),
         **{f"XDG_{kind}_HOME": str(home / kind.lower()) for kind in ("CONFIG", "DATA", "STATE", "CACHE")},
     }
     adapter = OpencodeAdapter(RuntimeSettings("opencode", "opencode", command=(OPENCODE,)))

@@ -20,6 +20,7 @@ from wf_cli.spool import packs, place
 #: What a spool has at first, and what it has once its finished jobs may lie in packs (`wf_cli.spool.packing`). A wf
 #: that does not know packs refuses the second, because it would take a packed key for a free one.
 FORMAT, WITH_PACKS = 1, 2
+_FORMATS = (FORMAT, WITH_PACKS)
 
 #: What VERSION may say. Another word comes from foreign hands, or from a wf that knows more than this one.
 TOPOLOGIES, DURABILITIES = ("local", "shared"), ("fsync", "none")
@@ -397,9 +398,7 @@ def version_of(root: Path) -> Version:
         version = Version(
             str(value["id"]), str(value["topology"]), str(value["durability"]), found, value.get("adopts") is True
         )
-        if found in (FORMAT, WITH_PACKS) and (
-            version.topology not in TOPOLOGIES or version.durability not in DURABILITIES
-        ):
+        if found in _FORMATS and (version.topology not in TOPOLOGIES or version.durability not in DURABILITIES):
             raise ValueError(f"topology {version.topology!a:.100}, durability {version.durability!a:.100}")
         if version.adopts and version.topology != "local":
             raise ValueError(f"it adopts, and its topology is {version.topology}")
@@ -415,7 +414,7 @@ def version_of(root: Path) -> Version:
         raise _cannot("open", root, error) from error
     except (ValueError, RecursionError, KeyError, TypeError) as error:
         raise SpoolError(f"cannot read {path}: {error}", hint="is this a spool of wf? see `wf spool path`") from error
-    if found not in (FORMAT, WITH_PACKS):
+    if found not in _FORMATS:
         raise SpoolError(
             f"{root} has spool format {found!r}; this wf knows formats {FORMAT} and {WITH_PACKS}",
             hint="use the wf version that made it, or another spool.dir",

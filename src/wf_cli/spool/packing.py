@@ -26,7 +26,7 @@ from wf_cli.seams import step
 from wf_cli.spool import elapsed, records, remains, scan
 from wf_cli.spool.findings import OnProgress, unheard
 from wf_cli.spool.layout import FENCE_TIMEOUT, WITH_PACKS, Spool
-from wf_cli.spool.packs import FOLDER, LARGEST, SUFFIX, Entry, Pack, encode
+from wf_cli.spool.packs import AN_AGE, FOLDER, LARGEST, SUFFIX, Entry, Pack, encode
 from wf_cli.spool.troubles import EachItem, OnTrouble, ignored
 
 #: Seconds after which every host has seen a new name: the caches of mounts last for a minute, and half that again.
@@ -73,14 +73,12 @@ def run(
             if entries:
                 _publish(spool, clock, entries)
         _merge(spool, clock)
-        everything = spool.packs.all()
-        replaced = {name for pack in everything for name in pack.replaces}
-        ripe = [p for p in everything if p.path.name not in replaced and _is_ripe(spool, clock, p)]
+        ripe = [pack for pack in spool.packs.standing() if _is_ripe(spool, clock, pack)]
         for done, token in enumerate(loose):
             on_progress(done, len(loose))
             entry = next((e for pack in ripe if (e := pack.find(token.job_id)) and e.token == token.name), None)
             if entry is None:
-                out.waiting += spool.packed(token.job_id, age_s=60.0) is not None
+                out.waiting += spool.packed(token.job_id, age_s=AN_AGE) is not None
                 continue
             with each.stepping(spool.path("archive", token.name)):
                 if _strip(spool, entry):
@@ -96,7 +94,7 @@ def _new_entries(
 ) -> list[Entry]:
     entries = []
     for token in tokens:
-        known = spool.packed(token.job_id, age_s=60.0)
+        known = spool.packed(token.job_id, age_s=AN_AGE)
         if known is not None and known.token == token.name:
             continue  # An earlier run died before it removed the files, or they are not ripe.
         entry = None
@@ -160,9 +158,7 @@ def _is_ripe(spool: Spool, clock: Clock, pack: Pack) -> bool:
 
 
 def _merge(spool: Spool, clock: Clock) -> None:
-    everything = spool.packs.all()
-    replaced = {name for pack in everything for name in pack.replaces}
-    found = sorted((p for p in everything if p.path.name not in replaced), key=lambda pack: pack.size)
+    found = sorted(spool.packs.standing(), key=lambda pack: pack.size)
     if len(found) > MOST_PACKS:
         small = found[: len(found) - MOST_PACKS // 2]
         names = {name for pack in small for name in (pack.path.name, *pack.replaces)}
@@ -200,7 +196,7 @@ def _drop_rests(spool: Spool, left: dict[str, list[tuple[str, str]]], each: Each
     locks = {name.removesuffix(".lock") for name in spool.names("locks") if name.endswith(".lock")}
     reserved = {name.removesuffix(".json") for name in spool.names("jobs")}
     for job_id in sorted((locks | left.keys()) - reserved):
-        entry = spool.packed(job_id, age_s=60.0)
+        entry = spool.packed(job_id, age_s=AN_AGE)
         if entry is None:
             continue
         with each.stepping(spool.path("locks", f"{job_id}.lock")), spool.fence(job_id, timeout=0.0):

@@ -207,10 +207,14 @@ class Packs:
         self._packs(0.0, gone_is_fine=True)
         return list(self._known.values())
 
+    def standing(self) -> list[Pack]:
+        """Those of `all` that no other one replaces."""
+        return self._packs(0.0, gone_is_fine=True)
+
     def entries(self) -> Iterator[Entry]:
         """The latest entry of each job. All packs are read, and ids are in memory. Raises as `find`."""
         ages: dict[str, tuple[int, int]] = {}
-        several = len(packs := self._packs(0.0, gone_is_fine=True)) > 1
+        several = len(packs := self.standing()) > 1
         if several:
             for pack in packs:
                 for entry in pack:

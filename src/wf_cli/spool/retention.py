@@ -219,15 +219,17 @@ def purge_own(spool: Spool, clock: Clock, wanted: Sequence[Placed]) -> tuple[lis
     were tried.
     """
     ready, stays = purgeable(spool, wanted)
-    going = [placed for placed in wanted if placed.token.job_id in ready]
+    going = frozenset(ready)
     # The packs first: what is loose keeps the key until it is gone, too.
-    packing.forget(spool, clock, {p.token.job_id for p in going})
+    packing.forget(spool, clock, going)
     left = remains.by_job(remains.listing(spool))
     purged: list[str] = []
     failed: OSError | None = None
     step("purge.looked")
-    for placed in going:
+    for placed in wanted:
         job_id = placed.token.job_id
+        if job_id not in going:
+            continue
         try:
             with spool.fence(job_id):
                 now = scan.find(spool, job_id, packed=False)

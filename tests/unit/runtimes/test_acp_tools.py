@@ -20,7 +20,7 @@ def asked(policy: Permissions, agent: str = "", **call: Any) -> bool:
     """Whether a call that is asked for in one message is allowed."""
     tools = Tools()
     tools.agent = agent
-    return tools.hear("t", call, asked=True)[1].decide(policy).allowed
+    return tools.hear("t", call)[1].decide(policy).allowed
 
 
 class TestTitles:

@@ -13,6 +13,5 @@
     deeds         whether a turn may count as done, by these lines
     events        the worker's reader of these lines
 
-Only `__main__`, `client`, `turn` and `conversation` import the package ``acp``. They run in a process of their own,
-so a worker never pays for that import.
+`client` and what it imports need asyncio. They run in a process of their own, so a worker never pays for that import.
 """

@@ -82,7 +82,7 @@ class Conversation:
         """The policy answers, for this one call, because after "always" it would not be asked the next time."""
         call, options = obj(params.get("toolCall")), list(items(params.get("options")))
         tool = needed(call, "toolCallId")
-        _, known = self.tools.hear(tool, call, asked=True)
+        _, known = self.tools.hear(tool, call)
         decision = known.decide(self._permissions)
         wanted = ("allow_once", "allow_always") if decision.allowed else ("reject_once", "reject_always")
         chosen = next((text(o.get("optionId")) for want in wanted for o in options if o.get("kind") == want), None)

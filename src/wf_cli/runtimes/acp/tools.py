@@ -42,8 +42,6 @@ class Tool:
     status: str = "pending"
     #: What it would run as a line of shell; None when the agent told no command.
     command: str | None = None
-    #: Whether the agent asked for permission.
-    asked: bool = False
 
     def told(self, update: Mapping[str, Any], agent: str) -> Tool:
         """This call after one more message about it."""
@@ -80,12 +78,10 @@ class Tools:
         #: The agent's name for itself.
         self.agent = ""
 
-    def hear(self, call: str, update: Mapping[str, Any], *, asked: bool = False) -> tuple[Tool | None, Tool]:
+    def hear(self, call: str, update: Mapping[str, Any]) -> tuple[Tool | None, Tool]:
         """What was known of a call, and what is known after this message about it."""
         before = self._known.get(call)
         now = (before or Tool()).told(update, self.agent)
-        if asked:
-            now = replace(now, asked=True)
         if now.status in ("completed", "failed"):
             self._known.pop(call, None)
         elif before is not None or len(self._known) < _TOOLS:
