@@ -52,7 +52,7 @@ class Permissions:
         if denied is not None:
             return Decision(False, denied)
         allowed = next((rule for rule in self.allow if fnmatchcase(what, rule)), None)
-        if kind != "execute" or (allowed is not None and _is_plain(allowed)):
+        if kind != "execute" or not self.restricts or (allowed is not None and _is_plain(allowed)):
             return Decision(True, allowed) if allowed is not None else Decision(self.default == "allow", "default")
         return self._each_allowed(kind, line)
 

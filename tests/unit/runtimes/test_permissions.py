@@ -39,6 +39,11 @@ class TestPolicy:
         assert policy.decide(kind, title) == (allowed, rule)
         assert Permissions.from_json(json.loads(json.dumps(policy.to_json()))) == policy
 
+    def test_where_nothing_is_denied_the_rule_that_allows_is_told(self) -> None:
+        policy = Permissions(allow=("execute:echo *",))
+        assert policy.decide("execute", "echo it > out.txt") == (True, "execute:echo *")
+        assert policy.decide("execute", "make") == (True, "default")
+
     def test_nothing_said_allows_everything(self) -> None:
         assert Permissions().decide("execute", "rm -rf /\nreally").allowed
         assert not Permissions().restricts
