@@ -14,6 +14,7 @@ import pytest
 from agents.bed import WF, Bed
 from agents.model_server import ModelServer
 from agents.programs import AGENTS, program
+from support.wait import wait_until
 
 pytestmark = [pytest.mark.agents, pytest.mark.slice, pytest.mark.timeout(900)]
 
@@ -37,6 +38,10 @@ SCRIPT: dict[str, Any] = {
 }
 
 
+def jobs_of(bed: Bed) -> list[dict[str, Any]]:
+    return list(json.loads(bed.wf("spool", "ls", "--json"))["jobs"])
+
+
 def test_an_epic_whose_four_roles_run_on_four_agents_completes(tmp_path: Path) -> None:
     absent = [name for name in ROLES.values() if not os.access(program(name), os.X_OK)]
     if absent:
@@ -47,6 +52,7 @@ def test_an_epic_whose_four_roles_run_on_four_agents_completes(tmp_path: Path) -
         bed = Bed(tmp_path, agents, {"routing": routing})
         try:
             bed.wf("init")
+            bed.wf("set-model", "gpt-5.2")
             bed.wf("epic", "create", "Greeting")
             (epic,) = bed.root.glob("epics/*/epic.md")
             epic.write_text("# Epic: Greeting\n\n## Scope\n\n- Plan 1: Say hello\n")
@@ -56,7 +62,9 @@ def test_an_epic_whose_four_roles_run_on_four_agents_completes(tmp_path: Path) -
                 bed.start_worker(name)
             done = bed.run(WF, "epic", "run", "01", "--follow", timeout=840)
             assert done.returncode == 0, done.stdout + done.stderr + bed.logs()
-            jobs = json.loads(bed.wf("spool", "ls", "--json"))["jobs"]
+            # The last agent completes its plan, and the epic with it, before it ends itself.
+            wait_until(lambda: {job["status"] for job in jobs_of(bed)} <= {"succeeded"}, 120, "every job's end")
+            jobs = jobs_of(bed)
         finally:
             bed.close()
     assert {job["status"] for job in jobs} == {"succeeded"}

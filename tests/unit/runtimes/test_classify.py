@@ -78,6 +78,7 @@ REAL: dict[str, list[str]] = {
         "Too many computers used within the last 24 hours for the same Cursor account. Please try again later",
         "Authentication required",
         "Incorrect API key provided: sk-...",
+        "Missing environment variable: `OPENAI_API_KEY`.",
         "AI_LoadAPIKeyError: OpenAI API key is missing. Pass it using the 'apiKey' parameter",
         "No API key found for provider anthropic",
         "API key not valid. Please pass a valid API key.",

@@ -272,6 +272,7 @@ WORDINGS = (
             "AWS; Google; OAuth",
         ),
         (r"\bapi[ _-]?key header is required|LoadAPIKeyError", "Anthropic; AI SDK"),
+        (r"\bmissing environment variable: `?\w+_(?:API_)?(?:KEY|TOKEN)\b", "Codex, of a provider's env_key"),
         (r"\b(?:token|oauth session) (?:is |has |was |has been )?(?:expired|revoked|invalidated)", "logins by OAuth"),
         (r"\btoken refresh failed|\bfailed to authenticate|\binvalid_grant\b", "logins by OAuth"),
         (r"\bauthentication[_ ](?:error|failed)\b|\bProviderAuthError\b", "Anthropic; OpenCode"),
