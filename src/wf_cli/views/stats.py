@@ -35,6 +35,8 @@ _MOST_GROUPS = 2000
 OTHERS = "(others)"
 #: Jobs that wait at one moment. Of more than these the oldest are forgotten, and their waits are not counted.
 _MOST_WAITING = 500_000
+#: The largest amount that counts. A float holds the sum of all that a log may have.
+_LARGEST = 10**15
 
 
 @dataclass(slots=True)
@@ -224,6 +226,6 @@ def _count_end(figures: Figures, kind: str, facts: dict[str, Any]) -> None:
 
 
 def _amount(facts: dict[str, Any], name: str) -> float | None:
-    """The fact ``name``; None when it is absent, or negative, which no real event says."""
+    """The fact ``name``; None when it is absent, negative or above `_LARGEST`, which no real event says."""
     value = facts.get(name)
-    return value if isinstance(value, int | float) and value >= 0 else None
+    return value if isinstance(value, int | float) and 0 <= value <= _LARGEST else None

@@ -233,6 +233,15 @@ def test_no_order_and_no_value_of_a_hostile_log_breaks_a_figure(found: list[Any]
     assert lines[-2:] == ["# EOF", ""]
 
 
+@pytest.mark.parametrize("name", ["tokens_in", "tokens_out", "cost_usd", "duration_s"])
+def test_amounts_that_no_event_has_are_unknown(name: str) -> None:
+    out = Stats(by="role")
+    for _ in range(2):
+        out.add(0, Event("", "job.cancelled", {name: 1.7e308}))
+    json.dumps(out.total.to_json(), allow_nan=False)
+    assert "# EOF" in openmetrics.text({}, out, by="role", now_ms=0)
+
+
 @given(st.lists(st.floats(0, 1e9), min_size=1), st.floats(0, 1))
 def test_a_quantile_is_at_most_one_percent_off(values: list[float], share: float) -> None:
     durations = Durations()
