@@ -38,7 +38,11 @@ def project(more: str = "", *, runtime: str = _RUNTIME) -> Iterator[tuple[App, S
 
 
 def environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if not k.startswith("WF_")}
+    """This process's environment, without what sets wf up, and with compiled modules kept, as in an installation.
+
+    Without the latter each command would compile every module of wf again, and no module of typer.
+    """
+    return {k: v for k, v in os.environ.items() if not k.startswith("WF_") and k != "PYTHONDONTWRITEBYTECODE"}
 
 
 @contextmanager
