@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from wf_cli import ids, warn
 from wf_cli.clock import Clock, SystemClock
 from wf_cli.config import mode, places
 from wf_cli.errors import ConfigError, Refused, SpoolMissing, StaleAttempt, UsageError, WfError
+from wf_cli.frozen import frozen
 from wf_cli.spool import layout
 from wf_cli.spool.layout import Spool
 from wf_cli.workflow.project import Permit, Project
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from wf_cli.worker.loop import Worker
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Flags:
     """The options by which a command overrides the spool's folder and the configuration file."""
 

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from wf_cli.app import App
 from wf_cli.contract.lifecycle import Status
 from wf_cli.errors import WfError
 from wf_cli.filesystems import Kind
+from wf_cli.frozen import frozen
 from wf_cli.spool import session
 from wf_cli.views.progress import EpicProgress, look
 from wf_cli.workflow import epics
@@ -33,7 +33,7 @@ _TITLES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Killed:
     """The worker that the demo killed, and the attempt that it was running."""
 

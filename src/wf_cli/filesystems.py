@@ -7,9 +7,9 @@ The measurements of this project are in docs/explanation/file-systems.md ("measu
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 
+from wf_cli.frozen import frozen
 from wf_cli.mounts import UNTOLD, Mount
 
 
@@ -81,7 +81,7 @@ def _seconds(text: str | None) -> float | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """What a type is, how old a look at it may be, and who says so."""
 

@@ -18,11 +18,11 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from wf_cli.errors import WfError
+from wf_cli.frozen import frozen
 
 #: Seconds for one git command. A checkout of hundreds of thousands of files takes some.
 LIMIT = 60.0
@@ -64,7 +64,7 @@ class GitError(WfError):
         self.exit_code = exit_code
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What a git that came to its end said: on stdout, and its complaint in one line."""
 

@@ -15,12 +15,12 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import fsio, sharing, system_errors
 from wf_cli.anchored import StrPath
 from wf_cli.errors import FileTrouble, LockTrouble, NotALock, Temporary
+from wf_cli.frozen import frozen
 
 #: Seconds a command waits for a busy lock before it gives up with exit code 75.
 DEFAULT_TIMEOUT = 30.0
@@ -34,7 +34,7 @@ _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSU
 _held = threading.local()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rights:
     """Those of a new lock file, so that whoever may write its folder can take the lock."""
 

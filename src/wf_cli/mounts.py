@@ -15,10 +15,10 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import fsio
+from wf_cli.frozen import frozen
 
 #: The type of a mount that no table tells.
 UNTOLD = "untold"
@@ -27,7 +27,7 @@ TABLE = Path("/proc/self/mountinfo")
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mount:
     """One line of the mount table. Types are in small letters, FUSE types with their subtype (``fuse.sshfs``)."""
 

@@ -11,10 +11,11 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from wf_cli.frozen import frozen
 
 #: Folders that may hold the schemas: inside the installed package, or at the top of a checkout.
 _PLACES = (Path(__file__).parent / "schemas", Path(__file__).parents[2] / "schemas")
@@ -38,7 +39,7 @@ def _validator(kind: str) -> Any:
     return jsonschema.Draft202012Validator(load(kind))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Violation:
     """One rule that a value breaks: the keyword of the schema, what it wants, and the part of the value."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from wf_cli.attempt.predecessors import Predecessors
 from wf_cli.attempt.steps import Steps
@@ -15,6 +14,7 @@ from wf_cli.contract.job import End
 from wf_cli.contract.retry import Ending
 from wf_cli.contract.token import Pool, Token
 from wf_cli.errors import LockTrouble, SpoolError, WfError
+from wf_cli.frozen import frozen
 from wf_cli.locks import Slot
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool import control
@@ -22,7 +22,7 @@ from wf_cli.spool.place import MIN_FREE_BYTES
 from wf_cli.spool.troubles import Trouble
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Obstacle:
     """Why a session may not claim now. ``kind`` stays the same while ``text`` may hold a count or a time."""
 
@@ -30,7 +30,7 @@ class Obstacle:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claimed:
     """A claimed token, and the slot of the checkout that its job holds. The caller that got it closes the slot."""
 

@@ -6,8 +6,6 @@ has to end it. None means that the token is not the caller's any more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from wf_cli.attempt.budget import Purse
 from wf_cli.attempt.end import BUSY_DELAY
 from wf_cli.attempt.steps import Opening, Steps
@@ -18,13 +16,14 @@ from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import Token
 from wf_cli.errors import Absent, ContractError, Temporary
+from wf_cli.frozen import frozen
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Started
 from wf_cli.spool import records, scan
 from wf_cli.spool.troubles import Trouble
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opened:
     """An attempt whose token lies in ``running/`` and whose plan is in the job's phase."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -16,6 +16,7 @@ from wf_cli.config.wording import Rule
 from wf_cli.contract import nearest
 from wf_cli.contract.event import KINDS
 from wf_cli.contract.token import POOL_LIMIT, is_word
+from wf_cli.frozen import frozen
 
 #: Seconds. A longer wait counts as a typing error, because ready times have a limited number of digits.
 LONGEST_S = 365 * 86400.0
@@ -29,7 +30,7 @@ _FREE = ("options", "env", "failures", "output")
 _MAY_BE_ZERO = ("base", "cap")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """One thing wrong, at a key path."""
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wf_cli import fsio
 from wf_cli.errors import ConfigError
+from wf_cli.frozen import frozen
 
 if TYPE_CHECKING:
     import yaml
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 SIZE_LIMIT = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Document:
     """The content of one file. ``lines`` gives the line of a key path, from 1; it is empty for JSON."""
 

@@ -7,12 +7,13 @@ means that all is off, and reading does not create it. Keys that this module doe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from wf_cli import ecmascript, fsio
 from wf_cli.errors import UsageError
+from wf_cli.frozen import frozen
 
 VERSION = 1
 
@@ -22,7 +23,7 @@ SWITCHES = {"distributed": "distributed", "auto-workers": "auto_start_workers"}
 _WORDS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Runtime:
     """The switches in the file; ``raw`` is its whole content."""
 

@@ -8,12 +8,12 @@ built-in default), and ``.wf/models.catalog.json`` the models that are known.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wf_cli import fsio
 from wf_cli.errors import ConfigError, StateError
+from wf_cli.frozen import frozen
 
 ROUTING = ".wf/routing.runtimes.json"
 MODELS = ".wf/subagents.models.json"
@@ -35,7 +35,7 @@ _DEFAULT_RECOMMENDED = (
 _DEFAULT_CUSTOM = ("alibaba/qwen3.5-plus", "openrouter/minimax2.1")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Models:
     """The models file with its catalogue."""
 

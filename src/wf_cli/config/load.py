@@ -8,7 +8,6 @@ one whole.) The environment gives ``WF_DISTRIBUTED`` (the mode) and ``WF_SPOOL``
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from wf_cli.config.mode import in_file, is_distributed
 from wf_cli.config.model import LEASE_S, Config, duration_text
 from wf_cli.config.places import NAMES, find
 from wf_cli.errors import ConfigError
+from wf_cli.frozen import frozen
 
 __all__ = ["NAMES", "LoadedConfig", "assemble", "find", "is_distributed", "load"]
 
@@ -29,7 +29,7 @@ DEFAULT = "default"
 COMMAND_LINE = "command line"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoadedConfig:
     """A configuration and where it came from."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wf_cli.config import legacy
 from wf_cli.config.places import find
 from wf_cli.errors import ConfigError, WfError
+from wf_cli.frozen import frozen
 
 if TYPE_CHECKING:
     from wf_cli.config.document import Document
@@ -20,7 +20,7 @@ def is_distributed(root: Path, environ: Mapping[str, str], config_file: Path | N
     return decided(root, environ, config_file).on
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """Whether the distributed mode is on, and what says so: ``environment WF_DISTRIBUTED``, ``wf.config.yaml:2``, or
     None for ``.wf/runtime.json``, which decides where nothing else does."""

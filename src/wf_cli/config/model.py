@@ -6,7 +6,7 @@ Durations are seconds (float) and their names end in ``_s``; the file writes the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from typing import Any, Literal
 from wf_cli.config import places
 from wf_cli.contract.backoff import RetryPolicy
 from wf_cli.contract.step import Approval, roles
+from wf_cli.frozen import frozen
 
 Mode = Literal["command", "distributed"]
 Topology = Literal["local", "shared"]
@@ -45,7 +46,7 @@ MEANINGS = (
 TWO_PROTOCOLS = ("opencode", "cursor")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spool:
     """Where jobs are handed over."""
 
@@ -55,7 +56,7 @@ class Spool:
     durability: Durability = "fsync"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Retry:
     """How often, and how soon, a failed job is tried again."""
 
@@ -63,7 +64,7 @@ class Retry:
     backoff: RetryPolicy = field(default_factory=RetryPolicy)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Timeouts:
     """When an agent is stopped: without a first sign of life, after a silence, and after all this time.
 
@@ -76,7 +77,7 @@ class Timeouts:
     grace_s: float = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Epic:
     """Limits of an epic's run."""
 
@@ -88,14 +89,14 @@ class Epic:
     approve: tuple[Approval, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Review:
     """Which strict checks run when a review opens."""
 
     strict: Strict = "off"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Budget:
     """Dollars that agents may cost; None: no limit."""
 
@@ -105,7 +106,7 @@ class Budget:
     unknown_cost: Literal["allow", "hold"] = "allow"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Retention:
     """How long `wf spool gc` keeps what it removes for good."""
 
@@ -113,7 +114,7 @@ class Retention:
     logs_s: float = 90 * 86400.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checks:
     """What an attempt has to prove besides its gate."""
 
@@ -123,7 +124,7 @@ class Checks:
     ignore: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Permissions:
     """What agents may do without a person: patterns for ``kind:title`` of a tool call; a denial wins."""
 
@@ -132,7 +133,7 @@ class Permissions:
     deny: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Runtime:
     """One agent program.
 
@@ -156,7 +157,7 @@ class Runtime:
     permissions: Permissions | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RolePolicy:
     """The settings of the jobs of one role, with its overrides applied."""
 
@@ -175,7 +176,7 @@ class RolePolicy:
 NOTIFY_TIMEOUT_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notify:
     """A program to run, or an address to post to, on some kinds of events. Exactly one of ``run`` and ``url`` is set.
 
@@ -215,7 +216,7 @@ def default_runtimes() -> dict[str, Runtime]:
     return {name: Runtime(name, adapter=name, command=PROGRAMS[name]) for name in ALWAYS_THERE}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Config:
     """A whole configuration; ``Config()`` is that of a project without any file."""
 

@@ -18,12 +18,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import fsio
 from wf_cli.config import home, mode, places
 from wf_cli.errors import NotFound, Refused, WfError
+from wf_cli.frozen import frozen
 
 #: Bytes of the one line in a file of git's that names a folder.
 _LINE = 64 * 1024
@@ -33,7 +33,7 @@ _MARKS = (*places.NAMES, places.SPOOL, ".wf/runtime.json")
 _WEAK_MARKS = ("epics", "plans", ".wf")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Root:
     """The root of a project, and what a person should hear about it."""
 

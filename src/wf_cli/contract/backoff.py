@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from wf_cli.frozen import frozen
 
 if TYPE_CHECKING:
     import random
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 MAX_PARKED = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RetryPolicy:
     """Back-off: ``base * factor**(n-1)`` seconds at most ``cap``; full jitter draws from 0 to that."""
 

@@ -7,8 +7,9 @@ ordered by the life of a job, not by `ts`.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from wf_cli.frozen import frozen
 
 SCHEMA = 1
 
@@ -29,7 +30,7 @@ FIELDS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """``ts`` is RFC 3339 UTC; ``facts`` holds some of `FIELDS`."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
+
+from wf_cli.frozen import frozen
 
 
 class ErrorClass(StrEnum):
@@ -58,7 +60,7 @@ CODES: dict[str, ErrorClass] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """Why an attempt failed. ``details`` is JSON; ``errors`` of a quality failure are shown to the next agent."""
 

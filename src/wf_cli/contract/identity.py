@@ -11,12 +11,12 @@ re-routing a role must not run a step twice.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 from wf_cli.contract.step import EPIC_STEPS, STEPS
 from wf_cli.contract.token import JOB_ID_LIMIT, is_word
 from wf_cli.errors import ContractError
+from wf_cli.frozen import frozen
 
 #: Commands of plans that a job may carry out.
 COMMANDS = tuple(STEPS)
@@ -45,7 +45,7 @@ _EPIC_ID = re.compile(
 _PLAIN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """The step of a plan, or of an epic, that a job stands for. A step of an epic has no ``plan_id``."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -19,6 +19,7 @@ from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
 from wf_cli.contract.token import JOB_ID_LIMIT, NUMBER_LIMIT, OWNER_LIMIT, TIME_DIGITS, Pool, Token, validate
 from wf_cli.errors import ContractError
+from wf_cli.frozen import frozen
 
 SCHEMA_VERSION = 1
 #: Version 1 was that of the job records of wf-cli 0.3.x; 2 is the spool's.
@@ -61,7 +62,7 @@ def _declared_target(value: Any) -> dict[str, Any]:
     return target
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spec:
     """What never changes about a job."""
 
@@ -185,7 +186,7 @@ class End(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Disposition:
     """Where the job goes after an attempt."""
 
@@ -194,7 +195,7 @@ class Disposition:
     delay_s: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """How one attempt ended, and where the job goes next. At most one per attempt, ever (invariant 2)."""
 

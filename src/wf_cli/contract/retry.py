@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
 from typing import Any
 
 from wf_cli.contract.backoff import RetryPolicy
 from wf_cli.contract.failure import ErrorClass, Failure
 from wf_cli.contract.job import Disposition, End, Outcome
 from wf_cli.contract.token import NUMBER_LIMIT, Token
+from wf_cli.frozen import frozen
 
 #: Seconds that a job waits which a draining worker gave back. Never 0, so that no job ping-pongs between workers.
 RELEASE_DELAY = 1.0
@@ -33,7 +33,7 @@ def _queued(now_ms: int, delay_s: float) -> Disposition:
     return Disposition("queued", now_ms + math.ceil(delay_s * 1000), math.ceil(delay_s))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ending:
     """How an attempt ended, as its owner, a reaper or an operator sees it."""
 

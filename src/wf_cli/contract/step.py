@@ -19,10 +19,10 @@ An epic has steps as well (`EPIC_STEPS`). They come before its plans exist, so t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from wf_cli.contract.failure import Failure
+from wf_cli.frozen import frozen
 
 PLANNING = "planning"
 CODING = "coding"
@@ -94,7 +94,7 @@ class EpicFacts(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Role:
     """Who carries a step out. ``may`` are the capabilities of its jobs, whatever the shared session says."""
 
@@ -104,7 +104,7 @@ class Role:
     may: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """One command. A row without ``unmet`` is no job: a person gives the command, or the agent of another step."""
 
@@ -150,7 +150,7 @@ class Step:
         return plan.iteration - self.raises if plan.phase == self.inside else plan.iteration
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EpicStep:
     """One command of an epic, carried out by a worker."""
 

@@ -15,11 +15,12 @@ and every sync tool's conflict copy falls outside the grammar. `parse` refuses e
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 
 from wf_cli.contract.lifecycle import DIRECTORIES, FINISHED_STATUSES, LIVE_DIRECTORIES, Status
 from wf_cli.errors import ContractError
+from wf_cli.frozen import frozen
 
 JOB_ID_LIMIT = 96
 POOL_LIMIT = 48
@@ -48,7 +49,7 @@ def is_word(text: str) -> bool:
     return _WORD_ONLY.fullmatch(text) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pool:
     """What a job may be taken by: a role, on a runtime."""
 
@@ -66,7 +67,7 @@ class Pool:
             )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Token:
     """A job's file in a state directory. ``owner`` in claimed and running, ``status`` in done and dead."""
 
@@ -117,7 +118,7 @@ class Token:
         return replace(self, burned=burned, delay_s=0, owner=None, status=status)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Placed:
     """A token and the directory it was listed in."""
 

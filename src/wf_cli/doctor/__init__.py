@@ -26,7 +26,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from wf_cli import git
@@ -45,6 +45,7 @@ from wf_cli.doctor import (
     writing,
 )
 from wf_cli.doctor.check import Check, Level, error, guarded, ok, warn
+from wf_cli.frozen import frozen
 from wf_cli.planjobs.round import DispatchSettings
 from wf_cli.runtimes.process.redact import Redactor, secret_values
 from wf_cli.views.conditions import Sight
@@ -54,7 +55,7 @@ from wf_cli.workflow.project import Project
 __all__ = ["Check", "Level", "Patient", "diagnose"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Patient:
     """The project to look at. ``spool`` is the absolute folder given on the command line."""
 
@@ -65,7 +66,7 @@ class Patient:
     spool: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Means:
     """What the finders of conditions need of the project."""
 

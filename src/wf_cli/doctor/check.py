@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
 
 from wf_cli.errors import ConfigError, FileTrouble, SpoolError, WfError
+from wf_cli.frozen import frozen
 
 
 class Level(StrEnum):
@@ -20,7 +21,7 @@ class Level(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """One finding. ``remedy`` begins with the command that repairs it, for every level but ok.
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wf_cli.config import check, document, legacy, legacy_routing, load
 from wf_cli.errors import WfError
+from wf_cli.frozen import frozen
 from wf_cli.spool import layout, shortest_lease
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """One thing that is wrong. ``line`` and ``key`` are set where they are known."""
 
@@ -35,7 +35,7 @@ class Problem:
         return {"file": self.file, "line": self.line, "key": self.key, "message": self.message}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Findings:
     """``loaded`` is the configuration, when it can be loaded. It can with a lease that is too short for the mount."""
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from wf_cli.clock import Clock
 from wf_cli.contract.failure import Failure
+from wf_cli.frozen import frozen
 from wf_cli.runtimes.acp.events import AcpReader
 from wf_cli.runtimes.base import Adapter, AgentEvent, AgentResult, Exit, Launch, Limits, Request, Verdict
 from wf_cli.runtimes.jsonlines import brief, parse_object, text
@@ -28,7 +29,7 @@ GRACE = 2.0
 _WORDS = 200
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """How a dry call ended; ``failure`` is None when a session was opened as configured."""
 

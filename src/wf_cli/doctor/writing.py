@@ -12,16 +12,16 @@ import os
 import shlex
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import fsio, ids, sharing
 from wf_cli.doctor.check import Check, error, ok
 from wf_cli.errors import LinkedFolder
+from wf_cli.frozen import frozen
 from wf_cli.spool import layout
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Area:
     """What belongs together, and gets one finding: folders to make files in, and files to open for writing."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from wf_cli.attempt.steps import Steps
 from wf_cli.clock import format_duration
 from wf_cli.contract.job import Spec
 from wf_cli.contract.token import Token, mark
+from wf_cli.frozen import frozen
 from wf_cli.queue.spool_queue import SpoolQueue
 
 #: Tells the agent how to end its job. It follows the prompt that every agent of the step gets.
@@ -33,7 +34,7 @@ You work on it from inside an editor, so no worker watches your end: you say you
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """One attempt of one job. A step of a plan has a ``prompt``, and a job outside plans has a ``payload``."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,7 @@ from wf_cli.editor import handover, sign_of_life
 from wf_cli.editor.sign_of_life import SignOfLife
 from wf_cli.editor.tools import Tools
 from wf_cli.errors import ContractError, Refused, SpoolMissing, StaleAttempt, UsageError, WfError
+from wf_cli.frozen import frozen
 from wf_cli.runtimes.failures import classify
 from wf_cli.runtimes.process.redact import Redactor, secret_values
 from wf_cli.spool import attempt, scan, session
@@ -51,7 +52,7 @@ class Unmet(WfError):
         self.errors = failure.errors
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ended:
     """How an attempt ended, for the agent."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,6 +31,7 @@ from wf_cli.editor.request import Request
 from wf_cli.editor.sign_of_life import SignOfLife
 from wf_cli.editor.tools import Tools
 from wf_cli.errors import ContractError, SpoolError, Temporary, WfError
+from wf_cli.frozen import frozen
 from wf_cli.seams import step
 from wf_cli.spool import layout
 from wf_cli.spool.session import this_process
@@ -55,7 +55,7 @@ class Channel(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Held:
     """A running job, with its claim and the facts learned of its attempt."""
 

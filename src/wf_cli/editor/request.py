@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from wf_cli import routing
 from wf_cli.contract import nearest
 from wf_cli.contract.token import Pool, is_word
 from wf_cli.errors import NotFound, UsageError
+from wf_cli.frozen import frozen
 from wf_cli.proc import ProcessRef
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 IDLE = 1800.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """A request for one job of these pools, to be found within ``wait_s`` seconds and held while ``editor`` runs."""
 

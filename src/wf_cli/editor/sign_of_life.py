@@ -7,17 +7,18 @@ content with the content at its last look. The token alone decides who owns the 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from wf_cli import fsio, ids
 from wf_cli.contract.token import TIME_DIGITS, is_word
+from wf_cli.frozen import frozen
 from wf_cli.spool import lease, scan
 from wf_cli.spool.layout import Spool
 
 _KIND = "editor"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SignOfLife:
     """The content of the file. ``beat`` is a new random word after each heartbeat."""
 

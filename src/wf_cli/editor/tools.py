@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 
 from wf_cli.app import App
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.identity import Target
 from wf_cli.errors import WfError
+from wf_cli.frozen import frozen
 from wf_cli.planjobs.job_steps import JobSteps
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.spool.layout import Spool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tools:
     """A project's spool, queue and plan steps."""
 

@@ -7,12 +7,12 @@ are read cost the lines in question and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli.clock import Clock, parse_iso_ms
 from wf_cli.contract.event import Event
 from wf_cli.eventlog.stream import Stream, unreported
+from wf_cli.frozen import frozen
 
 #: Events that are put in order at once.
 WINDOW = 20_000
@@ -35,7 +35,7 @@ _RANK = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selection:
     """Which events are wanted; what is empty or None does not restrict.
 

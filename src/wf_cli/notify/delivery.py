@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli.config.model import Notify
 from wf_cli.contract import text
+from wf_cli.frozen import frozen
 from wf_cli.runtimes.process.redact import Redactor, secret_values
 
 #: Characters of a message that are kept.
 _LONGEST = 300
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """What a try said, without secrets and harmless on a terminal. ``again``: another try may succeed."""
 

@@ -12,13 +12,13 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Container
-from dataclasses import dataclass
 
 from wf_cli import fsio, ids
 from wf_cli.clock import Clock, parse_iso_ms
 from wf_cli.contract import plain_json
 from wf_cli.contract.event import Event
 from wf_cli.eventlog.lines import parse_line
+from wf_cli.frozen import frozen
 from wf_cli.spool import elapsed
 from wf_cli.spool.layout import Spool
 
@@ -31,7 +31,7 @@ _LIMIT = 64 * 1024
 _numbers = itertools.count()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Waiting:
     """One event that waits. ``id`` is the same whoever reads it, also after a restart."""
 

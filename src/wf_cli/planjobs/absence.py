@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from wf_cli import git
 from wf_cli.errors import Absent, WfError
+from wf_cli.frozen import frozen
 from wf_cli.workflow import epics, plans, references
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
@@ -45,7 +45,7 @@ def absent(number: str) -> Absent:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trace:
     """Where an absent plan was found, and the command that brings it back, if there is one."""
 

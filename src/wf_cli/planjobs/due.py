@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from wf_cli.contract.lifecycle import LIVE, Status
 from wf_cli.contract.step import BLOCKED, COMPLETED, STEPS, Approval, PlanFacts, Step
+from wf_cli.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """A live or dead job of a plan."""
 
@@ -23,7 +24,7 @@ class Job:
         return self.status in LIVE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """The limits that the configuration sets."""
 
@@ -33,7 +34,7 @@ class Limits:
     approve: frozenset[Approval] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Publish:
     """The job that should exist."""
 
@@ -41,7 +42,7 @@ class Publish:
     iteration: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wait:
     """No job now, and why. With ``needs_help`` a person has to act before there is one."""
 
@@ -53,7 +54,7 @@ class Wait:
     unapproved: str | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Block:
     """The plan has used up its rounds, so its phase has to be set to blocked."""
 

@@ -19,6 +19,7 @@ from wf_cli.contract.lifecycle import LIVE, Status
 from wf_cli.contract.step import Approval
 from wf_cli.contract.token import Placed, Pool
 from wf_cli.errors import Absent, SpoolError, Temporary, WfError
+from wf_cli.frozen import frozen
 from wf_cli.planjobs import absence, epic_events, split, standstill
 from wf_cli.planjobs.checkout import Checkout
 from wf_cli.planjobs.due import Block, Limits, Publish, Wait, due, next_step
@@ -35,7 +36,7 @@ from wf_cli.workflow.project import Project
 from wf_cli.workflow.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Blocked:
     """A plan for which no job was published, and why. ``plan_id`` is empty where a whole epic is meant."""
 
@@ -58,7 +59,7 @@ class Reconciled:
     completed_epics: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DispatchSettings:
     """The configuration of dispatching."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from wf_cli.contract.identity import Target, job_id_for
 from wf_cli.contract.lifecycle import LIVE, Status
 from wf_cli.contract.step import EPIC_STEPS
+from wf_cli.frozen import frozen
 from wf_cli.planjobs.due import Publish, Wait
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.workflow import epic_plans, epic_run, epics
@@ -17,7 +17,7 @@ from wf_cli.workflow.epics import Epic
 _SPLIT = EPIC_STEPS["split"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Create:
     """The plans are declared and can be made."""
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from wf_cli import ids
 from wf_cli.contract import plain_json
 from wf_cli.contract.job import RECORD_LIMIT, Spec
 from wf_cli.contract.token import Token
 from wf_cli.errors import ContractError
+from wf_cli.frozen import frozen
 from wf_cli.queue.values import Enqueued, JobRequest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Batch:
     """The jobs that some requests ask for. ``jobs`` has each id once, by its first mention."""
 

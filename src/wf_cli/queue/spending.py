@@ -7,14 +7,14 @@ attempt that they belong to has an outcome of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from wf_cli.contract.job import End, Outcome
 from wf_cli.contract.token import parse_outcome
+from wf_cli.frozen import frozen
 from wf_cli.queue.spool_queue import SpoolQueue
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spent:
     """Dollars of attempts that have ended."""
 

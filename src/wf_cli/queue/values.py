@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from wf_cli.contract.identity import Target, job_id_for, own_key
 from wf_cli.contract.job import Outcome, Spec
 from wf_cli.contract.token import Placed, Token
+from wf_cli.frozen import frozen
 
 __all__ = ["Cancelled", "Ended", "Enqueued", "JobRequest", "Placed", "Reaped", "Started"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JobRequest:
     """A job that somebody wants. ``target`` is set for plan steps, ``key`` for jobs of one's own."""
 
@@ -44,7 +44,7 @@ class JobRequest:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Enqueued:
     """The job of a key: new, or there already (``deduped``)."""
 
@@ -66,7 +66,7 @@ class Started(StrEnum):
     TWIN = "twin"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ended:
     """The outcome that stands for an attempt, and whether it is the one that was offered."""
 
@@ -74,7 +74,7 @@ class Ended:
     accepted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reaped:
     """An attempt that a reaper ended."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from wf_cli.contract.failure import Failure
 from wf_cli.errors import WfError
+from wf_cli.frozen import frozen
 from wf_cli.runtimes.permissions import Permissions
 from wf_cli.spool.exits import Proves
 
@@ -32,7 +33,7 @@ class RuntimeMissing(CannotStart):
     failure_code = "runtime_missing"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """Three clocks of an attempt, in seconds: until its first sign of life, of silence, and of the whole."""
 
@@ -43,7 +44,7 @@ class Limits:
     grace_s: float = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RuntimeSettings:
     """One entry of ``runtimes:`` in wf.config."""
 
@@ -62,7 +63,7 @@ class RuntimeSettings:
     permissions: Permissions = field(default_factory=Permissions)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """One attempt of one job, as its agent gets it."""
 
@@ -89,7 +90,7 @@ class Request:
     limits: Limits = field(default_factory=Limits)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Launch:
     """A process to start."""
 
@@ -107,7 +108,7 @@ class Launch:
     exit_proves: Proves = "nothing"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Usage:
     """What an attempt used; None is unknown, never zero."""
 
@@ -116,7 +117,7 @@ class Usage:
     cost_usd: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentEvent:
     """One thing that an agent did, for the live view and the log. ``text`` is one short line for people."""
 
@@ -127,7 +128,7 @@ class AgentEvent:
     usage: Usage | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exit:
     """How a process ended. ``code`` is negative for a signal, as in `subprocess`; ``stopped``: why wf ended it."""
 
@@ -136,7 +137,7 @@ class Exit:
     stderr_tail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What the output says about the attempt. It is a claim, which the worker checks against the plan."""
 
@@ -176,7 +177,7 @@ class Adapter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentResult:
     """The end of one agent: its verdict, and how the process ended."""
 

@@ -9,9 +9,10 @@ the title, so a policy keeps an honest agent in its lane and is no sandbox.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from wf_cli.frozen import frozen
 
 if TYPE_CHECKING:
     from wf_cli.runtimes.shell.commands import Line
@@ -27,7 +28,7 @@ class Decision(NamedTuple):
     rule: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Permissions:
     """A policy. Without any rule it allows everything, because whoever starts an agent wants the work done."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from wf_cli.config.model import Runtime
+from wf_cli.frozen import frozen
 
 #: Before the name of a variable of the worker's environment, which holds the value.
 REFERENCE = "env:"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Variables:
     """The variables of one runtime as one environment fills them in."""
 

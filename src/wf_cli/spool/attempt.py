@@ -6,12 +6,13 @@ these without an outcome.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from wf_cli import fsio
 from wf_cli.contract.job import Outcome, destination
 from wf_cli.contract.token import Token, late_name, outcome_name
 from wf_cli.errors import ContractError
+from wf_cli.frozen import frozen
 from wf_cli.seams import step
 from wf_cli.spool import quarantine, records
 from wf_cli.spool.layout import Spool
@@ -64,7 +65,7 @@ def begin(spool: Spool, token: Token) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Published:
     """The outcome that stands for an attempt, and whether it is the one that was just offered."""
 

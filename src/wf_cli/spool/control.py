@@ -11,7 +11,6 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from wf_cli import clock as clocks
@@ -19,6 +18,7 @@ from wf_cli import fsio, ids
 from wf_cli.clock import Clock
 from wf_cli.contract import text
 from wf_cli.contract.token import is_word
+from wf_cli.frozen import frozen
 from wf_cli.spool import elapsed
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.troubles import Trouble
@@ -32,7 +32,7 @@ FAR = 30 * 86400.0
 _LIMIT = 65536
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stop:
     """A request that stops claims now. ``until_ms`` is its end by this host's wall clock, for people."""
 
@@ -92,7 +92,7 @@ def has(spool: Spool, name: str) -> bool:
     return fsio.listed(spool.folder("control"), f"{name}.json")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cooldown:
     """The cool-down of a runtime that was requested last. ``left_s`` is below 0 once it is over. ``round`` counts
     those in a row for which the provider named no time."""
@@ -122,7 +122,7 @@ def _seconds(value: Mapping[str, Any]) -> float | None:
     return float(seconds)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Watched:
     """A timed request since this process saw it first: when its time is over by the process's own clock, and by the
     wall clock at that moment."""

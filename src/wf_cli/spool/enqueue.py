@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import fsio
 from wf_cli.contract.job import Spec
 from wf_cli.contract.token import Token, parse_staged, staged_name
 from wf_cli.errors import ContractError, Refused
+from wf_cli.frozen import frozen
 from wf_cli.seams import step
 from wf_cli.spool import packing, records
 from wf_cli.spool.findings import OnProgress, unheard
@@ -27,7 +27,7 @@ from wf_cli.spool.layout import Spool
 from wf_cli.spool.troubles import EachItem, OnTrouble, ignored
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One job to enqueue: its spec, and the token it starts with."""
 

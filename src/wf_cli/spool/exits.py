@@ -13,11 +13,11 @@ the attempt removes it; `retention` removes what a killed one left. Format: one 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from wf_cli import fsio, ids
 from wf_cli.contract.token import TIME_DIGITS, Token, exit_name, mark
+from wf_cli.frozen import frozen
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.session import Agent
 
@@ -27,7 +27,7 @@ Proves = Literal["end", "success", "nothing"]
 _LIMIT = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeptExit:
     """How an agent ended, as its launcher says."""
 

@@ -11,6 +11,7 @@ from typing import Any
 from wf_cli.anchored import StrPath
 from wf_cli.contract import text
 from wf_cli.errors import SpoolError, Temporary, WfError
+from wf_cli.frozen import frozen
 from wf_cli.spool import quarantine
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.troubles import OnTrouble, Trouble, ignored
@@ -23,7 +24,7 @@ def unheard(_done: int, _of: int) -> None:
     """For looks whose progress nobody follows."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One thing that is not as it should be. ``severity``: error (an invariant), warning (untidy)."""
 

@@ -9,20 +9,20 @@ each of its claims. Format: one JSON object (fields of `Judgement`); an owner id
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from wf_cli import fsio
 from wf_cli.clock import iso
 from wf_cli.contract import text
 from wf_cli.contract.token import is_word
+from wf_cli.frozen import frozen
 from wf_cli.spool.layout import Spool
 
 SUFFIX = ".gone"
 _LIMIT = 65536
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Judgement:
     """One verdict and its evidence. Texts are empty where a file of foreign hands does not tell."""
 

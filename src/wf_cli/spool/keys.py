@@ -12,7 +12,6 @@ stays busy, and OSError, when the disk does not tell.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 
 from wf_cli import fsio, ids
 from wf_cli.contract.failure import Failure
@@ -20,6 +19,7 @@ from wf_cli.contract.job import Disposition, End, Outcome
 from wf_cli.contract.lifecycle import DIRECTORIES
 from wf_cli.contract.token import Placed, is_word, outcome_name
 from wf_cli.errors import ContractError
+from wf_cli.frozen import frozen
 from wf_cli.seams import step
 from wf_cli.spool import attempt, packing, predecessors, records, remains, scan
 from wf_cli.spool.findings import Finding, put_away, relative, take_away
@@ -32,7 +32,7 @@ _AT_WORK = ("claimed", "running")
 _MADE_UP = "the outcome of this attempt was lost; `wf spool verify --fix` made this one from the name of the token"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Repaired:
     done: bool
     #: What a person has to do first; empty when `--fix` can do it.

@@ -7,13 +7,13 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import anchored, fsio, ids, locks, sharing, system_errors
 from wf_cli.contract import nearest
 from wf_cli.contract.token import outcome_name
 from wf_cli.errors import FileTrouble, LinkedFolder, SpoolError, SpoolMissing
+from wf_cli.frozen import frozen
 from wf_cli.seams import step
 from wf_cli.spool import packs, place
 
@@ -44,7 +44,7 @@ SHARED_FILE = 0o660
 FENCE_TIMEOUT = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Version:
     """The content of ``VERSION``. It pins what the spool is, so that no two hosts disagree."""
 

@@ -23,11 +23,11 @@ import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import fsio
 from wf_cli.errors import SpoolError
+from wf_cli.frozen import frozen
 
 FOLDER, SUFFIX = "packed", ".pack"
 #: Entries of one block, which is read as a whole.
@@ -43,7 +43,7 @@ _FOOTER = struct.Struct(">QQII4s")
 _END = b"wfpk"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """A finished job, as its loose files had it."""
 

@@ -13,18 +13,18 @@ the lease are known, so the agent of a session that was judged to be gone counts
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
 
 from wf_cli import proc
 from wf_cli.contract.job import End
 from wf_cli.errors import ContractError
+from wf_cli.frozen import frozen
 from wf_cli.spool import liveness, records, session, started
 from wf_cli.spool.layout import Spool
 from wf_cli.spool.liveness import GONE, Verdict
 from wf_cli.spool.session import Agent, SessionRecord
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Predecessor:
     """The agent of an earlier attempt that may live."""
 

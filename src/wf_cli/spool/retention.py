@@ -14,6 +14,7 @@ from wf_cli.contract.identity import target_of
 from wf_cli.contract.lifecycle import DIRECTORIES, LIVE_DIRECTORIES
 from wf_cli.contract.token import Placed, Token, parse_exit, parse_outcome
 from wf_cli.errors import NotFound, Refused, Temporary
+from wf_cli.frozen import frozen
 from wf_cli.seams import step
 from wf_cli.spool import enqueue, judgement, lease, notified, old_logs, packing, predecessors, remains, scan, session
 from wf_cli.spool.layout import Spool
@@ -32,7 +33,7 @@ class Removed:
     logs: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OldLogs:
     """Which logs count as old: those that were last written before ``before_ms``, as seen at ``now_ms``."""
 

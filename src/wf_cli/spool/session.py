@@ -10,12 +10,13 @@ import contextlib
 import json
 import os
 import threading
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import Any
 
 from wf_cli import fsio, ids, proc
 from wf_cli.contract import text
 from wf_cli.contract.token import NUMBER_LIMIT, TIME_DIGITS, Token, is_word, mark
+from wf_cli.frozen import frozen
 from wf_cli.spool.layout import Spool
 
 #: Seconds. No lease lasts longer, whatever the file of its session says.
@@ -26,7 +27,7 @@ _LONGEST = 1024
 _LAST_PID = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Agent:
     """One agent's launcher: enough to find and end the whole attempt on this host."""
 
@@ -41,7 +42,7 @@ class Agent:
     baseline: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionRecord:
     """A session as others see it."""
 

@@ -8,16 +8,16 @@ spool on a local file system, which containers or users of one host share, has n
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import filesystems, mounts
+from wf_cli.frozen import frozen
 from wf_cli.mounts import Mount
 from wf_cli.spool import place
 from wf_cli.spool.layout import Spool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bound:
     """The shortest lease on a mount: `filesystems.LEASE_LOOKS` times what a look there may be old."""
 

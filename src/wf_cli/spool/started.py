@@ -11,16 +11,16 @@ On ``local`` listings are never old. The rename alone decides there, and this mo
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 from wf_cli import ids
 from wf_cli.contract.token import Token, is_word, outcome_name
+from wf_cli.frozen import frozen
 from wf_cli.seams import step
 from wf_cli.spool import records
 from wf_cli.spool.layout import Spool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Start:
     """Which claim started an attempt. Both are empty for a file that cannot be understood."""
 

@@ -26,6 +26,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from wf_cli import fsio
+from wf_cli.frozen import frozen
 
 #: Bytes of a settings file of a service that are read.
 _SETTINGS_LIMIT = 4 * 1024 * 1024
@@ -123,7 +124,7 @@ def _apple(folder: Folder) -> str | None:
     return f"Library/{keeper}" if keeper in ("CloudStorage", "Mobile Documents") else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Service:
     """A sync service, the signs of its folders, and who says so. Patterns are regular expressions for whole names."""
 
@@ -235,7 +236,7 @@ def _any_mark() -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{mark})" for service in SERVICES for mark in service.marks))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sign:
     """Why a folder counts as synced."""
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import sharing, system_errors
 from wf_cli.contract import text
 from wf_cli.errors import ContractError, FileTrouble, NotALock, Refused, Temporary
+from wf_cli.frozen import frozen
 
 #: Troubles that are remembered in order not to be said again; a spool that has more says some of them twice.
 REMEMBERED = 1000
@@ -34,7 +34,7 @@ _FOREIGN = "`wf spool verify --fix` puts away what is not wf's"
 _ITS_OWN = sharing.DENIED | {errno.EISDIR}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trouble:
     """One item that was passed over."""
 

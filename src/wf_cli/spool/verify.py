@@ -14,7 +14,7 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from wf_cli import fsio
 from wf_cli.clock import Clock
@@ -27,6 +27,7 @@ from wf_cli.contract.token import (
     parse_staged,
 )
 from wf_cli.errors import ContractError
+from wf_cli.frozen import frozen
 from wf_cli.seams import step
 from wf_cli.spool import attempt, census, foreign, keys, operate, packing, records, remains, scan
 from wf_cli.spool import contents as of_contents
@@ -92,7 +93,7 @@ def _missing_folders(spool: Spool, *, fix: bool) -> list[Finding]:
     return findings
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watch:
     """How long a job has to look wrong, and ``pause(jobs, seconds)``, which waits for the next look."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from wf_cli.frozen import frozen
 from wf_cli.spool.layout import Spool
 
 #: ``queued`` has new jobs, ``control`` requests; a job in ``done`` or ``dead`` has freed a checkout or a slot.
@@ -37,7 +37,7 @@ class Watches(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lack:
     """What cannot be watched and why, and the command that repairs it."""
 

@@ -14,13 +14,14 @@ import contextlib
 import json
 import os
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from wf_cli import fsio, ids, locks, sharing
 from wf_cli.errors import SpoolError
+from wf_cli.frozen import frozen
 
 FORMAT = 1
 #: Bytes of ``node.json`` and ``now.json`` that are read.
@@ -34,7 +35,7 @@ LAST_VERSION = 10**10 - 1
 _DIGEST = re.compile(r"[0-9a-f]{16}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stamp:
     """Where a node's state lies. Another stamp means that it was copied or restored."""
 
@@ -49,7 +50,7 @@ class Stamp:
         return cls(machine, info.st_dev, info.st_ino)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mark:
     """What was read last of another node. Nothing older of it is ever used again."""
 
@@ -63,7 +64,7 @@ class Mark:
     forked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Now:
     """What changes of a node: ``now.json``."""
 
@@ -128,7 +129,7 @@ def _mark(value: dict[str, Any]) -> Mark:
     return mark
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """This node, on this boot of its machine."""
 

@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.step import STEPS
 from wf_cli.contract.token import Placed, Token, mark
 from wf_cli.errors import Absent, WfError
+from wf_cli.frozen import frozen
 from wf_cli.planjobs import absence, behind
 from wf_cli.spool import late, predecessors, scan, session
 from wf_cli.spool.liveness import GONE, Verdict
@@ -31,7 +31,7 @@ from wf_cli.workflow import epics, plans, snapshot
 from wf_cli.workflow.project import Project
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Explanation:
     """The state of a job, its reason in one line (``summary``), and the command that would move it (``next``)."""
 

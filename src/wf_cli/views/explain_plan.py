@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from wf_cli.contract.identity import job_id_for, target_of
 from wf_cli.contract.lifecycle import LIVE
 from wf_cli.contract.token import Placed
 from wf_cli.errors import Absent, WfError
+from wf_cli.frozen import frozen
 from wf_cli.planjobs import absence, behind, split
 from wf_cli.planjobs.outlook import outlook
 from wf_cli.planjobs.round import Blocked, DispatchSettings
@@ -27,7 +27,7 @@ from wf_cli.workflow.project import Project
 SightOf = Callable[[Placed], Sight]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SubjectExplanation:
     """The state of a plan or an epic (``kind``), its reason in one line, and the command that would move it."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from wf_cli.clock import parse_iso_ms
 from wf_cli.contract.identity import job_id_for, target_of
 from wf_cli.contract.lifecycle import LIVE, Status
 from wf_cli.contract.token import Placed
 from wf_cli.errors import WfError
+from wf_cli.frozen import frozen
 from wf_cli.planjobs import split
 from wf_cli.planjobs.round import Reconciled
 from wf_cli.queue.spending import add_up
@@ -20,7 +20,7 @@ from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.project import Project
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlanProgress:
     """One plan, and its live or dead job."""
 
@@ -38,7 +38,7 @@ class PlanProgress:
     held_why: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EpicProgress:
     """One epic. ``end`` is None while it goes on, else ``completed`` or ``blocked``; ``why`` has the reasons."""
 

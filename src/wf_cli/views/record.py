@@ -6,7 +6,7 @@ import contextlib
 import stat
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from wf_cli import clock as times
@@ -17,6 +17,7 @@ from wf_cli.contract.identity import key_of
 from wf_cli.contract.job import CONTRACT_VERSION, End, Outcome, Spec
 from wf_cli.contract.token import Placed, late_name, mark, parse_outcome
 from wf_cli.eventlog.read import Selection, stream
+from wf_cli.frozen import frozen
 from wf_cli.spool import lease as leases
 from wf_cli.spool import records, session
 from wf_cli.spool.layout import Spool
@@ -29,7 +30,7 @@ from wf_cli.views.viewer import Viewer
 MOST_EVENTS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lease:
     """The session that has the job. A fact that cannot be told is None."""
 
@@ -43,7 +44,7 @@ class Lease:
     expired: bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attempt:
     """One attempt, or the late result of a superseded one (``accepted`` is False)."""
 
@@ -60,7 +61,7 @@ class Attempt:
     accepted: bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """One job. ``problem`` names the first of its files that could not be read, or says that events are left out."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from wf_cli import clock as times
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Placed
+from wf_cli.frozen import frozen
 from wf_cli.views.viewer import Viewer
 
 #: The orders of a list: jobs at work first, the oldest first, or in the order of claiming.
@@ -21,7 +22,7 @@ _BY_INTEREST = (
 RANK = {status: rank for rank, status in enumerate(_BY_INTEREST)}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One job. The fields are the keys of the JSON, in this order."""
 

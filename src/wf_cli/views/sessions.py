@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from wf_cli.clock import iso
 from wf_cli.contract.token import Token
+from wf_cli.frozen import frozen
 from wf_cli.spool import lease, scan, session
 from wf_cli.spool.liveness import Verdict
 from wf_cli.spool.troubles import Trouble
@@ -22,7 +22,7 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionView:
     """One session. Its ``state`` is alive, draining, stalled (lease expired), gone, unknown (on another host), remote
     (another node of a synced folder), or unreadable: its file cannot be read, so no process of this user can tell

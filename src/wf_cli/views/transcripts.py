@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from wf_cli import fsio
 from wf_cli.contract.token import Token
 from wf_cli.errors import NotFound
+from wf_cli.frozen import frozen
 from wf_cli.growing import GrowingFile
 from wf_cli.spool import scan
 from wf_cli.spool.layout import Spool
@@ -22,7 +22,7 @@ from wf_cli.spool.layout import Spool
 POLL_S = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One line of an attempt's transcript, without its newline."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from wf_cli import fsio
@@ -12,6 +12,7 @@ from wf_cli.contract.identity import Target, job_id_for, matches_prefix, target_
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Placed, Token
 from wf_cli.errors import Absent, WfError
+from wf_cli.frozen import frozen
 from wf_cli.spool.control import Requests
 from wf_cli.spool.layout import Spool
 
@@ -24,7 +25,7 @@ _GLANCE_LIMIT = 4 * 1024 * 1024
 _TAKEN = frozenset({Status.CLAIMED, Status.RUNNING})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LastEnd:
     """How an attempt ended, from its outcome file. For showing only, because the file is not validated."""
 
@@ -189,7 +190,7 @@ def _waits_for_plan(project: Project, target: Target) -> str | None:
     return f"its plan is {what} in the checkout; `wf explain {job_id_for(target.dedupe_key)}` looks for it"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Criteria:
     """Criteria by which jobs are chosen. The values of one field are alternatives; an empty field fits all jobs."""
 
@@ -203,7 +204,7 @@ class Criteria:
     errors: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) for name in self.__slots__)
+        return any(getattr(self, one.name) for one in fields(self))
 
     def fits(self, placed: Placed, viewer: Viewer) -> bool:
         """Whether the job fits. Outcomes are read last, and only for ``owners`` and ``errors``."""

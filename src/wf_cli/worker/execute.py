@@ -7,7 +7,7 @@ plans are judged by exit code. The attempt gets exactly one ending, whatever err
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from wf_cli import system_errors
 from wf_cli.attempt import briefing, refusals
@@ -25,6 +25,7 @@ from wf_cli.contract.job import End, Outcome, Spec
 from wf_cli.contract.retry import Ending, ending_of
 from wf_cli.contract.token import mark
 from wf_cli.errors import Absent, WfError
+from wf_cli.frozen import frozen
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.runtimes.base import AgentEvent, AgentResult, Request, Usage
 from wf_cli.runtimes.command import CommandAdapter
@@ -39,7 +40,7 @@ from wf_cli.worker.settings import Equipment, RoleSettings, SlotView
 _THE_WORKS = frozenset({ErrorClass.TRANSIENT, ErrorClass.QUALITY})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Done:
     """How an attempt ended, as the main loop needs it."""
 

@@ -10,10 +10,11 @@ from wf_cli.attempt.steps import Steps
 from wf_cli.config.model import Budget
 from wf_cli.contract.identity import Target
 from wf_cli.contract.token import Pool
+from wf_cli.frozen import frozen
 from wf_cli.runtimes.base import Adapter, Limits, Usage
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RoleSettings:
     """How jobs of one role are run."""
 
@@ -23,7 +24,7 @@ class RoleSettings:
     must_change: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkerSettings:
     """The settings of one worker."""
 
@@ -42,7 +43,7 @@ class WorkerSettings:
     max_parallel_plans: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Equipment:
     """The adapter, steps and functions that a worker works with, as the command that starts it puts them together."""
 
@@ -67,7 +68,7 @@ class Equipment:
     say: Callable[[str], None] = lambda _line: None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SlotView:
     """The activity of one slot now, for people. ``job_id`` is None for a free slot."""
 

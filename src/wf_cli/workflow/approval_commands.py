@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from wf_cli.clock import iso
 from wf_cli.contract.step import PLANNING
 from wf_cli.errors import Refused
+from wf_cli.frozen import frozen
 from wf_cli.workflow import grammar, plans, snapshot
 from wf_cli.workflow.approvals import APPROVALS, REJECTED, SHOWN
 from wf_cli.workflow.plans import Plan, PlanState
@@ -17,7 +18,7 @@ from wf_cli.workflow.snapshot import Snapshot
 REASON_LIMIT = 4000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Word:
     """What `approve` or `reject` has recorded. ``again``: it stood there already, so nothing was written."""
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from wf_cli.contract.step import Approval
+from wf_cli.frozen import frozen
 from wf_cli.workflow import grammar
 from wf_cli.workflow.plans import PlanState
 
@@ -25,7 +26,7 @@ APPROVALS, REJECTED = "approvals", "rejected"
 SHOWN = 12
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Said:
     """What a plan's state has. ``approved`` and ``rejected`` are digests."""
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from wf_cli.contract import nearest
 from wf_cli.errors import Refused, UsageError
+from wf_cli.frozen import frozen
 from wf_cli.workflow import epics, files, grammar, references, scope
 from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.project import Ask, Project
@@ -25,7 +26,7 @@ TITLE_LIMIT, GOAL_LIMIT = 120, 4000
 _KEYS = ("title", "goal", "after")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeclaredPlan:
     """One plan of the list. ``after`` are the places (from 1) of the plans that have to be completed before it."""
 
@@ -34,7 +35,7 @@ class DeclaredPlan:
     after: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EpicFacts:
     """What the rows of the step table ask about an epic (`wf_cli.contract.step.EpicFacts`)."""
 

@@ -14,9 +14,9 @@ A plan that cannot come at its turn, because of a circle or a number that no pla
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from wf_cli.frozen import frozen
 from wf_cli.workflow import epic_plans, epics, files, references, scope
 from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.scope import After, Declaration, Scope
@@ -25,7 +25,7 @@ from wf_cli.workflow.scope import After, Declaration, Scope
 _SHOWN = 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trouble:
     """Why the order of some plans cannot be kept. ``plans`` are those that cannot begin; none for a stray line."""
 
@@ -33,7 +33,7 @@ class Trouble:
     plans: tuple[Declaration, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Turn:
     """When one plan may begin: after the linked plans ``first`` (folder names); not at all because of ``why_not``."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from wf_cli.frozen import frozen
 from wf_cli.workflow import files, markdown, scope
 from wf_cli.workflow.epics import Epic
 
@@ -26,7 +26,7 @@ _SEPARATED = re.compile(r"\s*[*_`]{0,3}\s*(?:[:.)|–—-]|$)")
 _MARKS = " \t:.)|–—-*_`"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unclear:
     """A line (from 1) of epic.md, what is to be known about it, and what to write instead (None: nothing)."""
 

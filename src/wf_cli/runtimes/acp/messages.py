@@ -7,9 +7,10 @@ An agent is not trusted: each part is checked where it is read. A message that l
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from wf_cli.frozen import frozen
 from wf_cli.runtimes.jsonlines import obj, text
 
 PROTOCOL_VERSION = 1
@@ -39,7 +40,7 @@ def amount(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hello:
     """The answer to ``initialize``."""
 
@@ -66,7 +67,7 @@ class Hello:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """An option of a session, one of several values."""
 
@@ -97,7 +98,7 @@ _LISTS: Mapping[str, tuple[str, str, str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Offers:
     """What can be chosen in a session: its options, and the lists of models and modes beside them."""
 
@@ -126,7 +127,7 @@ class Offers:
         return (*options[:1], *(() if listed is None else (listed,)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ended:
     """The answer to ``session/prompt``."""
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from wf_cli.frozen import frozen
 from wf_cli.runtimes.acp.messages import items
 from wf_cli.runtimes.jsonlines import obj, text
 from wf_cli.runtimes.permissions import Decision, Permissions
@@ -33,7 +34,7 @@ _SUFFIXES: Mapping[str, re.Pattern[str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tool:
     """One call, as far as it is known."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from wf_cli import __version__
+from wf_cli.frozen import frozen
 from wf_cli.runtimes.acp.conversation import Conversation
 from wf_cli.runtimes.acp.messages import PROTOCOL_VERSION, Choice, Ended, Hello, Offers, needed
 from wf_cli.runtimes.acp.peer import AgentError, Peer
@@ -23,7 +24,7 @@ AUTH_LIMIT = 20.0
 _SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """What the adapter hands over on stdin."""
 

@@ -8,10 +8,11 @@ there. Text is compared as a pattern of `fnmatch`, and null is wanted where the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from wf_cli.frozen import frozen
 from wf_cli.runtimes.jsonl.recipes import RECIPES
 from wf_cli.runtimes.jsonlines import text
 
@@ -21,7 +22,7 @@ VALUES_LIMIT = 100
 PATTERN_LIMIT = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """One of the rules: the lines that it is for, and the paths of each of its fields, the first that leads first."""
 
@@ -46,7 +47,7 @@ class Rule:
         return []
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rules:
     """The rules of one runtime. One that is None is not given."""
 

@@ -21,9 +21,9 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from wf_cli.frozen import frozen
 from wf_cli.runtimes import options, program, protocol
 from wf_cli.runtimes.acp import adapter as acp
 from wf_cli.runtimes.acp.events import AcpReader
@@ -46,7 +46,7 @@ _OPTIONS: Mapping[str, tuple[type, ...]] = {
 _CONTENT = "OPENCODE_CONFIG_CONTENT"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Flags:
     """The differences between major versions."""
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from wf_cli.frozen import frozen
+
 #: Characters of a line, and levels of nesting; what is beyond is not read.
 LENGTH, DEPTH = 50_000, 40
 _ENDS = " \t\n;&|<>()"
@@ -21,7 +23,7 @@ _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{1,2}|u[0-9A-Fa-f]{1,4}|U[0-9A-Fa-f]{1,8}|
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "v": "\v"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Word:
     """A word without its quotes."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.token import Token
+from wf_cli.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scope:
     """The jobs that a condition is about: those that have each of the facts given. Without facts: all that wait.
 
@@ -38,7 +38,7 @@ class Scope:
         return all(wanted in (None, fact) for wanted, fact in facts)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Condition:
     """A condition for work to go on. ``holds`` is None when this process cannot tell."""
 

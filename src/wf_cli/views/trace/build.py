@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from wf_cli.clock import parse_iso_ms
 from wf_cli.contract.event import Event
@@ -13,6 +12,7 @@ from wf_cli.contract.token import Placed, Pool, parse_outcome
 from wf_cli.errors import NotFound
 from wf_cli.eventlog.read import ordered
 from wf_cli.eventlog.stream import Stream
+from wf_cli.frozen import frozen
 from wf_cli.spool import records, scan
 from wf_cli.spool.troubles import EachItem, OnTrouble, Trouble
 from wf_cli.views.trace.model import Attempt, Mark, Trace, sorted_by_begin
@@ -34,7 +34,7 @@ _MARKS = frozenset(
 _OF_WORKERS = frozenset({"lease.lost", "job.stalled"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subject:
     """What a trace is about. Exactly one of the three is set; ``job`` may be the beginning of several ids."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wf_cli.clock import iso
+from wf_cli.frozen import frozen
 
 #: By how many ms an attempt may begin before the end of the one that it waited for, because the end is logged after
 #: it was published.
@@ -54,7 +55,7 @@ class Attempt:
         return min(known, default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """One attempt of the critical path, and how long nothing of the path ran before it."""
 
@@ -63,7 +64,7 @@ class Step:
     ran_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recovery:
     """An attempt that was lost, or failed and was tried again, and the attempt that went on. ``gap_s`` is the time
     from the end of the one to the beginning of the other; None while nobody has gone on."""
@@ -73,7 +74,7 @@ class Recovery:
     gap_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mark:
     """Something that happened at one moment: a retry by an operator, a lost lease, a change of an epic."""
 
