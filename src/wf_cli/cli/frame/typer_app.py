@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,16 @@ class LazyGroup(TyperGroup):
     """A group that imports the module of a command only when that command is asked for."""
 
     run_contract: RunContract
+    #: The word after the command's name, while a command is carried out.
+    _following: str | None = None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that ``args`` begin with, without subcommands that they do not name."""
+        self._following = args[1] if len(args) > 1 else None
+        try:
+            return super().resolve_command(ctx, args)
+        finally:
+            self._following = None
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Every command's name, from the registry."""
@@ -36,10 +47,23 @@ class LazyGroup(TyperGroup):
         module = entry.typer_module if entry.contract else entry.module
         if module is None:
             return _contract_stub(entry, self.run_contract)
-        command = typer.main.get_command(getattr(importlib.import_module(module), entry.attribute))
+        command = _built(getattr(importlib.import_module(module), entry.attribute), self._following)
         conversion.relax(command)
         command.name = cmd_name
         return command
+
+
+def _built(app: typer.Typer, word: str | None) -> Any:
+    """The command of ``app``. Of a group only the subcommand called ``word`` is built, if there is one.
+
+    Building a command reads the annotations of all its options, which takes a millisecond or two.
+    """
+    named = [one for one in app.registered_commands if one.name == word]
+    if word is None or len(app.registered_commands) < 2 or app.registered_groups or len(named) != 1:
+        return typer.main.get_command(app)
+    alone = copy.copy(app)
+    alone.registered_commands = named
+    return typer.main.get_group(alone)
 
 
 def _contract_stub(entry: registry.Entry, run_contract: RunContract) -> Any:
