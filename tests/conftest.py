@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import tempfile
 
@@ -40,3 +42,9 @@ def _memory() -> str | None:
 if "TMPDIR" not in os.environ and (_found := _memory()) is not None:
     os.environ["TMPDIR"] = _found
     tempfile.tempdir = None
+
+# What a configuration means is kept in the user's cache. Tests keep theirs in a folder of their own.
+if "WF_TEST_CACHE" not in os.environ:
+    os.environ["WF_TEST_CACHE"] = tempfile.mkdtemp(prefix="wf-test-cache-")
+    atexit.register(shutil.rmtree, os.environ["WF_TEST_CACHE"], ignore_errors=True)
+os.environ["XDG_CACHE_HOME"] = os.environ["WF_TEST_CACHE"]

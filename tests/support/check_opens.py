@@ -31,6 +31,7 @@ OWN = frozenset({"files.read_text", "turn.open"})
 #: Module -> call -> why it may stay. None of these paths lies in a spool that others write.
 ALLOWED = {
     "assets/bundle.py": {".read_text": "texts of this package"},
+    "config/read_once.py": {".mkdir": "the cache of the user, whose mode is not that of a project"},
     "cli/frame/foreground.py": {"os.open": "the terminal, by the name that the system has for it"},
     "cli/frame/json_values.py": {".read_bytes": "a file that the user names, which may be a pipe"},
     "cli/frame/streams.py": {"open": "descriptor 0", "os.open": "/dev/null"},

@@ -47,15 +47,19 @@ class Document:
 
 def read(path: Path) -> Document:
     """The file ``path``; ConfigError when it cannot be read or is neither YAML nor JSON."""
+    return parse(path, text_of(path))
+
+
+def text_of(path: Path) -> str:
+    """The text of the file ``path``; ConfigError when it cannot be read."""
     try:
         # A person's file may be a link (dotfiles), so it is followed. A pipe at its end must not block the command.
         data = fsio.read_regular(Path(os.path.realpath(path)), SIZE_LIMIT)
-        text = fsio.decode_text(data)
+        return fsio.decode_text(data)
     except FileNotFoundError as error:
         raise ConfigError(f"there is no {path}", hint="wf config init writes one", path=str(path)) from error
     except (OSError, ValueError) as error:  # ValueError: not regular, too large, not UTF-8
         raise ConfigError(f"cannot read {path}: {error}", path=str(path)) from error
-    return parse(path, text)
 
 
 def parse(path: Path, text: str) -> Document:

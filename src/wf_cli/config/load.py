@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wf_cli.config import check, document, home, layers, legacy, legacy_routing, places
+from wf_cli.config import check, home, layers, legacy, legacy_routing, places, read_once
 from wf_cli.config.document import Document
 from wf_cli.config.mode import in_file, is_distributed
 from wf_cli.config.model import LEASE_S, Config, duration_text
@@ -61,7 +61,7 @@ def load(
     problem.
     """
     path = config_file or find(root)
-    return assemble(root, environ, None if path is None else document.read(path), overrides)
+    return assemble(root, environ, None if path is None else read_once.document(path, environ), overrides)
 
 
 def assemble(

@@ -39,9 +39,9 @@ def decided(root: Path, environ: Mapping[str, str], config_file: Path | None = N
         return Decision(environ["WF_DISTRIBUTED"] == "1", "environment WF_DISTRIBUTED")
     path = config_file or find(root)
     if path is not None:
-        from wf_cli.config import document
+        from wf_cli.config import read_once
 
-        content = document.read(path)
+        content = read_once.document(path, environ)
         if "mode" in content.value:
             mode, place = content.value["mode"], in_file(root, content)(("mode",))
             if mode not in ("command", "distributed"):
