@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from wf_cli import fsio, ids, routing, sharing
 from wf_cli.agents import models
 from wf_cli.clock import Clock, iso, iso_date
 from wf_cli.errors import Refused, StateError, UsageError
+from wf_cli.frozen import frozen
 
 UNSET = "unset"
 
@@ -47,7 +47,7 @@ class GuardRefused(Refused):
     code = "NOT_PERMITTED"
 
 
-@dataclass(frozen=True)
+@frozen
 class Session:
     """The declared model; ``raw`` is the whole file."""
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import ecmascript, fsio
 from wf_cli.agents.subagents import ROLES, SubagentModels
+from wf_cli.frozen import frozen
 
 #: Characters, without the blanks around them, below which an agent file counts as a stub.
 MIN_CHARACTERS = 32
 _REQUIRED_KEYS = ("name:", "model:", "description:")
 
 
-@dataclass(frozen=True)
+@frozen
 class RoleCheck:
     """One role: are its files usable, and which model would it use in Cursor?"""
 
@@ -23,7 +23,7 @@ class RoleCheck:
     model: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Preflight:
     """The result for all roles; only errors stop an epic."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wf_cli import ecmascript, fsio
 from wf_cli.agents import models, prompts
 from wf_cli.errors import StateError, UsageError
+from wf_cli.frozen import frozen
 
 VERSION = 1
 ROLES = ("epic-planner", "plan-coder", "plan-reviewer", "plan-fixer", "plan-verifier")
@@ -38,7 +38,7 @@ _SECTIONS_HINT = "add what is missing, or remove the file and run: wf subagents 
 _PLAIN_YAML = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@+-]*")
 
 
-@dataclass(frozen=True)
+@frozen
 class Catalog:
     """The models that are known: recommended by wf, and the project's own."""
 
@@ -51,7 +51,7 @@ class Catalog:
         return sorted({*self.recommended, *self.custom})
 
 
-@dataclass(frozen=True)
+@frozen
 class Validation:
     """What is wrong with the configuration, and what is only odd about it."""
 

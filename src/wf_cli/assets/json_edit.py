@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from wf_cli import fsio
 from wf_cli.contract import plain_json
+from wf_cli.frozen import frozen
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 _MARK = "\ufeff"
 
 
-@dataclass(frozen=True)
+@frozen
 class _Object:
     """Where an object stands in the text: its braces, and its members' keys and values."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from wf_cli import fsio
 from wf_cli.assets import json_edit
 from wf_cli.assets.bundle import Tool
+from wf_cli.frozen import frozen
 
 NAME = "wf"
 
@@ -30,7 +30,7 @@ class Found(StrEnum):
     LEFT = "left"
 
 
-@dataclass(frozen=True)
+@frozen
 class Registration:
     """Where an editor looks for MCP servers, and what it wants to read there."""
 
@@ -69,7 +69,7 @@ REGISTRATIONS = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Done:
     """What was done for one editor, in which file."""
 

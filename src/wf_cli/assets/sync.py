@@ -10,18 +10,18 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from wf_cli import fsio, ids, sharing
 from wf_cli.assets.bundle import KINDS, TOOLS, Kind, TemplateId, Tool, bundled
 from wf_cli.errors import Refused, StateError
+from wf_cli.frozen import frozen
 
 _SUFFIXES: dict[Kind, tuple[str, ...]] = {"commands": (".md",), "agents": (".md",), "rules": (".md", ".mdc")}
 
 
-@dataclass(frozen=True)
+@frozen
 class Synced:
     """What was done. ``warnings`` name managed entries that were refused."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from wf_cli.errors import UsageError
+from wf_cli.frozen import frozen
 from wf_cli.workflow import files, grammar, phases, plans, references, review, todo
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
@@ -15,7 +15,7 @@ from wf_cli.workflow.project import Project
 INCLUDES = ("plan", "todo", "review", "evidence", "state", "epic")
 
 
-@dataclass(frozen=True)
+@frozen
 class PlanContext:
     """A plan's phase, the commands that it allows, its files, and the contents that were asked for."""
 

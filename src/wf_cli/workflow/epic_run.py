@@ -7,12 +7,12 @@ folders that exist instead of creating them again (docs/explanation/compatibilit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from wf_cli import fsio
 from wf_cli.clock import iso
 from wf_cli.errors import Refused
+from wf_cli.frozen import frozen
 from wf_cli.seams import step
 from wf_cli.workflow import epic_plans, epics, files, plans, references, scope
 from wf_cli.workflow.epics import Epic
@@ -22,7 +22,7 @@ from wf_cli.workflow.project import Project
 _DEFAULT_PLANS = ("scaffold and structure", "core implementation", "validation and documentation")
 
 
-@dataclass(frozen=True)
+@frozen
 class Run:
     """A started run. ``plans`` are all linked plans, in order."""
 
@@ -37,7 +37,7 @@ class Run:
 Rule = Literal["linked", "set", "scope", "split", "default"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Wanted:
     """The plans that an epic is to get: (name, goal) of each. With the rule ``linked`` the names are folders."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from wf_cli.clock import iso
+from wf_cli.frozen import frozen
 from wf_cli.workflow import epics, files, phases, scope
 from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.project import Project
 
 
-@dataclass(frozen=True)
+@frozen
 class EpicStatus:
     """An epic and its plans; ``orchestration`` is the record as stored now."""
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wf_cli import fsio, sharing
 from wf_cli.clock import iso, iso_date
 from wf_cli.errors import NotFound, Refused, StateError
+from wf_cli.frozen import frozen
 from wf_cli.workflow import files, grammar, phases, plans, references
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
@@ -57,7 +57,7 @@ class NumberShared(Refused):
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Epic:
     """The paths of an epic."""
 
@@ -86,7 +86,7 @@ class Epic:
         return self.path / "state.json"
 
 
-@dataclass(frozen=True)
+@frozen
 class EpicContent:
     """The raw files of an epic, all of which exist."""
 

@@ -7,10 +7,10 @@ that acts on a gate evaluates it under the plan's lock.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from wf_cli import fsio
 from wf_cli.clock import Clock, parse_iso_ms
+from wf_cli.frozen import frozen
 from wf_cli.workflow import evidence, files, plans, review, todo, unclear_items
 from wf_cli.workflow.evidence import Evidence
 from wf_cli.workflow.plans import Plan
@@ -20,7 +20,7 @@ from wf_cli.workflow.review import ContractSection
 STRICT_RUN_VALID_MS = 2 * 60 * 60 * 1000
 
 
-@dataclass(frozen=True)
+@frozen
 class Gate:
     """The result of a check, which passed when it has no errors."""
 

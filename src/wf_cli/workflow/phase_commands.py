@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from wf_cli import fsio
 from wf_cli.errors import Refused
+from wf_cli.frozen import frozen
 from wf_cli.workflow import files, gates, phases, plans, review, todo
 from wf_cli.workflow.phases import PhaseCommand
 from wf_cli.workflow.plans import Plan, PlanState
@@ -44,7 +43,7 @@ class WrongPhase(Refused):
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class PhaseChange:
     """A phase change that was made, with ``warnings`` for a person."""
 

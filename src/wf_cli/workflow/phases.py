@@ -5,8 +5,6 @@ An unknown phase is legal on disk, and no phase command starts from it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from wf_cli.contract.step import (
     AWAITING_REVIEW,
     BLOCKED,
@@ -20,6 +18,7 @@ from wf_cli.contract.step import (
     GateName,
     Step,
 )
+from wf_cli.frozen import frozen
 
 __all__ = [
     "AWAITING_REVIEW",
@@ -46,7 +45,7 @@ __all__ = [
 UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
+@frozen
 class PhaseCommand:
     """The phases from which a command starts, the phase to which it leads, and the gate that it has to pass first."""
 

@@ -11,13 +11,13 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wf_cli import fsio, ids, sharing
 from wf_cli.clock import iso_date
 from wf_cli.errors import NotFound, Refused, StateError
+from wf_cli.frozen import frozen
 from wf_cli.seams import step
 from wf_cli.workflow import evidence, grammar, phases, references
 from wf_cli.workflow.project import Project
@@ -57,7 +57,7 @@ class NumberShared(Refused):
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Plan:
     """The paths of a plan. They say nothing about its state, which may change at any time."""
 
@@ -98,7 +98,7 @@ class Plan:
         return self.path / "state.json"
 
 
-@dataclass(frozen=True)
+@frozen
 class PlanState:
     """The content of ``state.json``, all of it in ``raw``. Unusable values read as unknown, 0 and None."""
 

@@ -10,13 +10,13 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wf_cli import fsio, ids
 from wf_cli.clock import iso
 from wf_cli.errors import StateError, UsageError
+from wf_cli.frozen import frozen
 from wf_cli.workflow import files, grammar
 from wf_cli.workflow.project import Project
 
@@ -30,7 +30,7 @@ MAX_LIMIT = 50
 _EPOCH = "1970-01-01T00:00:00.000Z"
 
 
-@dataclass(frozen=True)
+@frozen
 class Memory:
     """The paths of the brief and the log of one scope."""
 
@@ -54,7 +54,7 @@ class Memory:
         return self.directory / "project-memory.md"
 
 
-@dataclass(frozen=True)
+@frozen
 class Recap:
     """The brief and the newest entries, newest first, in the form of their JSON."""
 

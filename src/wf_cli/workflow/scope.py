@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
+from wf_cli.frozen import frozen
 from wf_cli.workflow import grammar, markdown, references
 
 _NESTED = grammar.pattern(r"\s+[-*]\s+")
@@ -20,7 +20,7 @@ _AFTER_NUMBERS = grammar.pattern(r"\s+[-*]\s+after\s*:\s*([0-9]{1,2}(?:\s*,\s*[0
 DEFAULT_TITLE = "Epic Delivery"
 
 
-@dataclass(frozen=True)
+@frozen
 class Declaration:
     """One declared plan. ``label`` is the name that its plan gets."""
 
@@ -30,7 +30,7 @@ class Declaration:
     slug: str
 
 
-@dataclass(frozen=True)
+@frozen
 class After:
     """A bullet ``- after: 1, 2`` (``line`` from 1) below the declaration of ``plan``; None when none stands above it.
 
@@ -43,7 +43,7 @@ class After:
     numbers: tuple[int, ...] | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Scope:
     """The declared plans in order of number, and warnings about lines of the section that could not be read.
 
@@ -55,7 +55,7 @@ class Scope:
     after: tuple[After, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Comparison:
     """Declared plans against linked ones. A mismatch needs a declaration."""
 

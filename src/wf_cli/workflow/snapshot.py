@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from wf_cli.clock import Clock, SystemClock
 from wf_cli.contract.step import Approval, GateName
+from wf_cli.frozen import frozen
 from wf_cli.workflow import approvals, files, gates, grammar, phases, plans, review, todo, unclear_items
 from wf_cli.workflow.plans import Plan, PlanState
 
 
-@dataclass(frozen=True)
+@frozen
 class Snapshot:
     """A plan as it was when it was read, without a lock. Read it again under the lock before changing the plan.
 

@@ -14,13 +14,13 @@ import os
 import shlex
 import signal
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from wf_cli import fsio, git
 from wf_cli.clock import iso
 from wf_cli.errors import Refused, StateError
+from wf_cli.frozen import frozen
 from wf_cli.workflow import phases, plans, verify
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
@@ -32,7 +32,7 @@ PROFILES: tuple[Profile, ...] = get_args(Profile)
 TAIL_LINES = 15
 
 
-@dataclass(frozen=True)
+@frozen
 class Check:
     """One finished check. ``tail`` is the end of its output, for people only."""
 
@@ -45,7 +45,7 @@ class Check:
     tail: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class QualityRun:
     """All checks of one run, which passed when every exit code is 0."""
 

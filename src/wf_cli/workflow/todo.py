@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
+from wf_cli.frozen import frozen
 from wf_cli.workflow import grammar, markdown
 
 Status = Literal["pending", "implemented", "accepted"]
 
 
-@dataclass(frozen=True)
+@frozen
 class TodoItem:
     """One ``- [ ]`` line. ``id`` is None for ``- [ ] text`` and for ``- [ ] [T1]`` without a text."""
 
@@ -21,7 +21,7 @@ class TodoItem:
     text: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Lifecycle:
     """The state of one item with an id, and whose turn it is."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from wf_cli import fsio
 from wf_cli.clock import iso
 from wf_cli.errors import Refused
+from wf_cli.frozen import frozen
 from wf_cli.workflow import evidence, files, grammar, phases, plans, review, todo, unclear_items
 from wf_cli.workflow.phase_commands import WrongPhase
 from wf_cli.workflow.plans import Plan
@@ -16,7 +16,7 @@ from wf_cli.workflow.project import Project
 Action = Literal["list", "implemented", "accept", "reject"]
 
 
-@dataclass(frozen=True)
+@frozen
 class TodoState:
     """The lifecycle of all items after an action."""
 

@@ -7,8 +7,8 @@ completed with work that no gate has looked at. So with the distributed mode on 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from wf_cli.frozen import frozen
 from wf_cli.workflow import grammar, markdown, todo
 
 _BEFORE = r"(?:>\s*|[-*+•‣◦·–—]+\s*|\(?[0-9a-zA-Z]{1,3}[.)]\s*|#{1,6}\s+|\|\s*|[*_`]{1,3})"
@@ -17,7 +17,7 @@ _BOX = r"(?:\[[^\S\n]{0,3}[xXvVoO~/\-–—.*?!>✓✔✗✘☑☒]?[^\S\n]{0,3}
 _SEEMS = re.compile(rf"\s*{_BEFORE}*\s*{_BOX}")
 
 
-@dataclass(frozen=True)
+@frozen
 class UnclearItem:
     """A line (from 1) of todo.md that is no item."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from wf_cli.frozen import frozen
 from wf_cli.workflow import gates
 from wf_cli.workflow.gates import Gate
 from wf_cli.workflow.plans import Plan
@@ -14,7 +14,7 @@ Target = Literal["all", "review", "done"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 
 
-@dataclass(frozen=True)
+@frozen
 class Verification:
     """The results of the gates that were asked for; None for the others."""
 

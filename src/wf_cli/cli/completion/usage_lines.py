@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from wf_cli.frozen import frozen
 
 _PART = re.compile(r"\[(?P<optional>(?:[^\]\"]|\"[^\"]*\")*)\]|\"(?P<quoted>[^\"]*)\"|(?P<plain>\S+)")
 
 
-@dataclass(frozen=True)
+@frozen
 class Usage:
     """One usage line. A place is ``<kind>``, or the words that may stand there: ``on|off``."""
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wf_cli.cli.frame import registry
+from wf_cli.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Candidate:
     """One word that is offered, with a short description."""
 
@@ -24,7 +24,7 @@ class Candidate:
     about: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Scene:
     """The words before the cursor, without the program's name, with the project and the environment."""
 

@@ -8,15 +8,16 @@ ordinary word, an option may not be abbreviated, and a value that starts with ``
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from wf_cli import ecmascript
 from wf_cli.errors import UsageError
+from wf_cli.frozen import frozen
 
 HELP_TOKENS = frozenset({"--help", "-h"})
 
 
-@dataclass(frozen=True)
+@frozen
 class Spec:
     """The arguments that a command takes.
 
@@ -34,7 +35,7 @@ class Spec:
     skips_empty: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Parsed:
     """The arguments that were given, by name. ``flags`` has each flag once, ordered by its last mention."""
 

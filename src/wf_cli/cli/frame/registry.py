@@ -10,7 +10,8 @@ typer command: its module has a ``typer.Typer`` called ``app`` (or what ``attrib
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from wf_cli.frozen import frozen
 
 _PLANS = "Plans"
 _EPICS = "Epics"
@@ -24,7 +25,7 @@ _SETUP = "Set-up"
 GROUPS = (_PLANS, _EPICS, _JOBS, _WORKERS, _WATCHING, _KNOWLEDGE, _SETUP)
 
 
-@dataclass(frozen=True)
+@frozen
 class Entry:
     """One command.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +17,7 @@ from wf_cli.cli.jobs.bulk import Bulk, JobsArgument, change
 from wf_cli.cli.jobs.selectors import Filters, JobArgument, one
 from wf_cli.contract.lifecycle import Status
 from wf_cli.errors import NotFound, UsageError
+from wf_cli.frozen import frozen
 from wf_cli.spool import scan
 from wf_cli.views.viewer import Criteria, Viewer
 
@@ -35,7 +36,7 @@ class By(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True)
+@frozen
 class Group:
     """The dead letters of one error code."""
 

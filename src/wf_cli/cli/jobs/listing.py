@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wf_cli.cli.frame import output, tables
@@ -12,6 +11,7 @@ from wf_cli.cli.frame.options import Common, document, print_line
 from wf_cli.cli.frame.screen import Screen, is_screen
 from wf_cli.clock import format_duration
 from wf_cli.errors import UsageError
+from wf_cli.frozen import frozen
 from wf_cli.spool import scan
 from wf_cli.spool.control import Stop
 from wf_cli.views.rows import Row, last_time, row
@@ -28,7 +28,7 @@ _HEAD = ("STATUS", "JOB", "POOL", "ATTEMPT", "BURNED", "PRIO", "AGE", "OWNER", "
 _YIELDING = ("PRIO", "BURNED", "ATTEMPT", "OWNER", "POOL", "AGE")
 
 
-@dataclass(frozen=True)
+@frozen
 class Listing:
     """At most ``limit`` jobs that fit, the counts of all that fit, and the pauses and cool-downs (``stops``)."""
 

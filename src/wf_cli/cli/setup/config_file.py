@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,11 +17,12 @@ from wf_cli.cli.frame import output, working_project
 from wf_cli.cli.frame.bundles import spread
 from wf_cli.cli.frame.options import Common, ConfigOption, JsonOption, document, group
 from wf_cli.errors import ConfigError
+from wf_cli.frozen import frozen
 
 app = group("Show, check and change wf.config.")
 
 
-@dataclass(frozen=True)
+@frozen
 class _File:
     """The options of an action that needs wf.config and no spool."""
 
