@@ -15,6 +15,7 @@ from wf_cli.cli.jobs.selectors import Filters, one
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Placed
 from wf_cli.errors import NotFound, Refused, SpoolMissing, UsageError, WfError
+from wf_cli.frozen import frozen
 from wf_cli.spool import scan
 from wf_cli.spool.layout import Spool
 from wf_cli.views.viewer import Viewer
@@ -28,7 +29,7 @@ JobsArgument = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@frozen
 class Bulk(Filters):
     """The selectors of a command that changes jobs."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ from wf_cli.contract.identity import matches_prefix
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Placed, is_word
 from wf_cli.errors import NotFound, UsageError
+from wf_cli.frozen import frozen
 from wf_cli.spool import scan
 from wf_cli.spool.layout import Spool
 from wf_cli.views.viewer import Criteria
@@ -29,7 +29,7 @@ _COMPARED = 1000
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a job id, or the beginning of one (whole words)")]
 
 
-@dataclass(frozen=True)
+@frozen
 class Filters:
     """The selectors. A selector that is given several times fits a job that has any of its values."""
 
