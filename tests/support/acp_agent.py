@@ -24,6 +24,9 @@ Does the plan's work like `scripted_agent` when it is given a job, else says a w
 ``version``           speaks version 99 of the protocol
 ``permission``        asks for ``execute: rm -rf build``, and goes on; with ``stop`` (a reason, or true) or ``error``
                       it ends there if denied
+``unasked``           says that it runs ``title`` (``cd . && rm -rf build``), without asking, and that this ``ends``
+                      with a status; waits for a cancel, or ends its turn well (``goes_on``)
+``late``              says that it runs ``rm -rf build`` and asks then, as ``permission`` does
 ``elicitation``       asks a person
 ``question``          asks the way Cursor does
 ``stays``             a good turn, then neither EOF nor SIGTERM ends it
@@ -407,6 +410,20 @@ class FakeAgent:
         if "last_words" in self.told:
             self.client.say(self.told["last_words"])
         return {True: "end_turn"}.get(self.told.get("stop"), self.told.get("stop"))
+
+    def _unasked(self, session_id: str) -> str:
+        self.tool(self.told.get("title", "cd . && rm -rf build"), "in_progress", session_id)
+        if "ends" in self.told:
+            self.client.update(session_id, sessionUpdate="tool_call_update", toolCallId="t", status=self.told["ends"])
+        if self.told.get("goes_on"):
+            self.client.say("Done.", session_id)
+            return "end_turn"
+        self.client.cancelled.wait(60)
+        return "cancelled" if self.client.cancelled.is_set() else "end_turn"
+
+    def _late(self, session_id: str) -> str | None:
+        self.tool("rm -rf build", "in_progress", session_id)
+        return self._permission(session_id)
 
     def _elicitation(self, session_id: str) -> None:
         form = {"mode": "form", "sessionId": session_id, "requestedSchema": {"type": "object"}}

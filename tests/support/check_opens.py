@@ -41,7 +41,6 @@ ALLOWED = {
         ".touch": "a scratch folder of its own",
         "os.open": "a scratch folder of its own",
     },
-    "doctor/runtimes.py": {".read_text": "a file of the user's home"},
     "editor/keeper_process.py": {"os.open": "/dev/null"},
     "mounts.py": {"os.open": "a folder, by O_PATH, to ask the kernel for its mount"},
     "planjobs/prompts/__init__.py": {".read_text": "texts of this package"},

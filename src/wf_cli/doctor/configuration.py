@@ -8,12 +8,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wf_cli.config import check, document, legacy, legacy_routing, load
 from wf_cli.errors import WfError
 from wf_cli.frozen import frozen
 from wf_cli.spool import layout, shortest_lease
+
+if TYPE_CHECKING:
+    from wf_cli.doctor.denials import Binding
 
 
 @frozen
@@ -47,6 +50,20 @@ class Findings:
     @property
     def warnings(self) -> tuple[str, ...]:
         return self.loaded.warnings if self.loaded is not None else ()
+
+    def denials(self, root: Path, environ: Mapping[str, str]) -> dict[str, Binding]:
+        """What ``permissions`` bind in each runtime that the routing needs, by name; empty if nothing is denied."""
+        if self.loaded is None or not self._denies(self.loaded):
+            return {}
+        from wf_cli.doctor import denials, runtimes  # the adapters are many modules
+
+        needed = set(self.loaded.config.runtime_of_role.values()) - runtimes.not_needed(self.loaded, root)
+        return denials.told(self.loaded, needed, environ)
+
+    @staticmethod
+    def _denies(loaded: load.LoadedConfig) -> bool:
+        policies = [loaded.config.permissions, *(one.permissions for one in loaded.config.runtimes.values())]
+        return any(policy is not None and (policy.deny or policy.default == "deny") for policy in policies)
 
 
 def find(

@@ -1,12 +1,12 @@
 """The agent programs that the routing needs: are they there, how are they driven, may they, and do they answer?
 
-For each: ``runtime`` (found, version), ``protocol`` (which, and why), ``login``, ``call`` (`dry_call`, for those
-that speak ACP). What keeps a runtime from working is an error where workers are wanted, and else a warning.
+For each: ``runtime`` (found, version), ``protocol`` (which, and why), ``permissions`` (what denials bind, `denials`),
+``login``, ``call`` (`dry_call`, for those that speak ACP). What keeps a runtime from working is an error where
+workers are wanted, and else a warning.
 """
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -17,7 +17,7 @@ from wf_cli import git, ids
 from wf_cli.clock import Clock
 from wf_cli.config.load import LoadedConfig
 from wf_cli.config.model import PROGRAMS, Config, Runtime
-from wf_cli.doctor import dry_call, logins
+from wf_cli.doctor import denials, dry_call, logins
 from wf_cli.doctor.check import Check, Level, guarded, ok, warn, with_command
 from wf_cli.doctor.dry_call import Answer
 from wf_cli.doctor.logins import Login
@@ -55,7 +55,7 @@ def routed(
     no epic, because no job can need it.
     """
     config = loaded.config
-    unneeded = _unneeded(loaded, root)
+    unneeded = not_needed(loaded, root)
     for name in sorted(set(config.runtime_of_role.values())):
         runtime = config.runtimes.get(name)
         if name in unneeded:
@@ -67,7 +67,7 @@ def routed(
             yield from guarded(f"runtime:{name}", partial(look.checks, call=call))
 
 
-def _unneeded(loaded: LoadedConfig, root: Path) -> frozenset[str]:
+def not_needed(loaded: LoadedConfig, root: Path) -> frozenset[str]:
     """The runtimes that nothing but the default routing of plan steps names, where there are no plans to work on."""
     by_file = {key for key, origin in loaded.origins.items() if origin != "default"}
     named = {key.split(".")[1] for key in by_file if key.startswith("runtimes.")}
@@ -112,8 +112,10 @@ class _Look:
             )
         if runtime.adapter == "scripted":
             yield ok(f"runtime:{runtime.name}", f"built in; {self._does}")
+            yield from self._denials()
         elif runtime.adapter == "command":
             yield self._program(runtime.argv)
+            yield from self._denials()
         else:
             yield from self._agent(registry.make(self._settings), call=call)
 
@@ -151,8 +153,7 @@ class _Look:
             yield self._wrong("protocol", failure.message, with_command(failure.hint, "wf config show --origin"))
             return
         yield ok(f"protocol:{name}", f"{choice.spoken}: {choice.why}")
-        if isinstance(adapter, CursorAdapter) and choice.spoken == "acp":
-            yield from self._what_cursor_asks()
+        yield from self._denials()
         login = self._login(adapter, command, version)
         answers = []
         if call and choice.spoken == "acp":
@@ -224,19 +225,13 @@ class _Look:
                 remedy = f"{self._by_hand()}; see what it says, then wf doctor"
         return self._wrong("call", f"{answer.failure.message} (with {whose})", remedy)
 
-    def _what_cursor_asks(self) -> Iterator[Check]:
-        """Denials reach what Cursor asks for, which its own configuration decides (see `runtimes.cursor`)."""
-        if not self._settings.permissions.restricts:
+    def _denials(self) -> Iterator[Check]:
+        """What denials bind, where there are any."""
+        binding = denials.of(self._settings, self._request.environment)
+        if binding is None:
             return
-        name, file = f"permissions:{self._runtime.name}", _cursor_config(self._request.environment)
-        mode = _approval_mode(file)
-        if mode == "allowlist":
-            text = "Cursor asks for shell commands and fetches; it never asks before it reads or edits"
-            yield ok(name, text)
-            return
-        said = f"approvalMode is {mode!r}" if mode else "no approvalMode is set"
-        detail = f"{said} in {file}: Cursor may ask for nothing, and what is not asked for is not denied"
-        yield warn(name, detail, f'${{EDITOR:-vi}} {shlex.quote(str(file))}: set "approvalMode": "allowlist"')
+        name = f"permissions:{self._runtime.name}"
+        yield ok(name, binding.text) if binding.holds else warn(name, binding.text, binding.remedy)
 
     def _by_hand(self) -> str:
         """The command that starts the agent's program as a person would."""
@@ -245,22 +240,3 @@ class _Look:
 
     def _wrong(self, what: str, detail: str, remedy: str) -> Check:
         return Check(f"{what}:{self._runtime.name}", self._bad, detail, remedy)
-
-
-def _cursor_config(environ: Mapping[str, str]) -> Path:
-    """Where Cursor's command line has its configuration."""
-    if environ.get("CURSOR_CONFIG_DIR"):
-        folder = Path(environ["CURSOR_CONFIG_DIR"])
-    elif environ.get("XDG_CONFIG_HOME"):
-        folder = Path(environ["XDG_CONFIG_HOME"]) / "cursor"
-    else:
-        folder = Path(environ.get("HOME", "/")) / ".cursor"
-    return folder / "cli-config.json"
-
-
-def _approval_mode(file: Path) -> str | None:
-    try:
-        value = json.loads(file.read_text(encoding="utf-8")).get("approvalMode")
-    except (OSError, ValueError, RecursionError, AttributeError):
-        return None
-    return value if isinstance(value, str) else None

@@ -360,6 +360,28 @@ def test_denials_that_a_program_cannot_ask_for_are_an_error(root: Path) -> None:
     assert found["protocol"].status is Level.ERROR
 
 
+@pytest.mark.parametrize(
+    ("runtime", "status", "says"),
+    [
+        ({"adapter": "acp", "command": ["./fake-agent"]}, Level.WARN, "which wf does not know"),
+        ({"adapter": "command", "argv": ["./fake-agent"]}, Level.WARN, "asked for nothing"),
+        ({"adapter": "claude", "command": ["./fake-agent"]}, Level.OK, "become rules of Claude Code"),
+        ({"adapter": "gemini", "command": ["./fake-agent"]}, Level.OK, "never before it reads"),
+        (
+            {"adapter": "opencode", "command": ["./fake-agent"], "protocol": "acp"},
+            Level.OK,
+            "become rules of OpenCode",
+        ),
+    ],
+)
+def test_every_runtime_says_what_denials_bind(root: Path, runtime: dict[str, Any], status: Level, says: str) -> None:
+    made = {"cursor": runtime, "opencode": {"adapter": "scripted"}}
+    checks = look(root, agents(root, runtimes=made, permissions={"deny": ["execute:git push*"]}), call=False)
+    found = of(checks)["permissions"]
+    assert (found.status, says in found.detail) == (status, True), found
+    assert of(checks, "opencode")["permissions"].status is Level.OK
+
+
 def test_any_acp_agent_is_called_and_not_asked_for_its_version(root: Path) -> None:
     made = {"cursor": {"adapter": "acp", "command": ["./fake-agent"]}, "opencode": {"adapter": "scripted"}}
     found = of(look(root, agents(root, runtimes=made)))

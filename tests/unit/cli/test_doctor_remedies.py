@@ -21,7 +21,7 @@ from wf_cli.spool.findings import unreadable
 FOLDER = Path(wf_cli.doctor.__file__).parent
 MODULES = sorted(path for path in FOLDER.glob("*.py") if path.stem != "check")
 #: The functions that make a finding, and which of their arguments is the remedy.
-MAKERS = {"warn": 2, "error": 2, "_wrong": 2, "Check": 3}
+MAKERS = {"warn": 2, "error": 2, "_wrong": 2, "Check": 3, "Binding": 2}
 
 
 class Remedies(ast.NodeVisitor):
@@ -82,6 +82,8 @@ class Remedies(ast.NodeVisitor):
                 yield from getattr(self._module, name).values()
             case ast.Call(func=ast.Attribute(attr="join", value=ast.Constant())):
                 pass  # The commands that an error carries as its `repair`.
+            case ast.Attribute(attr="remedy"):
+                pass  # Of a `Binding`, whose maker is read.
             case ast.Call(func=ast.Name(id=name)) if self._function(name) is not None:
                 yield from self._returned(name)
             case _:

@@ -382,6 +382,29 @@ class TestPermissions:
         told = {"error": [-32603, "429 Too Many Requests"]}
         assert run(bench, "permission", told=told, permissions=Permissions("deny")).code == "rate_limited"
 
+    @pytest.mark.parametrize("told", [{}, {"ends": "completed"}, {"ends": "completed", "goes_on": True}])
+    def test_a_denied_tool_that_runs_unasked_ends_the_attempt(self, bench: Bench, told: dict[str, Any]) -> None:
+        outcome = run(bench, "unasked", told=told, permissions=Permissions(deny=("execute:rm *",)))
+        failure = failure_of(outcome)
+        assert (failure.code, failure.details["rule"]) == ("policy_denied", "execute:rm *")
+        assert failure.details["denied"] == "execute:cd . && rm -rf build"
+        assert "did not ask" in failure.message
+        assert outcome.result.exit.code == 1
+        if "goes_on" not in told:
+            assert notes(bench, "cancel")
+
+    def test_one_that_the_agent_itself_refused_does_not(self, bench: Bench) -> None:
+        told = {"ends": "failed", "goes_on": True}
+        assert run(bench, "unasked", told=told, permissions=Permissions(deny=("execute:rm *",))).code is None
+
+    def test_one_that_only_the_default_denies_does_not(self, bench: Bench) -> None:
+        told = {"ends": "completed", "goes_on": True}
+        assert run(bench, "unasked", told=told, permissions=Permissions("deny")).code is None
+
+    def test_one_that_is_asked_for_after_it_was_told_is_only_denied(self, bench: Bench) -> None:
+        assert run(bench, "late", permissions=Permissions(deny=("execute:rm *",))).code is None
+        assert notes(bench, "answer")[0]["option_id"] == "o-reject_once"
+
     def test_a_question_is_declined(self, bench: Bench) -> None:
         outcome = run(bench, "elicitation")
         assert notes(bench, "answer")[0]["action"] == "decline"

@@ -61,6 +61,8 @@ def show(
 def check(file: _File) -> None:
     """List all problems of the configuration, each with file, line and key path. The exit code is 2 if there are any.
 
+    Where wf.config denies anything, it says for each runtime what the denials bind.
+
     \b
     wf config check
     wf config check --config other.yaml --json
@@ -76,10 +78,15 @@ def check(file: _File) -> None:
             hint="docs/reference/configuration.md and schemas/wf.config.schema.json describe every key",
             problems=[problem.to_json() for problem in found.problems],
         )
-    output.warn(found.warnings)
+    binding = found.denials(root, os.environ)
+    loose = [f"permissions of {name}: {one.text} ({one.remedy})" for name, one in binding.items() if not one.holds]
+    warnings = [*found.warnings, *loose]
+    output.warn(warnings)
     files = [str(path.relative_to(root)) if path.is_relative_to(root) else str(path) for path in found.files]
-    values = {"files": files, "problems": [], "warnings": list(found.warnings)}
-    file.common.emit(values, [f"no problems in {', '.join(files) or 'the defaults (there is no file)'}"])
+    denials = {name: {"holds": one.holds, "text": one.text} for name, one in binding.items()}
+    values = {"files": files, "problems": [], "warnings": warnings, "denials": denials}
+    kept = [f"permissions of {name}: {one.text}" for name, one in binding.items() if one.holds]
+    file.common.emit(values, [f"no problems in {', '.join(files) or 'the defaults (there is no file)'}", *kept])
 
 
 @app.command("migrate")

@@ -8,6 +8,7 @@
     turn          the calls of a turn, in their order
     conversation  the handlers of one session: what the agent reports and asks
     tools         what a tool call is, from all that the agent told of it
+    unasked       ends a turn in which a denied tool runs without a request
     transport     JSON-RPC lines, in bounded memory
     report        the lines that the client prints
     deeds         whether a turn may count as done, by these lines

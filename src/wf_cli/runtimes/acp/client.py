@@ -115,7 +115,7 @@ class Client:
                 return 0
             if self._server is not None:
                 await self._server.begin(turn.session_id or "", resumed=turn.resumed)
-            response = await self._prompt(turn, self._server.cost_before if self._server is not None else None)
+            response = await self._prompt(turn, talk)
         except AgentError as error:
             talk.end()
             await self._tell_usage()
@@ -144,20 +144,28 @@ class Client:
         self._report.say("result", stop_reason=response.stop_reason, text=text)
         return 0 if self._report.succeeded(response.stop_reason) else 1
 
-    async def _prompt(self, turn: Turn, cost_before: float | None) -> Ended:
-        """The turn; it is given up when the agent tries its provider again and again in vain."""
-        prompt = asyncio.create_task(turn.prompt(cost_before))
-        if self._server is None:
-            return await prompt
-        watch = asyncio.create_task(self._server.watch(self._report))
-        await asyncio.wait({prompt, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if prompt.done():
-            watch.cancel()
+    async def _prompt(self, turn: Turn, talk: Conversation) -> Ended:
+        """The turn. It is given up when the agent runs what is denied, and when it tries its provider in vain."""
+        server = self._server
+        prompt = asyncio.create_task(turn.prompt(server.cost_before if server is not None else None))
+        breach = asyncio.create_task(talk.unasked.seen.wait())
+        watch = asyncio.create_task(server.watch(self._report)) if server is not None else None
+        others = [task for task in (breach, watch) if task is not None]
+        await asyncio.wait({prompt, *others}, return_when=asyncio.FIRST_COMPLETED)
+        if prompt.done() and talk.unasked.breach is None:
+            for task in others:
+                task.cancel()
             return prompt.result()
+        if not prompt.done():
+            await turn.cancel()
+            await asyncio.wait({prompt}, timeout=CLOSE_LIMIT)
+            prompt.cancel()
+        broken = talk.unasked.breach
+        if broken is not None:
+            text = f"the agent did not ask, and ran what is denied: {broken.what}"
+            raise Unusable("denied", text, what=cut(broken.what), rule=broken.rule)
+        assert watch is not None
         hopeless = watch.result()
-        await turn.cancel()
-        await asyncio.wait({prompt}, timeout=CLOSE_LIMIT)
-        prompt.cancel()
         raise Unusable("retry", hopeless.message, attempt=hopeless.attempt, retry_after_s=hopeless.wait_s)
 
     async def _tell_usage(self) -> None:

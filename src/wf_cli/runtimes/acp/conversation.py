@@ -14,6 +14,7 @@ from wf_cli.runtimes.acp.messages import Ended, amount, items, needed
 from wf_cli.runtimes.acp.peer import Handler
 from wf_cli.runtimes.acp.report import Reporter, Words, cut
 from wf_cli.runtimes.acp.tools import Tools
+from wf_cli.runtimes.acp.unasked import Unasked
 from wf_cli.runtimes.jsonlines import number, obj, text
 from wf_cli.runtimes.permissions import Permissions
 
@@ -31,6 +32,7 @@ class Conversation:
         self._report = report
         self._permissions = permissions
         self.tools = Tools()
+        self.unasked = Unasked(permissions)
         self._flushing: asyncio.TimerHandle | None = None
         self._cost_before: float | None = None
         self._words = Words(lambda text: report.say("text", text=text))
@@ -83,6 +85,7 @@ class Conversation:
         call, options = obj(params.get("toolCall")), list(items(params.get("options")))
         tool = needed(call, "toolCallId")
         _, known = self.tools.hear(tool, call)
+        self.unasked.ask(tool)
         decision = known.decide(self._permissions)
         wanted = ("allow_once", "allow_always") if decision.allowed else ("reject_once", "reject_always")
         chosen = next((text(o.get("optionId")) for want in wanted for o in options if o.get("kind") == want), None)
@@ -150,6 +153,7 @@ class Conversation:
     def _tool(self, update: Mapping[str, Any]) -> None:
         tool = needed(update, "toolCallId")
         known, now = self.tools.hear(tool, update)
+        self.unasked.hear(tool, now)
         if known is not None and (now.kind, now.title, now.status) == (known.kind, known.title, known.status):
             self._report.alive("tool")
             return

@@ -186,6 +186,10 @@ def _failure(error: Mapping[str, Any], end: Exit, *, refusal: str, idle: bool) -
         case "choice":
             code = "model_not_found" if error.get("category") == "model" else "invalid_spec"
             return classify.failure(message, cause=_own(code, error), **facts)
+        case "denied":
+            what, rule = text(error.get("what")), text(error.get("rule")) or None
+            cause = classify.Cause("policy_denied", "permission", rule, brief(what))
+            return classify.failure(brief(message), cause=cause, denied=what or None, rule=rule)
         case "version":
             return classify.failure(message, cause=_own("runtime_missing", error), **facts)
         case "spawn":

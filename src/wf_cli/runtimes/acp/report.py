@@ -11,7 +11,7 @@
     {"type": "retry", "message": .., "attempt": .., "wait_s": ..}
     {"type": "usage", "tokens_in": .., "tokens_out": .., "cost_usd": .., "context": ..}
     {"type": "alive", "what": ..}                             a sign of life and no more, at most one a second
-    {"type": "error", "source": "rpc|exit|spawn|choice|protocol|version|retry", "message": .., ...}
+    {"type": "error", "source": "rpc|exit|spawn|choice|protocol|version|retry|denied", "message": .., ...}
     {"type": "offer", "category": .., "values": [..], "current": ..}     of a dry call only
     {"type": "cancelled", "clean": bool, "stage": ..}         after SIGTERM; the stage where there was no turn yet
     {"type": "result", "stop_reason": .., "text": .., "dry": true of a dry call}

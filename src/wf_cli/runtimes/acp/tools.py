@@ -57,12 +57,18 @@ class Tool:
 
     def decide(self, permissions: Permissions) -> Decision:
         """What the policy says: of the title, and of the command, whatever kind the agent makes of it."""
-        as_command = permissions.decide("execute", self.command) if self.command is not None else None
-        if as_command is not None and self.kind == "execute":
-            titled = permissions.denies(self.kind, self.title)
-            return as_command if titled is None else Decision(False, titled)
-        denied = permissions.denies("execute", self.command) if self.command is not None else None
-        return permissions.decide(self.kind, self.title) if denied is None else Decision(False, denied)
+        denied = self.denied(permissions)
+        if denied is not None:
+            return Decision(False, denied)
+        is_command = self.kind == "execute" and self.command is not None
+        return permissions.decide(self.kind, self.command if is_command else self.title)
+
+    def denied(self, permissions: Permissions) -> str | None:
+        """The rule that denies the title, or the command, which is one whatever kind the agent makes of it."""
+        rule = permissions.denies(self.kind, self.title)
+        if rule is not None or self.command is None:
+            return rule
+        return permissions.denies("execute", self.command)
 
     @property
     def what(self) -> str:
