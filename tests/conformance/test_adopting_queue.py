@@ -193,6 +193,24 @@ def test_a_key_that_belongs_to_another_job_here_is_refused(queue: Queue, what: s
     assert queue.spec("a") == SPEC
 
 
+@pytest.mark.parametrize("number", [1, 4, 5])
+def test_a_job_that_was_enqueued_again_meets_the_ends_of_the_earlier_one_as_another_key_not_as_its_own(
+    queue: Queue, number: int
+) -> None:
+    """The home purged the job and enqueued its key again: attempt 1 of the new job has not run here."""
+    queue.adopt(SPEC, 5)
+    run(queue, SUCCESS)
+    with pytest.raises(Refused, match="key"):
+        queue.adopt(replace(SPEC, nonce="f" * 16), number)
+    assert queue.spec("a") == SPEC
+
+
+def test_a_live_job_of_the_key_comes_before_the_question_whose_it_is(queue: Queue) -> None:
+    queue.adopt(SPEC, 5)
+    assert not queue.adopt(replace(SPEC, nonce="f" * 16), 1)
+    assert placed(queue).token.attempt == 4
+
+
 @pytest.mark.parametrize("number", [0, -1, NUMBER_LIMIT, 10**12])
 def test_a_number_outside_the_grammar_makes_nothing(queue: Queue, number: int) -> None:
     with pytest.raises(ContractError):

@@ -12,10 +12,11 @@ The sync tool is the adversary: a reader may meet any version it has not passed 
 checkout (two: the plan's state and the code) are copied one by one in any order; nothing is delivered to a node that is
 off. A node may crash between any two steps, come back as a new incarnation, be restored from a backup, be forgotten.
 
-One plan with one live job, attempts numbered across all nodes. Checked in every state:
+One plan with one live job, attempts numbered across all nodes. A purged job that is enqueued again counts its attempts
+anew; an attempt is its number and, times 1000, which of these jobs it is of. Checked in every state:
   S1  two agents of the plan never live at the same time, on whatever nodes
   S2  an attempt is started at most once, ever
-  S3  an attempt gets at most one accepted outcome
+  S3  an attempt gets at most one accepted outcome, and none that says it ran if it never did
   S4  whoever writes the plan has every earlier write on its disk (so the sync tool never sees two writers)
   S5  the home ends a remote attempt only when every file that it wrote has arrived
   S6  a node that has seen its grant gone stops its agent before it says anything more
@@ -32,6 +33,7 @@ RULES = {
     "boot-return": "what was waiting when a node went down is given back, never started",
     "trace": "a node that has a trace of an attempt never takes it again",
     "keep-word": "a node keeps trace and word until the home's register shows the grant gone",
+    "nonce": "a job that was purged and enqueued again is another one to grants, words and traces, though attempts count anew",
     "marks": "a reader never goes back to an older register",
     "stop-first": "nothing of an attempt lives when its end is published",
     "stop-gone": "a node whose grant is gone from the home's register stops its agent",
@@ -73,6 +75,7 @@ FAULTS = dict(
     cedes=0,
     cancels=0,
     retries=0,
+    renews=0,  # a job that has ended is purged, and its key enqueued again
     persons=0,
     npersons=0,
     silence=0,  # without the rule `word`: how often a home loses patience
@@ -93,6 +96,7 @@ BUD = (
     "forgets",
     "cancels",
     "retries",
+    "renews",
     "takes",
     "cedes",
     "persons",
@@ -179,9 +183,23 @@ def home_register(c, s, i):
     return best[1]
 
 
-def grant_in(reg, n, i):
+def num(n):
+    """The number by which an attempt goes in names of files. Attempts of two jobs of one key may share it."""
+    return n % 1000
+
+
+def same(c, n, m):
+    return n == m if c.rule("nonce") else num(n) == num(m)
+
+
+def before(c, n, m):
+    """A node with a trace of attempt n only may take attempt m."""
+    return num(n) < num(m) or (c.rule("nonce") and n // 1000 != m // 1000)
+
+
+def grant_in(c, reg, n, i):
     for g in reg[3]:
-        if g[0] == n and g[1] == i:
+        if same(c, g[0], n) and g[1] == i:
             return g
     return None
 
@@ -206,12 +224,12 @@ def register(c, s, i):
         for n, j, inc, rec, man in hr[1][3]:
             if j != i:
                 continue
-            if t and t[1] == n:
+            if t and same(c, t[1], n):
                 if t[0] == "e":
                     words.append((n, t[2], s.wrote[i]))
                 elif t[0] == "r" and not c.rule("stop-first") and t[2:] == ("ending",):
                     words.append((n, "fail", s.wrote[i]))
-            elif (inc != s.inc[i] or rec) and not (t and t[1] > n):
+            elif (inc != s.inc[i] or rec) and (t is None or before(c, t[1], n)):
                 words.append((n, "ret", s.wrote[i]))
     return ("N", s.ep[i], s.inc[i], tuple(words), s.wrote[i] if base(s.ep[i]) > 10 else None)
 
@@ -247,11 +265,13 @@ def finish(c, s, i, n, kind, recall=False):
     for m, k in s.outs:
         if m == n and k != kind:
             s = s._replace(viol=s.viol or f"S3: attempt {n} is accepted as {k} and as {kind}")
+    if kind in ("ok", "fail") and n not in s.started:
+        s = s._replace(viol=s.viol or f"S3: attempt {n} is accepted as {kind} and was never started")
     epoch, t, forgotten, _, _ = s.home[i]
     if kind == "ok" or recall:
         t2 = ("D", n)
     else:
-        t2 = ("Q", n) if n - base(epoch) < c.maxa else ("X", n)
+        t2 = ("Q", n) if num(n) - base(epoch) < c.maxa else ("X", n)
     outs = s.outs if (n, kind) in s.outs else s.outs + ((n, kind),)
     return s._replace(home=token(s, i, t2), outs=outs)
 
@@ -402,7 +422,7 @@ def settle(c, s):
 def lives_on(c, s, i):
     """Node i has seen that the grant of what it works on is gone, and has not stopped it yet."""
     t, hr = s.tok[i], home_register(c, s, i)
-    return bool(t and t[0] in "qr" and hr and not grant_in(hr[1], t[1], i))
+    return bool(t and t[0] in "qr" and hr and not grant_in(c, hr[1], t[1], i))
 
 
 def reads(c, s, i, j, k):
@@ -431,6 +451,7 @@ def boot(c, s, i):
 def take(c, s, i, old):
     epoch = base(s.ep[i]) + 10 if c.rule("epoch-parts") else s.ep[i] + 1
     first = base(epoch) if c.rule("epoch-base") else 10
+    first += s.home[i][1][1] // 1000 * 1000 if s.home[i] else 0
     t = s.tok[i]
     if t and t[0] in "qr":
         t = ("e", t[1], "rel")
@@ -508,7 +529,7 @@ def home_steps(c, s, i, add):
         n, (j, inc), recall = t[1], t[2], t[3]
         r = seen(s, i, j)
         for m, kind, man in r[3] if r and r[0] == "N" else ():
-            if m != n:
+            if not same(c, m, n):
                 continue
             need = R("word-barrier")
             if kind in ("fail", "lost", "canc", "rel") and not R("fail-barrier"):
@@ -545,8 +566,14 @@ def home_steps(c, s, i, add):
                 )
         if left(s, "persons") and not R("owner"):
             add(f"a person on home {i} changes the plan", writes(c, s._replace(bud=spend(s, "persons")), i, 0))
-    if left(s, "retries") and t[0] in "DX" and t[1] - base(epoch) < c.maxa and go:
+    if left(s, "retries") and t[0] in "DX" and num(t[1]) - base(epoch) < c.maxa and go:
         add("operator retries the job", s._replace(home=token(s, i, ("Q", t[1])), bud=spend(s, "retries")))
+    if left(s, "renews") and t[0] in "DX" and go:
+        again = base(epoch) + 1000 * (c.renews - left(s, "renews") + 1)
+        add(
+            "operator purges the job and enqueues it again",
+            s._replace(home=token(s, i, ("Q", again)), bud=spend(s, "renews")),
+        )
     if left(s, "persons") and t[0] in "QDX" and s.agent[i] is None and go:
         add(f"a person on home {i} changes the plan", writes(c, s._replace(bud=spend(s, "persons")), i, 0))
     if left(s, "forgets"):
@@ -605,7 +632,7 @@ def node_steps(c, s, i, add):
         for n, j, inc, rec, man in hr[1][3]:
             if j != i or rec or (hr[1][1] < s.ep[i] and R("epoch")) or i in hr[1][4]:
                 continue
-            fresh = t is None or (t[0] == "e" and t[1] < n) or (not R("trace") and t[0] == "e")
+            fresh = t is None or (t[0] == "e" and before(c, t[1], n)) or (not R("trace") and t[0] == "e")
             ok_inc = inc == s.inc[i] or not R("inc")
             if fresh and ok_inc and (not R("grant-barrier") or all(a >= b for a, b in zip(s.copy[i], man))):
                 add(
@@ -613,7 +640,7 @@ def node_steps(c, s, i, add):
                 )
     if t and t[0] in "qr":
         n = t[1]
-        g = grant_in(hr[1], n, i) if hr else None
+        g = grant_in(c, hr[1], n, i) if hr else None
         if t[0] == "q" and g and not g[3]:
             add(f"node {i} starts attempt {n}", starts(c, s._replace(tok=put(s.tok, i, ("r", n))), i, n))
         if t[0] == "r" and s.agent[i] == n:
@@ -640,7 +667,7 @@ def node_steps(c, s, i, add):
                 s._replace(agent=put(s.agent, i, None), tok=put(s.tok, i, ("e", n, "rel"))),
             )
     if t and t[0] == "e" and c.purge:
-        gone = hr and grant_in(hr[1], t[1], i) is None
+        gone = hr and grant_in(c, hr[1], t[1], i) is None
         said = (
             s.regs[i] and any(w[0] == t[1] for w in s.regs[i][-1][3])
             if s.regs[i] and s.regs[i][-1][0] == "N"
@@ -802,6 +829,19 @@ CASES = [
     ),
     Cfg("cancel", "cancel and retry of remote attempts", maxa=2, crashes=1, cancels=1, retries=1),
     Cfg("purge", "nodes drop what is closed", maxa=2, crashes=1, purge=True),
+    Cfg("renew", "a job that has ended is purged, and its key enqueued again", maxa=2, renews=1),
+    Cfg(
+        "renew-restore",
+        "the same, with a node that is restored from a backup of any earlier moment",
+        maxa=1,
+        crashes=1,
+        renews=1,
+        backups=1,
+        restorees=(1,),
+        crashers=(1,),
+        files=1,
+        purge=True,
+    ),
     Cfg("persons", "people change the plan on the home", maxa=2, crashes=1, persons=1, npersons=1),
     Cfg(
         "restore-node",
@@ -926,6 +966,7 @@ BREAKS = {
     "boot-return": "restore-node",
     "trace": "two",
     "keep-word": "purge",
+    "nonce": "renew",
     "marks": "purge",
     "stop-first": "two",
     "stop-gone": "lying",
@@ -1027,6 +1068,7 @@ def main():
             forgets=1,
             cancels=3,
             retries=6,
+            renews=2,
             takes=1,
             cedes=1,
             persons=4,

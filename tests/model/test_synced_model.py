@@ -21,6 +21,7 @@ NEEDED = {
     "boot-return": ("restore-node", "S2"),
     "trace": ("two", "S2"),
     "keep-word": ("purge", "S2"),
+    "nonce": ("renew", "S3"),
     "marks": ("purge", "S2"),
     "stop-first": ("two", "S1"),
     "stop-gone": ("lying", "S6"),
@@ -45,11 +46,11 @@ NEEDED = {
 }
 
 #: Configurations of some thousand states, explored whole in the plain run.
-QUICK = ["silent", "lying", "purge", "persons", "restore-home", "cede"]
+QUICK = ["silent", "lying", "purge", "renew", "persons", "restore-home", "cede"]
 #: Those that take up to a minute each.
 LONG = [
-    "two", "two-long", "forget", "cancel", "restore-node", "three", "three-forget", "take", "cede-take",
-    "deep-three", "deep-cancel",
+    "two", "two-long", "forget", "cancel", "restore-node", "renew-restore", "three", "three-forget", "take",
+    "cede-take", "deep-three", "deep-cancel",
 ]  # fmt: skip
 #: What the design does not promise, and the property that is violated then.
 LIMITS = {"limit-zombie-home": "S4", "limit-image": "S2", "limit-lying": "S4"}

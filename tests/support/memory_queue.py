@@ -86,13 +86,14 @@ class MemoryQueue:
             raise ContractError("no such attempt", code="invalid_spec")
         with self.fence(spec.job_id), self._lock:
             placed = self._places.get(spec.job_id)
-            ended = [attempt for job_id, attempt in self._outcomes if job_id == spec.job_id]
-            if max(ended, default=0) >= number:
+            if placed is not None and placed.token.status is None:
                 return False
-            if placed is not None and (placed.token.status is None or placed.token.attempt >= number):
-                return False
-            if self._specs.setdefault(spec.job_id, spec) != spec:
+            if self._specs.get(spec.job_id, spec) != spec:
                 raise Refused("the key belongs to another job here")
+            ended = [attempt for job_id, attempt in self._outcomes if job_id == spec.job_id]
+            if max(ended, default=0) >= number or (placed is not None and placed.token.attempt >= number):
+                return False
+            self._specs[spec.job_id] = spec
             burned = placed.token.burned if placed is not None else 0
             token = replace(spec.token(spec.created_ms), attempt=number - 1, burned=burned, budget=burned + 1)
             token = validate(replace(token, pool=pool or token.pool))

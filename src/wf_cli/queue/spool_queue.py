@@ -113,8 +113,9 @@ class SpoolQueue:
         A claim makes the queued token this attempt, and its end is final. Durable when this returns True. False when
         the spool has any trace of this attempt or a later one, or of a job of this key that has not ended: each
         attempt is adopted once, however often and by how many processes that is tried. When this raises it can be
-        repeated. Raises Refused where ends are not final, or when the key belongs to another job here; ContractError
-        for a spec or number outside the grammar; Temporary when the fence stays busy; OSError when the disk fails.
+        repeated. Raises Refused where ends are not final, or when the key belongs to another job here (one that was
+        purged at home and enqueued again is another job); ContractError for a spec or number outside the grammar;
+        Temporary when the fence stays busy; OSError when the disk fails.
         """
         token = adopt.admit(self.spool, spec, number, pool)
         if token is None:

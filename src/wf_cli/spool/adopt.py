@@ -48,19 +48,23 @@ def admit(spool: Spool, spec: Spec, number: int, pool: Pool | None = None) -> To
     with spool.fence(spec.job_id):
         step("adopt.fenced")
         placed = _find(spool, spec.job_id)
-        if placed is not None and (placed.folder in LIVE_DIRECTORIES or placed.token.attempt >= number):
+        if placed is not None and placed.folder in LIVE_DIRECTORIES:
             return None
-        if remains.last_attempt(spool, spec.job_id) >= number:
-            return None
+        # The spec comes before the numbers, because a job that was purged at home and enqueued again counts its
+        # attempts anew. An attempt of the earlier job is no trace of one of this job.
         known = records.read_spec(spool, spec.job_id)
-        if known is None:
-            return token if enqueue.admit(spool, [enqueue.Entry(spec, token)])[0] else None
-        if known != spec:
+        if known is not None and known != spec:
             raise Refused(
                 f"the key {spec.dedupe_key!r} belongs to an earlier job here, whose spec is another one",
                 hint="`wf spool purge` removes what has ended",
                 code="KEY_COLLISION",
             )
+        if placed is not None and placed.token.attempt >= number:
+            return None
+        if remains.last_attempt(spool, spec.job_id) >= number:
+            return None
+        if known is None:
+            return token if enqueue.admit(spool, [enqueue.Entry(spec, token)])[0] else None
         if placed is None:
             return _made_again(spool, spec, token)
         if placed.folder == "archive":
