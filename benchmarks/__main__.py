@@ -9,7 +9,20 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import agents, backlog, crash, growth, idle, large, latency, million, mounts, startup, transitions
+from benchmarks import (
+    agents,
+    backlog,
+    checkout,
+    crash,
+    growth,
+    idle,
+    large,
+    latency,
+    million,
+    mounts,
+    startup,
+    transitions,
+)
 from benchmarks.figures import Figure
 
 ALL = {
@@ -21,6 +34,7 @@ ALL = {
     "agents": agents,
     "startup": startup,
     "large": large,
+    "checkout": checkout,
 }
 #: What needs more than this project: run when named.
 NAMED = {"mounts": mounts, "million": million, "growth": growth}

@@ -1,5 +1,6 @@
 """Synced folders: what nodes say to one another, and who they are (docs/explanation/synced.md).
 
 Parts of a design that no command uses yet: `identity` says who this node is, and since which boot; `record` is the
-document that a node publishes, `register` writes it, `reading` reads those of other nodes.
+document that a node publishes, `register` writes it, `reading` reads those of other nodes; `trees` lists files with
+their digests, and `barrier` tells what a disk lacks of a list.
 """
