@@ -13,7 +13,9 @@ from wf_cli.queue.spool_queue import SpoolQueue
 
 #: How many earlier attempts are searched for a failure to tell the next agent.
 LOOK_BACK = 20
-_NOT_THE_WORKS = frozenset({ErrorClass.PARKED, ErrorClass.HOST, ErrorClass.UNREADABLE, ErrorClass.BUDGET})
+_NOT_THE_WORKS = frozenset({
+    ErrorClass.PARKED, ErrorClass.HOST, ErrorClass.UNREADABLE, ErrorClass.BUDGET, ErrorClass.OPERATOR,
+})  # fmt: skip
 
 
 def prompt(steps: Steps, spec: Spec, token: Token, last: Failure | None) -> str:
@@ -34,7 +36,8 @@ def resume_prompt(steps: Steps, spec: Spec, token: Token, last: Failure | None) 
 def last_failure(queue: SpoolQueue, token: Token) -> Failure | None:
     """The last failure among the earlier attempts that the work or its agent caused; None when there is none.
 
-    Failures of a provider, this host or the budget are passed over, because an agent cannot put them right.
+    Failures of a provider, this host, the budget or the repository are passed over, because no agent can put them
+    right.
     """
     for number in range(token.attempt - 1, max(0, token.attempt - 1 - LOOK_BACK), -1):
         outcome = queue.readable_outcome(token.job_id, number)

@@ -19,14 +19,15 @@ KINDS = frozenset(
     job.cancelled job.held job.released job.stalled job.reaped job.rerouted job.quarantined
     attempt.session attempt.usage attempt.late lease.acquired lease.lost worker.started worker.draining
     worker.stopped pool.paused pool.cooldown pool.resumed plan.phase plan.waiting plan.approved plan.rejected
-    epic.started epic.completed epic.blocked epic.stopped epic.resumed job.archived spool.cleaned
-    notify.failed""".split()
+    plan.reopened plan.merged epic.started epic.completed epic.blocked epic.stopped epic.resumed job.archived
+    spool.cleaned notify.failed""".split()
 )
 
 #: Keys of a line besides schema, ts and event. A key that does not apply is absent.
 FIELDS = (
     "job_id", "attempt", "from", "to", "owner", "runtime", "role", "epic_id", "plan_id", "host", "pid", "reason",
     "error_class", "error_code", "exit_code", "duration_s", "tokens_in", "tokens_out", "cost_usd", "session_id",
+    "branch", "commit",
 )  # fmt: skip
 
 

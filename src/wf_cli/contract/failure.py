@@ -24,6 +24,9 @@ class ErrorClass(StrEnum):
     UNREADABLE = "unreadable"
     #: The job's money is spent. It burns nothing, and the job is held until an operator releases it.
     BUDGET = "budget"
+    #: The repository is in a state that only a person may change. It burns nothing, and the job is held until an
+    #: operator releases it.
+    OPERATOR = "operator"
     #: Trying again cannot help. The job becomes a dead letter at once.
     PERMANENT = "permanent"
 
@@ -36,9 +39,16 @@ CODES: dict[str, ErrorClass] = {
     "network": ErrorClass.TRANSIENT,
     "lost": ErrorClass.TRANSIENT,
     "never_started": ErrorClass.TRANSIENT,
+    #: A command that prepares a new worktree has failed.
+    "setup_failed": ErrorClass.TRANSIENT,
     "gate_failed": ErrorClass.QUALITY,
     "no_change": ErrorClass.QUALITY,
     "checks_unmet": ErrorClass.QUALITY,
+    #: What is handed over lacks a commit that the plan was to be merged with, lost changes of it, or no longer has
+    #: what was handed over before.
+    "not_merged": ErrorClass.QUALITY,
+    "dropped_side": ErrorClass.QUALITY,
+    "history_rewritten": ErrorClass.QUALITY,
     "rate_limited": ErrorClass.PARKED,
     "usage_limit": ErrorClass.PARKED,
     "auth": ErrorClass.PARKED,
@@ -54,6 +64,10 @@ CODES: dict[str, ErrorClass] = {
     "unreadable": ErrorClass.UNREADABLE,
     "over_budget": ErrorClass.BUDGET,
     "unknown_cost": ErrorClass.BUDGET,
+    #: The target of plans is checked out somewhere, or fails its gates without the plan; a branch is not wf's.
+    "target_checked_out": ErrorClass.OPERATOR,
+    "target_red": ErrorClass.OPERATOR,
+    "branch_foreign": ErrorClass.OPERATOR,
     "invalid_spec": ErrorClass.PERMANENT,
     "policy_denied": ErrorClass.PERMANENT,
     "model_not_found": ErrorClass.PERMANENT,

@@ -146,14 +146,14 @@ def decide(
 
 
 def ending_of(failure: Failure, **facts: Any) -> Ending:
-    """The ending a failure asks for by its class: parked and host faults and a spent budget burn nothing."""
+    """The ending a failure asks for by its class: those that are not the work's burn nothing."""
     match failure.error_class:
         case ErrorClass.PARKED:
             delay = PARKED_DELAY if failure.retry_after_s is None else failure.retry_after_s
             return Ending(End.RELEASED, failure=failure, delay_s=delay, **facts)
         case ErrorClass.HOST | ErrorClass.UNREADABLE:
             return Ending(End.RELEASED, failure=failure, delay_s=HOST_DELAY, **facts)
-        case ErrorClass.BUDGET:
+        case ErrorClass.BUDGET | ErrorClass.OPERATOR:
             return Ending(End.RELEASED, failure=failure, hold=True, **facts)
         case _:
             return Ending(End.FAILED, failure=failure, **facts)

@@ -20,8 +20,8 @@ GROUPINGS = {"role": "role", "runtime": "runtime", "owner": "owner", "error": "e
 UNUSED = frozenset(
     """job.deduped job.started job.stalled job.rerouted attempt.session attempt.usage lease.acquired worker.started
     worker.draining worker.stopped pool.paused pool.cooldown pool.resumed plan.phase plan.waiting plan.approved
-    plan.rejected epic.started epic.completed epic.blocked epic.stopped epic.resumed job.archived spool.cleaned
-    notify.failed""".split()
+    plan.rejected plan.reopened plan.merged epic.started epic.completed epic.blocked epic.stopped epic.resumed
+    job.archived spool.cleaned notify.failed""".split()
 )
 
 #: The names of the ends of attempts, by the event that tells one.

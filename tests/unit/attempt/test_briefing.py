@@ -91,12 +91,13 @@ class TestWhatTheNextAgentIsTold:
         "between",
         [
             failed("over_budget"),
+            failed("target_red"),
             failed("usage_limit"),
             failed("runtime_missing"),
             Ending(End.RELEASED, reason="another job works on this plan"),
             Ending(End.LOST, failure=Failure("never_started", "gone")),
         ],
-        ids=["budget", "provider", "host", "busy", "never started"],
+        ids=["budget", "repository", "provider", "host", "busy", "never started"],
     )
     def test_what_was_not_the_works_fault_is_passed_over(self, queue: SpoolQueue, between: Ending) -> None:
         last = briefing.last_failure(queue, attempts(queue, OPEN, between))

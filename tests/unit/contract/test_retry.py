@@ -47,7 +47,7 @@ def test_every_failure_leads_to_a_valid_place(
     counts = CODES[code] in (ErrorClass.TRANSIENT, ErrorClass.QUALITY, ErrorClass.PERMANENT)
     assert outcome.burned == token.burned + counts
     dead = CODES[code] is ErrorClass.PERMANENT or outcome.burned >= token.budget
-    held = CODES[code] is ErrorClass.BUDGET
+    held = CODES[code] in (ErrorClass.BUDGET, ErrorClass.OPERATOR)
     assert directory == ("dead" if dead else "held" if held else "queued")
     assert outcome.disposition.delay_s * 1000 >= outcome.disposition.time_ms - NOW >= 0
     if CODES[code] in (ErrorClass.PARKED, ErrorClass.HOST):

@@ -29,7 +29,8 @@ _ENDS = {
 #: Events that become marks. Those of leases only for workers that have an attempt in the trace.
 _MARKS = frozenset(
     "job.retried job.held job.dead job.rerouted job.quarantined attempt.late plan.waiting plan.approved "
-    "plan.rejected epic.started epic.completed epic.blocked epic.stopped epic.resumed".split()
+    "plan.rejected plan.reopened plan.merged epic.started epic.completed epic.blocked epic.stopped "
+    "epic.resumed".split()
 )
 _OF_WORKERS = frozenset({"lease.lost", "job.stalled"})
 
