@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wf_cli.contract.step import EPIC_STEPS, STEPS, role_of, roles
+from wf_cli.contract.step import EPIC_STEPS, STEPS, all_roles, role_of
 from wf_cli.errors import ConfigError, ContractError
 
 
@@ -21,9 +21,10 @@ def role_for(command: str) -> str:
 
 
 def runtime_for(role: str, routing: Mapping[str, str]) -> str:
-    """The runtime that ``role`` is sent to; ConfigError when it is sent nowhere."""
+    """The runtime of ``role``, or else of the role that it is like; ConfigError when it is sent nowhere."""
+    known = all_roles().get(role)
     try:
-        return routing[role]
+        return routing[role if role in routing or known is None or known.like is None else known.like]
     except KeyError:
         raise ConfigError(
             f"routing.{role}.runtime: the role {role} is sent to no runtime",
@@ -39,5 +40,5 @@ def roles_for(runtime: str, routing: Mapping[str, str]) -> tuple[str, ...]:
 
 def capabilities_of(role: str) -> frozenset[str]:
     """What a job of ``role`` may do to a plan; nothing for a role outside plans."""
-    known = roles().get(role)
+    known = all_roles().get(role)
     return known.may if known is not None else frozenset()

@@ -37,8 +37,9 @@ BLOCKED = "blocked"
 PHASES = (PLANNING, CODING, AWAITING_REVIEW, REVIEWING, FIXING, COMPLETED, BLOCKED)
 
 GateName = Literal["review", "done"]
-#: What a person may have to approve before a plan goes on: ``plan``, its text.
-Approval = Literal["plan"]
+#: What a person may have to approve before a plan goes on: ``plan``, its text; ``merge``, the way of its commit into
+#: the target, for a plan with a branch of its own.
+Approval = Literal["plan", "merge"]
 
 
 class PlanFacts(Protocol):
@@ -56,6 +57,11 @@ class PlanFacts(Protocol):
     @property
     def blanks(self) -> tuple[str, ...]:
         """What has to be written before anybody can code; empty for a plan that is filled in."""
+        ...
+
+    @property
+    def is_unmerged(self) -> bool:
+        """The plan is completed, has a branch of its own and a target, and the target does not have it yet."""
         ...
 
     @property
@@ -102,6 +108,9 @@ class Role:
     #: The runtime that takes its jobs where the configuration names none.
     runtime: str
     may: frozenset[str]
+    #: The role whose runtime it has where the configuration names none for it. Such a role belongs to plans with
+    #: branches of their own, and nothing tells of it elsewhere.
+    like: str | None = None
 
 
 @frozen
@@ -135,6 +144,8 @@ class Step:
     must_change: bool = False
     #: Whether the strict checks belong to it, where `review.strict` asks for them.
     strict: bool = False
+    #: Whether it works in a place of its own, so that it waits for no other plan (`max_parallel_plans`).
+    apart: bool = False
     #: Whether a person's command publishes the job instead of changing the phase, with the mode on.
     by_person: bool = False
     #: What is said of a plan that was left inside the phase: ``was left in coding`` + this + "`wf code 01` ...".
@@ -144,6 +155,11 @@ class Step:
     def is_job(self) -> bool:
         """Whether a worker carries it out."""
         return self.unmet is not None
+
+    @property
+    def begins_in(self) -> tuple[str, ...]:
+        """The phases of a plan that waits for this step."""
+        return self.before or ((self.inside,) if self.inside is not None else ())
 
     def due_iteration(self, plan: PlanFacts) -> int:
         """The iteration of the job that takes the plan up now; inside the step, that of the job that opened it."""
@@ -190,6 +206,14 @@ def _not_judged(plan: PlanFacts, iteration: int) -> Failure | None:
     return Failure("checks_unmet", f"{_where(plan)}: neither completed nor anything rejected", errors=errors)
 
 
+def _not_merged(plan: PlanFacts, iteration: int) -> Failure | None:
+    """An integrate step is done when the plan is merged, or was reopened: both are verdicts."""
+    if not plan.is_unmerged or plan.iteration != iteration:
+        return None
+    told = f"`wf integrate {plan.plan_id}` says why, and merges it where nothing is in the way"
+    return Failure("checks_unmet", f"plan {plan.plan_id} is not merged into its target", errors=(told,))
+
+
 def _not_split(epic: EpicFacts) -> Failure | None:
     """A split step is done when the epic's plans are declared, and its text is as a person wrote it."""
     if epic.has_plans:
@@ -207,6 +231,7 @@ ORCHESTRATOR = Role("orchestrator", runtime="cursor", may=frozenset({"planning"}
 CODER = Role("plan-coder", runtime="opencode", may=frozenset({"coding"}))
 REVIEWER = Role("plan-reviewer", runtime="cursor", may=frozenset({"reviewing", "completing"}))
 FIXER = Role("plan-fixer", runtime="opencode", may=frozenset({"coding", "fixing"}))
+INTEGRATOR = Role("integrator", runtime=REVIEWER.runtime, may=frozenset({"completing"}), like=REVIEWER.name)
 
 _ROWS = (
     Step(
@@ -254,6 +279,15 @@ _ROWS = (
     ),
     Step("done", REVIEWER, before=(REVIEWING,), inside=COMPLETED, gate="done"),
     Step("verify", REVIEWER),
+    Step(
+        "integrate",
+        INTEGRATOR,
+        inside=COMPLETED,
+        approval="merge",
+        due=lambda plan: plan.is_unmerged,
+        unmet=_not_merged,
+        apart=True,
+    ),
 )
 
 #: The steps of a plan by command.
@@ -269,5 +303,17 @@ def role_of(command: str) -> Role | None:
 
 
 def roles() -> dict[str, Role]:
-    """The roles of all steps by name, in the order of the tables."""
+    """The roles of the steps that every plan and epic has, by name, in the order of the tables."""
+    return {name: role for name, role in all_roles().items() if role.like is None}
+
+
+def all_roles() -> dict[str, Role]:
+    """`roles`, and those of plans with branches of their own."""
     return {step.role.name: step.role for table in (STEPS, EPIC_STEPS) for step in table.values()}
+
+
+def named(approval: Approval, of: str, *, files: bool = False) -> str:
+    """What waits for an approval, by the beginning of its digest or commit, in words; with ``files``, where it is."""
+    if approval == "merge":
+        return f"the merge of its commit {of}"
+    return f"its text {of} (plan.md and todo.md)" if files else f"its text {of}"

@@ -41,6 +41,8 @@ def is_behind(target: Target, phase: str, iteration: int) -> bool:
     step = STEPS.get(target.command)
     if step is None or not step.is_job or phase not in _RANKS:
         return False
+    if step.inside == COMPLETED:  # A plan that was reopened is reviewed again.
+        return (iteration, _RANKS[phase]) < (target.iteration, _RANKS[REVIEWING])
     begins = [_RANKS[before] for before in step.before or (PLANNING,)]
     return (iteration, _RANKS[phase]) < (target.iteration, min(begins))
 

@@ -1,4 +1,5 @@
-"""The open plans of all epics. A plan is open from its first job until it is completed, blocked or its job is dead.
+"""The open plans of all epics. A plan is open from its first job until it is completed (and merged, if it
+has a branch of its own), blocked, or its job is dead.
 
 Plans share one checkout, so only `max_parallel_plans` of them may be open at once. The workers' slot locks enforce
 that. The dispatcher obeys it as well, so that it publishes no job that would only wait for a slot.
@@ -67,7 +68,7 @@ class Checkout:
     def _is_open(self, plan: Plan) -> bool:
         if plan.id in self._look.sharing or plan.id in self._look.absent:
             return False
-        if self._look.phase(plan) not in _OPEN_PHASES:
+        if self._look.phase(plan) not in _OPEN_PHASES and not self._look.is_unmerged(plan):
             return False
         if not self._look.is_driven(plan):
             return False

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import field
 
 from wf_cli.contract.lifecycle import LIVE, Status
-from wf_cli.contract.step import BLOCKED, COMPLETED, STEPS, Approval, PlanFacts, Step
+from wf_cli.contract.step import BLOCKED, COMPLETED, STEPS, Approval, PlanFacts, Step, named
 from wf_cli.frozen import frozen
 
 
@@ -50,8 +50,8 @@ class Wait:
     needs_help: bool = False
     #: The command of a person that ends the wait, if there is one. It follows from the rest.
     command: str | None = field(default=None, compare=False)
-    #: What waits for a person's approval, by the beginning of its digest.
-    unapproved: str | None = field(default=None, compare=False)
+    #: What waits for a person's approval: in words, and the beginning of its digest.
+    unapproved: tuple[str, str] | None = field(default=None, compare=False)
 
 
 @frozen
@@ -87,7 +87,7 @@ def due(
     approval = approval_of(plan, steps, limits.approve)
     if approval is not None:
         return approval
-    if len(ahead) >= limits.max_parallel_plans:
+    if len(ahead) >= limits.max_parallel_plans and not step.apart:
         return Wait(f"waits for plan {', '.join(ahead)} (max_parallel_plans)", command=f"wf explain P{ahead[0]}")
     if step.raises and plan.iteration >= limits.max_iterations:
         return Block(f"blocked after {plan.iteration} rounds of fixing (max_iterations)")
@@ -108,12 +108,13 @@ def approval_of(plan: PlanFacts, steps: Mapping[str, Step], wanted: Container[Ap
     if text is None:
         return None
     command = f"wf approve {plan.plan_id}"
+    lets = "lets it be coded" if step.approval == "plan" else "lets it be merged"
     return Wait(
-        f"waits for approval of its text {text} (plan.md and todo.md); `{command}` lets it be coded, "
+        f"waits for approval of {named(step.approval, text, files=True)}; `{command}` {lets}, "
         f"`wf reject {plan.plan_id} --reason TEXT` sends it back",
         needs_help=True,
         command=command,
-        unapproved=text,
+        unapproved=(named(step.approval, text), text),
     )
 
 

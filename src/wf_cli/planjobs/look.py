@@ -127,8 +127,15 @@ class Look:
         return _value(self._turns[epic.name]).get(plan.name, Turn())
 
     def is_settled(self, plan: Plan) -> bool:
-        """Whether plans that come after ``plan`` may begin."""
-        return self.phase(plan) == phases.COMPLETED
+        """Whether plans that come after ``plan`` may begin. False for one that cannot be read."""
+        try:
+            return self.phase(plan) == phases.COMPLETED and not self.facts(plan).is_unmerged
+        except WfError:
+            return False
+
+    def is_unmerged(self, plan: Plan) -> bool:
+        """Whether ``plan`` is completed and on its way into its target, or cannot be read to tell."""
+        return self.phase(plan) == phases.COMPLETED and not self.is_settled(plan)
 
     def is_running(self, epic: Epic) -> bool:
         """Whether jobs are published for an epic's plans; raises StateError."""

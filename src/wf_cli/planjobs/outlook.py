@@ -35,7 +35,7 @@ class _Dry(Round):
             why = f"epic {epic.id}: all plans are completed, but they are not the ones that epic.md declares"
             self._say("", epic.id, why, needs_help=True, command=f"wf epic validate {epic.id}")
 
-    def _tell_waiting(self, plan: Plan, epic_id: str | None, text: str) -> None:
+    def _tell_waiting(self, plan: Plan, epic_id: str | None, unapproved: tuple[str, str]) -> None:
         pass
 
     def _tell_blocked(self, epic: Epic) -> None:

@@ -311,13 +311,14 @@ class Round:
                     self._tell_waiting(plan, epic_id, unapproved)
         return None
 
-    def _tell_waiting(self, plan: Plan, epic_id: str | None, text: str) -> None:
-        """Tell, once for each text, that a plan waits for a person. What fails is left to the next round."""
+    def _tell_waiting(self, plan: Plan, epic_id: str | None, unapproved: tuple[str, str]) -> None:
+        """Tell, once for each text or commit, that a plan waits for a person. The next round repeats what fails."""
         kind, subject = (notified.EPIC, f"{epic_id}-waiting") if epic_id is not None else ("plan", "waiting")
-        name = notified.name_of(kind, subject, plan.name, text)
+        what, of = unapproved
+        name = notified.name_of(kind, subject, plan.name, of)
         with contextlib.suppress(WfError, OSError):
             if notified.first(self._queue.spool, name, by=ids.owner_id("teller")):
-                why = f"its text {text} waits for approval: wf approve {plan.id}"
+                why = f"{what} waits for approval: wf approve {plan.id}"
                 self._events.emit("plan.waiting", plan_id=plan.id, epic_id=epic_id, reason=why)
 
     def _comes_after(self, epic: Epic, plan: Plan) -> Wait | None:
@@ -331,8 +332,11 @@ class Round:
         first = [linked[name] for name in turn.first if not self._look.is_settled(linked[name])]
         if not first:
             return None
-        told = ", and ".join(f"plan {other.id}, which is {self._look.phase(other)}" for other in first)
+        told = ", and ".join(f"plan {other.id}, which is {self._standing(other)}" for other in first)
         return Wait(f"comes after {told}", command=f"wf explain P{first[0].id}")
+
+    def _standing(self, plan: Plan) -> str:
+        return "not merged yet" if self._look.is_unmerged(plan) else self._look.phase(plan)
 
     def _publish(self, plan: Plan, request: JobRequest) -> None:
         epic_id = request.target.epic_id if request.target is not None else None

@@ -14,7 +14,7 @@ from wf_cli.attempt.steps import Opening
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
-from wf_cli.contract.step import STEPS, Approval, Step
+from wf_cli.contract.step import STEPS, Approval, Step, named
 from wf_cli.contract.token import Token, mark
 from wf_cli.errors import Absent, Temporary, WfError
 from wf_cli.fencing import by_token
@@ -82,10 +82,12 @@ class PlanSteps:
     def _unapproved(self, target: Target, now: Snapshot) -> str | None:
         """Why a step may not begin whose plan is not approved as it is now; None when it may."""
         step = _step(target)
-        if step.approval is None or step.approval not in self._approve or now.phase not in step.before:
+        if step.approval is None or step.approval not in self._approve or now.phase not in step.begins_in:
             return None
-        text = now.unapproved(step.approval)
-        return f"plan {target.plan} waits for approval of its text {text}: wf approve {target.plan}" if text else None
+        of = now.unapproved(step.approval)
+        if of is None:
+            return None
+        return f"plan {target.plan} waits for approval of {named(step.approval, of)}: wf approve {target.plan}"
 
     # -- before the agent
 

@@ -13,7 +13,7 @@ from wf_cli import clock as times
 from wf_cli import fsio
 from wf_cli.contract.identity import target_of
 from wf_cli.contract.lifecycle import Status
-from wf_cli.contract.step import STEPS
+from wf_cli.contract.step import STEPS, named
 from wf_cli.contract.token import Placed, Token, mark
 from wf_cli.errors import Absent, WfError
 from wf_cli.frozen import frozen
@@ -201,9 +201,9 @@ def _approved(token: Token, status: Status, sight: Sight, project: Project | Non
         now = snapshot.take(plans.with_number(project, target.plan_id))
     except WfError:
         return  # Another condition names a plan that is away, or that cannot be read.
-    text = now.unapproved(step.approval) if now.phase in step.before else None
+    text = now.unapproved(step.approval) if now.phase in step.begins_in else None
     if text is not None:
-        told = f"plan {target.plan_id} waits for approval of its text {text} (plan.md and todo.md)"
+        told = f"plan {target.plan_id} waits for approval of {named(step.approval, text, files=True)}"
         yield Condition("approved", False, told, f"wf approve {target.plan_id}")
 
 

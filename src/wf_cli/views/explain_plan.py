@@ -18,7 +18,7 @@ from wf_cli.views.conditions.condition import Condition, Scope
 from wf_cli.views.conditions.plans import of_entry, paused
 from wf_cli.views.conditions.sight import Sight
 from wf_cli.views.explain import explanation
-from wf_cli.workflow import epics, phases, plans
+from wf_cli.workflow import epics, isolation, phases, plans
 from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
@@ -77,7 +77,7 @@ class Explainer:
         if not known and not mine:
             raise plans.PlanNotFound(number, sorted({p.id for p in plans.all_plans(self._project)}, key=int))
         phase = epics.phase_of(known[0]) if known and absence.is_there(known[0]) else "absent"
-        if phase == phases.COMPLETED and not mine and len(known) == 1:
+        if phase == phases.COMPLETED and not mine and len(known) == 1 and isolation.has_settled(known[0]):
             return SubjectExplanation("plan", number, phase, "it is completed", (), None)
         linked = next((e for e in self._epics() if self._links(e, known)), None)
         conditions = list(self._of_plan(number, mine, linked))

@@ -6,7 +6,7 @@ from typing import Any
 
 from wf_cli.clock import iso
 from wf_cli.frozen import frozen
-from wf_cli.workflow import epics, files, phases, scope
+from wf_cli.workflow import epics, files, isolation, phases, scope
 from wf_cli.workflow.epics import Epic
 from wf_cli.workflow.project import Project
 
@@ -33,7 +33,8 @@ def status(project: Project, epic: Epic, *, skip_quoted: bool = False) -> EpicSt
     """Count the plans by phase and derive the epic's phase from them.
 
     A derived phase that differs from the stored one is **written**, because scripts rely on that
-    (docs/explanation/compatibility.md, quirk 23). When all plans are completed and are the declared ones, the
+    (docs/explanation/compatibility.md, quirk 23). When all plans are settled (completed, and merged if they have
+    branches of their own) and are the declared ones, the
     orchestration record and the report are written too.
     """
     with epics.changing(project, epic):
@@ -45,6 +46,7 @@ def status(project: Project, epic: Epic, *, skip_quoted: bool = False) -> EpicSt
             phase = epics.phase_of(plan)
             counts[phase if phase in counts else phases.UNKNOWN] += 1
         all_done = bool(linked) and counts[phases.COMPLETED] == len(linked) and not comparison.mismatch
+        all_done = all_done and all(map(isolation.has_settled, linked))
         if all_done:
             phase = "completed"
         elif counts[phases.BLOCKED]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from wf_cli.contract.step import COMPLETED
 from wf_cli.errors import StateError
+from wf_cli.workflow import plans
 from wf_cli.workflow.plans import Plan, PlanState
 
 #: The key of a plan's state.
@@ -75,6 +76,15 @@ def is_unmerged(phase: str, record: Isolation | None) -> bool:
 def is_settled(phase: str, record: Isolation | None) -> bool:
     """Whether a plan has come to its end, so that others may build on it."""
     return phase == COMPLETED and not is_unmerged(phase, record)
+
+
+def has_settled(plan: Plan) -> bool:
+    """`is_settled` of a plan as its files say now; False when they cannot be read."""
+    try:
+        state = plans.read_state(plan)
+        return state is not None and is_settled(state.phase, of(plan, state))
+    except StateError:
+        return False
 
 
 def with_merging(state: PlanState, merging: Merging | None) -> dict[str, Any]:

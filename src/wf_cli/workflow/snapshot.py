@@ -8,7 +8,8 @@ from dataclasses import field
 from wf_cli.clock import Clock, SystemClock
 from wf_cli.contract.step import Approval, GateName
 from wf_cli.frozen import frozen
-from wf_cli.workflow import approvals, files, gates, grammar, phases, plans, review, todo, unclear_items
+from wf_cli.workflow import approvals, files, gates, grammar, isolation, phases, plans, review, todo, unclear_items
+from wf_cli.workflow.isolation import Isolation
 from wf_cli.workflow.plans import Plan, PlanState
 
 
@@ -39,6 +40,8 @@ class Snapshot:
     #: The digest of plan.md and todo.md, and what people have said about texts of the plan.
     text: str = ""
     said: approvals.Said = field(default_factory=approvals.Said)
+    #: The record of a plan with a branch of its own.
+    isolation: Isolation | None = None
     clock: Clock = field(default_factory=SystemClock, compare=False, repr=False)
 
     @property
@@ -80,9 +83,16 @@ class Snapshot:
         found = gates.review_gate(self.plan) if gate == "review" else gates.done_gate(self.plan, self.clock)
         return found.errors
 
+    @property
+    def is_unmerged(self) -> bool:
+        """Whether the plan waits for its way into its target."""
+        return isolation.is_unmerged(self.phase, self.isolation)
+
     def unapproved(self, approval: Approval) -> str | None:
-        """The beginning of the digest of the text that waits for a person; None when this very text is approved."""
-        return None if self.said.is_approved(approval, self.text) else self.text[: approvals.SHOWN]
+        """The beginning of the digest of the text, or of the commit, that waits for a person; None when this very one
+        is approved."""
+        of = self.text if approval == "plan" else self.isolation.head if self.isolation is not None else ""
+        return None if self.said.is_approved(approval, of) else of[: approvals.SHOWN]
 
     @property
     def is_filled(self) -> bool:
@@ -116,5 +126,6 @@ def of_state(plan: Plan, state: PlanState | None, clock: Clock | None = None) ->
         ),
         text=approvals.digest(plan_text, todo_text),
         said=approvals.said(state),
+        isolation=isolation.of(plan, state),
         clock=clock or SystemClock(),
     )

@@ -26,6 +26,7 @@ class Seen:
     sharing: dict[str, object] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
+    unmerged: tuple[str, ...] = ()
 
     @property
     def plans(self) -> list[Plan]:
@@ -33,6 +34,9 @@ class Seen:
 
     def phase(self, plan: Plan) -> str:
         return self.said[plan.id].split()[0]
+
+    def is_unmerged(self, plan: Plan) -> bool:
+        return plan.id in self.unmerged
 
     def is_driven(self, plan: Plan) -> bool:
         return plan.id not in self.undriven
@@ -52,7 +56,14 @@ class Seen:
     def facts(self, plan: Plan) -> Any:
         if plan.id in self.unreadable:
             raise StateError(f"{plan.name} is torn")
-        return SimpleNamespace(plan_id=plan.id, phase=self.phase(plan), iteration=0, blanks=(), rejected_ids=())
+        return SimpleNamespace(
+            plan_id=plan.id,
+            phase=self.phase(plan),
+            iteration=0,
+            blanks=(),
+            rejected_ids=(),
+            is_unmerged=self.is_unmerged(plan),
+        )
 
 
 def plan(plan_id: str) -> Plan:
@@ -99,6 +110,15 @@ def test_a_persons_own_plan_keeps_nobody_waiting_but_its_job_does() -> None:
     assert ahead(checkout(said, undriven=("01",)), "02") == {"02": []}
     said["01"] = "coding code@0 running"
     assert ahead(checkout(said, undriven=("01",)), "02") == {"02": ["01"]}
+
+
+def test_a_plan_is_open_until_its_target_has_it() -> None:
+    said = {"01": "completed", "02": "planning", "03": "awaiting_review"}
+    found = checkout(said, unmerged=("01",))
+    assert ahead(found, "01", "02", "03") == {"01": [], "02": ["01", "03"], "03": ["01"]}
+    assert ahead(checkout(said), "02", "03") == {"02": ["03"], "03": []}
+    said["01"] = "completed integrate@0 failed"
+    assert ahead(checkout(said, unmerged=("01",)), "02") == {"02": ["03"]}, "it waits for a person"
 
 
 def test_plans_that_share_a_number_keep_the_checkout_only_while_an_agent_works() -> None:

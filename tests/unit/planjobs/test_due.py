@@ -9,7 +9,7 @@ import pytest
 
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.lifecycle import Status
-from wf_cli.contract.step import PHASES, STEPS, GateName, PlanFacts, Role, Step
+from wf_cli.contract.step import PHASES, STEPS, Approval, GateName, PlanFacts, Role, Step
 from wf_cli.planjobs.due import Block, Job, Limits, Publish, Verdict, Wait, due, is_inside
 
 
@@ -22,10 +22,19 @@ class Facts:
     blanks: tuple[str, ...] = ()
     rejected_ids: tuple[str, ...] = ()
     plan_id: str = "01"
-    merged: bool = False
+    merged: bool = True
+    published: bool = True
+    approved: bool = False
+
+    @property
+    def is_unmerged(self) -> bool:
+        return self.phase == "completed" and not self.merged
 
     def gate_errors(self, gate: GateName) -> tuple[str, ...]:
         return ()
+
+    def unapproved(self, approval: Approval) -> str | None:
+        return None if self.approved else "1a2b3c"
 
 
 EMPTY = ("plans/01-a/plan.md is empty",)
@@ -36,7 +45,7 @@ def job(said: str) -> Job:
     """``code@0 dead``: a job of plan 01 and where it is."""
     name, folder = said.split()
     command, iteration = name.split("@")
-    role = STEPS.get(command, INTEGRATE).role.name
+    role = STEPS.get(command, PUBLISH).role.name
     job_id = f"p01-i{iteration}-{command}-{role}"
     return Job(job_id, command, int(iteration), Status({"dead": "failed"}.get(folder, folder)))
 
@@ -97,6 +106,15 @@ TABLE: list[tuple[Facts, list[str], Verdict]] = [
     (Facts("coding"), ["review@0 dead"], LEFT_CODING),
     (Facts("completed"), ["review@0 dead"], None),
     (Facts("blocked", 2), ["fix@1 dead"], Wait("is blocked; `wf fix 01` takes it up again", True)),
+    # A plan with a branch of its own goes on until its target has it.
+    (Facts("completed", 2, merged=False), [], Publish("integrate", 2)),
+    (Facts("completed", 2, merged=False), ["integrate@2 held"], None),
+    (Facts("completed", 2, merged=False), ["review@2 dead"], Publish("integrate", 2)),
+    (Facts("completed", 2, merged=False), ["integrate@1 dead"], Publish("integrate", 2)),
+    (Facts("completed", 2, merged=False), ["integrate@2 dead"], dead("p01-i2-integrate-integrator")),
+    (Facts("completed", 9, merged=False), [], Publish("integrate", 9)),
+    (Facts("reviewing", 2, rejected_ids=NO, merged=False), ["integrate@2 dead"], Publish("fix", 2)),
+    (Facts("completed", 2), ["integrate@2 dead"], None),
     # The rounds of fixing are limited; a dead letter is told first.
     (Facts("reviewing", 5, rejected_ids=NO), [], Block("blocked after 5 rounds of fixing (max_iterations)")),
     (Facts("reviewing", 9, rejected_ids=NO), [], Block("blocked after 9 rounds of fixing (max_iterations)")),
@@ -126,6 +144,24 @@ def test_a_plan_waits_for_those_ahead_of_it(ahead: Sequence[str], limit: int, ve
     assert due(Facts("planning"), [], ahead, Limits(max_parallel_plans=limit)) == verdict
 
 
+def test_a_plan_is_merged_however_many_others_are_open() -> None:
+    assert due(Facts("completed", merged=False), [], ["02", "03"], Limits()) == Publish("integrate", 0)
+
+
+@pytest.mark.parametrize("jobs", [[], ["integrate@0 queued"], ["integrate@0 held"]])
+def test_a_merge_that_has_to_be_approved_waits_for_a_person(jobs: list[str]) -> None:
+    limits, listed = Limits(approve=frozenset({"merge"})), [job(said) for said in jobs]
+    waits = due(Facts("completed", merged=False), listed, ["02"], limits)
+    assert isinstance(waits, Wait)
+    assert (waits.needs_help, waits.command) == (True, "wf approve 01")
+    assert waits.why.startswith(
+        "waits for approval of the merge of its commit 1a2b3c; `wf approve 01` lets it be merged"
+    )
+    assert due(Facts("planning"), [], [], limits) == Publish("code", 0), "its text does not wait"
+    approved = due(Facts("completed", merged=False, approved=True), listed, [], limits)
+    assert approved == (None if jobs else Publish("integrate", 0))
+
+
 def test_what_needs_no_checkout_is_said_of_a_plan_that_would_have_to_wait() -> None:
     """And a plan that used up its rounds is blocked only when its turn comes."""
     assert due(Facts("coding"), [], ["02"], Limits()) == LEFT_CODING
@@ -137,8 +173,11 @@ def test_what_needs_no_checkout_is_said_of_a_plan_that_would_have_to_wait() -> N
 @pytest.mark.parametrize("phase", [*PHASES, "frozen"])
 @pytest.mark.parametrize("blanks", [(), EMPTY])
 @pytest.mark.parametrize("rejected", [(), NO])
-def test_at_most_one_step_is_due(phase: str, blanks: tuple[str, ...], rejected: tuple[str, ...]) -> None:
-    facts = Facts(phase, 1, blanks, rejected)
+@pytest.mark.parametrize("merged", [True, False])
+def test_at_most_one_step_is_due(
+    phase: str, blanks: tuple[str, ...], rejected: tuple[str, ...], merged: bool
+) -> None:
+    facts = Facts(phase, 1, blanks, rejected, merged=merged)
     assert sum(step.due(facts) for step in STEPS.values()) <= 1
 
 
@@ -149,7 +188,8 @@ def test_every_due_step_is_a_job_that_its_own_phase_can_open() -> None:
             for phase in PHASES
             for blanks in ((), EMPTY)
             for rejected in ((), NO)
-            if step.due(Facts(phase, 0, blanks, rejected))
+            for merged in (True, False)
+            if step.due(Facts(phase, 0, blanks, rejected, merged=merged))
         }
         assert bool(due_in) == step.is_job
         assert due_in <= {*step.before, step.inside}
@@ -166,6 +206,7 @@ def test_every_due_step_is_a_job_that_its_own_phase_can_open() -> None:
         (Facts("reviewing", rejected_ids=NO), False),
         (Facts("fixing", 1), True),
         (Facts("completed"), False),
+        (Facts("completed", merged=False), False),
         (Facts("blocked"), False),
         (Facts("frozen"), False),
     ],
@@ -177,33 +218,33 @@ def test_a_plan_inside_a_step_waits_for_no_other(facts: Facts, inside: bool) -> 
 # -- a step that does not exist yet
 
 
-def _not_merged(plan: PlanFacts, _iteration: int) -> Failure | None:
+def _not_published(plan: PlanFacts, _iteration: int) -> Failure | None:
     assert isinstance(plan, Facts)
-    return None if plan.merged else Failure("checks_unmet", f"plan {plan.plan_id} is not merged")
+    return None if plan.published else Failure("checks_unmet", f"plan {plan.plan_id} is not published")
 
 
-INTEGRATE = Step(
-    "integrate",
-    Role("plan-integrator", runtime="cursor", may=frozenset({"completing"})),
+PUBLISH = Step(
+    "publish",
+    Role("publisher", runtime="cursor", may=frozenset({"completing"})),
     inside="completed",
-    due=lambda plan: plan.phase == "completed" and _not_merged(plan, 0) is not None,
-    unmet=_not_merged,
+    due=lambda plan: plan.phase == "completed" and _not_published(plan, 0) is not None,
+    unmet=_not_published,
 )
 
 
 @pytest.mark.parametrize(
     ("facts", "jobs", "verdict"),
     [
-        (Facts("completed", 2), [], Publish("integrate", 2)),
-        (Facts("completed", 2, merged=True), [], None),
-        (Facts("completed", 2), ["integrate@2 running"], None),
-        (Facts("completed", 2), ["review@2 dead"], Publish("integrate", 2)),
-        (Facts("completed", 2), ["integrate@2 dead"], dead("p01-i2-integrate-plan-integrator")),
-        (Facts("completed", 2, merged=True), ["integrate@2 dead"], None),
+        (Facts("completed", 2, published=False), [], Publish("publish", 2)),
+        (Facts("completed", 2), [], None),
+        (Facts("completed", 2, published=False), ["publish@2 running"], None),
+        (Facts("completed", 2, published=False), ["review@2 dead"], Publish("publish", 2)),
+        (Facts("completed", 2, published=False), ["publish@2 dead"], dead("p01-i2-publish-publisher")),
+        (Facts("completed", 2), ["publish@2 dead"], None),
         (Facts("awaiting_review"), [], Publish("review", 0)),
     ],
 )
 def test_a_new_step_is_one_more_row(facts: Facts, jobs: list[str], verdict: Verdict) -> None:
     """`tests/e2e/test_new_step.py` runs such a step through dispatcher, worker, prompt and check."""
-    steps = {**STEPS, "integrate": INTEGRATE}
+    steps = {**STEPS, "publish": PUBLISH}
     assert due(facts, [job(said) for said in jobs], [], Limits(), steps) == verdict

@@ -96,12 +96,12 @@ def around_the_job(command: str | None, plan_id: str, placed: Iterable[Placed]) 
 
 def paused(project: Project, epic: Epic) -> Condition | None:
     """The condition that an epic is not paused; None when it is not, and when no work is left. Raises StateError."""
-    from wf_cli.workflow import epics, phases
+    from wf_cli.workflow import epics, isolation
 
     if epics.orchestration(epics.load_state(epic)).get("status") != epics.PAUSED:
         return None
     linked = epics.linked_plans(project, epic)
-    if linked and all(epics.phase_of(plan) == phases.COMPLETED for plan in linked):
+    if linked and all(isolation.has_settled(plan) for plan in linked):
         return None
     text = f"epic {epic.id} is paused: no job of it is claimed, and none is published"
     return Condition("epic_not_paused", False, text, f"wf epic resume {epic.id}", Scope(epic_id=epic.id))
