@@ -1,5 +1,6 @@
 """Checkouts of plans, and the way back of a plan's branch.
 
+- `names`: what branches, refs and worktrees are called.
 - `candidate`: the merge commit of a target and a plan, made in a worktree of wf's own.
 - `testing`: the gates, run on exactly that commit.
 - `target`: moves the target to it, if it has not moved meanwhile.
