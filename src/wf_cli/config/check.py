@@ -11,7 +11,7 @@ from typing import Any
 
 from wf_cli import schema
 from wf_cli.clock import parse_duration
-from wf_cli.config import home, model, wording
+from wf_cli.config import home, isolation, model, wording
 from wf_cli.config.wording import Rule
 from wf_cli.contract import nearest
 from wf_cli.contract.event import KINDS
@@ -110,7 +110,7 @@ def sense(tree: Mapping[str, Any]) -> list[Problem]:
     """The problems of a merged ``tree`` of the right shape: it names things that do not exist or cannot be."""
     return exemplified([
         *_durations(tree, ()), *_spool(tree), *_runtimes(tree), *_routing(tree), *_ignore(tree), *_redact(tree),
-        *_notify(tree),
+        *_notify(tree), *(Problem(*one) for one in isolation.problems(tree)),
     ])  # fmt: skip
 
 

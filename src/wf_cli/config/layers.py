@@ -99,6 +99,7 @@ def build(tree: Mapping[str, Any]) -> Config:
         retry=retry,
         timeouts=timeouts,
         epic=_epic(tree.get("epic", {})),
+        isolation=_isolation(tree.get("isolation", {}), base.isolation),
         review=model.Review(**tree.get("review", {})),
         routing={
             role: RolePolicy(
@@ -124,6 +125,26 @@ def build(tree: Mapping[str, Any]) -> Config:
 
 def _epic(tree: Mapping[str, Any]) -> model.Epic:
     return model.Epic(**{**tree, "approve": tuple(tree.get("approve", ()))})
+
+
+def _isolation(given: Mapping[str, Any], base: model.Isolation) -> model.Isolation:
+    values: dict[str, Any] = dict(given)
+    if "copy" in given:
+        values["copy"] = tuple(given["copy"])
+    values |= {key: tuple(map(tuple, given[key])) for key in ("setup", "gates") if key in given}
+    return replace(base, **values)
+
+
+def _isolation_tree(isolation: model.Isolation) -> Tree:
+    return {
+        "mode": isolation.mode,
+        "dir": isolation.dir,
+        "branches": isolation.branches,
+        "target": isolation.target,
+        "copy": list(isolation.copy),
+        "setup": [list(argv) for argv in isolation.setup],
+        "gates": [list(argv) for argv in isolation.gates],
+    }
 
 
 def _lease_s(tree: Mapping[str, Any], base_s: float) -> float:
@@ -219,6 +240,8 @@ def as_tree(config: Config) -> Tree:
             "max_plans": config.epic.max_plans,
             **({"approve": list(config.epic.approve)} if config.epic.approve else {}),
         },
+        # Without isolation nothing tells of it, so a project that does not use it sees no new keys.
+        **({"isolation": _isolation_tree(config.isolation)} if config.isolation != model.Isolation() else {}),
         "review": {"strict": config.review.strict},
         "routing": {role: _policy_tree(policy, config) for role, policy in config.routing.items()},
         "runtimes": {name: _runtime_tree(runtime) for name, runtime in config.runtimes.items()},

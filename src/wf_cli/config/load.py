@@ -113,6 +113,10 @@ def _expand(flat: layers.Flat, environ: Mapping[str, str]) -> Iterator[check.Pro
             match path:
                 case ("spool", "dir"):
                     flat[path] = home.path(value, environ)
+                case ("isolation", "dir") if value is not None:
+                    flat[path] = home.path(value, environ)
+                case ("isolation", "setup" | "gates"):
+                    flat[path] = [_words(argv, environ) for argv in value]
                 case ("runtimes", _, "command" | "argv"):
                     flat[path] = _words(value, environ)
                 case ("notify",):

@@ -90,6 +90,25 @@ class Epic:
 
 
 @frozen
+class Isolation:
+    """Whether each plan has a worktree and a branch of its own, and how they are made."""
+
+    mode: Literal["off", "worktree"] = "off"
+    #: As written: relative to the project root, or absolute. None: a folder in the user's state folder.
+    dir: str | None = None
+    #: What the names of all branches begin with that wf makes.
+    branches: str = "wf/"
+    #: ``epic``, or the name of the branch that plans are merged into.
+    target: str = "epic"
+    #: Paths of ignored files that each worktree gets from the project.
+    copy: tuple[str, ...] = ()
+    #: Commands that run in a new worktree.
+    setup: tuple[tuple[str, ...], ...] = ()
+    #: Commands that have to succeed on the merged commit.
+    gates: tuple[tuple[str, ...], ...] = ()
+
+
+@frozen
 class Review:
     """Which strict checks run when a review opens."""
 
@@ -227,6 +246,7 @@ class Config:
     retry: Retry = Retry()
     timeouts: Timeouts = Timeouts()
     epic: Epic = Epic()
+    isolation: Isolation = Isolation()
     review: Review = Review()
     routing: Mapping[str, RolePolicy] = field(default_factory=default_routing)
     runtimes: Mapping[str, Runtime] = field(default_factory=default_runtimes)
