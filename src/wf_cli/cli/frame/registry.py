@@ -92,7 +92,7 @@ def _about_wf_config(words: Sequence[str]) -> bool:
 SECTIONS = frozenset(
     (
         "version", "mode", "spool", "lease", "retry", "timeouts", "epic", "review", "routing", "runtimes",
-        "permissions", "budget", "checks", "retention", "redact", "notify",
+        "permissions", "budget", "checks", "retention", "redact", "notify", "isolation",
     )
 )  # fmt: skip
 
