@@ -255,8 +255,10 @@ def kill_tree(roots: Iterable[int], mark: str = "", *, grace_s: float, told: Con
     """End everything in `family`: SIGTERM, up to ``grace_s`` seconds, then SIGKILL until nothing is left.
 
     The pids in ``told`` have had their SIGTERM already. Many programs take a second one for "at once".
-    Each round looks for new processes, so a process that forks while it is being ended does not escape. Returns as
-    soon as none is left, or none that the caller may signal. ``grace_s + KILL_LIMIT`` seconds are the most it takes.
+    Each round looks for new processes, so a process that forks while it is being ended does not escape. A look at all
+    processes takes its time, and one that is forked during it by one that ends is in neither half of it. So none is
+    left once two looks in a row find none, where there was any. Returns then, or as soon as the caller may signal no
+    other. ``grace_s + KILL_LIMIT`` seconds are the most it takes.
     """
     roots = tuple(roots)
     seen: set[ProcessRef] = set()
@@ -264,7 +266,7 @@ def kill_tree(roots: Iterable[int], mark: str = "", *, grace_s: float, told: Con
     # The real clock and no parameter, because other processes need the time.
     begin = time.monotonic()
     for pause in _pauses():
-        now = family(roots, mark)
+        now = family(roots, mark) or (family(roots, mark) if seen else set())
         waited = time.monotonic() - begin
         if not now or waited > grace_s + KILL_LIMIT:
             return Killed(frozenset(seen), frozenset(now))

@@ -55,6 +55,8 @@ ORPHAN_GRACE = 0.5
 LEFTOVER_GRACE = 0.5
 #: Seconds that a disk may take to keep the exit.
 KEEP_LIMIT = 1.0
+#: Seconds until processes are looked for again that the last look has missed.
+MISSED_PAUSE = 0.01
 #: Seconds between two attempts to end processes that the kernel does not let go of.
 STUCK_PAUSE = 1.0
 
@@ -121,7 +123,7 @@ def main(control_fd: int, status_fd: int) -> None:
         grace = _ask(agent, control, wakeup, grace.seconds)
     seconds = grace.seconds if grace.asked else min(grace.seconds, job["grace_s"])
     keeping = _keep(job, agent, by_itself=by_itself)
-    killed = proc.kill_tree([os.getpid()], job["mark"], grace_s=seconds, told=told)
+    killed = _end_tree(agent, job["mark"], seconds, told)
     if _reap(agent) and keeping is None:
         keeping = _keep(job, agent, by_itself=by_itself)
     if keeping is not None:
@@ -132,6 +134,23 @@ def main(control_fd: int, status_fd: int) -> None:
     while killed.left:  # The worker knows of it and goes on; the slot stays taken.
         time.sleep(STUCK_PAUSE)
         killed = proc.kill_tree([os.getpid()], job["mark"], grace_s=0)
+
+
+def _end_tree(agent: subprocess.Popen[bytes], mark: str, grace_s: float, told: set[int]) -> proc.Killed:
+    """`proc.kill_tree` of all that runs below this process, until the kernel says that no child of it is left.
+
+    A look at all processes can miss one, and the kernel does not. Orphans are children of this process (Linux).
+    """
+    seen: frozenset[proc.ProcessRef] = frozenset()
+    begin = time.monotonic()
+    while True:
+        waited = time.monotonic() - begin
+        killed = proc.kill_tree([os.getpid()], mark, grace_s=max(0.0, grace_s - waited), told=told)
+        seen |= killed.seen
+        if killed.left or waited > grace_s + proc.KILL_LIMIT or not _collect(agent):
+            return proc.Killed(seen, killed.left)
+        told |= {ref.pid for ref in killed.seen}
+        time.sleep(MISSED_PAUSE)
 
 
 def _keep(job: dict[str, Any], agent: subprocess.Popen[bytes], *, by_itself: bool) -> threading.Thread | None:
@@ -235,16 +254,21 @@ def _ask(agent: subprocess.Popen[bytes], control: _Control, wakeup: int, seconds
 
 def _reap(agent: subprocess.Popen[bytes]) -> bool:
     """Reap every child that has ended, adopted orphans too. True once the agent is among them."""
+    _collect(agent)
+    return agent.returncode is not None
+
+
+def _collect(agent: subprocess.Popen[bytes]) -> bool:
+    """Reap every child that has ended; whether another one lives."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            break
+            return False
         if pid == 0:
-            break
+            return True
         if pid == agent.pid:
             agent.returncode = os.waitstatus_to_exitcode(status)
-    return agent.returncode is not None
 
 
 def _report(fd: int, line: str) -> None:
