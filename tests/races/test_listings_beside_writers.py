@@ -40,7 +40,7 @@ def test_every_look_beside_two_enqueuers_and_a_worker_succeeds_and_finds_nothing
         placed = scan.everything(spool)
         most = max(most, len(placed))
         found = survey(viewer, Criteria())
-        shown = found.first(None, "status")
+        shown = list(found.first(None, "status"))
         assert sum(found.counts.values()) == len({one.token.job_id for one in shown}) >= len(placed)
         assert len([row(one, viewer) for one in shown]) == len(shown)
         assert all(record(one, viewer).problem is None for one in placed[:3])

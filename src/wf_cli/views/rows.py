@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from wf_cli import clock as times
@@ -48,7 +48,10 @@ class Row:
     reason_age_s: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: getattr(self, name) for name in _KEYS}
+
+
+_KEYS = tuple(one.name for one in fields(Row))
 
 
 def row(placed: Placed, viewer: Viewer) -> Row:

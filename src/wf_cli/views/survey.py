@@ -10,6 +10,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, TypeVar
 
 from wf_cli.contract.lifecycle import DIRECTORY, FINISHED, Status
@@ -36,22 +37,33 @@ class Survey:
         found = Counter(self.viewer.status(placed) for placed in self.live)
         return {str(status): found[status] + len(self.ended.get(status, ())) for status in Status}
 
-    def first(self, limit: int | None, sort: str) -> list[Placed]:
-        """The first ``limit`` jobs, all without one, in the order ``sort`` (one of `rows.SORTS`)."""
+    def first(self, limit: int | None, sort: str) -> Iterator[Placed]:
+        """The first ``limit`` jobs, all without one, in the order ``sort`` (one of `rows.SORTS`).
+
+        A job that has ended is parsed when it is its turn, so that a long list needs memory for names only.
+        """
+        found: Iterator[Placed]
         match sort:
             case "age":
-                old = _least(limit, self._ended(), lambda one: int(one[1][2:15]))
-                found = _least(limit, [*self.live, *map(_placed, old)], since_ms)
+                old = _least(limit, self._ended(), lambda one: _since_ms(*one))
+                live = _least(limit, self.live, since_ms)
+                found = heapq.merge(live, map(_placed, old), key=since_ms)
             case "priority":
                 old = _least(limit, self._ended(), lambda one: one[1])
-                found = _least(limit, [*self.live, *map(_placed, old)], lambda placed: placed.token.name)
+                live = _least(limit, self.live, lambda placed: placed.token.name)
+                found = heapq.merge(live, map(_placed, old), key=lambda placed: placed.token.name)
             case _:
-                found = _least(limit, self.live, lambda placed: (RANK[self.viewer.status(placed)], placed.token.name))
-                for status in sorted(self.ended, key=RANK.__getitem__):
-                    left = None if limit is None else limit - len(found)
-                    names = _least(left, self.ended[status], lambda name: name)
-                    found += [_placed((status, name)) for name in names]
-        return found
+                found = self._by_status(limit)
+        return islice(found, limit)
+
+    def _by_status(self, limit: int | None) -> Iterator[Placed]:
+        live = _least(limit, self.live, lambda placed: (RANK[self.viewer.status(placed)], placed.token.name))
+        yield from live
+        left = None if limit is None else limit - len(live)
+        for status in sorted(self.ended, key=RANK.__getitem__):
+            names = _least(left, self.ended[status], lambda name: name)
+            left = None if left is None else left - len(names)
+            yield from (_placed((status, name)) for name in names)
 
     def _ended(self) -> Iterator[tuple[Status, str]]:
         return ((status, name) for status, names in self.ended.items() for name in names)
@@ -59,6 +71,11 @@ class Survey:
 
 def _least(limit: int | None, items: Iterable[_T], key: Callable[[_T], Any]) -> list[_T]:
     return sorted(items, key=key) if limit is None else heapq.nsmallest(limit, items, key=key)
+
+
+def _since_ms(status: Status, name: str) -> int:
+    """`since_ms` of a job that has ended, from its name alone but for the rare one that has a delay."""
+    return int(name[2:15]) if name[15] == "." else since_ms(_placed((status, name)))
 
 
 def _placed(one: tuple[Status, str]) -> Placed:
@@ -82,7 +99,8 @@ def survey(viewer: Viewer, criteria: Criteria) -> Survey:
     _note(seen, "queued", spool)  # Again, for jobs that go back.
     out = Survey(viewer, ended={status: [] for status in ended})
     names_of = {str(status): names for status, names in out.ended.items()}
-    chosen = replace(criteria, statuses=frozenset())
+    others = replace(criteria, statuses=frozenset())
+    chosen = others if others else None  # Asked once: there may be a million names.
     for folder, names in listed.items():
         for name in names:
             found = finished_job(folder, name)
@@ -90,7 +108,7 @@ def survey(viewer: Viewer, criteria: Criteria) -> Survey:
                 continue
             if found[0] in seen and not _wins(folder, name, found[0], before, seen):
                 continue
-            if not chosen or (_may_fit(chosen, name, found[0]) and _fits(chosen, folder, name, viewer)):
+            if chosen is None or (_may_fit(chosen, name, found[0]) and _fits(chosen, folder, name, viewer)):
                 names_of[found[1]].append(name)
     if live_wanted:
         out.live = [placed for placed in seen.values() if criteria.fits(placed, viewer)]

@@ -78,7 +78,7 @@ def test_it_shows_what_a_full_look_shows(
             "priority": lambda placed: placed.token.name,
             "status": lambda placed: (RANK[viewer.status(placed)], placed.token.name),
         }
-        shown = found.first(limit, sort)
+        shown = list(found.first(limit, sort))
         assert [keys[sort](p) for p in shown] == sorted(map(keys[sort], fit))[:limit]  # type: ignore[operator,call-overload]
         assert {p.token.name for p in shown} <= {p.token.name for p in fit}
 

@@ -146,7 +146,7 @@ def test_the_reason_of_a_queued_job_is_told_as_the_last_one_because_it_may_be_re
     found = {p.token.job_id: row(p, Viewer(spool, clock)) for p in scan.everything(spool)}
     released = next(r for r in found.values() if r.status == "queued")
     assert (released.reason, released.reason_age_s) == ("locks/a.lock is no lock", 300.0)
-    assert listing.lines([released])[-1].endswith("last time, 5m00s ago: locks/a.lock is no lock")
+    assert list(listing.lines([released]))[-1].endswith("last time, 5m00s ago: locks/a.lock is no lock")
     dead = next(r for r in found.values() if r.status == "failed")
     assert dead.reason_age_s is None, "a dead job is dead for this reason now"
 

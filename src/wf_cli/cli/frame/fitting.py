@@ -35,11 +35,12 @@ def fitted(cells: Cells, room: int, yielding: Sequence[str]) -> list[list[str]]:
         if _width(columns) <= left:
             break
         del columns[name]
-    return [_row(columns, at, text, room) for at, text in enumerate(last)]
+    wide = [(cells, max(map(width, cells)) + _GAP) for cells in columns.values()]
+    return [_row(wide, at, text, room) for at, text in enumerate(last)]
 
 
-def _row(columns: dict[str, list[str]], at: int, text: str, room: int) -> list[str]:
-    line = "".join(padded(cells[at], max(map(width, cells)) + _GAP) for cells in columns.values())
+def _row(columns: Sequence[tuple[list[str], int]], at: int, text: str, room: int) -> list[str]:
+    line = "".join(padded(cells[at], wide) for cells, wide in columns)
     left = room - width(line)
     if width(text) <= left:
         return [f"{line}{text}".rstrip()]

@@ -9,6 +9,7 @@ import errno
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
+from itertools import islice
 from typing import Any, Literal, TextIO
 
 from wf_cli import warn as warn_below
@@ -42,6 +43,8 @@ class Level(IntEnum):
 #: The options that stand before the command.
 LEVELS = {"-q": Level.QUIET, "--quiet": Level.QUIET, "-v": Level.VERBOSE, "--verbose": Level.VERBOSE}
 
+#: Lines that are printed with one call.
+_AT_ONCE = 500
 _level = Level.USUAL
 _diverted: Callable[[Literal["info", "warning", "error"], str], None] | None = None
 _errors_too = False
@@ -72,8 +75,33 @@ def print_json(document: Mapping[str, Any], *, failed: bool = False) -> None:
     print(plain_json.dumps(document, indent=2, ensure_ascii=encoding != "utf8"), file=stream)
 
 
+def print_json_list(document: Mapping[str, Any], key: str, items: Iterable[Mapping[str, Any]]) -> None:
+    """`print_json` of a document whose list at ``key`` may be long: each item stands on one line.
+
+    Items are made one after the other and kept as text. So a failure among them leaves nothing printed.
+    """
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    ascii_only = encoding != "utf8"
+    texts = [plain_json.dumps(item, ensure_ascii=ascii_only) for item in items]
+    whole = plain_json.dumps({**document, key: []}, indent=2, ensure_ascii=ascii_only)
+    before, empty, after = whole.partition(f'\n  "{key}": []')
+    if not texts:
+        print(whole)
+        return
+    print(f"{before}{empty[:-1]}")
+    last = texts.pop()
+    for one in texts:
+        print(f"    {one},")
+    print(f"    {last}\n  ]{after}")
+
+
 def say(*lines: str) -> None:
     """Print lines for people on stdout."""
+    _print(lines, sys.stdout)
+
+
+def say_all(lines: Iterable[str]) -> None:
+    """`say` of lines that are made while they are printed."""
     _print(lines, sys.stdout)
 
 
@@ -149,5 +177,7 @@ def _tell(kind: Literal["info", "warning"], *lines: str) -> None:
 
 
 def _print(lines: Iterable[str], stream: TextIO) -> None:
-    for line in lines:
-        print(shown(line), file=stream)
+    """Print the lines, some hundred with one call, because an unbuffered stream is written at each."""
+    remaining = iter(lines)
+    while some := [shown(line) for line in islice(remaining, _AT_ONCE)]:
+        print("\n".join(some), file=stream)

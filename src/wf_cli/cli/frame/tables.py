@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from wf_cli.cli.frame import cells, output
 from wf_cli.cli.frame.screen import is_screen
@@ -38,7 +38,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], yielding: Seque
     """
     if not rows:
         return []
-    texts = [tuple(NOTHING if cell in (None, "") else plain(str(cell)) for cell in row) for row in rows]
+    texts = [_texts(row) for row in rows]
     if not on_terminal():
         return output.columns(texts, indent="")
     import shutil
@@ -58,6 +58,22 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], yielding: Seque
     for block, row in zip(others, texts, strict=True):
         lines += [_coloured(block[0], row), *map(output.Coloured, block[1:])]
     return list(lines)
+
+
+def plain_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """The lines of `table` in a pipe. Each row is kept as one text until all are there, for they may be many."""
+    kept: list[str] = []
+    widths: list[int] = []
+    for row in rows:
+        texts = _texts(row)
+        widths = [max(pair) for pair in zip(map(cells.width, texts), widths or [0] * len(texts), strict=True)]
+        kept.append("\0".join(texts))  # No cell has that character: `plain` escapes it.
+    for one in kept:
+        yield "  ".join(map(cells.padded, one.split("\0"), widths)).rstrip()
+
+
+def _texts(row: Sequence[object]) -> tuple[str, ...]:
+    return tuple(NOTHING if cell in (None, "") else plain(str(cell)) for cell in row)
 
 
 def _coloured(line: str, row: Sequence[str]) -> output.Coloured:

@@ -63,7 +63,9 @@ def ls(
     spool = common.spool_if_any()
     viewer = Viewer(spool, common.clock) if spool is not None else None
     if by is None:
-        listing.show(common, listing.look(common, viewer, criteria, sort="age", limit=limit))
+        own = listing.default_limit(common) if limit is None else None
+        most = limit if own is None else own
+        listing.show(common, listing.look(common, viewer, criteria, sort="age", limit=most), limit=own)
         return
     groups = _groups(viewer, criteria)[:limit] if viewer is not None else []
     values = {"groups": [{"error": g.error, "count": g.count, "jobs": g.jobs} for g in groups]}

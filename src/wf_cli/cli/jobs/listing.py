@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wf_cli.cli.frame import output, tables
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks of ``--watch``.
 WATCH_EVERY = 1.0
+#: Jobs that a terminal shows without --limit.
+ON_TERMINAL = 1000
 _HEAD = ("STATUS", "JOB", "POOL", "ATTEMPT", "BURNED", "PRIO", "AGE", "OWNER", "READY", "REASON")
 #: The columns that give way on a narrow terminal, the least important first.
 _YIELDING = ("PRIO", "BURNED", "ATTEMPT", "OWNER", "POOL", "AGE")
@@ -33,15 +35,17 @@ class Listing:
     """At most ``limit`` jobs that fit, the counts of all that fit, and the pauses and cool-downs (``stops``)."""
 
     counts: dict[str, int]
-    rows: list[Row]
+    #: They are made while they are gone through, which can be done once.
+    rows: Iterator[Row]
     stops: Sequence[Stop] = ()
     #: What keeps jobs from being worked on, also jobs that do not fit.
     conditions: Sequence[Condition] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
+        """What the JSON document has beside the jobs, in its order."""
         return {
             "counts": self.counts,
-            "jobs": [row.to_json() for row in self.rows],
+            "jobs": [],
             "stops": [stop.to_json() for stop in self.stops],
             "conditions": [condition.to_json() for condition in self.conditions],
         }
@@ -56,7 +60,7 @@ def look(common: Common, viewer: Viewer | None, criteria: Criteria, *, sort: str
     if viewer is None:
         from wf_cli.contract.lifecycle import Status
 
-        return Listing({str(status): 0 for status in Status}, [])
+        return Listing({str(status): 0 for status in Status}, iter(()))
     from wf_cli.views import conditions
 
     fit = survey(viewer, criteria)
@@ -64,8 +68,8 @@ def look(common: Common, viewer: Viewer | None, criteria: Criteria, *, sort: str
         from wf_cli.cli.frame import known  # Only a look that finds nothing needs it.
 
         known.selected(criteria, scan.everything(viewer.spool), lambda: common.app.config, viewer.spool)
-    sight = common.sight(viewer)
-    listed = [row(placed, viewer) for placed in fit.first(limit, sort)]
+    sight = common.sight(viewer, None if criteria else fit.live)  # All that live need not be listed again.
+    listed = (row(placed, viewer) for placed in fit.first(limit, sort))
     return Listing(fit.counts, listed, sight.stops, conditions.of_project(sight))
 
 
@@ -81,21 +85,24 @@ def columns_of(text: str | None) -> tuple[str, ...]:
     return names
 
 
-def lines(listed: Sequence[Row], columns: Sequence[str] = _HEAD) -> list[str]:
+def lines(listed: Iterable[Row], columns: Sequence[str] = _HEAD) -> Iterable[str]:
     """The rows as text: a table on a terminal, plain columns in a pipe.
 
     A terminal of any width shows status, id, ready time and reason, and of the others what has room. Columns that
     were chosen are all shown.
     """
-    rows = [
-        (
-            row.status, row.job_id, f"{row.role}@{row.runtime}", row.attempt, f"{row.burned}/{row.max_attempts}",
-            row.priority, format_duration(row.age_s), row.owner, row.ready_at, _reason(row),
-        )
-        for row in listed
-    ]  # fmt: skip
     places = [_HEAD.index(name) for name in columns]
-    return tables.table(columns, [[row[at] for at in places] for row in rows], _YIELDING if columns is _HEAD else ())
+    rows = ([cells[at] for at in places] for cells in map(_cells, listed))
+    if not tables.on_terminal():
+        return tables.plain_lines(rows)
+    return tables.table(columns, list(rows), _YIELDING if columns is _HEAD else ())
+
+
+def _cells(row: Row) -> tuple[object, ...]:
+    return (
+        row.status, row.job_id, f"{row.role}@{row.runtime}", row.attempt, f"{row.burned}/{row.max_attempts}",
+        row.priority, format_duration(row.age_s), row.owner, row.ready_at, _reason(row),
+    )  # fmt: skip
 
 
 def _reason(row: Row) -> str | None:
@@ -110,13 +117,26 @@ def summary(listing: Listing) -> str:
     return ", ".join(shown) or "no jobs"
 
 
-def show(common: Common, listing: Listing, columns: Sequence[str] = _HEAD) -> None:
-    """Print a list once. A pipe gets the records without the summary."""
-    common.emit(listing.to_json(), lines(listing.rows, columns))
-    if not common.as_json:
-        output.note(*map(tables.plain, listing.notes()))
-    if not common.as_json and (tables.on_terminal() or not listing.rows):
+def show(common: Common, listing: Listing, columns: Sequence[str] = _HEAD, limit: int | None = None) -> None:
+    """Print a list once. A pipe gets the records without the summary.
+
+    ``limit`` is one that the user did not ask for. The summary says what it leaves out.
+    """
+    if common.as_json:
+        output.print_json_list(document(**listing.facts()), "jobs", (row.to_json() for row in listing.rows))
+        return
+    output.say_all(lines(listing.rows, columns))
+    output.note(*map(tables.plain, listing.notes()))
+    total = sum(listing.counts.values())
+    if tables.on_terminal() or not total:
         output.note(summary(listing))
+    if limit is not None and total > limit:
+        output.note(f"... and {total - limit:,} more: --limit {total} or a pipe shows all, selectors choose")
+
+
+def default_limit(common: Common) -> int | None:
+    """How many jobs are listed when no --limit is given. A person reads no more, and a pipe or --json gets all."""
+    return ON_TERMINAL if tables.on_terminal() and not common.as_json else None
 
 
 def watch(
@@ -144,17 +164,18 @@ def _watch(
         else:
             viewer.refresh()
         listing = look(common, viewer, criteria, sort=sort, limit=limit)
+        rows = list(listing.rows)
         # Ages are left out, because they change at each look. A stream gets a new list only for other changes; a
         # terminal is drawn anew each time.
-        jobs = [(row.job_id, row.status, row.attempt, row.reason) for row in listing.rows]
+        jobs = [(row.job_id, row.status, row.attempt, row.reason) for row in rows]
         state = jobs, listing.counts, listing.stops, [(c.name, c.scope) for c in listing.conditions]
         if common.as_json:
             if state != said:
-                print_line(document(**listing.to_json()))
+                print_line(document(**listing.facts() | {"jobs": [row.to_json() for row in rows]}))
         elif screen.live:
-            screen.draw([summary(listing), *map(tables.plain, listing.notes()), *lines(listing.rows, columns)])
+            screen.draw([summary(listing), *map(tables.plain, listing.notes()), *lines(rows, columns)])
         elif state != said:
-            for line in lines(listing.rows, columns):
+            for line in lines(rows, columns):
                 screen.say(line)
             output.stream()
         said = state

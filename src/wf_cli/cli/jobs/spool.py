@@ -55,8 +55,9 @@ def ls(
     The columns: status, id, role@runtime, attempt, burned/budget, priority, age, owner, ready time, reason. A job
     dies when as many attempts are burned as its budget allows. An empty cell is a dash. Age is the time since the job
     was queued or, for a finished job, since it ended. The status `stalled` means that the session which has the job
-    is dead. --limit shortens the list but not the counts. On a narrow terminal columns are left out, but never
-    status, id, ready time and reason; a reason goes on below its job. --columns names those to show.
+    is dead. --limit shortens the list but not the counts; without it a terminal shows 1000 jobs, a pipe all. On a
+    narrow terminal columns are left out, but never status, id, ready time and reason; a reason goes on below its
+    job. --columns names those to show.
 
     \b
     wf spool ls                             what is going on
@@ -65,13 +66,15 @@ def ls(
     wf spool ls | awk '$1 == "running"'     a pipe gets one job a line
     """
     chosen = listing.columns_of(columns)
+    own = listing.default_limit(common) if limit is None else None
+    most = limit if own is None else own
     if watch:
         with contextlib.suppress(KeyboardInterrupt):
-            listing.watch(common, filters.criteria, sort=sort, limit=limit, columns=chosen)
+            listing.watch(common, filters.criteria, sort=sort, limit=most, columns=chosen)
         return
     criteria, spool = filters.criteria, common.spool_if_any()
     viewer = Viewer(spool, common.clock, common.project) if spool is not None else None
-    listing.show(common, listing.look(common, viewer, criteria, sort=sort, limit=limit), chosen)
+    listing.show(common, listing.look(common, viewer, criteria, sort=sort, limit=most), chosen, limit=own)
 
 
 @app.command("show")
