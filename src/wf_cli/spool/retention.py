@@ -5,7 +5,8 @@ Keys stay taken by everything here except `purge`. Ages are by this host's clock
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from wf_cli import fsio
@@ -58,7 +59,9 @@ def clean(spool: Spool, *, before_ms: int, logs: OldLogs | None = None, on_troub
                 fsio.unlink_quietly(spool.path("transcripts", name))
                 out.transcripts.append(name)
     busy = scan.busy_owners(spool)
-    kept = _exits(spool)
+    kept: dict[str, list[str]] = defaultdict(list)
+    for name, (_, _, of) in _exits(spool).items():
+        kept[of].append(name)
     for owner in session.owners(spool):
         ended = False
         with each.looking(spool.path("sessions", f"{owner}.json")):
@@ -68,7 +71,7 @@ def clean(spool: Spool, *, before_ms: int, logs: OldLogs | None = None, on_troub
                 fsio.unlink_quietly(lease.path_of(spool, owner))
                 fsio.unlink_quietly(spool.path("control", f"drain.{owner}.json"))
                 fsio.unlink_quietly(spool.path("sessions", owner + judgement.SUFFIX))
-                for name in (name for name, (_, _, of) in kept.items() if of == owner):
+                for name in kept.get(owner, ()):
                     fsio.unlink_quietly(spool.path("sessions", name))
                 fsio.unlink_quietly(spool.path("sessions", f"{owner}.json"))  # last, because a rest is found by it
                 out.sessions.append(owner)
@@ -85,6 +88,26 @@ def clean(spool: Spool, *, before_ms: int, logs: OldLogs | None = None, on_troub
 def _exits(spool: Spool) -> dict[str, tuple[str, int, str]]:
     """The kept exits (`wf_cli.spool.exits`): job, attempt and owner by name."""
     return {name: found for name in spool.names("sessions") if (found := parse_exit(name)) is not None}
+
+
+def _by_job(names: Iterable[str], job_of: Callable[[str], str | None]) -> dict[str, list[str]]:
+    """The names by the job that each of them is of. Others are left out."""
+    out: dict[str, list[str]] = {}
+    for name in names:
+        job_id = job_of(name)
+        if job_id is not None:
+            out.setdefault(job_id, []).append(name)
+    return out
+
+
+def _job_of_outcome(name: str) -> str | None:
+    parsed = parse_outcome(name)
+    return parsed[0] if parsed is not None else None
+
+
+def _job_of_exit(name: str) -> str | None:
+    parsed = parse_exit(name)
+    return parsed[0] if parsed is not None else None
 
 
 def _job_of_transcript(name: str) -> str | None:
@@ -131,10 +154,10 @@ def purge(spool: Spool, epic_id: str) -> list[str]:
             code="EPIC_NOT_FINISHED",
             live=live,
         )
-    outcomes = [(name, got[0]) for name in spool.names("outcomes") if (got := parse_outcome(name))]
-    starts = [(name, got[0]) for name in _started(spool) if (got := parse_outcome(name))]
+    outcomes = _by_job(spool.names("outcomes"), _job_of_outcome)
+    starts = _by_job(_started(spool), _job_of_outcome)
     reserved = [n.removesuffix(".json") for n in spool.names("jobs") if n.endswith(".json")]
-    known = {p.token.job_id for p in placed} | {job_id for _, job_id in outcomes} | set(reserved)
+    known = {p.token.job_id for p in placed} | outcomes.keys() | set(reserved)
     job_ids = sorted(job_id for job_id in known if _is_of(job_id, epic_id))
     if not job_ids:
         raise NotFound(f"the spool has no job of epic {epic_id}", hint="wf spool ls --epic ID lists an epic's jobs")
@@ -148,12 +171,16 @@ def purge(spool: Spool, epic_id: str) -> list[str]:
             code="EPIC_NOT_FINISHED",
             live=sorted(at_work),
         )
-    transcripts, kept = spool.names("transcripts"), _exits(spool)
+    transcripts = _by_job(spool.names("transcripts"), _job_of_transcript)
+    kept = _by_job(spool.names("sessions"), _job_of_exit)
+    tokens_of: dict[str, set[Token]] = defaultdict(set)
+    for one in placed:
+        tokens_of[one.token.job_id].add(one.token)
     revived, busy = [], []
     failed: OSError | None = None
     step("purge.looked")
     for job_id in job_ids:
-        seen = {p.token for p in placed if p.token.job_id == job_id}
+        seen = tokens_of.get(job_id, set())
         try:
             with spool.fence(job_id):
                 now = scan.find(spool, job_id)
@@ -162,10 +189,10 @@ def purge(spool: Spool, epic_id: str) -> list[str]:
                 if now is not None and now.token not in seen:
                     revived.append(job_id)
                     continue
-                _remove(spool, "transcripts", (n for n in transcripts if _job_of_transcript(n) == job_id))
-                _remove(spool, "outcomes", (name for name, of in outcomes if of == job_id))
-                _remove(spool, "sessions", (name for name, (of, _, _) in kept.items() if of == job_id))
-                _remove(spool, "started", (name for name, of in starts if of == job_id))
+                for folder, names in (
+                    ("transcripts", transcripts), ("outcomes", outcomes), ("sessions", kept), ("started", starts),
+                ):  # fmt: skip
+                    _remove(spool, folder, names.get(job_id, ()))
                 # The token goes last: alone it is repaired into the finished job it was, whereas a key without
                 # a token would be queued again.
                 _remove(spool, "jobs", (f"{job_id}.json",))

@@ -89,6 +89,21 @@ def test_purge_leaves_nothing_of_the_epic_and_all_of_the_others(spool: Spool) ->
     ).deduped
 
 
+def test_a_purge_looks_at_each_name_once_and_not_once_for_each_job(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = spool_queue(spool)
+    for n in range(1, 31):
+        job_id = add(queue, "01", f"{n:02d}")
+        spool.path("transcripts", f"{job_id}.a1.log").write_text("said")
+    looks: list[str] = []
+    real = retention._job_of_transcript
+    monkeypatch.setattr(retention, "_job_of_transcript", lambda name: looks.append(name) or real(name))
+    assert len(retention.purge(spool, "01")) == 30
+    assert len(looks) == 30
+    assert [name for name in files(spool) if "e01" in name] == []
+
+
 def test_purge_removes_nothing_while_a_job_is_live(spool: Spool) -> None:
     queue = spool_queue(spool)
     add(queue, "01", "01")
