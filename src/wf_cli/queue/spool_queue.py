@@ -14,6 +14,7 @@ from collections.abc import Callable, Container, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
+from wf_cli import fsio
 from wf_cli.clock import Clock
 from wf_cli.contract.backoff import RetryPolicy
 from wf_cli.contract.event import EventSink
@@ -374,14 +375,15 @@ class SpoolQueue:
 
     # -- operators
 
-    def cancel(self, job_id: str, *, by: str, reason: str | None = None) -> Cancelled:
-        """End a job. After this returned no new attempt of it starts, until somebody retries it.
+    def cancel(self, job_id: str, *, by: str, reason: str | None = None, seen: Placed | None = None) -> Cancelled:
+        """End a job, which a listing has ``seen`` (`find`). After this returned no new attempt of it starts, until
+        somebody retries it.
 
         An attempt that is under way ends by an outcome like any other (invariant 2). Raises Temporary when the fence
         of a decided attempt stays busy, or the job keeps moving.
         """
         for _ in range(CHASE):
-            placed = self.find(job_id)
+            placed, seen = self.find(job_id, seen), None
             if placed is None:
                 return Cancelled.MISSING
             if placed.status in (Status.QUEUED, Status.HELD):
@@ -397,25 +399,25 @@ class SpoolQueue:
                 return Cancelled.FINISHED
         raise Temporary(f"{job_id} keeps moving", hint="try again")
 
-    def hold(self, job_id: str, *, reason: str | None = None) -> bool:
+    def hold(self, job_id: str, *, reason: str | None = None, seen: Placed | None = None) -> bool:
         """Keep a queued job from being claimed; False when it is not queued. It keeps its place in the line."""
-        placed = self.find(job_id)
+        placed = self.find(job_id, seen)
         if placed is None or placed.status is not Status.QUEUED or not operate.hold(self.spool, placed.token):
             return False
         self._report.emit("job.held", placed.token, from_="queued", to="held", reason=reason)
         return True
 
-    def unhold(self, job_id: str, *, reason: str | None = None) -> bool:
+    def unhold(self, job_id: str, *, reason: str | None = None, seen: Placed | None = None) -> bool:
         """Let a held job be claimed again; False when it is not held."""
-        placed = self.find(job_id)
+        placed = self.find(job_id, seen)
         if placed is None or placed.status is not Status.HELD or not operate.unhold(self.spool, placed.token):
             return False
         self._report.emit("job.released", placed.token, from_="held", to="queued", reason=reason)
         return True
 
-    def hurry(self, job_id: str, *, reason: str | None = None) -> bool:
+    def hurry(self, job_id: str, *, reason: str | None = None, seen: Placed | None = None) -> bool:
         """Make a queued job ready that waits for its time; False when it is not queued. It keeps its budget."""
-        placed = self.find(job_id)
+        placed = self.find(job_id, seen)
         if placed is None or placed.status is not Status.QUEUED:
             return False
         if not operate.hurry(self.spool, placed.token, self._clock.now_ms()):
@@ -431,6 +433,7 @@ class SpoolQueue:
         delay_s: float = 0.0,
         reason: str | None = None,
         before: Callable[[Token], None] = lambda _token: None,
+        seen: Placed | None = None,
     ) -> bool:
         """Queue a failed or cancelled job again (with ``force`` a succeeded one too), budget restored.
 
@@ -443,7 +446,7 @@ class SpoolQueue:
         allowed = {Status.FAILED, Status.CANCELLED} | ({Status.SUCCEEDED} if force else set())
 
         def look() -> Placed | None:
-            placed = scan.find(self.spool, job_id)
+            placed = self._still(seen) or scan.find(self.spool, job_id)
             return placed if placed is not None and placed.status in allowed else None
 
         if look() is None:  # No fence for a job that is not there, or is at work under its own.
@@ -564,12 +567,16 @@ class SpoolQueue:
 
     # -- looking
 
-    def find(self, job_id: str) -> Placed | None:
+    def find(self, job_id: str, seen: Placed | None = None) -> Placed | None:
         """Where a job is; None when it was never enqueued. A job that moves meanwhile is found all the same.
+
+        ``seen`` is where a listing had it a moment ago. Whoever changes many jobs names it, so that no directory is
+        listed for each of them: the job is there still, by a lookup, or it is searched for. On a network file
+        system the lookup may be wrong for a while, and then the rename that was to follow finds nothing to move.
 
         Raises OSError when it is not found, and a staged enqueue that may be its own cannot be carried on.
         """
-        placed = scan.find(self.spool, job_id)
+        placed = self._still(seen) or scan.find(self.spool, job_id)
         if placed is None:
             failed = None
             try:
@@ -580,6 +587,10 @@ class SpoolQueue:
             if placed is None and failed is not None:
                 raise failed
         return placed
+
+    def _still(self, seen: Placed | None) -> Placed | None:
+        there = seen is not None and fsio.exists(self.spool.path(seen.folder, seen.token.name))
+        return seen if there else None
 
     def placed(self, statuses: Container[Status] | None = None) -> list[Placed]:
         """All jobs, or those of some stored statuses, the archived ones excluded."""

@@ -260,7 +260,9 @@ def purge_own(spool: Spool, clock: Clock, wanted: Sequence[Placed]) -> tuple[lis
             continue
         try:
             with spool.fence(job_id):
-                now = scan.find(spool, job_id, packed=False)
+                # Its files alone tell of many, and a directory is listed for none.
+                there = fsio.exists(spool.path(placed.folder, placed.token.name))
+                now = placed if there else scan.find(spool, job_id, packed=False)
                 if now is not None and now.token != placed.token:
                     stays[job_id] = "it came back to life"
                     continue

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from wf_cli.cli.frame import known, output
 from wf_cli.cli.frame.failures import as_wf_error
-from wf_cli.cli.frame.options import Common
+from wf_cli.cli.frame.options import Common, document
+from wf_cli.cli.frame.progress import Progress
 from wf_cli.cli.jobs.selectors import Filters, one
 from wf_cli.contract.lifecycle import Status
 from wf_cli.contract.token import Placed
@@ -84,17 +85,24 @@ class Done:
     extra: dict[str, Any] = field(default_factory=dict)
     #: The first error that was raised while a job was changed.
     error: Exception | None = None
+    #: How many jobs Ctrl-C left as they were.
+    left: int = 0
 
     def refuse(self, job_id: str, why: str) -> None:
         self.refused.append({"job_id": job_id, "why": why})
 
     def show(self, common: Common) -> None:
-        """Print the result. When no job was changed, raises the first error, or Refused (exit 4)."""
+        """Print the result. When no job was changed, raises the first error, or Refused (exit 4).
+
+        After Ctrl-C the result says what was done until then, and KeyboardInterrupt is raised (exit 130).
+        """
         values: dict[str, Any] = {self.verb: self.changed, "refused": self.refused, **self.extra}
         if self.dry_run:
             values["dry_run"] = True
         would = "would be " if self.dry_run else ""
         lines = [f"{job_id} {would}{self.verb}" for job_id in self.changed]
+        if self.left:
+            self._show_broken_off(common, values, lines)
         if self.error is not None and not self.changed:
             raise common.failed(as_wf_error(self.error), values, lines)
         if self.refused and not self.changed:
@@ -103,6 +111,16 @@ class Done:
             raise common.failed(Refused(f"{first['job_id']}: {first['why']}{more}"), values, lines)
         output.warn(f"{refusal['job_id']}: {refusal['why']}" for refusal in self.refused)
         common.emit(values, lines)
+
+    def _show_broken_off(self, common: Common, values: Mapping[str, Any], lines: Sequence[str]) -> NoReturn:
+        said = f"broken off: {len(self.changed)} job(s) {self.verb}, {self.left} left as they were"
+        if common.as_json:
+            failed = {"ok": False, "error": "BROKEN_OFF", "message": said, "left": self.left}
+            output.print_json(document(**values) | failed)
+        else:
+            output.say(*lines)
+            output.complain(said, "the same command does the rest")
+        raise KeyboardInterrupt
 
 
 def change(
@@ -119,28 +137,47 @@ def change(
     """Call ``act`` for each chosen job for which ``why_not`` returns None; the others are refused with its reason.
 
     ``act`` returns False when the job moved after the look; ``why_not`` is then asked again. An error of ``act``
-    becomes the reason of this job, and the loop goes on to the next. SpoolMissing is raised at once.
+    becomes the reason of this job, and the loop goes on to the next. SpoolMissing is raised at once. Ctrl-C ends the
+    loop, and `Done.show` says what was done until then.
     """
     queue = common.queue()
     done = Done(verb, dry_run=bulk.dry_run)
     viewer = Viewer(queue.spool, common.clock)
-    for placed in chosen(
+    wanted = chosen(
         queue.spool, jobs or (), bulk, viewer, default=default, config=lambda: common.app.config, archived=archived
-    ):
-        job_id = placed.token.job_id
-        why = why_not(placed)
-        if why is None and not bulk.dry_run:
-            try:
-                if not act(queue, placed):
-                    now = queue.find(job_id)
-                    why = (why_not(now) if now is not None else None) or "it moved meanwhile; try again"
-            except SpoolMissing:
-                raise
-            except (WfError, OSError) as error:
-                done.error = done.error or error
-                why = as_wf_error(error).message
-        if why is None:
-            done.changed.append(job_id)
-        else:
-            done.refuse(job_id, why)
+    )
+    with Progress(f"jobs {verb}") as progress:
+        try:
+            for number, placed in enumerate(wanted):
+                progress(number, len(wanted))
+                done.left = len(wanted) - number
+                _change_one(queue, placed, done, why_not, act)
+            done.left = 0
+        except KeyboardInterrupt:
+            pass  # `show` tells what was done. The job in hand may be changed, and counts as left.
     return done
+
+
+def _change_one(
+    queue: SpoolQueue,
+    placed: Placed,
+    done: Done,
+    why_not: Callable[[Placed], str | None],
+    act: Callable[[SpoolQueue, Placed], bool],
+) -> None:
+    job_id = placed.token.job_id
+    why = why_not(placed)
+    if why is None and not done.dry_run:
+        try:
+            if not act(queue, placed):
+                now = queue.find(job_id)
+                why = (why_not(now) if now is not None else None) or "it moved meanwhile; try again"
+        except SpoolMissing:
+            raise
+        except (WfError, OSError) as error:
+            done.error = done.error or error
+            why = as_wf_error(error).message
+    if why is None:
+        done.changed.append(job_id)
+    else:
+        done.refuse(job_id, why)

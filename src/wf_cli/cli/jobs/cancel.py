@@ -42,7 +42,7 @@ def cancel(
     at_work: list[Token] = []
 
     def act(queue: SpoolQueue, placed: Placed) -> bool:
-        how = queue.cancel(placed.token.job_id, by=operator, reason=reason)
+        how = queue.cancel(placed.token.job_id, by=operator, reason=reason, seen=placed)
         if how is Cancelled.ATTEMPT:
             at_work.append(_cancelled_attempt(queue, placed.token))
         return how in (Cancelled.WAITING, Cancelled.ATTEMPT)
@@ -52,7 +52,7 @@ def cancel(
 
     done = change(common, jobs, bulk, verb="cancelled", default=LIVE, why_not=why_not, act=act)
     if not bulk.dry_run:
-        done.extra["still_running"] = _await_agents(common, at_work, 0.0 if no_wait else grace_s)
+        done.extra["still_running"] = _await_agents(common, at_work, 0.0 if no_wait or done.left else grace_s)
     done.show(common)
 
 

@@ -23,6 +23,7 @@ from wf_cli.views.viewer import Criteria, Viewer
 
 if TYPE_CHECKING:
     from wf_cli.contract.token import Placed
+    from wf_cli.eventlog.log import EventLog
     from wf_cli.queue.spool_queue import SpoolQueue
 
 app = group("The dead letters: jobs whose budget is spent, or whose error no retry can help.")
@@ -157,12 +158,14 @@ def purge(common: Common, bulk: Bulk, jobs: JobsArgument = None, reason: ReasonO
     from wf_cli.spool import operate
 
     _only_dead(bulk)
+    events: EventLog | None = None
 
     def act(queue: SpoolQueue, placed: Placed) -> bool:
+        nonlocal events
         if not operate.put_away(queue.spool, placed):
             return False
-        token = placed.token
-        common.app.events(queue.spool).emit(
+        token, events = placed.token, events or common.app.events(queue.spool)
+        events.emit(
             "job.archived", job_id=token.job_id, role=token.pool.role, runtime=token.pool.runtime, from_="dead",
             to="archive", reason=reason,
         )  # fmt: skip

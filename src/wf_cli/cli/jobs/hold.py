@@ -17,7 +17,7 @@ def hold(common: Common, bulk: Bulk, jobs: JobsArgument = None, reason: ReasonOp
     change(
         common, jobs, bulk, verb="held", default=frozenset({Status.QUEUED}),
         why_not=lambda p: None if p.status is Status.QUEUED else f"it is {p.status}; only a queued job can be held",
-        act=lambda queue, p: queue.hold(p.token.job_id, reason=reason),
+        act=lambda queue, p: queue.hold(p.token.job_id, reason=reason, seen=p),
     ).show(common)  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def release(common: Common, bulk: Bulk, jobs: JobsArgument = None, reason: Reaso
     change(
         common, jobs, bulk, verb="released", default=frozenset({Status.HELD}),
         why_not=lambda p: None if p.status is Status.HELD else f"it is {p.status}, not held",
-        act=lambda queue, p: queue.unhold(p.token.job_id, reason=reason),
+        act=lambda queue, p: queue.unhold(p.token.job_id, reason=reason, seen=p),
     ).show(common)  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def _now(common: Common, jobs: list[str] | None, bulk: Bulk, reason: str | None)
 
     return change(
         common, jobs, bulk, verb="retried", default=frozenset({Status.QUEUED}), why_not=why_not,
-        act=lambda queue, placed: queue.hurry(placed.token.job_id, reason=reason),
+        act=lambda queue, placed: queue.hurry(placed.token.job_id, reason=reason, seen=placed),
     )  # fmt: skip
 
 
@@ -91,6 +91,7 @@ def retry_all(
             delay_s=delay_s(queued),
             reason=reason,
             before=forget_session if fresh else lambda _token: None,
+            seen=placed,
         )
         queued += changed
         return changed
