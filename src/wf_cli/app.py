@@ -129,8 +129,11 @@ class App:
             raise wrong(why, hint=bound.remedy, code="LEASE_TOO_SHORT")
         return seconds
 
-    def events(self, spool: Spool, writer: str | None = None) -> EventLog:
-        """The event log. Without ``writer`` all one-shot commands of a user on a host append to one file."""
+    def events(self, spool: Spool, writer: str | None = None, *, of_work_only: bool = False) -> EventLog:
+        """The event log. Without ``writer`` all one-shot commands of a user on a host append to one file.
+
+        With ``of_work_only`` a session that does nothing leaves no log.
+        """
         from wf_cli.eventlog.log import EventLog
 
         if writer is None:
@@ -148,6 +151,7 @@ class App:
             self.clock,
             mode=spool.shared_mode,
             few_writes=spool.version.topology == "shared",
+            of_work_only=of_work_only,
             hand_on=self._hand_on(spool),
         )
 
@@ -357,7 +361,7 @@ class App:
             )
         lease_seconds = self.lease_seconds(spool, {pool.role for pool in pools}, lease_seconds)
         owner = ids.owner_id(name or runtime)
-        events = self.events(spool, owner)
+        events = self.events(spool, owner, of_work_only=not watch)
         today = _Today(self)
         queue = self.queue(spool, events, say)
         dispatcher = self.dispatcher(spool, events)
@@ -404,6 +408,7 @@ class App:
                 failures=own_failures,
                 reconcile=reconcile,
                 say=say,
+                has_worked=lambda: events.has_spoken,
             ),
             self.clock,
             events,

@@ -215,6 +215,44 @@ def test_no_job_is_exit_75_and_says_why(box: Box) -> None:
     assert off.code == 4
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("job", "next", "--runtime", "shell"),
+        ("worker", "--runtime", "shell"),
+        ("worker", "--runtime", "shell", "--once"),
+        ("dispatch",),
+    ],
+)
+def test_with_nothing_to_do_no_file_is_left(box: Box, words: tuple[str, ...]) -> None:
+    box.shell("exit 1")
+    (held,) = box.enqueue("one")
+    box.ok("hold", held)
+    before = _files(box)
+    for _ in range(2):
+        assert box.wf(*words).code == (75 if words[0] == "job" else 0)
+        box.await_empty()
+    assert _files(box) == before
+
+
+def test_a_session_that_gave_a_dead_one_s_job_back_is_remembered(box: Box) -> None:
+    """Its events and its record say who did it and by which rule."""
+    box.shell("exit 1")
+    box.enqueue("one")
+    job = take(box)
+    os.kill(keeper_of(box, job).pid, signal.SIGKILL)
+    box.await_empty()
+    assert box.wf("job", "next", "--runtime", "cursor").code == 75
+    logs = (box.spool.root / "log").iterdir()
+    assert any("job.reaped" in log.read_text() for log in logs)
+
+
+def _files(box: Box) -> list[str]:
+    """All files but the one lock of all reconciles, which stays."""
+    files = (str(path.relative_to(box.root)) for path in box.root.rglob("*") if path.is_file())
+    return sorted(name for name in files if not name.endswith("locks/all.dispatch.lock"))
+
+
 def test_next_waits_for_a_job(box: Box) -> None:
     box.shell("exit 1")
     waiting = box.start("job", "next", "--runtime", "shell", "--wait", "60s", "--json")

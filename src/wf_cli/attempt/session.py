@@ -42,8 +42,12 @@ class Session:
         say: Callable[[str], None],
         on_lost: Callable[[], None] = lambda: None,
         reason: str | None = None,
+        has_worked: Callable[[], bool] = lambda: True,
     ):
+        """Begin the session. A session that ends and of which ``has_worked`` says no leaves no file, because nothing
+        in the spool names it."""
         self.owner = record.owner
+        self._has_worked = has_worked
         self._spool = spool
         self._runtime = record.runtime
         self._events = events
@@ -150,6 +154,8 @@ class Session:
         with contextlib.suppress(OSError):
             self._lease.release()
         self._events.emit("worker.stopped", owner=self.owner, reason=self.lost or reason)
+        if not self._has_worked() and not self.lost:
+            self.file.remove()
 
     def _lease_lost(self, reason: str) -> None:
         self._events.emit("lease.lost", owner=self.owner, runtime=self._runtime, reason=reason)

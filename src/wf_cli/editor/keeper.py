@@ -119,6 +119,7 @@ class Keeper:
             events=self._events,
             say=_tell_nobody,
             reason=f"for the editor {request.editor.pid}",
+            has_worked=lambda: tools.events.has_spoken,
         )
         self._rounds = Rounds(self._session, self._clock, _tell_nobody)
         self._rounds.for_others(self._queue, self._events, lambda _reaped: None, tools.steps)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 
 from wf_cli.app import App
-from wf_cli.contract.event import EventSink
 from wf_cli.contract.identity import Target
 from wf_cli.errors import WfError
+from wf_cli.eventlog.log import EventLog
 from wf_cli.frozen import frozen
 from wf_cli.planjobs.job_steps import JobSteps
 from wf_cli.queue.spool_queue import SpoolQueue
@@ -20,7 +20,7 @@ class Tools:
 
     app: App
     spool: Spool
-    events: EventSink
+    events: EventLog
     queue: SpoolQueue
     steps: JobSteps
 
@@ -28,7 +28,7 @@ class Tools:
     def of(cls, app: App, owner: str | None = None) -> Tools:
         """The tools of ``app``, for the session ``owner``. Raises SpoolMissing when there is no spool."""
         spool = app.open_spool()
-        events = app.events(spool, owner)
+        events = app.events(spool, owner, of_work_only=owner is not None)
         return cls(app, spool, events, app.queue(spool, events), app.steps(spool, events))
 
     def reconcile(self, target: Target | None) -> None:

@@ -32,6 +32,8 @@ SIZE = 16 * 1024 * 1024
 #: Events that another one about the same attempt follows: a claim is started or given back, and usage is told at the
 #: end. A log with few writes writes them with the next event.
 _FOLLOWED = frozenset({"job.claimed", "attempt.usage"})
+#: What a session says of itself.
+_OF_SESSIONS = frozenset({"lease.acquired", "worker.started", "worker.draining", "worker.stopped"})
 
 
 class EventLog:
@@ -42,8 +44,9 @@ class EventLog:
     mix; each session has its own file, so two hosts never share one. Not synced: a power cut may take the last lines.
     ``mode`` is that of a new file, past the umask; without it the umask decides. With ``few_writes``, for network
     mounts, the events of `_FOLLOWED` are in the file only with the next one. A process that is killed between the two
-    leaves no trace of the first in its log. ``hand_on`` gets each event when it was recorded, or could not be; it
-    must not raise.
+    leaves no trace of the first in its log. With ``of_work_only`` what a session says of itself is in the file only
+    with the first event of another kind, so a session that finds nothing to do leaves no file. ``hand_on`` gets each
+    event when it was recorded, or could not be; it must not raise.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class EventLog:
         *,
         mode: int | None = None,
         few_writes: bool = False,
+        of_work_only: bool = False,
         size: int = SIZE,
         hand_on: Callable[[Event], None] = lambda _event: None,
     ):
@@ -70,6 +74,8 @@ class EventLog:
         self._report = report or warn.once
         self._mode = mode
         self._followed = _FOLLOWED if few_writes else frozenset()
+        #: Whether an event came that is to be kept by itself.
+        self.has_spoken = not of_work_only
         #: Lines that wait for the next event.
         self._waiting = b""
         self._host = socket.gethostname()
@@ -95,7 +101,8 @@ class EventLog:
             line = text.encode("utf-8", "replace") + b"\n"
             with self._lock:
                 self._waiting += line
-                if entry.event not in self._followed:
+                self.has_spoken = self.has_spoken or entry.event not in _OF_SESSIONS
+                if self.has_spoken and entry.event not in self._followed:
                     lines, self._waiting = self._waiting, b""
                     self._append(lines)
         except (OSError, ValueError, TypeError, RecursionError) as error:

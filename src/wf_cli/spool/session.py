@@ -131,6 +131,11 @@ class SessionFile:
             self.record = replace(self.record, state=state)
             self._write()
 
+    def remove(self) -> None:
+        """The session has ended, and nothing in the spool names it. The file stays when the disk refuses that."""
+        with self._lock, contextlib.suppress(OSError):
+            fsio.unlink_quietly(self._spool.path("sessions", f"{self.record.owner}.json"))
+
     def _write(self) -> None:
         self._spool.replace("sessions", f"{self.record.owner}.json", json.dumps(asdict(self.record), indent=2))
         self._is_old = False

@@ -32,6 +32,7 @@ def begin_session(
     outage: Outage,
     is_first: bool,
     leaves_within: Callable[[float], bool],
+    has_worked: Callable[[], bool] = lambda: True,
 ) -> Session | None:
     """The session ``owner``; None when the worker leaves before it can begin.
 
@@ -51,7 +52,9 @@ def begin_session(
     try:
         while True:
             try:
-                session = Session(spool, record, clock=clock, events=events, say=say, on_lost=on_lost)
+                session = Session(
+                    spool, record, clock=clock, events=events, say=say, on_lost=on_lost, has_worked=has_worked
+                )
             except (OSError, WfError) as error:
                 if not outage.met(_WHAT, error, was_allowed=not is_first):
                     if isinstance(error, WfError) or not settings.watch:

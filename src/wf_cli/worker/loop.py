@@ -155,6 +155,7 @@ class Worker:
             outage=self._outage,
             is_first=first is not None,
             leaves_within=self._drains_within,
+            has_worked=self._equipment.has_worked,
         )
 
     def _drains_within(self, seconds: float) -> bool:

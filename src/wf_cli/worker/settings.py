@@ -66,6 +66,8 @@ class Equipment:
     failures: Callable[[], Mapping[str, str]] = dict
     #: One line for people: what the worker does.
     say: Callable[[str], None] = lambda _line: None
+    #: Asked when a session ends: whether anything in the spool tells of it. If not, its file goes, too.
+    has_worked: Callable[[], bool] = lambda: True
 
 
 @frozen
