@@ -6,15 +6,17 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from support import children, merges
+from support import children, integrations, merges
 from support.merges import TARGET, Scene
 from support.wait import wait_until
 from wf_cli import git
+from wf_cli.workflow import snapshot
 from wf_cli.workspace import candidate, merging, testing
 
 POINTS = ("ready", "merged", "tested", "advanced", "recorded")
@@ -97,3 +99,46 @@ def test_a_git_that_was_killed_while_it_held_the_targets_lock(tmp_path: Path) ->
     assert lock.exists()
     assert children.run(integrate, os.fspath(scene.folder), scene.plan, os.fspath(tmp_path)) == "Merged"
     assert_merged_once(scene, tmp_path)
+
+
+# -- the whole job: the plan's files too
+
+NOT_WITH_PLAN = [sys.executable, "-c", "raise SystemExit('plan' in open('src/b.txt').read())"]
+WAYS: dict[str, tuple[tuple[merges.Changes, merges.Changes] | None, list[list[str]], tuple[str, ...]]] = {
+    "merged": (None, [[sys.executable, "-c", ""]], tuple(f"integrate.{point}" for point in POINTS)),
+    "conflict": (
+        ({"src/a.txt": "plan\n"}, {"src/a.txt": "target\n"}),
+        [],
+        ("integrate.ready", "reopen.todo", "reopen.review", "reopen.state"),
+    ),
+    "red": (None, [NOT_WITH_PLAN], ("integrate.tested", "reopen.todo", "reopen.review", "reopen.state")),
+}
+
+
+@pytest.mark.parametrize(("name", "point"), [(name, point) for name, way in WAYS.items() for point in way[2]])
+def test_a_job_that_was_killed_ends_merged_once_or_reopened_once(tmp_path: Path, name: str, point: str) -> None:
+    sides, gates, _ = WAYS[name]
+    job = integrations.make(tmp_path, *(sides or ()))
+    before, review = job.untouched(), job.plan.review_md.read_text()
+    words = (os.fspath(tmp_path), gates)
+    assert children.Child(integrations.again, *words, die_at=(point, 1)).gone() == -signal.SIGKILL
+    verdict = children.run(integrations.again, *words)
+    assert children.run(integrations.again, *words) == verdict, "and once more changes nothing"
+    state = job.state()
+    if name == "merged":
+        assert verdict == "merged"
+        assert merges.first_parents(job.repository, TARGET)[1:] == [job.onto, job.start]
+        assert state["isolation"]["merged"] == job.target()
+        assert job.target() in (tmp_path / "tested").read_text().split()
+        assert job.plan.review_md.read_text() == review
+    else:
+        assert verdict == "reopened"
+        assert job.target() == job.onto
+        assert "merged" not in state["isolation"]
+        item = "merge-0" if name == "conflict" else "gate-0"
+        assert state["isolation"]["merging"]["item"] == item
+        assert snapshot.take(job.plan).rejected_ids == (item,)
+        assert job.plan.todo_md.read_text().count(f"[{item}]") == 1
+        assert job.plan.review_md.read_text().count(f"[{item}]: fail") == 1
+    assert merges.head(job.repository, integrations.PLAN) == job.head
+    assert job.untouched() == before

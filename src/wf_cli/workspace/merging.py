@@ -45,6 +45,8 @@ class Way:
     #: The message of the merge commit.
     message: str
     gates: Sequence[Argv] = ()
+    #: The folder below the top of the worktree in which the gates run: where the project is in its repository.
+    below: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ def _round(
     if isinstance(made, Conflict):
         return Conflicting(onto, made.paths)
     step("integrate.merged")
-    red = testing.test(folder, made.commit, way.gates, run)
+    red = testing.test(folder, made.commit, way.gates, _below(way, run))
     step("integrate.tested")
     if red is not None:
         return _whose(way, onto, red, run, put)
@@ -153,11 +155,15 @@ def _round(
     return Merged(made.commit)
 
 
+def _below(way: Way, run: Run) -> Run:
+    return lambda folder, argv: run(folder / way.below, argv)
+
+
 def _whose(way: Way, onto: str, red: Red, run: Run, put: Callable[[Path, str], None]) -> PlanRed | TargetRed:
     if testing.is_known_green(way.folder, way.target, onto, way.gates):
         return PlanRed(onto, red)
     put(way.folder, onto)
-    on_target = testing.is_red(way.folder, onto, way.gates, red.place, run)
+    on_target = testing.is_red(way.folder, onto, way.gates, red.place, _below(way, run))
     return PlanRed(onto, red) if on_target is None else TargetRed(onto, red, on_target)
 
 

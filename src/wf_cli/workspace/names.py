@@ -87,7 +87,7 @@ def kept_ref(key: str) -> str:
 
 
 def green_ref(target: str) -> str:
-    """The ref that holds the last commit of a target whose gates are known to pass."""
+    """The ref that tells the last commit of a target whose gates are known to pass (`wf_cli.workspace.testing`)."""
     return f"refs/wf/green/{target}"
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import git
-from wf_cli.workspace import candidate
+from wf_cli.workspace import candidate, names
 
 #: A command without a shell.
 Argv = Sequence[str]
@@ -88,17 +88,13 @@ def know_green(root: Path, target: str, commit: str, gates: Sequence[Argv]) -> N
         _digest(gates),
         environ=candidate.somebody(root),
     )
-    git.need(root, "update-ref", _green(target), note.text.strip())
+    git.need(root, "update-ref", names.green_ref(target), note.text.strip())
 
 
 def is_known_green(root: Path, target: str, commit: str, gates: Sequence[Argv]) -> bool:
     """Whether ``gates`` have passed on ``commit`` when it became the head of the branch ``target``."""
-    told = git.ask(root, "log", "-1", "--no-show-signature", "--format=%P%n%s", _green(target), "--")
+    told = git.ask(root, "log", "-1", "--no-show-signature", "--format=%P%n%s", names.green_ref(target), "--")
     return told.exit_code == 0 and told.text.split("\n")[:2] == [commit, _digest(gates)]
-
-
-def _green(target: str) -> str:
-    return f"refs/wf/green/{target}"
 
 
 def _digest(gates: Sequence[Argv]) -> str:
