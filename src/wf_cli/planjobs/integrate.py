@@ -170,10 +170,10 @@ class _Integration:
         return Done(plan, "reopened", target, item=item, told=words)
 
 
-def tell_reopened(events: EventSink, done: reopen.Reopened, why: str, *, branch: str | None, commit: str) -> None:
-    """The events of a plan that was reopened."""
+def tell_reopened(events: EventSink, done: reopen.Reopened, why: str, **facts: str) -> None:
+    """The events of a plan that was reopened; ``facts`` are those of git (``branch``, ``commit``)."""
     ids = {"plan_id": done.plan.id, "epic_id": done.epic_id}
-    events.emit("plan.reopened", **ids, reason=f"[{done.item}] {why}", branch=branch, commit=commit)
+    events.emit("plan.reopened", **ids, reason=f"[{done.item}] {why}", **facts)
     events.emit("plan.phase", **ids, from_=done.before, to=REVIEWING)
 
 

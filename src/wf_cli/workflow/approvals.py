@@ -1,11 +1,14 @@
-"""What people have said about the text of a plan: approved, or rejected with a reason.
+"""What people have said about a plan: its text is approved, or rejected with a reason; its merge is approved.
 
 A word is about one text, plan.md and todo.md together, by its digest. An edited text has neither. Ticks and line ends
 are no part of the text, because agents set the ones and git may change the others.
 
+The approval of a merge is of one commit. A rejected merge reopens the plan (`wf_cli.workflow.reopen`).
+
 The records are keys of the plan's ``state.json``::
 
-    "approvals": {"plan": {"of": "<digest>", "by": "ann@box", "at": "2026-01-02T03:04:05.000Z"}}
+    "approvals": {"plan": {"of": "<digest>", "by": "ann@box", "at": "2026-01-02T03:04:05.000Z"},
+                  "merge": {"of": "<commit>", "by": ..., "at": ...}}
     "rejected": {"of": "<digest>", "reason": "...", "by": ..., "at": ...}
 """
 
@@ -28,7 +31,7 @@ SHOWN = 12
 
 @frozen
 class Said:
-    """What a plan's state has. ``approved`` and ``rejected`` are digests."""
+    """What a plan's state has. ``approved`` are digests or commits by kind, ``rejected`` is the digest of a text."""
 
     approved: Mapping[str, str] = field(default_factory=dict)
     rejected: str | None = None
@@ -56,6 +59,19 @@ def said(state: PlanState | None) -> Said:
         return Said(of)
     reason = rejected.get("reason")
     return Said(of, rejected["of"], reason if isinstance(reason, str) else "")
+
+
+def records(state: PlanState) -> dict[str, object]:
+    """The approvals as they are recorded."""
+    found = state.raw.get(APPROVALS)
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def without(state: PlanState, approval: Approval) -> dict[str, object]:
+    """What ``state`` holds, without one approval."""
+    others = {key: value for key, value in records(state).items() if key != approval}
+    kept = {key: value for key, value in state.raw.items() if key != APPROVALS}
+    return {**kept, APPROVALS: others} if others else kept
 
 
 def digest(plan_text: str, todo_text: str) -> str:

@@ -8,13 +8,13 @@ killed ends it, and nobody reopens twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from wf_cli import fsio
 from wf_cli.errors import Refused, StateError
 from wf_cli.seams import step
-from wf_cli.workflow import files, grammar, isolation, phases, plans, review, todo
+from wf_cli.workflow import approvals, files, grammar, isolation, phases, plans, review, todo
 from wf_cli.workflow.isolation import Merging
 from wf_cli.workflow.plans import Plan, PlanState
 
@@ -126,4 +126,5 @@ def _set_back(plan: Plan, state: PlanState, merging: Merging | None) -> None:
     changes: dict[str, object] = {"phase": phases.REVIEWING}
     if isolation.of(plan, state) is not None:
         changes[isolation.ISOLATION] = isolation.with_merging(state, merging)
-    plans.write_state(plan, state, **changes)
+    # Whoever has approved the merge is asked again for what comes out of the new round.
+    plans.write_state(plan, replace(state, raw=approvals.without(state, "merge")), **changes)

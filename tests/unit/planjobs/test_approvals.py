@@ -369,7 +369,8 @@ def test_plans_of_one_number_are_not_judged(scene: Approving) -> None:
 @pytest.mark.parametrize("words", [["--reason", "  "], []])
 def test_a_rejection_without_a_reason_is_a_wrong_command_line(scene: Approving, words: list[str]) -> None:
     assert scene.wf("reject", "01", *words)[0] == 2
-    assert scene.wf("approve", "01", "--gate", "merge")[0] == 2
+    assert scene.wf("approve", "01", "--gate", "code")[0] == 2
+    assert scene.wf("approve", "01", "--gate", "merge")[0] == 4
 
 
 def test_where_nothing_is_to_be_approved_the_commands_say_so(scene: Approving) -> None:

@@ -1,9 +1,9 @@
-"""`wf approve`, `wf reject`: a person's word about a plan's text, where `epic.approve` asks for one."""
+"""`wf approve`, `wf reject`: a person's word about a plan's text or merge, where `epic.approve` asks for one."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -12,39 +12,45 @@ from wf_cli.cli.frame.options import Common, single
 from wf_cli.errors import Refused, UsageError, WfError
 
 if TYPE_CHECKING:
+    from wf_cli.contract.step import Approval
     from wf_cli.workflow.approval_commands import Word
     from wf_cli.workflow.plans import Plan
     from wf_cli.workflow.project import Project
 
 _OfOption = Annotated[
     str | None,
-    typer.Option("--of", metavar="DIGEST", help="only the text with this digest, or beginning of one, of 8 digits"),
+    typer.Option(
+        "--of", metavar="DIGEST", help="only the text, or commit, with this digest, or beginning of one, of 8 digits"
+    ),
 ]
 
 
 def approve(
     common: Common,
     plans: Annotated[list[str], typer.Argument(metavar="[plan]...", help="numbers or folders")],
-    gate: Annotated[str, typer.Option("--gate", metavar="GATE", help="what is approved; plan is its text")] = "plan",
+    gate: Annotated[
+        str | None,
+        typer.Option("--gate", metavar="GATE", help="plan (its text) or merge; default: what waits"),
+    ] = None,
     of: _OfOption = None,
 ) -> None:
-    """Let plans be coded as they are written, where epic.approve in wf.config has plan.
+    """Let plans be coded as they are written, or merged, where epic.approve in wf.config has plan, or merge.
 
     What is approved is the text of plan.md and todo.md at this moment. Boxes that are ticked do not count as a
     change; after any other change the plan waits again. --of refuses another text than the one that you have read.
-    Refused (exit 4) for an agent, while a job of the plan is at work, and for a plan that is not written or is coded
-    already. Approving the same text twice changes nothing.
+    Of a completed plan with a branch of its own the merge of its last commit is approved, and a new commit waits
+    again. Refused (exit 4) for an agent, while a job of the plan is at work, and for a plan at which neither waits.
+    Approving the same twice changes nothing.
 
     \b
     wf approve 03
     wf approve 03 04
     wf approve 03 --of 1f9c0aa27b3d
     """
-    if gate != "plan":
-        raise UsageError(f"--gate {gate!r} is not known", hint="plan is: the text of a plan")
+    kind = _gate(gate)
     _check_digest(of)
     if of is not None and len(plans) > 1:
-        raise UsageError("--of is the digest of one text", hint="name one plan")
+        raise UsageError("--of is the digest of one plan", hint="name one plan")
     project = _project(common, "approve", beside_waiting=True)
     from wf_cli.workflow import approval_commands
 
@@ -54,12 +60,14 @@ def approve(
     error: WfError | None = None
     for reference in dict.fromkeys(plans):
         try:
-            word = approval_commands.approve(project, _plan(project, reference), by=_who(), of=of)
+            word = approval_commands.approve(
+                project, _plan(project, reference), by=_who(), of=of, gate=kind, asked=common.app.config.epic.approve
+            )
         except WfError as failure:
             error = error or failure
             refused.append({"plan_id": reference, "why": failure.message})
             continue
-        approved.append({"plan_id": word.plan.id, "gate": gate, "of": word.of, "again": word.again})
+        approved.append({"plan_id": word.plan.id, "gate": word.gate, "of": word.of, "again": word.again})
         lines.append(
             f"plan {word.plan.id}: {_described(word)} {'was approved already' if word.again else 'is approved'}"
         )
@@ -77,31 +85,35 @@ def approve(
 def reject(
     common: Common,
     plan: Annotated[str, typer.Argument(metavar="plan", help="its number or folder")],
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="what the planner is told")] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="what the planner, or the fixer, is told")
+    ] = "",
     of: _OfOption = None,
 ) -> None:
-    """Send a plan's text back to its planner, with a reason, where epic.approve in wf.config has plan.
+    """Send a plan back, with a reason: its text to the planner, or the plan to its fixer instead of being merged.
 
-    A rejected text counts as not written until it is changed, by the planner, whose job runs again, or by you.
-    Refused (exit 4) for an agent, while the plan has a live job, and for a plan that is not written or is coded
-    already.
+    A rejected text counts as not written until it is changed, by the planner, whose job runs again, or by you. A
+    completed plan with a branch of its own is reopened with your reason as a rejected item. epic.approve in wf.config
+    has to have plan, or merge. Refused (exit 4) for an agent, while the plan has a live job, and for a plan at which
+    neither waits.
 
     \b
     wf reject 03 --reason "T2 needs a test with a file of two gigabytes"
     """
     if not reason.strip():
-        raise UsageError("a rejection needs a reason, which the planner is told", hint="--reason TEXT")
+        raise UsageError("a rejection needs a reason, which the next agent is told", hint="--reason TEXT")
     _check_digest(of)
     project = _project(common, "reject", beside_waiting=False)
     from wf_cli.workflow import approval_commands
 
-    word = approval_commands.reject(project, _plan(project, plan), reason, by=_who(), of=of)
+    asked = common.app.config.epic.approve
+    word = approval_commands.reject(project, _plan(project, plan), reason, by=_who(), of=of, asked=asked)
     if not word.again:
         _emit(common, "plan.rejected", word, reason)
-    retried = _plan_again(common, word, reason)
+    retried = _plan_again(common, word, reason) if word.gate == "plan" else []
     published = _reconcile(common)
     values = {
-        "plan_id": word.plan.id, "gate": "plan", "of": word.of, "again": word.again, "retried": retried,
+        "plan_id": word.plan.id, "gate": word.gate, "of": word.of, "again": word.again, "retried": retried,
         "published": published,
     }  # fmt: skip
     lines = [f"plan {word.plan.id}: {_described(word)} is rejected"]
@@ -118,7 +130,7 @@ def _project(common: Common, command: str, *, beside_waiting: bool) -> Project:
         raise Refused(f"an agent may not {command} a plan", hint="leave it to a person", code="NOT_A_PERSON")
     app = common.app
     app.require_distributed(command)
-    if "plan" not in app.config.epic.approve:
+    if not app.config.epic.approve:
         raise Refused(
             "no plan waits for a person here: epic.approve in wf.config does not have plan",
             hint="wf config set epic.approve '[plan]'",
@@ -145,7 +157,17 @@ def _check_digest(of: str | None) -> None:
 def _described(word: Word) -> str:
     from wf_cli.workflow.approvals import SHOWN
 
+    if word.gate == "merge":
+        return f"the merge of its commit {word.of[:SHOWN]}"
     return f"its text {word.of[:SHOWN]} (plan.md, and todo.md with {word.items} items)"
+
+
+def _gate(given: str | None) -> Approval | None:
+    if given in (None, "plan", "merge"):
+        return cast("Approval | None", given)
+    raise UsageError(
+        f"--gate {given!r} is not known", hint="plan is the text of a plan, merge the way into its target"
+    )
 
 
 def _who() -> str:
@@ -166,9 +188,15 @@ def _emit(common: Common, event: str, word: Word, reason: str | None) -> None:
 
     app = common.app
     if layout.exists(app.spool_root):
-        told = f"text {word.of[:SHOWN]} by {_who()}"
+        told = f"{'text' if word.gate == 'plan' else 'commit'} {word.of[:SHOWN]} by {_who()}"
         why = f"{told}: {reason}" if reason else told
-        app.events(app.open_spool()).emit(event, plan_id=word.plan.id, epic_id=word.epic_id, reason=why)
+        commit = {"commit": word.of} if word.gate == "merge" else {}
+        events = app.events(app.open_spool())
+        events.emit(event, plan_id=word.plan.id, epic_id=word.epic_id, reason=why, **commit)
+        if word.reopened is not None:
+            from wf_cli.planjobs import integrate
+
+            integrate.tell_reopened(events, word.reopened, reason or "", **commit)
 
 
 def _plan_again(common: Common, word: Word, reason: str) -> list[str]:
