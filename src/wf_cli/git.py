@@ -114,10 +114,12 @@ def ask(
     limit: float = LIMIT,
     environ: Mapping[str, str] | None = None,
     hooks: bool = False,
+    index: Path | None = None,
 ) -> Answer:
     """The answer of git in ``root``, whatever its exit code. ``limit`` is in seconds.
 
-    ``environ`` stands for this process's own environment. With ``hooks`` those of the repository run.
+    ``environ`` stands for this process's own environment. With ``hooks`` those of the repository run. ``index`` is a
+    file that stands for the checkout's own index.
 
     Raises GitError when git cannot be started (``GIT_MISSING``) or does not end in time (``GIT_TIMEOUT``); OSError
     when there is no room for a temporary file.
@@ -126,7 +128,7 @@ def ask(
     import tempfile
 
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as complaint:
-        code = _call(root, arguments, out, complaint, limit=limit, environ=environ, hooks=hooks)
+        code = _call(root, arguments, out, complaint, limit=limit, environ=environ, hooks=hooks, index=index)
         out.seek(0)
         complaint.seek(0)
         told = " ".join(complaint.read().decode("utf-8", "replace").split())
@@ -139,9 +141,10 @@ def need(
     limit: float = LIMIT,
     environ: Mapping[str, str] | None = None,
     hooks: bool = False,
+    index: Path | None = None,
 ) -> Answer:
     """`ask` where git has to succeed; raises GitError with its complaint (``GIT_FAILED``) as well."""
-    answer = ask(root, *arguments, limit=limit, environ=environ, hooks=hooks)
+    answer = ask(root, *arguments, limit=limit, environ=environ, hooks=hooks, index=index)
     if answer.exit_code != 0:
         told = answer.complaint or f"exit code {answer.exit_code}"
         raise GitError(
@@ -161,13 +164,14 @@ def _call(
     limit: float,
     environ: Mapping[str, str] | None = None,
     hooks: bool = False,
+    index: Path | None = None,
 ) -> int:
     """The exit code of git; raises GitError when it cannot be started or does not end in time."""
     try:
         child = subprocess.Popen(
             ["git", *_OPTIONS, *(() if hooks else _NO_HOOKS), *arguments],
             cwd=root,
-            env=_environment(os.environ if environ is None else environ),
+            env=_environment(os.environ if environ is None else environ, index),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.DEVNULL if complaint is None else complaint,
@@ -196,9 +200,9 @@ def _call(
         raise
 
 
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+def _environment(environ: Mapping[str, str], index: Path | None) -> dict[str, str]:
     kept = {name: value for name, value in environ.items() if not name.startswith("GIT_") or name.startswith(_KEPT)}
-    return kept | _UNATTENDED
+    return kept | _UNATTENDED | ({"GIT_INDEX_FILE": str(index)} if index is not None else {})
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

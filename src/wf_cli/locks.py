@@ -108,7 +108,7 @@ def take(path: StrPath, *, timeout: float = DEFAULT_TIMEOUT, rights: Rights | No
 
 
 @contextlib.contextmanager
-def hold_in_project(root: Path, name: str) -> Iterator[None]:
+def hold_in_project(root: Path, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> Iterator[None]:
     """`hold` the lock ``name`` of the project at ``root``. Whoever may write the project can take it."""
     folder = root / ".wf" / "locks"
     sharing.make_folder(folder, like=root)
@@ -119,7 +119,7 @@ def hold_in_project(root: Path, name: str) -> Iterator[None]:
     if not os.path.lexists(marker):
         with contextlib.suppress(OSError):  # It keeps the folder, and itself, out of version control: comfort only.
             fsio.write_atomic(marker, "*\n", durable=False)
-    with hold(folder / f"{name}.lock"):
+    with hold(folder / f"{name}.lock", timeout=timeout):
         yield
 
 

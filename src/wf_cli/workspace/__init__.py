@@ -1,6 +1,9 @@
 """Checkouts of plans, and the way back of a plan's branch.
 
 - `names`: what branches, refs and worktrees are called.
+- `linked`: the linked worktrees of a repository, and which of them are wf's.
+- `checkout`: makes, repairs, puts to a commit and removes them.
+- `snapshot`: keeps what lies in one before it is replaced or removed.
 - `candidate`: the merge commit of a target and a plan, made in a worktree of wf's own.
 - `testing`: the gates, run on exactly that commit.
 - `target`: moves the target to it, if it has not moved meanwhile.

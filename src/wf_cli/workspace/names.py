@@ -19,10 +19,10 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import ids
+from wf_cli.frozen import frozen
 
 #: Prefix of every branch that wf makes, unless the configuration names another one.
 BRANCHES = "wf/"
@@ -41,7 +41,7 @@ _HOST = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.ASCII)
 _PLAIN_TARGET = re.compile(r"[a-z0-9_]+(?:/[a-z0-9_]+)?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mark:
     """Whose a worktree is: of the plan, or the target's merges, with ``key``, on ``host``.
 
