@@ -10,7 +10,6 @@ import contextlib
 import re
 import shlex
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -19,6 +18,7 @@ from wf_cli.contract import text
 from wf_cli.contract.event import EventSink
 from wf_cli.contract.step import COMPLETED, REVIEWING, Approval, named
 from wf_cli.errors import Refused, Temporary
+from wf_cli.frozen import frozen
 from wf_cli.workflow import isolation, plans, references, reopen, snapshot
 from wf_cli.workflow.isolation import ISOLATION, Isolation, Merging
 from wf_cli.workflow.plans import Plan
@@ -48,7 +48,7 @@ class Worktree(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tools:
     """What an integration works with."""
 
@@ -64,7 +64,7 @@ class Tools:
     patience: float = leftover_locks.PATIENCE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Done:
     """The end of an integration: ``commit`` has the plan, or ``item`` reopened it. ``again``: it was so before."""
 

@@ -41,6 +41,7 @@ def head_of(root: Path, branch: str) -> str:
     """The commit at the head of ``branch``; raises TargetMissing."""
     found = commit_of(root, ref_of(branch))
     if found is None:
+        git.need(root, "rev-parse", "--git-dir")  # Without a repository git says so.
         raise TargetMissing(
             f"the branch {branch} of {root} is missing, or holds no commit",
             hint=f"make it again (git branch {branch} <commit>; `git reflog` may know the commit)",

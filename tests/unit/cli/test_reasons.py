@@ -41,6 +41,7 @@ WITHOUT = {
     "config migrate": "changes wf.config",
     "approve": "the text that is approved is the reason",
     "reject": "has a reason of its own, which the planner is told",
+    "integrate": "the plan's branch, or what keeps it out, is the reason",
     "plan renumber": "changes a plan's number",
     "epic renumber": "changes an epic's number",
     "epic plans set": "declares plans",

@@ -138,6 +138,9 @@ _ENTRIES = (
     _contract("done", _PLANS, "flow.plan", "complete a plan (done gate)"),
     _typer("approve", _PLANS, "flow.approve", "let plans be coded as they are written", "approve_app"),
     _typer("reject", _PLANS, "flow.approve", "send a plan's text back to its planner", "reject_app"),
+    _typer(
+        "integrate", _PLANS, "flow.integrate", "merge a completed plan's own branch into its target", "integrate_app"
+    ),
     _contract("verify", _PLANS, "flow.context", "check the gates of a plan, changing nothing"),
     _contract(
         "epic",
