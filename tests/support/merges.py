@@ -72,6 +72,12 @@ def _imported(root: Path, ref: str, changes: Changes, parents: Sequence[str], me
     return marks.read_text().split()[1]
 
 
+def plumb(root: Path, environ: Mapping[str, str], *words: str) -> str:
+    """A git of the test's own, with an environment that `wf_cli.git` would not keep."""
+    done = subprocess.run(["git", *words], cwd=root, env=environ, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
 def head(root: Path, branch: str) -> str:
     """The object id of a branch."""
     return git.need(root, "rev-parse", f"refs/heads/{branch}").text.strip()
