@@ -109,7 +109,7 @@ def put(ready: Ready, commit: str, why: str) -> str | None:
     with holding(place):
         kept = snapshot.take(top, place.ref, why)
         _forget_unfinished(ready.admin)
-        _detach(top)
+        detach(top)
         candidate.put(top, commit, patience=0.0)
         return kept
 
@@ -151,6 +151,13 @@ def remove(place: Place, why: str) -> str | None:
         _finish_removal(place, found)
         step("worktree.removed")
         return commit_of(place.project, place.ref)
+
+
+def detach(top: Path) -> None:
+    """Let HEAD be the commit itself where an agent has checked out a branch, which stays where it is."""
+    if git.ask(top, "symbolic-ref", "--quiet", "HEAD").exit_code == 0:
+        head = git.need(top, "rev-parse", "--verify", "HEAD^{commit}").text.strip()
+        git.need(top, "update-ref", "--no-deref", "-m", "wf: detached", "HEAD", head)
 
 
 # -- parts
@@ -270,13 +277,6 @@ def _forget_unfinished(admin: Path) -> None:
         fsio.unlink_quietly(admin / name)
     for name in ("rebase-merge", "rebase-apply", "sequencer"):
         shutil.rmtree(admin / name, ignore_errors=True)
-
-
-def _detach(top: Path) -> None:
-    """Let HEAD be the commit itself where an agent has checked out a branch, which stays where it is."""
-    if git.ask(top, "symbolic-ref", "--quiet", "HEAD").exit_code == 0:
-        head = git.need(top, "rev-parse", "--verify", "HEAD^{commit}").text.strip()
-        git.need(top, "update-ref", "--no-deref", "-m", "wf: detached", "HEAD", head)
 
 
 def _finish_removal(place: Place, found: Linked) -> None:
