@@ -4,6 +4,7 @@
 - `linked`: the linked worktrees of a repository, and which of them are wf's.
 - `checkout`: makes, repairs, puts to a commit and removes them.
 - `snapshot`: keeps what lies in one before it is replaced or removed.
+- `ground`: whether a repository can carry worktrees of plans.
 - `furnish`: the way to the plan, and copies of ignored files.
 - `handover`: makes what a worktree holds the head of the plan's branch.
 - `candidate`: the merge commit of a target and a plan, made in a worktree of wf's own.
