@@ -10,6 +10,9 @@ person the project is looked for upward from the working directory, like git loo
 - A linked git worktree without a spool of its own is part of the project whose jobs are in the main checkout. With
   ``WF_ROOT`` naming it, it is a project of its own; the first job makes it a spool.
 
+A worktree that wf has made for a plan is no project: a person's command there is refused, with the way to the
+project.
+
 With the mode off, a command of the older, command-driven flow means the working directory, as it always has.
 """
 
@@ -27,6 +30,8 @@ from wf_cli.frozen import frozen
 
 #: Bytes of the one line in a file of git's that names a folder.
 _LINE = 64 * 1024
+#: In git's folder for a worktree: whose it is, when wf has made it (`wf_cli.workspace.linked`).
+WORKTREE_RECORD = "wf.json"
 #: What only a project's root has.
 _MARKS = (*places.NAMES, places.SPOOL, ".wf/runtime.json")
 #: What older projects have, and what a wf that ran in the wrong folder may have left behind.
@@ -61,8 +66,8 @@ def of_agent(environ: Mapping[str, str]) -> Path | None:
 def of_person(folder: Path, environ: Mapping[str, str], *, contract: bool) -> Root:
     """The root that a person in ``folder`` means. ``contract``: for a command of the command-driven flow.
 
-    Raises Refused for a root of another user's, whose configuration names programs to run; ConfigError for one whose
-    mode cannot be read.
+    Raises Refused for a worktree of a plan, and for a root of another user's, whose configuration names programs to
+    run; ConfigError for one whose mode cannot be read.
     """
     if contract and environ.get("WF_DISTRIBUTED", "1") != "1":
         return Root(folder)
@@ -95,7 +100,9 @@ def _named(environ: Mapping[str, str], name: str) -> Path | None:
 
 def _search(folder: Path, environ: Mapping[str, str]) -> Root:
     chain, top = _upward(folder)
-    if top is not None:
+    admin = _pointer(top / ".git") if top is not None else None
+    if top is not None and admin is not None:
+        _refuse_worktree_of_a_plan(top, admin)
         main = _main_checkout(top)
         if main is not None:
             return _in_worktree(chain, top, main, environ)
@@ -176,6 +183,28 @@ def _exists(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return False
     return True
+
+
+def _refuse_worktree_of_a_plan(top: Path, admin: Path) -> None:
+    """Refuse a worktree that wf has made for a plan. A copy of ``plans/`` lies there that no other wf looks at."""
+    if not _exists(admin / WORKTREE_RECORD):
+        return
+    import json  # Only here, because every command looks for its project.
+    import shlex
+
+    from wf_cli.contract import text
+
+    try:
+        record = json.loads(_text(admin / WORKTREE_RECORD))
+        project, key = str(record["project"]), str(record["key"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # The file is somebody else's.
+    raise Refused(
+        f"{top} is the checkout of {text.line(key, 40)}, in which agents work; its project is {text.line(project)}",
+        hint=f"cd {shlex.quote(text.line(project))}, and repeat the command there",
+        code="WORKTREE_OF_A_PLAN",
+        root=project,
+    )
 
 
 def _refuse_foreign(root: Path) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from wf_cli.config import root
 from wf_cli.errors import NotFound, Refused
+from wf_cli.workspace import checkout, linked, names
+from wf_cli.workspace.names import Mark
 
 ON = {"WF_DISTRIBUTED": "1"}
 
@@ -114,6 +116,36 @@ def test_a_linked_worktree_means_the_checkout_with_the_jobs_and_says_so(project:
     assert person(worktree / "src", {"WF_ROOT": str(worktree)}) == worktree, "it is told to be one of its own"
     (worktree / ".wf" / "spool").mkdir(parents=True)
     assert person(worktree / "src") == worktree, "it has jobs of its own"
+
+
+@pytest.mark.parametrize("contract", [True, False])
+@pytest.mark.parametrize("environ", [{}, ON, {"WF_ROOT": "."}])
+def test_a_worktree_of_a_plan_is_refused_with_the_way_to_the_project(
+    project: Path, tmp_path: Path, contract: bool, environ: dict[str, str]
+) -> None:
+    place = linked.place(project, tmp_path / "trees", Mark("e01-p03", "box"))
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project, check=True, capture_output=True, text=True)
+    checkout.need(place, head.stdout.strip())
+    (place.top / "below").mkdir()
+    if "WF_ROOT" in environ:
+        environ = {"WF_ROOT": str(place.top)}
+    for folder in (place.top, place.top / "below"):
+        with pytest.raises(Refused, match="e01-p03") as refused:
+            person(folder, environ, contract=contract)
+        assert refused.value.code == "WORKTREE_OF_A_PLAN"
+        assert str(project) in (refused.value.hint or "")
+    assert root.of_agent({"WF_JOB_TOKEN": "x", "WF_PROJECT": str(project)}) == project
+
+
+@pytest.mark.parametrize("record", ["", "[]", "{}", "no json", '{"project": "/x"}'])
+def test_a_file_of_that_name_that_is_no_record_refuses_nothing(project: Path, tmp_path: Path, record: str) -> None:
+    git(project, "worktree", "add", "-q", str(tmp_path / "wt"), "-b", "side")
+    (project / ".git" / "worktrees" / "wt" / root.WORKTREE_RECORD).write_text(record)
+    assert person(tmp_path / "wt") == project
+
+
+def test_the_record_is_called_alike_where_it_is_written() -> None:
+    assert root.WORKTREE_RECORD == names.RECORD
 
 
 def test_a_linked_worktree_of_a_submodule_is_a_checkout_of_its_own(project: Path, tmp_path: Path) -> None:
