@@ -61,6 +61,8 @@ class _Machine:
     under_way: dict[str, Version] = field(default_factory=dict)
     #: Files of which only a part is there; no edit of anybody.
     torn: set[str] = field(default_factory=set)
+    #: Contents by path, with what the file was when it was read.
+    read: dict[str, tuple[tuple[int, int, int], bytes]] = field(default_factory=dict)
 
 
 class SyncTool:
@@ -242,8 +244,18 @@ class SyncTool:
         for folder, _, names in os.walk(machine.root):
             for name in names:
                 if not (name.startswith(".syncthing.") or name.endswith(self.faults.ignored)):
-                    path = Path(folder, name)
-                    yield str(path.relative_to(machine.root)), path.read_bytes()
+                    full = os.path.join(folder, name)
+                    path = full[len(str(machine.root)) + 1 :]
+                    yield path, self._content(machine, path, full)
+
+    def _content(self, machine: _Machine, path: str, full: str) -> bytes:
+        """The files in unsafe folders are never edited in place, so one inode is one content."""
+        info = os.stat(full)
+        facts = (info.st_ino, info.st_size, info.st_mtime_ns)
+        known = machine.read.get(path)
+        if known is None or known[0] != facts or not self._is_unsafe(path):
+            known = machine.read[path] = (facts, Path(full).read_bytes())
+        return known[1]
 
     def _tick(self) -> int:
         self._now += 1

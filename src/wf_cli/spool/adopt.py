@@ -100,3 +100,32 @@ def _made_again(spool: Spool, spec: Spec, token: Token) -> Token:
     step("adopt.made")
     spool.sync("queued")
     return token
+
+
+def collect(spool: Spool, job_id: str) -> bool:
+    """Remove all that is kept of a job that has ended here, its key too; False when it has not ended, or is gone.
+
+    The caller knows that the home is done with the attempt, and that no agent of it lives. From then on the spool has
+    no trace of the job. Dying in between leaves an ended job with fewer files, and running it again removes the rest.
+    Raises Refused in a spool that adopts nothing, Temporary when the fence stays busy, OSError when the disk fails.
+    """
+    if not spool.version.adopts:
+        raise Refused(
+            f"{spool.root} is a queue of its own, whose jobs are purged by its operators", code="NOT_A_NODE"
+        )
+    with spool.fence(job_id):
+        placed = _find(spool, job_id)
+        if placed is None or placed.folder in LIVE_DIRECTORIES:
+            return False
+        if placed.folder == "archive":
+            packing.lay_out(spool, job_id)
+        # Outcomes last but the spec and the token: while there is an outcome the attempt is never taken again.
+        for folder, name in sorted(
+            remains.of_job(remains.listing(spool), job_id), key=lambda one: one[0] == "outcomes"
+        ):
+            fsio.unlink_quietly(spool.path(folder, name))
+            step("collect.removed")
+        fsio.unlink_quietly(spool.spec_path(job_id))
+        step("collect.unreserved")
+        fsio.unlink_quietly(spool.path(placed.folder, placed.token.name))
+    return True

@@ -2,5 +2,6 @@
 
 Parts of a design that no command uses yet: `identity` says who this node is, and since which boot; `record` is the
 document that a node publishes, `register` writes it, `reading` reads those of other nodes; `trees` lists files with
-their digests, and `barrier` tells what a disk lacks of a list.
+their digests, and `barrier` tells what a disk lacks of a list. `home` and `node` are the rounds:
+functions of a spool and of what was read.
 """

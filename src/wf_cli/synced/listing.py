@@ -67,7 +67,9 @@ class Files:
         Without git: of every file that is in no folder of a tool. A name that is no UTF-8 is left out, because sync
         tools leave it out. A tracked file may be missing on the disk.
         """
-        said = git.output(self.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        said = None
+        if any((folder / ".git").exists() for folder in (self.root, *self.root.absolute().parents)):
+            said = git.output(self.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
         if said is None:
             return dict(self._walked("", _OF_TOOLS))
         return dict(self._named(name for name in os.fsdecode(said).split("\0") if name))

@@ -219,6 +219,13 @@ class Register:
         }
         return out if self.home is None else out | {"home": self.home.to_json()}
 
+    def lists(self) -> set[str]:
+        """The digests of all lists of files that it names."""
+        named = {self.left, *(word.changed for word in self.words.values())}
+        for grant in self.home.grants.values() if self.home is not None else ():
+            named |= {grant.tree, grant.plan}
+        return {digest for digest in named if digest is not None}
+
     def encode(self) -> bytes:
         """The file's bytes. Raises ContractError for more than `LIMIT`, and for what `decode` would not take."""
         data = (plain_json.dumps(self.to_json(), ensure_ascii=False, sort_keys=True) + "\n").encode(

@@ -6,11 +6,12 @@ exactly. Its paths are compared with the disk, and never written. A path is rela
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +24,8 @@ from wf_cli.errors import ContractError
 FORMAT = 1
 #: Bytes of a list, and of one path in it.
 LIMIT, PATH_LIMIT = 64 * 1024 * 1024, 4096
+#: Seconds for which a list stays that no register names any more.
+KEPT_S = 600.0
 
 _NAME = re.compile(r"[0-9a-f]{64}", re.ASCII)
 #: SHA-256 of a file's content, or after ``l:`` that of a link's target.
@@ -96,6 +99,25 @@ def _is_there(target: Path, data: bytes) -> bool:
         return fsio.read_regular(target, LIMIT) == data
     except (OSError, ValueError):
         return False
+
+
+def clear(folder: Path, keep: Collection[str], *, now_s: float) -> list[str]:
+    """Remove lists of ours that no register of ours names any more; their names.
+
+    ``keep`` are the digests that the present register names. Lists younger than `KEPT_S` by the file's own time stay,
+    because a reader may be at an older register. ``now_s`` is the wall clock. A file that cannot be removed stays.
+    """
+    gone = []
+    with contextlib.suppress(OSError):
+        for name in fsio.names(folder):
+            digest = name.removesuffix(".json")
+            if _NAME.fullmatch(digest) is None or digest in keep or digest == name:
+                continue
+            with contextlib.suppress(OSError):
+                if now_s - fsio.facts(folder / name).st_mtime > KEPT_S:
+                    fsio.unlink_quietly(folder / name)
+                    gone.append(name)
+    return gone
 
 
 def load(folder: Path, digest: str) -> Tree | None:
