@@ -5,6 +5,7 @@ One table: what an agent may meet, and what has to become of its job. ``make age
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,7 @@ TURNS: dict[str, list[dict[str, Any]]] = {
     "CASE-HIDDEN": [shell("cd . && touch pushed"), {"text": "I was not allowed to."}],
     "CASE-401": [refusal(401, "Incorrect API key provided")],
     "CASE-429": [refusal(429, "Rate limit reached. Please try again in 7 minutes", **{"retry-after": "420"})],
+    "CASE-BUSY": [refusal(429, "Too busy")],
     "CASE-529": [refusal(529, "Overloaded")],
     "CASE-QUOTA": [refusal(429, "You exceeded your current quota, please check your plan and billing details")],
     "CASE-404": [refusal(404, "The model `nonsense` does not exist or you do not have access to it")],
@@ -124,6 +126,24 @@ def test_a_refusal_of_the_provider_parks_the_job_and_burns_nothing(
     assert error["message"].isprintable()
     why = error["message"].removeprefix("Internal error").strip(" .:")
     assert len(why) > len("HTTP 401"), "a person can read why"
+
+
+def test_what_gemini_tries_again_in_silence_parks_the_job(
+    model: ModelServer, tmp_path: Path, beds: list[Bed]
+) -> None:
+    """By its own settings it repeats a request for minutes. Its log alone says why."""
+    if not os.access(program("gemini"), os.X_OK):
+        pytest.skip("gemini is not installed: `make agents` installs it")
+    bed = bed_of("gemini", model, tmp_path, beds)
+    settings = bed.root.parent / "home" / ".gemini" / "settings.json"
+    told = json.loads(settings.read_text())
+    told["general"]["maxAttempts"] = 10
+    settings.write_text(json.dumps(told))
+    record = bed.work("gemini", "CASE-BUSY")
+    assert (record["status"], record["burned"], record["error"]["code"]) == ("queued", 0, "rate_limited"), record
+    assert "Too busy" in record["error"]["message"]
+    asked = [request for request in model.requests if request["agent"] == "CASE-BUSY"]
+    assert len(asked) > 2, "it was tried again"
 
 
 def test_an_unknown_model_ends_the_job_at_once(

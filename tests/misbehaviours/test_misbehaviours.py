@@ -260,6 +260,16 @@ def test_an_agent_gets_the_grace_of_its_role(tmp_path: Path, monkeypatch: pytest
     assert graces == [GRACE]
 
 
+@pytest.mark.parametrize("runtime", ["opencode", "cursor"])
+def test_an_agent_that_is_silent_in_its_first_request_burns_nothing(runtime: str, tmp_path: Path) -> None:
+    """Many agents repeat a request that their provider refuses, and tell nobody (`wf_cli.attempt.refusals`)."""
+    row = Row("silent", {"mode": "silent"}, "stall", clock="stall")
+    attempt = run(Stage(row, runtime, "acp", tmp_path))
+    story = attempt.story()
+    assert (attempt.code, attempt.cause) == ("refused", "stall"), story
+    assert_costs_what_it_should(attempt, story)
+
+
 def assert_costs_what_it_should(attempt: Attempt, story: str) -> None:
     """The classes and their costs: docs/explanation/attempts.md."""
     row, failure = attempt.stage.row, attempt.outcome.failure

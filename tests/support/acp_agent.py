@@ -11,7 +11,9 @@ Does the plan's work like `scripted_agent` when it is given a job, else says a w
 ``hang_start``        answers nothing, not even ``initialize``
 ``hang_new``          answers no ``session/new``
 ``hang_prompt``       a first update, then silence; a cancel ends the turn
-``deaf``              the same, and neither a cancel nor SIGTERM does anything
+``silent``            not even that; a cancel ends the turn
+``retries``           writes ``log`` where Gemini CLI writes its own, and is silent then; a cancel ends the turn
+``deaf``              as ``hang_prompt``, and neither a cancel nor SIGTERM does anything
 ``garbage``           prints lines that are no messages, of all kinds, and works
 ``long_line``         prints a line of 40 MB without an end, and works
 ``flood``             ``size`` bytes of updates, and works
@@ -332,6 +334,15 @@ class FakeAgent:
         self.client.say("let me ")
         self.client.cancelled.wait()
         return "cancelled"
+
+    def _silent(self, session_id: str) -> str:
+        self.client.cancelled.wait()
+        return "cancelled"
+
+    def _retries(self, session_id: str) -> str:
+        with open(os.environ["GEMINI_DEBUG_LOG_FILE"], "a") as log:
+            log.write(self.told["log"])
+        return self._silent(session_id)
 
     def _deaf(self, session_id: str) -> str:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

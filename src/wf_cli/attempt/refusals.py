@@ -1,8 +1,10 @@
-"""Whose fault it is when an agent ends within seconds of its start and has done nothing: the pool's or the job's.
+"""Whose fault it is when an agent ends within seconds of its start, or stalls, and has done nothing: the pool's or
+the job's.
 
-A provider may refuse in words that no table knows. Such attempts (``refused``) burn nothing; after `PATIENCE` of
-them in a row, whichever jobs they belonged to, the pool cools down, each time for longer. The row ends when an agent
-of the runtime gets work done. All of that stands in ``control/refusals.<runtime>.json``, since workers come and go.
+A provider may refuse in words that no table knows, or to an agent that tells nobody. Such attempts (``refused``) burn
+nothing; after `PATIENCE` of them in a row, whichever jobs they belonged to, the pool cools down, each time for longer.
+The row ends when an agent of the runtime gets work done. All of that stands in ``control/refusals.<runtime>.json``,
+since workers come and go.
 
 A job whose own fault it is must not be hidden by this. It shows when an agent of the same role, which has the same
 model, got the work of *another* job done that was begun after this job's first refusal, no other job was refused
@@ -38,6 +40,8 @@ AT_ONCE = 20.0
 PATIENCE = 3
 #: Seconds that the message speaks of at least, so that it does not change with the load of the machine.
 _ROUNDED = 5
+#: Seconds that a stalled agent is believed to have done nothing for.
+_LONGEST = 86_400.0
 #: Jobs that are remembered; more say nothing more.
 _JOBS = 20
 
@@ -146,7 +150,7 @@ def _read(spool: Spool, runtime: str) -> _Row:
         value: dict[str, Any] = json.loads(fsio.read_regular(spool.path("control", name(runtime)), 65536))
         return _Row(
             count=shape.whole(value["count"], "count", 0, 10**6),
-            longest_s=min(float(value["longest_s"]), AT_ONCE),
+            longest_s=min(float(value["longest_s"]), _LONGEST),
             jobs=[str(job) for job in value["jobs"]][-_JOBS:],
             refused_ms=shape.whole(value["refused_ms"], "refused_ms", 0, 10**13),
             parked_ms=shape.whole(value["parked_ms"], "parked_ms", 0, 10**13),

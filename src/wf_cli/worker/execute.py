@@ -193,7 +193,12 @@ class Execution:
 
     def _did_nothing(self, spec: Spec, result: AgentResult, failure: Failure) -> bool:
         """Whether the agent ended by itself at once, without a word or a tool call, for a reason that is not known to
-        be the job's. The exit code of a job of one's own is its result, however soon it comes."""
+        be the job's. The exit code of a job of one's own is its result, however soon it comes.
+
+        An agent that stood in its first request until the stall clock had run down has done nothing either: many
+        repeat a request that their provider refuses, and tell nobody."""
+        if failure.code == "stall" and failure.details.get("idle") is True:
+            return not self._has_worked and not result.verdict.usage.tokens_out
         if failure.code not in ("crashed", "network") or self._has_worked or result.verdict.usage.tokens_out:
             return False
         if result.exit.stopped is not None or result.duration_s > refusals.AT_ONCE:

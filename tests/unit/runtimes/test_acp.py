@@ -205,6 +205,40 @@ def test_the_clocks(bench: Bench, mode: str, limits: Limits, stopped: str, code:
         assert printed(outcome, "cancelled") == [{"type": "cancelled", "clean": True}]
 
 
+REFUSED = "[2026-11-28T06:48:53.657Z] [WARN] Attempt 3 failed with status 429. Retrying {} _ApiError: {}\n"
+RATE = '{"error":{"code":429,"message":"Rate limit reached","status":"RESOURCE_EXHAUSTED"}}'
+
+
+@pytest.mark.parametrize(
+    ("when", "limits", "wait"),
+    [
+        ("after 420000ms...", LONG, 420.0),  # is not waited for
+        ("with backoff...", Limits(startup_s=60, stall_s=4, grace_s=1.5), None),  # until the clock has run down
+    ],
+)
+def test_what_an_agents_log_says_of_a_provider_counts(
+    bench: Bench, when: str, limits: Limits, wait: float | None
+) -> None:
+    gemini = bench.root / "gemini"
+    gemini.write_text(f'#!/bin/sh\nexec {" ".join(STAND_IN)} "$@"\n')
+    gemini.chmod(0o755)
+    told = {"log": "[DEBUG] Hello\n" + REFUSED.format(when, RATE)}
+    outcome = run(bench, "retries", told=told, agent=(str(gemini), "--acp"), limits=limits)
+    failure = failure_of(outcome)
+    assert (failure.code, failure.details.get("status")) == ("rate_limited", 429), outcome.transcript.read_text()
+    assert "Rate limit reached (RESOURCE_EXHAUSTED)" in failure.message
+    assert (failure.retry_after_s is None) is (wait is None)
+    assert wait is None or 400 < (failure.retry_after_s or 0) <= wait
+    (retry,) = printed(outcome, "retry")
+    assert retry["attempt"] == 3
+
+
+@pytest.mark.parametrize(("mode", "idle"), [("silent", True), ("hang_prompt", None)])
+def test_a_stall_tells_whether_anything_was_done_before(bench: Bench, mode: str, idle: bool | None) -> None:
+    failure = failure_of(run(bench, mode, limits=Limits(startup_s=60, stall_s=2, grace_s=1.5)))
+    assert (failure.code, failure.details.get("idle")) == ("stall", idle)
+
+
 def test_a_turn_without_a_word_or_a_tool_call_has_failed(bench: Bench) -> None:
     failure = failure_of(run(bench, "mute"))
     assert failure.code == "crashed"

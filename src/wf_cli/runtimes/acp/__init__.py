@@ -9,6 +9,8 @@
     conversation  the handlers of one session: what the agent reports and asks
     tools         what a tool call is, from all that the agent told of it
     unasked       ends a turn in which a denied tool runs without a request
+    retries       for how long a provider that refuses is worth waiting for
+    logs          where agents keep what their provider answered, when they do not tell it
     transport     JSON-RPC lines, in bounded memory
     report        the lines that the client prints
     deeds         whether a turn may count as done, by these lines

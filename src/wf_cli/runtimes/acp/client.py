@@ -24,13 +24,16 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from wf_cli import proc
+from wf_cli.runtimes.acp import logs, retries
 from wf_cli.runtimes.acp.conversation import Conversation
 from wf_cli.runtimes.acp.messages import Ended, Malformed
 from wf_cli.runtimes.acp.peer import AgentError, Peer
 from wf_cli.runtimes.acp.report import NO_MESSAGE, Reporter, cut
+from wf_cli.runtimes.acp.retries import Retry
 from wf_cli.runtimes.acp.transport import LineTransport
 from wf_cli.runtimes.acp.turn import Job, Turn, Unusable
 
@@ -55,6 +58,7 @@ class Client:
         self._report = report
         self._stop = asyncio.Event()
         self._server = _opencode_server() if job.opencode else None
+        self._log = logs.of(job.command, os.environ)
         self._process: Process | None = None
         self._turn: Turn | None = None
 
@@ -102,6 +106,7 @@ class Client:
             stdin=PIPE,
             stdout=PIPE,  # The agent inherits stderr, which goes to the transcript.
             cwd=self._job.cwd,
+            env={**os.environ, **(self._log.environment if self._log is not None else {})},
             preexec_fn=proc.die_with_parent,
         )
 
@@ -149,7 +154,8 @@ class Client:
         server = self._server
         prompt = asyncio.create_task(turn.prompt(server.cost_before if server is not None else None))
         breach = asyncio.create_task(talk.unasked.seen.wait())
-        watch = asyncio.create_task(server.watch(self._report)) if server is not None else None
+        told = self._retries(turn)
+        watch = asyncio.create_task(retries.watch(told, self._report)) if told is not None else None
         others = [task for task in (breach, watch) if task is not None]
         await asyncio.wait({prompt, *others}, return_when=asyncio.FIRST_COMPLETED)
         if prompt.done() and talk.unasked.breach is None:
@@ -166,7 +172,17 @@ class Client:
             raise Unusable("denied", text, what=cut(broken.what), rule=broken.rule)
         assert watch is not None
         hopeless = watch.result()
-        raise Unusable("retry", hopeless.message, attempt=hopeless.attempt, retry_after_s=hopeless.wait_s)
+        facts = {"attempt": hopeless.attempt, "status": hopeless.status}
+        raise Unusable("retry", hopeless.message, retry_after_s=hopeless.wait_s, **facts)
+
+    def _retries(self, turn: Turn) -> Callable[[], Awaitable[Retry | None]] | None:
+        """Who tells that the provider is tried again; None where the agent tells it nowhere."""
+        if self._server is not None:
+            return self._server.retry
+        if self._log is None:
+            return None
+        self._log.begin(turn.session_id or "")
+        return self._log.retry
 
     async def _tell_usage(self) -> None:
         prompted = self._turn is not None and self._turn.prompting

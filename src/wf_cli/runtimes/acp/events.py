@@ -47,6 +47,8 @@ class AcpReader:
         self._deeds = Deeds()
         #: The call that was not answered when the client was stopped; before the client says one, there is no agent.
         self._stage = "spawn"
+        #: The last refusal of the provider that the agent tries again, while it did nothing else after it.
+        self._retried: dict[str, Any] | None = None
         self._noise = ""
         #: The agent's words outside of the protocol.
         self._refusal = ""
@@ -64,6 +66,8 @@ class AcpReader:
             return []
         said, kind = text(event.get("text")), text(event.get("type"))
         self._deeds.hear(kind, event)
+        if kind in ("text", "tool"):
+            self._retried = None
         match kind:
             case "session":
                 return self._opened(event)
@@ -78,8 +82,10 @@ class AcpReader:
             case "usage":
                 return [self._uses(event)]
             case "retry":
+                self._retried = event
                 wait = number(event.get("wait_s")) or 0.0
-                return [AgentEvent("error", brief(f"provider retried in {wait:.0f} s: {text(event.get('message'))}"))]
+                when = f" in {wait:.0f} s" if wait else ""
+                return [AgentEvent("error", brief(f"provider retried{when}: {text(event.get('message'))}"))]
             case "note":
                 if said.startswith(NO_MESSAGE):
                     self._refusal = (self._refusal + said.removeprefix(NO_MESSAGE) + "\n")[-2000:]
@@ -115,6 +121,8 @@ class AcpReader:
                 return failure
             told = self._told(fault)
             return replace(told, details={**failure.details, **told.details})
+        if end.stopped == "stall" and self._session is not None and not self.finished:
+            return self._stalled(end)
         if self._result is None:
             failure = exit_failure(end) or Failure("crashed", "the ACP client ended without a result")
             if self._session is None and self._stage:
@@ -125,6 +133,13 @@ class AcpReader:
         if fault is None or self._result.get("dry") is True:
             return None
         return self._told(fault, stop_reason=(reason or None) if reason != "end_turn" else None)
+
+    def _stalled(self, end: Exit) -> Failure:
+        """A turn that wf ended because of its silence: by the provider's refusal where one is known to last."""
+        if self._retried is None:
+            return Failure("stall", "the agent was silent", details={"idle": True} if self._deeds.idle else {})
+        retried = {**self._retried, "source": "retry", "retry_after_s": self._retried.get("wait_s") or None}
+        return _failure(retried, end, refusal="", idle=self._deeds.idle)
 
     def _told(self, fault: Fault, **facts: Any) -> Failure:
         """``fault`` as a failure, with the denial that was the last one."""
@@ -179,10 +194,12 @@ def _failure(error: Mapping[str, Any], end: Exit, *, refusal: str, idle: bool) -
             return _rpc(error, message, facts, idle=idle)
         case "retry":
             attempt = count(error.get("attempt"))
-            cause = classify.wording(message) or classify.Cause("network", "retry", attempt, brief(message))
+            status = count(error.get("status")) or None
+            known = classify.of_error(message, status=status)
+            cause = known or classify.Cause("network", "retry", attempt, brief(message))
             wait = number(error.get("retry_after_s")) if cause.code in classify.TIMED else None
             words = f"the provider was retried {attempt} times: {message}"
-            return classify.failure(words, cause=cause, idle=idle, retry_after_s=wait, **facts)
+            return classify.failure(words, cause=cause, idle=idle, retry_after_s=wait, status=status, **facts)
         case "choice":
             code = "model_not_found" if error.get("category") == "model" else "invalid_spec"
             return classify.failure(message, cause=_own(code, error), **facts)

@@ -8,7 +8,7 @@
     {"type": "text", "text": ..}
     {"type": "permission", "what": "kind:title", "allowed": bool, "rule": .., "tool": id}
     {"type": "question", "text": ..}                          declined
-    {"type": "retry", "message": .., "attempt": .., "wait_s": ..}
+    {"type": "retry", "message": .., "attempt": .., "wait_s": .., "status": ..}
     {"type": "usage", "tokens_in": .., "tokens_out": .., "cost_usd": .., "context": ..}
     {"type": "alive", "what": ..}                             a sign of life and no more, at most one a second
     {"type": "error", "source": "rpc|exit|spawn|choice|protocol|version|retry|denied", "message": .., ...}

@@ -18,32 +18,18 @@ import json
 import socket
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
-from wf_cli.runtimes.acp.report import Reporter
+from wf_cli.runtimes.acp.retries import Retry
 from wf_cli.runtimes.jsonlines import count, number, obj, text
 from wf_cli.runtimes.opencode import SERVER_PASSWORD
 
 #: Seconds for an answer. A limit is needed, because a request during the start was seen to be never answered.
 LIMIT = 3.0
-#: Seconds between two looks.
-LOOK = 1.0
-#: Seconds. For a longer wait the attempt ends, so that the pool is parked and the job comes back.
-PATIENCE = 30.0
-#: Seconds of retries without progress after which the attempt ends likewise.
-SERIES = 60.0
 _BODY = 4 << 20
 #: Headers that tell when to come back (`classify.retry_after`).
 _WAIT = ("retry-after", "ratelimit")
-
-
-class Retry(NamedTuple):
-    """A provider that is tried again."""
-
-    message: str
-    attempt: int
-    wait_s: float
 
 
 class OpencodeServer:
@@ -103,23 +89,8 @@ class OpencodeServer:
             },
         }
 
-    async def watch(self, report: Reporter) -> Retry:
-        """Report each retry. Returns the first one that is not worth its wait."""
-        since, attempt, progress = 0.0, 0, -1
-        while True:
-            await asyncio.sleep(LOOK)
-            retry = await self._retry()
-            if retry is None or retry.attempt == attempt:
-                continue
-            now = time.monotonic()
-            if report.progress != progress or retry.attempt < attempt:
-                since, progress = now, report.progress
-            attempt = retry.attempt
-            report.say("retry", message=retry.message, attempt=attempt, wait_s=round(retry.wait_s, 1))
-            if retry.wait_s > PATIENCE or now + retry.wait_s - since > SERIES:
-                return retry
-
-    async def _retry(self) -> Retry | None:
+    async def retry(self) -> Retry | None:
+        """The retry that the provider is waited for now; None when there is none."""
         status = obj(await self._get("/session/status"), self._session)
         if status.get("type") != "retry":
             return None

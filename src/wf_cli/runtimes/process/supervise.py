@@ -302,8 +302,11 @@ class _Watch:
             kind, text = report.fault
             return Verdict(Failure("runtime_missing" if kind == "missing" else "spawn_failed", text))
         verdict = self._reader.verdict(end)
-        stage = verdict.failure.details.get("stage") if verdict.failure is not None else None
-        failure = None if self._reader.finished else self._own_failure(report, end, stage)
+        told = verdict.failure.details if verdict.failure is not None else {}
+        known = self._reader.finished or (end.stopped == "stall" and told.get("source") == "retry")
+        failure = None if known else self._own_failure(report, end, told.get("stage"))
+        if failure is not None and failure.code == "stall" and told.get("idle") is True:
+            failure = replace(failure, details={**failure.details, "idle": True})
         return verdict if failure is None else replace(verdict, failure=failure)
 
     def _own_failure(self, report: Report, end: Exit, stage: str | None) -> Failure | None:
