@@ -30,7 +30,9 @@ def line(text: str, limit: int | None = None) -> str:
 
 def in_json(document: str) -> str:
     """A JSON document in which strings hold the same characters as escapes, so that every reader gets them back."""
-    return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", document) if not document.isascii() else document
+    if document.isascii() and "\x7f" not in document:  # JSON itself escapes the other control characters of ASCII.
+        return document
+    return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
 
 
 def all_lines(value: Any) -> Any:

@@ -72,6 +72,14 @@ def test_json_for_others_holds_escapes_and_says_the_same() -> None:
     assert "grüße" in printed
 
 
+@pytest.mark.parametrize("ascii_only", [True, False])
+@pytest.mark.parametrize("character", sorted({chr(n) for n in range(0x2100) if ACTS.match(chr(n))}))
+def test_each_harmful_character_is_an_escape_in_json_also_as_the_only_one(character: str, ascii_only: bool) -> None:
+    printed = plain_json.dumps({f"a{character}": character}, ensure_ascii=ascii_only)
+    assert_harmless(printed)
+    assert json.loads(printed) == {f"a{character}": character}
+
+
 @pytest.mark.parametrize(
     "command",
     ["worker ls", "worker ls --json", "spool ls", "explain job", "explain job --json", "spool show job --json",
