@@ -54,14 +54,14 @@ def play(folder: Path, seed: int, **options: Any) -> World:
 
 
 @pytest.mark.parametrize("world", WORLDS)
-@pytest.mark.timeout(0)
+@pytest.mark.timeout(600)
 def test_the_promises_hold_and_the_job_ends(tmp_path: Path, world: str) -> None:
     for seed in range(FIRST, FIRST + SEEDS):
         play(tmp_path / str(seed), seed, **WORLDS[world])
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.timeout(0)
+@pytest.mark.timeout(600)
 def test_without_one_rule_a_promise_breaks(tmp_path: Path, rule: str) -> None:
     taken = RULES[rule]
     assert any(

@@ -2,7 +2,7 @@
 the job's.
 
 A provider may refuse in words that no table knows, or to an agent that tells nobody. Such attempts (``refused``) burn
-nothing; after `PATIENCE` of them in a row, whichever jobs they belonged to, the pool cools down, each time for longer.
+nothing; after `PATIENCE` of them in a row, whichever jobs they belonged to, the pool cools down, longer each time.
 The row ends when an agent of the runtime gets work done. All of that stands in ``control/refusals.<runtime>.json``,
 since workers come and go.
 

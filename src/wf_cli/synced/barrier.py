@@ -7,11 +7,12 @@ nothing else. Conflict copies do not count, and are told.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 
 from wf_cli.contract import text
+from wf_cli.frozen import frozen
 from wf_cli.synced.hashes import Hashes
 from wf_cli.synced.listing import Files
 from wf_cli.synced.trees import Tree
@@ -25,7 +26,7 @@ class What(StrEnum):
     STILL_THERE = "still there"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gap:
     """A file that keeps a barrier open."""
 
@@ -39,7 +40,7 @@ class Gap:
         return text.line(f"{self.path}: {self.what}{beside}", 500)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Barrier:
     """What a disk lacks of a list."""
 

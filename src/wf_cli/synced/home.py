@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from wf_cli import fsio, ids
@@ -21,6 +21,7 @@ from wf_cli.contract.job import End, Spec
 from wf_cli.contract.retry import Ending
 from wf_cli.contract.token import Token
 from wf_cli.errors import ContractError, SpoolError
+from wf_cli.frozen import frozen
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.queue.values import Started
 from wf_cli.seams import step
@@ -36,7 +37,7 @@ _LOST = Failure("lost", "its node was given up")
 _ENDS = {WordEnd.FAILED: End.FAILED, WordEnd.LOST: End.LOST}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HomeState:
     """What the home has to remember besides its spool: ``home.json``."""
 
@@ -77,7 +78,7 @@ class HomeState:
         fsio.write_atomic(folder / "home.json", json.dumps({"format": _FORMAT, **asdict(self)}))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Project:
     """What the rounds have to know of the project, which lies above them."""
 

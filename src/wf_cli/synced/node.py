@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from wf_cli.contract.lifecycle import LIVE_DIRECTORIES
 from wf_cli.contract.retry import Ending
 from wf_cli.contract.token import Placed
 from wf_cli.errors import ContractError, Refused
+from wf_cli.frozen import frozen
 from wf_cli.queue.spool_queue import SpoolQueue
 from wf_cli.seams import step
 from wf_cli.spool import adopt, scan
@@ -39,7 +40,7 @@ _WORDS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Said:
     """What a node says after a round."""
 

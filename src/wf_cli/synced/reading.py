@@ -20,6 +20,7 @@ from pathlib import Path
 from wf_cli import fsio, ids
 from wf_cli.contract import text
 from wf_cli.errors import ContractError
+from wf_cli.frozen import frozen
 from wf_cli.synced import identity, record
 from wf_cli.synced.identity import REMEMBERED, Mark, Now
 from wf_cli.synced.record import Register
@@ -30,7 +31,7 @@ CANDIDATES = 200
 _OF_NODES = ("trees", "transcripts")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trouble:
     """A file that was passed over, for people."""
 

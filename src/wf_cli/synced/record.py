@@ -7,7 +7,7 @@ whole or not at all, because half of what a node says may be the opposite of wha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +16,7 @@ from wf_cli.contract import plain_json, shape
 from wf_cli.contract.job import Outcome, Spec
 from wf_cli.contract.token import Pool
 from wf_cli.errors import ContractError
+from wf_cli.frozen import frozen
 from wf_cli.synced import fields
 from wf_cli.synced.fields import Attempt
 from wf_cli.synced.identity import LAST_VERSION
@@ -44,7 +45,7 @@ class WordEnd(StrEnum):
 _WORD_ENDS = frozenset(str(end) for end in WordEnd)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Word:
     """What a node says of a granted attempt that is over there."""
 
@@ -77,7 +78,7 @@ class Word:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Grant:
     """What the home gives to one boot of one node."""
 
@@ -131,7 +132,7 @@ class Grant:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Home:
     """The part of a register that only the home has."""
 
@@ -174,7 +175,7 @@ class Home:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Register:
     """All that one node says, as one version. A newer one replaces it."""
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 from wf_cli import anchored, fsio, sharing
 from wf_cli.errors import SpoolError
+from wf_cli.frozen import frozen
 from wf_cli.synced import identity
 from wf_cli.synced.identity import LAST_VERSION, Now
 from wf_cli.synced.record import Register
@@ -29,7 +30,7 @@ KEPT_S = 600.0
 _NAME = re.compile(r"(?P<version>[0-9]{10})\.(?P<incarnation>[0-9a-f]{8})\.(?P<digest>[0-9a-f]{16})\.json", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Name:
     """What the name of a register's file says of it."""
 

@@ -12,7 +12,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from wf_cli import fsio, sharing
 from wf_cli.contract import plain_json, shape
 from wf_cli.errors import ContractError
+from wf_cli.frozen import frozen
 
 FORMAT = 1
 #: Bytes of a list, and of one path in it.
@@ -32,7 +33,7 @@ _NAME = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _DIGEST = re.compile(r"(?:l:)?[0-9a-f]{64}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tree:
     """A list of files."""
 

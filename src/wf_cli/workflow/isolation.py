@@ -11,11 +11,11 @@ configuration of the moment: a plan without one is not isolated.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from wf_cli.contract.step import COMPLETED
 from wf_cli.errors import StateError
+from wf_cli.frozen import frozen
 from wf_cli.workflow import plans
 from wf_cli.workflow.plans import Plan, PlanState
 
@@ -26,7 +26,7 @@ _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BRANCH = re.compile(r"(?!-)(?!.*(?:\.\.|//|@\{|/\.|\.lock(?:/|$)))[^\x00-\x20\x7f~^:?*\[\\]+(?<![/.])")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Merging:
     """A merge that the plan's fixer has to make: with ``onto``, for the todo item ``item``; ``paths`` conflict."""
 
@@ -38,7 +38,7 @@ class Merging:
         return {"item": self.item, "onto": self.onto, "paths": list(self.paths)}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Isolation:
     """What the record says."""
 

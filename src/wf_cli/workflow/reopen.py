@@ -8,11 +8,12 @@ killed ends it, and nobody reopens twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from wf_cli import fsio
 from wf_cli.errors import Refused, StateError
+from wf_cli.frozen import frozen
 from wf_cli.seams import step
 from wf_cli.workflow import approvals, files, grammar, isolation, phases, plans, review, todo
 from wf_cli.workflow.isolation import Merging
@@ -24,7 +25,7 @@ Kind = Literal["merge", "gate", "person"]
 TEXT_LIMIT, REASON_LIMIT = 400, 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reopened:
     """``again``: it was reopened by this item before, so nothing was written."""
 

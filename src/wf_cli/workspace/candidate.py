@@ -10,10 +10,10 @@ from __future__ import annotations
 import functools
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import git
+from wf_cli.frozen import frozen
 from wf_cli.git import GitError
 from wf_cli.workspace import leftover_locks
 from wf_cli.workspace.leftover_locks import PATIENCE
@@ -35,14 +35,14 @@ _LOCKS = ("index.lock", "HEAD.lock", "ORIG_HEAD.lock")
 LIMIT = 600.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Candidate:
     """A merge commit that stands at HEAD of the worktree. Its parents are the target's and the plan's head."""
 
     commit: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Conflict:
     """The two sides do not merge by themselves. ``paths`` are those in conflict, sorted and from the top level."""
 

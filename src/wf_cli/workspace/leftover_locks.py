@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from dataclasses import dataclass
 from pathlib import Path
+
+from wf_cli.frozen import frozen
 
 #: Seconds for which a lock file has to stay as it is before it counts as left behind.
 PATIENCE = 5.0
@@ -18,7 +19,7 @@ PATIENCE = 5.0
 _PAUSE = threading.Event()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seen:
     """A lock file as it was seen. Another one has another number, or other times."""
 

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import git, locks
+from wf_cli.frozen import frozen
 from wf_cli.seams import step
 from wf_cli.workspace import candidate, target, testing
 from wf_cli.workspace.candidate import Conflict
@@ -33,7 +33,7 @@ ROUNDS = 5
 BUSY = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Way:
     """What is merged into what, and where. ``head`` is the object id of the plan's last commit."""
 
@@ -49,14 +49,14 @@ class Way:
     below: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Merged:
     """The target has the plan. ``commit`` is the merge commit, or the target's head that had the plan already."""
 
     commit: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Conflicting:
     """The plan and the target ``onto`` do not merge by themselves."""
 
@@ -64,7 +64,7 @@ class Conflicting:
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlanRed:
     """A gate fails on the merge commit and passes on the target ``onto``."""
 
@@ -72,7 +72,7 @@ class PlanRed:
     red: Red
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetRed:
     """A gate fails on the merge commit and on the target ``onto`` as well, so the plan is not to blame."""
 
@@ -81,7 +81,7 @@ class TargetRed:
     on_target: Result
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Moving:
     """The target has moved in every one of so many rounds. ``head`` is where it stands now."""
 

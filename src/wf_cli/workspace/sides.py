@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from wf_cli import git
 from wf_cli.contract import text
 from wf_cli.errors import Refused
+from wf_cli.frozen import frozen
 from wf_cli.workspace.candidate import contains
 
 #: Digits of a commit, and paths, that a message shows.
@@ -31,7 +31,7 @@ SHOWN, _LISTED = 12, 20
 _NOTHING = ("hash-object", "-t", "tree", os.devnull)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Whole:
     """A path in conflict that was taken from one side as it is."""
 
@@ -39,7 +39,7 @@ class Whole:
     side: Literal["plan", "target"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """What a hand-over did with a merge. It is refused unless `is_kept`."""
 

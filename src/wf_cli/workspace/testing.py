@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from wf_cli import git
+from wf_cli.frozen import frozen
 from wf_cli.workspace import candidate, names
 
 #: A command without a shell.
@@ -21,7 +21,7 @@ Argv = Sequence[str]
 TAIL = 4000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """The end of a gate. It has passed when its exit code is 0; ``output`` is the end of what it printed."""
 
@@ -33,7 +33,7 @@ class Result:
 Run = Callable[[Path, Argv], Result]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Red:
     """The first gate that did not pass, by its place among the gates."""
 
