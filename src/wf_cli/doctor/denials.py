@@ -71,7 +71,7 @@ def told(loaded: LoadedConfig, names: Iterable[str], environ: Mapping[str, str])
 
 
 def _claude(settings: RuntimeSettings, environ: Mapping[str, str]) -> Binding:
-    return Binding(True, "become rules of Claude Code, which looks at each command of a shell line")
+    return Binding(True, "they become rules of Claude Code, which looks at each command of a shell line")
 
 
 def _codex(settings: RuntimeSettings, environ: Mapping[str, str]) -> Binding:
@@ -79,7 +79,7 @@ def _codex(settings: RuntimeSettings, environ: Mapping[str, str]) -> Binding:
 
 
 def _opencode(settings: RuntimeSettings, environ: Mapping[str, str]) -> Binding:
-    return Binding(True, "become rules of OpenCode, and answers to what it asks")
+    return Binding(True, "they become rules of OpenCode, and answers to what it asks")
 
 
 def _gemini(settings: RuntimeSettings, environ: Mapping[str, str]) -> Binding:

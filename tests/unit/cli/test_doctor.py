@@ -365,12 +365,12 @@ def test_denials_that_a_program_cannot_ask_for_are_an_error(root: Path) -> None:
     [
         ({"adapter": "acp", "command": ["./fake-agent"]}, Level.WARN, "which wf does not know"),
         ({"adapter": "command", "argv": ["./fake-agent"]}, Level.WARN, "asked for nothing"),
-        ({"adapter": "claude", "command": ["./fake-agent"]}, Level.OK, "become rules of Claude Code"),
+        ({"adapter": "claude", "command": ["./fake-agent"]}, Level.OK, "they become rules of Claude Code"),
         ({"adapter": "gemini", "command": ["./fake-agent"]}, Level.OK, "never before it reads"),
         (
             {"adapter": "opencode", "command": ["./fake-agent"], "protocol": "acp"},
             Level.OK,
-            "become rules of OpenCode",
+            "they become rules of OpenCode",
         ),
     ],
 )
