@@ -19,7 +19,7 @@ from wf_cli.contract.failure import Failure
 from wf_cli.frozen import frozen
 from wf_cli.runtimes.acp.events import AcpReader
 from wf_cli.runtimes.base import Adapter, AgentEvent, AgentResult, Exit, Launch, Limits, Request, Verdict
-from wf_cli.runtimes.jsonlines import brief, parse_object, text
+from wf_cli.runtimes.jsonlines import brief, last_words, parse_object, text
 from wf_cli.runtimes.process.supervise import AgentRun
 
 #: Seconds for the whole call. OpenCode needs 4 to 6 on an idle machine, Cursor 3 to 4.
@@ -113,7 +113,7 @@ def _failure(result: AgentResult, stage: str) -> Failure | None:
     if result.exit.stopped in ("startup", "stall", "max_runtime"):
         what = f"answer to {stage}" if stage else "sign of life"
         failure = replace(failure, message=f"no {what} within {LIMIT:g} s")
-    lines = [line.strip() for line in result.exit.stderr_tail.splitlines() if line.strip()]
+    last = last_words(result.exit.stderr_tail)
     # The answer of an agent says what is wrong. Its log would hide that, so the log is shown only without an answer.
-    said = failure.details.get("source") in ("choice", "version") or not lines or lines[-1][:80] in failure.message
-    return failure if said else replace(failure, message=f"{failure.message}; stderr: {brief(lines[-1], _WORDS)}")
+    said = failure.details.get("source") in ("choice", "version") or not last or last[:80] in failure.message
+    return failure if said else replace(failure, message=f"{failure.message}; stderr: {brief(last, _WORDS)}")

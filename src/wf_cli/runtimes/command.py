@@ -17,7 +17,7 @@ from wf_cli.runtimes import executable
 from wf_cli.runtimes.base import AgentEvent, Exit, Launch, Reader, Request, RuntimeMissing, RuntimeSettings, Verdict
 from wf_cli.runtimes.failures import classify
 from wf_cli.runtimes.jsonl import rules
-from wf_cli.runtimes.jsonlines import brief
+from wf_cli.runtimes.jsonlines import brief, last_words
 
 #: The exit code of a program that cannot work just now, whatever its job is.
 EX_TEMPFAIL = 75
@@ -102,7 +102,7 @@ def exit_failure(end: Exit) -> Failure | None:
     program may print anything."""
     if end.code == 0:
         return None
-    last = end.stderr_tail.rstrip().rpartition("\n")[2]
+    last = last_words(end.stderr_tail)
     if end.code == EX_TEMPFAIL:
         text = "the program asked for a pause (exit code 75)"
         return classify.failure(

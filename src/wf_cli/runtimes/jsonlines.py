@@ -19,6 +19,8 @@ _NAMES = (
     *("name", "errorName", "type", "code", "errorCode", "error_code", "reason", "kind", "errorKind", "error_kind"),
     *("codex_error_info", "codexErrorInfo", "status"),
 )
+#: Letters in a row; a line of brackets and digits has none.
+_WORD = re.compile(r"[^\W\d_]{2}")
 _SESSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}", re.ASCII)
 
 
@@ -108,6 +110,20 @@ def number(value: Any) -> float | None:
 def plain(value: str) -> str:
     """``value`` without terminal colours and titles. Agent CLIs print them into pipes, too."""
     return _COLOUR.sub("", value) if "\x1b" in value else value
+
+
+def last_words(said: str) -> str:
+    """The line of a program's output that says how it ended: the last one, if it has a word in it.
+
+    An error that is printed as an object ends in a line of brackets. Then it is the line with which the object
+    begins, or the last line with a word. Empty when nothing was said.
+    """
+    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    if not lines or _WORD.search(lines[-1]):
+        return lines[-1].strip() if lines else ""
+    worded = [line for line in lines if _WORD.search(line)]
+    begun = [line for line in worded if not line[0].isspace()]
+    return (begun or worded or lines)[-1].strip().rstrip("{[( ")
 
 
 def brief(value: str, limit: int = TEXT_LIMIT) -> str:

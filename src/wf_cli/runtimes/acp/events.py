@@ -17,7 +17,18 @@ from wf_cli.runtimes.acp.report import NO_MESSAGE
 from wf_cli.runtimes.base import AgentEvent, Exit, Usage, Verdict
 from wf_cli.runtimes.command import exit_failure, signal_name
 from wf_cli.runtimes.failures import classify
-from wf_cli.runtimes.jsonlines import brief, count, names, number, obj, objects, parse_object, session_id, text
+from wf_cli.runtimes.jsonlines import (
+    brief,
+    count,
+    last_words,
+    names,
+    number,
+    obj,
+    objects,
+    parse_object,
+    session_id,
+    text,
+)
 from wf_cli.runtimes.jsonlines import words as told_in
 
 #: Names under which errors carry an HTTP status, and the seconds to wait.
@@ -257,7 +268,7 @@ def _ended(error: Mapping[str, Any], message: str, said: str, *, idle: bool) -> 
         message, cause = f"{message} by {signal_name(-exit_code)}", None
     else:
         cause = classify.wording(said)
-    line = cause.text if cause is not None else said.rstrip().rpartition("\n")[2]
+    line = cause.text if cause is not None else last_words(said)
     return classify.failure(
         f"{message}: {line}" if line else message,
         cause=cause,

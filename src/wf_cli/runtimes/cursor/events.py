@@ -10,7 +10,7 @@ from typing import Any, Literal
 from wf_cli.contract.failure import Failure
 from wf_cli.runtimes.base import AgentEvent, Exit, Usage, Verdict
 from wf_cli.runtimes.failures import answers, classify
-from wf_cli.runtimes.jsonlines import brief, count, names, obj, parse_object, session_id, text
+from wf_cli.runtimes.jsonlines import brief, count, last_words, names, obj, parse_object, session_id, text
 
 #: Characters of the result text that are kept.
 SUMMARY_LIMIT = 2000
@@ -103,7 +103,7 @@ class CursorReader:
         cause = None
         if end.code >= 0:  # A signal comes from outside, so earlier words do not explain it.
             cause = (classify.lost(said) if self._idle else None) or classify.wording(said)
-        last = cause.text if cause is not None else said.rpartition("\n")[2]
+        last = cause.text if cause is not None else last_words(said)
         return classify.failure(
             f"no result (exit code {end.code}){': ' + last if last else ''}",
             cause=cause,
