@@ -87,7 +87,7 @@ def test_config_check_says_it_for_every_runtime_that_is_routed_to(wf: Cli) -> No
     assert [text.partition(":")[0] for text in document["warnings"]] == ["permissions of codex", "permissions of own"]
     code, out, err = wf("config", "check")
     assert code == 0
-    assert "permissions of claude: become rules of Claude Code" in out
+    assert "permissions of claude: they become rules of Claude Code" in out
     assert "permissions of own: nothing" in err
 
 
