@@ -16,6 +16,7 @@ import pytest
 from support import children, stage
 from support.projects import make_session
 from support.scenes import ON, Scene
+from wf_cli.app import App
 from wf_cli.cli.main import run
 from wf_cli.contract.identity import Target
 from wf_cli.contract.job import End
@@ -55,8 +56,9 @@ def wf(root: str, *words: str) -> int:
 
 def dispatch(root: str, rounds: int) -> list[str]:
     """What a dispatcher of its own publishes in so many looks."""
-    scene = Scene(Path(root), **json.loads((Path(root) / "wf.config.json").read_text()))
-    return [name for _ in range(rounds) for name in scene.reconcile().published]
+    app = App(Path(root), ON)
+    dispatcher = app.dispatcher(app.open_spool())
+    return [name for _ in range(rounds) for name in dispatcher.reconcile(also=()).published]
 
 
 def points(command: str) -> list[tuple[str, int]]:

@@ -11,6 +11,7 @@ import pytest
 from support import children
 from support.projects import make_session
 from support.scenes import ON, Scene
+from wf_cli.app import App
 from wf_cli.attempt.steps import Opening
 from wf_cli.cli.main import run
 from wf_cli.contract.identity import target_of
@@ -29,11 +30,12 @@ def judge(root: str, words: tuple[str, ...]) -> dict[str, int]:
 
 def dispatch(root: str) -> list[str]:
     """What a dispatcher publishes until the people are gone."""
-    scene = Scene(Path(root), **json.loads((Path(root) / "wf.config.json").read_text()))
+    app = App(Path(root), ON)
+    dispatcher = app.dispatcher(app.open_spool())
     found: list[str] = []
     while not (Path(root) / "gone").exists():
-        found += scene.reconcile().published
-    return found + list(scene.reconcile().published)
+        found += dispatcher.reconcile(also=()).published
+    return found + list(dispatcher.reconcile(also=()).published)
 
 
 @pytest.mark.parametrize("topology", ["local", "shared"])
