@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from wf_cli.eventlog.log import EventLog
     from wf_cli.notify.outbox import Outbox
     from wf_cli.planjobs.dispatcher import Dispatcher
-    from wf_cli.planjobs.integrate import Tools
     from wf_cli.planjobs.job_steps import JobSteps
     from wf_cli.planjobs.round import DispatchSettings
     from wf_cli.queue.spool_queue import SpoolQueue
@@ -322,37 +321,6 @@ class App:
         )
         of_epics = EpicSteps(self.project(), max_plans=self.config.epic.max_plans, epic_paused=self.epic_is_paused)
         return JobSteps(of_plans, of_epics)
-
-    def integration(self, events: EventSink, tell: Callable[[str], object]) -> Tools:
-        """What `wf_cli.planjobs.integrate` works with. ``tell`` gets what the gates print, line by line.
-
-        Raises ConfigError when there is no place for worktrees.
-        """
-        from functools import partial
-
-        from wf_cli.planjobs.integrate import Tools
-        from wf_cli.workspace import gate_run, into, names, target
-
-        settings = self.config.isolation
-        given = Path(settings.dir) if settings.dir is not None else names.default_folder(self.environ)
-        if given is None:
-            raise ConfigError(
-                "there is no place for worktrees: neither XDG_STATE_HOME nor HOME is set",
-                hint="name a folder: wf config set isolation.dir DIR",
-                key="isolation.dir",
-            )
-        folder = self.root / given
-
-        def worktree(branch: str) -> into.Into:
-            return into.need(self.root, folder, ids.host_label(), branch, target.head_of(self.root, branch))
-
-        return Tools(
-            worktree=worktree,
-            run=partial(gate_run.run, environ=self.environ, tell=tell),
-            events=events,
-            gates=settings.gates,
-            approve=frozenset(self.config.epic.approve),
-        )
 
     def worker(
         self,

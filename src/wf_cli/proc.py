@@ -257,8 +257,8 @@ def kill_tree(roots: Iterable[int], mark: str = "", *, grace_s: float, told: Con
     The pids in ``told`` have had their SIGTERM already. Many programs take a second one for "at once".
     Each round looks for new processes, so a process that forks while it is being ended does not escape. A look at all
     processes takes its time, and one that is forked during it by one that ends is in neither half of it. So none is
-    left once two looks in a row find none, where there was any. Returns then, or as soon as the caller may signal no
-    other. ``grace_s + KILL_LIMIT`` seconds are the most it takes.
+    left once two looks in a row find none, where there was any. Returns then, or once the caller may signal none of
+    those that are left. ``grace_s + KILL_LIMIT`` seconds are the most it takes.
     """
     roots = tuple(roots)
     seen: set[ProcessRef] = set()

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from support.projects import make_epic, make_plan
+import pytest
+
+from support.projects import Cli, make_epic, make_plan, make_session
 from wf_cli.app import App
 from wf_cli.contract.failure import Failure
 from wf_cli.contract.identity import Target
@@ -69,3 +71,29 @@ class Scene:
         assert placed is not None
         assert placed.status is Status.FAILED
         return job_id
+
+
+class AtTheCommandLine(Scene):
+    """A `Scene` and a person's command line in it. The distributed mode is on."""
+
+    def __init__(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **config: Any
+    ):
+        super().__init__(root, mode="distributed", **config)
+        make_session(root)
+        self.cli = Cli(root, monkeypatch, capsys)
+        monkeypatch.delenv("WF_JOB_TOKEN", raising=False)
+
+    def wf(self, *words: str) -> tuple[int, str, str]:
+        return self.cli(*words, environ=ON)
+
+    def json(self, *words: str) -> dict[str, Any]:
+        """The document, also of a command that fails."""
+        _code, out, err = self.wf(*words, "--json")
+        document: dict[str, Any] = json.loads(out or err)
+        return document
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        log = self.spool.folder("log")
+        lines = [line for path in sorted(log.iterdir()) for line in path.read_text().splitlines()]
+        return [event for event in map(json.loads, lines) if event["event"] == kind]

@@ -16,10 +16,10 @@ from typing import Literal, Protocol
 from wf_cli.clock import iso
 from wf_cli.contract import text
 from wf_cli.contract.event import EventSink
-from wf_cli.contract.step import COMPLETED, REVIEWING, Approval, named
+from wf_cli.contract.step import COMPLETED, REVIEWING, Approval
 from wf_cli.errors import Refused, Temporary
 from wf_cli.frozen import frozen
-from wf_cli.workflow import isolation, plans, references, reopen, snapshot
+from wf_cli.workflow import approvals, isolation, plans, references, reopen, snapshot
 from wf_cli.workflow.isolation import ISOLATION, Isolation, Merging
 from wf_cli.workflow.plans import Plan
 from wf_cli.workflow.project import Project
@@ -220,12 +220,7 @@ def _refuse(plan: Plan, now: Snapshot, approve: Container[Approval]) -> None:
         )
     of = now.unapproved("merge") if "merge" in approve else None
     if of is not None:
-        raise Refused(
-            f"plan {plan.id} waits for approval of {named('merge', of)}",
-            hint=f"look at it, then: wf approve {plan.id}; or: wf reject {plan.id} --reason TEXT",
-            code="NOT_APPROVED",
-            plan_id=plan.id,
-        )
+        raise approvals.refusal(plan.id, "merge", of)
 
 
 def _target(record: Isolation) -> str:

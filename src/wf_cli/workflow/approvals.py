@@ -18,7 +18,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import field
 
-from wf_cli.contract.step import Approval
+from wf_cli.contract.step import Approval, named
+from wf_cli.errors import Refused
 from wf_cli.frozen import frozen
 from wf_cli.workflow import grammar
 from wf_cli.workflow.plans import PlanState
@@ -72,6 +73,17 @@ def without(state: PlanState, approval: Approval) -> dict[str, object]:
     others = {key: value for key, value in records(state).items() if key != approval}
     kept = {key: value for key, value in state.raw.items() if key != APPROVALS}
     return {**kept, APPROVALS: others} if others else kept
+
+
+def refusal(plan_id: str, approval: Approval, of: str) -> Refused:
+    """The error of a step that waits for the approval of ``of``, the beginning of a digest or commit."""
+    look = "look at it" if approval == "merge" else "read it"
+    return Refused(
+        f"plan {plan_id} waits for approval of {named(approval, of, files=True)}",
+        hint=f"{look}, then: wf approve {plan_id}; or: wf reject {plan_id} --reason TEXT",
+        code="NOT_APPROVED",
+        plan_id=plan_id,
+    )
 
 
 def digest(plan_text: str, todo_text: str) -> str:

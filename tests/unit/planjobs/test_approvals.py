@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.projects import Cli, make_session
-from support.scenes import ON, Scene
+from support.scenes import AtTheCommandLine, Scene
 from wf_cli.attempt.steps import Opening
 from wf_cli.contract.identity import Target, target_of
 from wf_cli.contract.job import End
@@ -27,25 +26,14 @@ CODE, PLAN = "e01-p01-i0-code-plan-coder", "e01-p01-i0-plan-orchestrator"
 TODO = "- [ ] [T1] first\n- [ ] [T2] second\n"
 
 
-class Approving(Scene):
+class Approving(AtTheCommandLine):
     """A running epic of two plans that are written, and a person's command line."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **epic: Any):
-        super().__init__(root, epic={"approve": ["plan"], **epic}, mode="distributed", notify=[])
-        make_session(root)
+        super().__init__(root, monkeypatch, capsys, epic={"approve": ["plan"], **epic}, notify=[])
         for name in ("01-a", "02-b"):
             self.plan(name, epic="01", todo=TODO)
         self.epic("01-x", "01-a", "02-b")
-        self._cli = Cli(root, monkeypatch, capsys)
-        monkeypatch.delenv("WF_JOB_TOKEN", raising=False)
-
-    def wf(self, *words: str) -> tuple[int, str, str]:
-        return self._cli(*words, environ=ON)
-
-    def json(self, *words: str) -> dict[str, Any]:
-        _code, out, err = self.wf(*words, "--json")
-        document: dict[str, Any] = json.loads(out or err)
-        return document
 
     @property
     def folder(self) -> Path:
@@ -54,11 +42,6 @@ class Approving(Scene):
     def state(self, name: str = "01-a") -> dict[str, Any]:
         state: dict[str, Any] = json.loads((self.root / "plans" / name / "state.json").read_text())
         return state
-
-    def events(self, kind: str) -> list[dict[str, Any]]:
-        log = self.spool.folder("log")
-        lines = [line for path in sorted(log.iterdir()) for line in path.read_text().splitlines()]
-        return [event for event in map(json.loads, lines) if event["event"] == kind]
 
     def steps(self) -> Any:
         return self.app.steps(self.spool, self.app.events(self.spool))
@@ -378,7 +361,7 @@ def test_where_nothing_is_to_be_approved_the_commands_say_so(scene: Approving) -
     code, _out, err = scene.wf("approve", "01")
     assert (code, "epic.approve" in err) == (4, True)
     (scene.root / "wf.config.json").write_text(json.dumps({"epic": {"approve": ["plan"]}}))
-    code, _out, err = scene._cli("approve", "01")
+    code, _out, err = scene.cli("approve", "01")
     assert (code, "distributed mode" in err) == (4, True)
 
 

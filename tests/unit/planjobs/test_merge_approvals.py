@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.projects import Cli, make_session
-from support.scenes import ON, Scene
+from support.scenes import AtTheCommandLine
 from wf_cli.contract.identity import Target
 from wf_cli.workflow import snapshot
 
@@ -18,27 +17,16 @@ RECORD = {"branch": "wf/e01-p01", "target": "wf/e01", "base": B, "head": H}
 JOB, FIX = "e01-p01-i0-integrate-integrator", "e01-p01-i0-fix-plan-fixer"
 
 
-class Approving(Scene):
+class Approving(AtTheCommandLine):
     """A running epic whose one plan is completed on a branch of its own, and a person's command line."""
 
     def __init__(
         self, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *approve: str
     ):
-        super().__init__(root, epic={"approve": list(approve)}, mode="distributed")
-        make_session(root)
+        super().__init__(root, monkeypatch, capsys, epic={"approve": list(approve)})
         self.first = self.plan("01-a", "completed", epic="01")
         self.epic("01-x", "01-a")
         self.set(isolation=RECORD)
-        self._cli = Cli(root, monkeypatch, capsys)
-        monkeypatch.delenv("WF_JOB_TOKEN", raising=False)
-
-    def wf(self, *words: str) -> tuple[int, str, str]:
-        return self._cli(*words, environ=ON)
-
-    def json(self, *words: str) -> dict[str, Any]:
-        _code, out, err = self.wf(*words, "--json")
-        document: dict[str, Any] = json.loads(out or err)
-        return document
 
     def state(self) -> dict[str, Any]:
         state: dict[str, Any] = json.loads(self.first.state_json.read_text())
@@ -46,11 +34,6 @@ class Approving(Scene):
 
     def set(self, **changes: Any) -> None:
         self.first.state_json.write_text(json.dumps({**self.state(), **changes}))
-
-    def events(self, kind: str) -> list[dict[str, Any]]:
-        log = self.spool.folder("log")
-        lines = [line for path in sorted(log.iterdir()) for line in path.read_text().splitlines()]
-        return [event for event in map(json.loads, lines) if event["event"] == kind]
 
 
 @pytest.fixture

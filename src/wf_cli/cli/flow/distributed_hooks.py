@@ -84,7 +84,7 @@ def publish_instead(call: Call, command: PhaseCommand, plan: Plan) -> bool:
     if not call.is_distributed or call.job_role is not None or call.as_operator or not step.by_person:
         return False
     from wf_cli.errors import Refused
-    from wf_cli.workflow import phase_commands, plans, snapshot
+    from wf_cli.workflow import approvals, phase_commands, plans, snapshot
 
     # The plan's lock is held, because the plan might leave the phase between the look and the publishing.
     with call.project.deciding(plan.id):
@@ -100,12 +100,7 @@ def publish_instead(call: Call, command: PhaseCommand, plan: Plan) -> bool:
         if step.approval is not None and step.approval in call.app.config.epic.approve:
             text = snapshot.take(plan).unapproved(step.approval) if state.phase != command.target else None
             if text is not None:
-                raise Refused(
-                    f"plan {plan.id} waits for approval of its text {text} (plan.md and todo.md)",
-                    hint=f"read it, then: wf approve {plan.id}; or: wf reject {plan.id} --reason TEXT",
-                    code="NOT_APPROVED",
-                    plan_id=plan.id,
-                )
+                raise approvals.refusal(plan.id, step.approval, text)
         spool = call.app.create_spool()
         job_id, existed = call.app.dispatcher(spool).publish(plan, command.name)
     placed = call.app.queue(spool).find(job_id)

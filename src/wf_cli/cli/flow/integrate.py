@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wf_cli.cli.frame import output
 from wf_cli.cli.frame.options import Common, single
+from wf_cli.errors import ConfigError
 
 if TYPE_CHECKING:
+    from wf_cli.app import App
     from wf_cli.contract.event import EventSink
-    from wf_cli.planjobs.integrate import Done
+    from wf_cli.planjobs.integrate import Done, Tools
 
 
 def integrate(
@@ -38,10 +41,40 @@ def integrate(
     project = app.project(app.permit if as_agent else _by_person(common))
     found = plans.find(project, plan)
     plans.refuse_shared(project, found.id)
-    done = job.integrate(project, found, app.integration(_events(common), output.note))
+    done = job.integrate(project, found, _tools(app, _events(common)))
     # The worker of an agent looks by itself what is due next.
     published = [] if as_agent or done.again else _reconcile(common, found.id)
     common.emit(_values(done, published), [*_lines(done), *(f"published {job_id}" for job_id in published)])
+
+
+def _tools(app: App, events: EventSink) -> Tools:
+    """What the merge works with. Raises ConfigError when there is no place for worktrees."""
+    from functools import partial
+
+    from wf_cli import ids
+    from wf_cli.planjobs.integrate import Tools
+    from wf_cli.workspace import gate_run, into, names, target
+
+    settings = app.config.isolation
+    given = Path(settings.dir) if settings.dir is not None else names.default_folder(app.environ)
+    if given is None:
+        raise ConfigError(
+            "there is no place for worktrees: neither XDG_STATE_HOME nor HOME is set",
+            hint="name a folder: wf config set isolation.dir DIR",
+            key="isolation.dir",
+        )
+    folder = app.root / given
+
+    def worktree(branch: str) -> into.Into:
+        return into.need(app.root, folder, ids.host_label(), branch, target.head_of(app.root, branch))
+
+    return Tools(
+        worktree=worktree,
+        run=partial(gate_run.run, environ=app.environ, tell=output.note),
+        events=events,
+        gates=settings.gates,
+        approve=frozenset(app.config.epic.approve),
+    )
 
 
 def _by_person(common: Common) -> Any:
