@@ -166,8 +166,8 @@ class HomeRound:
 
     def _end(self, token: Token, reading: Reading) -> None:
         """End an attempt by its holder's word, once its files are here; or because its node was given up."""
-        node, _ = ids.remote_parts(token.owner or "") or ("", "")
-        attempt = Attempt(token.job_id, token.attempt)
+        node, _ = _holder(token)
+        attempt = _attempt(token)
         spec = self.queue.spec(token.job_id)
         folder = self.project.folder_of(spec) if spec is not None else None
         if node in self.home.forgotten:
@@ -201,7 +201,7 @@ class HomeRound:
         return True
 
     def _ending(self, token: Token, word: Word) -> Ending:
-        recalled = f"{token.job_id}.a{token.attempt}" in self.home.recalls
+        recalled = str(_attempt(token)) in self.home.recalls
         if word.end is WordEnd.SUCCEEDED:
             failure = self.project.unmet(token)
             end = End.SUCCEEDED if failure is None else End.FAILED
@@ -225,14 +225,14 @@ class HomeRound:
     def _finish(self, token: Token, ending: Ending) -> None:
         with self.queue.fence(token.job_id):
             self.queue.end(token, ending, by=token.owner or "")
-        said = f"{token.job_id}.a{token.attempt}"
+        said = str(_attempt(token))
         if said in self.home.recalls:
             self._store(replace(self.home, recalls=tuple(one for one in self.home.recalls if one != said)))
 
     def _start(self, token: Token, begins: bool) -> None:
         """Make a claim a grant; or end it, because it may not begin."""
         with self.queue.fence(token.job_id):
-            node, _ = ids.remote_parts(token.owner or "") or ("", "")
+            node, _ = _holder(token)
             ending = self.project.refuses(token)
             if ending is None and (not begins or node in self.home.forgotten):
                 ending = Ending(End.RELEASED, reason=f"it was not given to {node}")
@@ -258,9 +258,7 @@ class HomeRound:
 
     def _open(self, node: str, runtime: str) -> int:
         tokens = (*self._remote("claimed"), *self._remote("running"))
-        return sum(
-            (ids.remote_parts(one.owner or "") or ("",))[0] == node and one.pool.runtime == runtime for one in tokens
-        )
+        return sum(_holder(one)[0] == node and one.pool.runtime == runtime for one in tokens)
 
     def _remote(self, folder: str) -> Iterator[Token]:
         """The tokens in ``folder`` whose owner stands for a node."""
@@ -276,19 +274,21 @@ class HomeRound:
 
     def _says(self, reading: Reading) -> Home:
         grants: dict[Attempt, Grant] = {}
+        told: set[str] = set()
         whole: str | None = None
         for token in self._granted():
             spec = self.queue.spec(token.job_id)
-            node, incarnation = ids.remote_parts(token.owner or "") or ("", "")
-            if spec is None or token.job_id in {one.job_id for one in grants}:
+            node, incarnation = _holder(token)
+            if spec is None or token.job_id in told:
                 continue  # A spec that is gone is damage, which `wf spool verify` tells.
+            told.add(token.job_id)
             folder = self.project.folder_of(spec)
             plan = None
             if folder is not None:
                 own = self.nodes / self.node / "trees"
                 whole = whole or trees.store(own, self.project.checkout().whole(absent=self.home.absent))
                 plan = trees.store(own, self.project.checkout().folder(folder))
-            attempt = Attempt(token.job_id, token.attempt)
+            attempt = _attempt(token)
             previous = self.queue.readable_outcome(token.job_id, token.attempt - 1) if token.attempt > 1 else None
             if previous is not None:
                 # They say something on the node that made them only.
@@ -302,6 +302,15 @@ class HomeRound:
     def _store(self, home: HomeState) -> None:
         home.store(self.state)
         self.home = home
+
+
+def _holder(token: Token) -> tuple[str, str]:
+    """The node and the incarnation that the owner of ``token`` stands for; empty for a session's."""
+    return ids.remote_parts(token.owner or "") or ("", "")
+
+
+def _attempt(token: Token) -> Attempt:
+    return Attempt(token.job_id, token.attempt)
 
 
 def homes(registers: dict[str, Register], at_least: Epoch) -> list[Register]:
