@@ -8,9 +8,11 @@
 - `furnish`: the way to the plan, and copies of ignored files.
 - `handover`: makes what a worktree holds the head of the plan's branch.
 - `candidate`: the merge commit of a target and a plan, made in a worktree of wf's own.
-- `testing`: the gates, run on exactly that commit.
+- `testing`: the gates, run on exactly that commit; `gate_run` runs one as a process.
 - `target`: moves the target to it, if it has not moved meanwhile.
 - `merging`: the three in their order, from the plan's head to a verdict.
+- `into`: the worktree in which a target's plans are merged.
 - `sides`: whether a hand-over after a merge has kept what both sides did.
+- `leftover_locks`: lock files of a git that was killed.
 - `touched`: who changed a conflicting file on the target, and for what.
 """
